@@ -1,0 +1,1 @@
+"""adscore predicts how an ad creative will perform, and says how sure it is."""

@@ -1,0 +1,57 @@
+"""The exceptions that adscore raises for its callers to handle.
+
+    AdscoreError
+    ├── InvalidCreativeError    a creative that cannot be scored, with the field at fault
+    ├── TableError              a table of creatives that cannot be used, with the row or column
+    ├── BundleError             a model folder that is not whole, changed, or of another format
+    └── TrainingError           a table that is well formed but cannot be learned from
+
+Each text says what was expected, what was received and, where there is one, what to do.
+Wrong arguments from a programmer raise ``ValueError`` or ``TypeError`` as usual.
+"""
+
+from enum import StrEnum
+
+
+class AdscoreError(Exception):
+    """Base class of every error that adscore raises on purpose."""
+
+
+class Reason(StrEnum):
+    """Stable names of the causes for which a creative is refused; they travel on the wire."""
+
+    HEADLINE_MISSING = "HEADLINE_MISSING"
+    HEADLINE_TOO_LONG = "HEADLINE_TOO_LONG"
+    HEADLINE_NOT_TEXT = "HEADLINE_NOT_TEXT"
+    IMAGE_MISSING = "IMAGE_MISSING"
+    IMAGE_TOO_MANY_BYTES = "IMAGE_TOO_MANY_BYTES"
+    IMAGE_TOO_MANY_PIXELS = "IMAGE_TOO_MANY_PIXELS"
+    IMAGE_FORMAT_NOT_ALLOWED = "IMAGE_FORMAT_NOT_ALLOWED"
+    IMAGE_UNREADABLE = "IMAGE_UNREADABLE"
+    CONTEXT_NAME_UNKNOWN = "CONTEXT_NAME_UNKNOWN"
+
+
+class InvalidCreativeError(AdscoreError):
+    """A creative that cannot be scored.
+
+    Attributes:
+        field: The part at fault: ``"headline"``, ``"image"`` or ``"context[NAME]"``.
+        reason: Stable name of the cause.
+    """
+
+    def __init__(self, field: str, reason: Reason, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.reason = reason
+
+
+class TableError(AdscoreError):
+    """A table of creatives that cannot be used; the text names the file, row and column."""
+
+
+class TrainingError(AdscoreError):
+    """A table that is well formed but holds too little, or nothing, to learn from."""
+
+
+class BundleError(AdscoreError):
+    """A model folder that is not whole, was changed, or has a format this version cannot read."""

@@ -1,0 +1,132 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WARNING_UNSPECIFIED: _ClassVar[Warning]
+    WARNING_MISSING_IMAGE: _ClassVar[Warning]
+    WARNING_MISSING_HEADLINE: _ClassVar[Warning]
+    WARNING_UNFAMILIAR_CREATIVE: _ClassVar[Warning]
+    WARNING_IMAGE_DOWNSCALED: _ClassVar[Warning]
+    WARNING_HEADLINE_TRUNCATED: _ClassVar[Warning]
+    WARNING_UNKNOWN_CONTEXT: _ClassVar[Warning]
+WARNING_UNSPECIFIED: Warning
+WARNING_MISSING_IMAGE: Warning
+WARNING_MISSING_HEADLINE: Warning
+WARNING_UNFAMILIAR_CREATIVE: Warning
+WARNING_IMAGE_DOWNSCALED: Warning
+WARNING_HEADLINE_TRUNCATED: Warning
+WARNING_UNKNOWN_CONTEXT: Warning
+
+class Creative(_message.Message):
+    __slots__ = ("id", "headline", "image", "context")
+    class ContextEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    HEADLINE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    headline: str
+    image: bytes
+    context: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., headline: _Optional[str] = ..., image: _Optional[bytes] = ..., context: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ScoreRequest(_message.Message):
+    __slots__ = ("creative", "model", "model_version")
+    CREATIVE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    creative: Creative
+    model: str
+    model_version: str
+    def __init__(self, creative: _Optional[_Union[Creative, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class ScoreResponse(_message.Message):
+    __slots__ = ("score",)
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    score: Score
+    def __init__(self, score: _Optional[_Union[Score, _Mapping]] = ...) -> None: ...
+
+class BatchScoreRequest(_message.Message):
+    __slots__ = ("creatives", "model", "model_version")
+    CREATIVES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    creatives: _containers.RepeatedCompositeFieldContainer[Creative]
+    model: str
+    model_version: str
+    def __init__(self, creatives: _Optional[_Iterable[_Union[Creative, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class BatchScoreResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[BatchScoreResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[BatchScoreResult, _Mapping]]] = ...) -> None: ...
+
+class BatchScoreResult(_message.Message):
+    __slots__ = ("id", "score", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    score: Score
+    error: CreativeError
+    def __init__(self, id: _Optional[str] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., error: _Optional[_Union[CreativeError, _Mapping]] = ...) -> None: ...
+
+class CreativeError(_message.Message):
+    __slots__ = ("code", "message", "reason", "field")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    reason: str
+    field: str
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
+
+class Score(_message.Message):
+    __slots__ = ("creative_id", "targets", "agreement", "warnings", "model", "model_version")
+    class TargetsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: TargetScore
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TargetScore, _Mapping]] = ...) -> None: ...
+    CREATIVE_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    creative_id: str
+    targets: _containers.MessageMap[str, TargetScore]
+    agreement: float
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    model: str
+    model_version: str
+    def __init__(self, creative_id: _Optional[str] = ..., targets: _Optional[_Mapping[str, TargetScore]] = ..., agreement: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class TargetScore(_message.Message):
+    __slots__ = ("mean", "lower", "upper", "percentile")
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    PERCENTILE_FIELD_NUMBER: _ClassVar[int]
+    mean: float
+    lower: float
+    upper: float
+    percentile: float
+    def __init__(self, mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., percentile: _Optional[float] = ...) -> None: ...

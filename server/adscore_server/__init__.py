@@ -1,0 +1,1 @@
+"""The gRPC server of adscore: transport only, over `adscore.scorer`."""
