@@ -1,0 +1,161 @@
+# The same commands for people and for CI. `make help` lists them.
+#
+# Everything installs into folders of this checkout: .venv (the project and its tools),
+# .proto-venv (the pinned stub generator, which needs an older protobuf) and .lock-venv (uv).
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PROTO_VENV := .proto-venv
+LOCK_VENV := .lock-venv
+BUF := @bufbuild/buf@1.75.0
+UV := uv==0.13.9
+
+# A stamp carries the name of the Python that made it, so another PYTHON sets up anew.
+STAMP := $(VENV)/.made-by-$(subst /,_,$(PYTHON))
+PROTO_STAMP := $(PROTO_VENV)/.made-by-$(subst /,_,$(PYTHON))
+LOCK_STAMP := $(LOCK_VENV)/.$(UV)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+# TensorFlow reports its CPU features and the absence of a GPU on every start.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# === For people ===
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 another folder for it."
+
+.PHONY: setup
+setup: $(STAMP)  ## install the project and its tools into .venv (the others do it by themselves)
+	@echo "$(VENV) is ready: $(BIN)/adscore --help"
+
+.PHONY: demo
+demo: $(STAMP)  ## simulate a campaign log, train, serve and score: under 2 minutes (ARGS="--keep DIR")
+	@$(BIN)/adscore demo $(ARGS)
+
+.PHONY: test
+test: $(STAMP)  ## run the tests (ARGS="-k NAME -x" goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
+	@echo "== all checks passed"
+
+.PHONY: proto
+proto: $(PROTO_STAMP)  ## regenerate the stubs in protos/gen from protos/adscore
+	@rm -rf protos/gen/adscore_protos
+	@$(call generate_stubs,protos/gen)
+	@git status --short protos/gen
+
+.PHONY: bench
+bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="latency size"
+	@set -e; ran=no; for script in $(if $(ONLY),$(ONLY:%=benchmarks/%.py),benchmarks/[a-z]*.py); do \
+		test "$$script" != 'benchmarks/[a-z]*.py' || continue; \
+		echo "== $$script"; $(BIN)/python "$$script" $(ARGS); ran=yes; \
+	done; \
+	test $$ran = yes || echo "There are no benchmarks yet; each is one script, benchmarks/NAME.py."
+
+.PHONY: lock
+lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews them all)
+	@$(call compile,requirements-proto.in,requirements-proto.txt)
+	@$(call compile,pyproject.toml --all-extras --group dev,requirements.txt)
+	@git diff --stat -- requirements.txt requirements-proto.txt
+
+.PHONY: clean
+clean:  ## remove the environments, caches and build outputs
+	rm -rf $(VENV) $(PROTO_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache .pytest_cache \
+		.ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# === The parts of check ===
+
+.PHONY: check-lint
+check-lint: $(STAMP)
+	@echo "== ruff check"
+	@$(BIN)/ruff check --quiet .
+
+.PHONY: check-format
+check-format: $(STAMP)
+	@echo "== ruff format"
+	@$(BIN)/ruff format --quiet --diff .
+
+.PHONY: check-types
+check-types: $(STAMP)
+	@echo "== mypy"
+	@$(BIN)/mypy --no-error-summary
+
+.PHONY: check-imports
+check-imports: $(STAMP)
+	@echo "== import-linter"
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check-stubs
+check-stubs: $(PROTO_STAMP)
+	@echo "== stubs"
+	@set -e; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	$(call generate_stubs,$$out); \
+	diff -ru --exclude=__pycache__ protos/gen "$$out" || { \
+		echo "The stubs in protos/gen are not what protos/adscore gives. Run: make proto" >&2; exit 1; }
+
+.PHONY: check-protos
+check-protos:
+	@echo "== buf lint"
+	@if command -v npx >/dev/null; then cd protos && npx --yes --loglevel=error $(BUF) lint </dev/null; \
+	else echo "skipped: buf comes from npm, and there is no npx on the PATH"; fi
+
+.PHONY: check-hosts
+check-hosts: $(STAMP)
+	@echo "== no registry hosts"
+	@$(BIN)/python tools/check_hosts.py
+
+# === Environments ===
+
+# $(call create_venv,FOLDER): a fresh one unless FOLDER already holds this very Python.
+define create_venv
+command -v $(PYTHON) >/dev/null || { \
+	echo "adscore needs Python 3.11 to 3.13. Received: PYTHON=$(PYTHON), which is not on the PATH." >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	echo "adscore is developed on Python 3.11 to 3.13. Received: $$($(PYTHON) -V 2>&1) ($(PYTHON))." >&2; \
+	echo "Name another one, for instance: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
+test "$$($(1)/bin/python -V 2>/dev/null)" = "$$($(PYTHON) -V)" || { \
+	echo "Setting up $(1) with $$($(PYTHON) -V) ..."; $(PYTHON) -m venv --clear $(1); }
+endef
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(call create_venv,$(VENV))
+	@echo "Installing the pinned requirements into $(VENV); the first time takes some minutes ..."
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PROTO_STAMP): requirements-proto.txt
+	@$(call create_venv,$(PROTO_VENV))
+	@$(PROTO_VENV)/bin/python -m pip install -qq --require-hashes -r requirements-proto.txt
+	@touch $@
+
+$(LOCK_STAMP):
+	@$(call create_venv,$(LOCK_VENV))
+	@$(LOCK_VENV)/bin/python -m pip install -qq $(UV)
+	@touch $@
+
+# $(call generate_stubs,FOLDER). The -I maps the paths, so no generated text is rewritten.
+define generate_stubs
+mkdir -p $(1) && $(PROTO_VENV)/bin/python -m grpc_tools.protoc -Iadscore_protos=protos/adscore \
+	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/adscore/v1/*.proto \
+&& touch $(1)/adscore_protos/py.typed
+endef
+
+# $(call compile,SOURCE,PINS): hashed pins for every supported Python and platform, without a URL.
+define compile
+$(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header $(ARGS) $(1) -o $(2)
+endef

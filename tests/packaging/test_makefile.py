@@ -1,0 +1,40 @@
+"""What the documents promise of `make` is there."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMISED = {"setup", "demo", "test", "check", "proto", "bench", "lock", "clean", "help"}
+# `make NAME` in a code span, or at the start of a line of a code block.
+MENTION = re.compile(r"(?:`|^\s*\$?\s*)make ([a-z][a-z-]*)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def listed() -> set[str]:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("needs make")
+    done = subprocess.run([make, "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(re.findall(r"^ +make ([a-z-]+) +\S", done.stdout, re.MULTILINE))
+
+
+def test_help_lists_the_promised_targets(listed: set[str]):
+    assert listed == PROMISED
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_documents_name_only_targets_that_exist(name: str):
+    document = (ROOT / name).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    mentioned = set(MENTION.findall(document))
+    assert mentioned, f"{name} names no target"
+    assert mentioned <= targets
+
+
+def test_continuous_integration_runs_the_same_commands():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert set(MENTION.findall(script)) == {"check", "test"}
