@@ -1,0 +1,130 @@
+"""Whether agreement finds the match: recall, rank and AUC of a similarity matrix."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adscore.evaluation.outcomes import Floats, Ints
+
+# Rows of the matrix taken together hold about this many cells (16 MB of float64).
+_BLOCK_CELLS = 1 << 21
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementMetrics:
+    """How well similarity finds the matching columns of a row.
+
+    Attributes:
+        recall_at_1: Share of the rows whose rank is 1.
+        recall_at_10: Share of the rows whose rank is at most 10.
+        median_rank: Median rank, from 1.
+        auc: Probability that a matching cell is above one that does not match, ties half;
+            None where no cell is left that does not match.
+
+    A row's rank is that of its best match among the columns that do not match it; a tie
+    costs half a place, so a constant similarity ranks in the middle and not first. Rows
+    without a match have no rank. Where no cell matches, every figure is None.
+    """
+
+    recall_at_1: float | None
+    recall_at_10: float | None
+    median_rank: float | None
+    auc: float | None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The figures by their names in JSON; None stands for null."""
+        return asdict(self)
+
+
+def evaluate_agreement(
+    similarity: NDArray[np.floating], matches: ArrayLike | None = None
+) -> AgreementMetrics:
+    """Measures how well the similarity of row and column finds the cells that match.
+
+    Memory beyond the matrix is bounded; a few thousand rows and columns take seconds.
+
+    Args:
+        similarity: (n, m) finite float; higher means more alike. Rows are the queries: pass
+            the transpose to search the other way.
+        matches: (pairs, 2) whole numbers, row and column of each cell that matches; a row or
+            a column may have several or none. Left out: the diagonal of a square matrix.
+
+    Raises:
+        ValueError: The matrix is not one, is not finite, or a match lies outside it.
+    """
+    if similarity.ndim != 2:
+        raise ValueError(f"similarity: expected (n, m). Received: shape {similarity.shape}")
+    if not all(np.isfinite(block).all() for _, block in _row_blocks(similarity)):
+        raise ValueError("similarity: expected finite numbers. Received: NaN or infinity")
+    cells = _read_matches(matches, similarity.shape)
+    if not len(cells):
+        return AgreementMetrics(None, None, None, None)
+    ranks = _ranks(similarity, cells)
+    return AgreementMetrics(
+        recall_at_1=float(np.mean(ranks <= 1)),
+        recall_at_10=float(np.mean(ranks <= 10)),
+        median_rank=float(np.median(ranks)),
+        auc=_auc(similarity, cells),
+    )
+
+
+def _read_matches(matches: ArrayLike | None, shape: tuple[int, ...]) -> Ints:
+    """(pairs, 2) int64, the distinct matching cells in order of row."""
+    if matches is None:
+        if shape[0] != shape[1]:
+            raise ValueError(f"matches: expected with a matrix of {shape[0]} x {shape[1]}")
+        return np.repeat(np.arange(shape[0])[:, None], 2, axis=1)
+    cells = np.asarray(matches)
+    if cells.size == 0:
+        return np.empty((0, 2), np.int64)
+    if cells.ndim != 2 or cells.shape[1] != 2 or cells.dtype.kind not in "iu":
+        found = f"{cells.dtype} of shape {cells.shape}"
+        raise ValueError(f"matches: expected whole numbers (pairs, 2). Received: {found}")
+    if (cells < 0).any() or (cells >= np.array(shape)).any():
+        raise ValueError(f"matches: expected cells inside {shape[0]} x {shape[1]}")
+    return np.unique(cells.astype(np.int64), axis=0)
+
+
+def _ranks(similarity: NDArray[np.floating], cells: Ints) -> Floats:
+    """(rows with a match,) float64, rank of each row's best match."""
+    value = similarity[cells[:, 0], cells[:, 1]]
+    best = np.full(len(similarity), -np.inf, similarity.dtype)
+    np.maximum.at(best, cells[:, 0], value)
+    # Another match as good as the best is no rival.
+    tied_matches = np.bincount(cells[value == best[cells[:, 0]], 0], minlength=len(best))
+    ranks = np.empty(len(best))
+    for rows, block in _row_blocks(similarity):
+        above = np.count_nonzero(block > best[rows, None], axis=1)
+        level = np.count_nonzero(block == best[rows, None], axis=1)
+        ranks[rows] = 1 + above + (level - tied_matches[rows]) / 2
+    return ranks[best > -np.inf]
+
+
+def _auc(similarity: NDArray[np.floating], cells: Ints) -> float | None:
+    rivals = similarity.size - len(cells)
+    if not rivals:
+        return None
+    value = np.sort(similarity[cells[:, 0], cells[:, 1]])
+    # Cells below, plus half of those level, over the whole matrix less the matches.
+    beaten = -_below_and_half_level(value, value)
+    for _, block in _row_blocks(similarity):
+        beaten += _below_and_half_level(np.sort(block, axis=None), value)
+    return float(beaten.sum() / len(cells) / rivals)
+
+
+def _below_and_half_level(ordered: NDArray[np.floating], value: NDArray[np.floating]) -> Floats:
+    below = np.searchsorted(ordered, value, side="left")
+    not_above = np.searchsorted(ordered, value, side="right")
+    half: Floats = (below + not_above) / 2
+    return half
+
+
+def _row_blocks(
+    similarity: NDArray[np.floating],
+) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+    step = max(1, _BLOCK_CELLS // max(1, similarity.shape[1]))
+    for start in range(0, len(similarity), step):
+        rows = slice(start, start + step)
+        yield rows, similarity[rows]
