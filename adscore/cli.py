@@ -1,0 +1,231 @@
+"""The command line: reads arguments, calls the library, prints.
+
+Commands of the packages above adscore come through the entry-point group
+`adscore.commands`, so that nothing is imported upwards. What a command needs is imported
+when it runs: `adscore --help` answers at once.
+"""
+
+import importlib.metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adscore.console import fail, notes, print_metrics, results, without_import_noise
+from adscore.errors import AdscoreError
+
+if TYPE_CHECKING:
+    from adscore.table import Columns, CreativeTable, Target
+
+COMMAND_GROUP = "adscore.commands"
+DEFAULT_TARGET = "ctr=clicks/impressions"
+
+app = typer.Typer(
+    name="adscore",
+    help="Predicts how an ad creative will perform before money is spent on it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+TableArgument = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .jsonl table of creatives.")
+]
+IdColumn = Annotated[str, typer.Option(help="Column that identifies a row.")]
+HeadlineColumn = Annotated[str, typer.Option(help="Column of the headline.")]
+ImageColumn = Annotated[
+    str, typer.Option(help="Column of the image: a file's path, or its bytes (Parquet).")
+]
+GroupColumn = Annotated[str, typer.Option(help="Column of what rows are compared within.")]
+ImageRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the image paths.", show_default="the table's folder"),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="NAME=SUCCESSES/TRIALS | NAME=LABEL",
+        help="A rate and its columns; may be repeated.",
+        show_default=DEFAULT_TARGET,
+    ),
+]
+
+
+@app.command()
+def sample(
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="A new or empty folder.")],
+    creatives: Annotated[int, typer.Option(min=1, help="Number of creatives.")] = 900,
+    campaigns: Annotated[int, typer.Option(min=1, help="Number of campaigns.")] = 90,
+    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 0,
+) -> None:
+    """Draws a simulated campaign log: banners, headlines and counts from planted effects."""
+    from adscore.sample import write_sample
+
+    try:
+        summary = write_sample(out_dir, creatives=creatives, campaigns=campaigns, seed=seed)
+    except (ValueError, OSError) as error:
+        fail(error)
+    results().print(
+        f"simulated {summary.creatives} creatives in {summary.campaigns} campaigns: "
+        f"{summary.creatives_path}"
+    )
+
+
+@app.command()
+def train(
+    table: TableArgument,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")],
+    preset: Annotated[str, typer.Option(help="default or baseline.")] = "default",
+    target: Targets = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    id_column: IdColumn = "creative_id",
+    headline_column: HeadlineColumn = "headline",
+    image_column: ImageColumn = "image",
+    group_column: GroupColumn = "campaign_id",
+    image_root: ImageRoot = None,
+) -> None:
+    """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
+    from adscore.table import Target
+
+    columns = _columns(id_column, headline_column, image_column, group_column)
+    targets = target or [DEFAULT_TARGET]
+    try:
+        parsed = [Target.parse(text) for text in targets]
+        creatives = _read(table, columns, parsed, image_root)
+        with without_import_noise():
+            from adscore.training import PRESETS, TrainingOptions
+            from adscore.training import train as train_model
+
+        if preset not in PRESETS:
+            raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
+        options = TrainingOptions(PRESETS[preset], seed)
+        result = train_model(creatives, model, options, lambda stage: notes().print(f"{stage} ..."))
+    except (AdscoreError, ValueError, OSError) as error:
+        fail(error)
+    print_metrics("held-out groups", {n: m.to_dict() for n, m in result.metrics.items()})
+    results().print(f"wrote {result.path} after {result.manifest.training.seconds:.0f} s")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model or one version of it.")],
+    table: TableArgument,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME=SUCCESSES/TRIALS | NAME=LABEL",
+            help="A rate and its columns; may be repeated.",
+            show_default="as the model was trained",
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    held_out: Annotated[
+        bool, typer.Option(help="Use only rows of groups that the model has not seen.")
+    ] = False,
+    id_column: IdColumn = "creative_id",
+    headline_column: HeadlineColumn = "headline",
+    image_column: ImageColumn = "image",
+    group_column: GroupColumn = "campaign_id",
+    image_root: ImageRoot = None,
+) -> None:
+    """Compares a model's predictions with what really happened."""
+    import msgspec
+
+    from adscore import bundle
+    from adscore.evaluation.table import evaluate_table, rows_not_trained_on
+    from adscore.scorer import Scorer
+    from adscore.table import Target
+
+    columns = _columns(id_column, headline_column, image_column, group_column)
+    try:
+        scorer = Scorer.open(model)
+        trained = scorer.manifest.training.target_columns
+        texts = target or [f"{name}={columns}" for name, columns in trained.items()]
+        creatives = _read(table, columns, [Target.parse(text) for text in texts], image_root)
+        groups_file = bundle.resolve_bundle(model) / bundle.TRAINING_GROUPS
+        unseen = rows_not_trained_on(creatives, groups_file.read_text())
+        evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
+    except (AdscoreError, ValueError, OSError) as error:
+        fail(error)
+    if not held_out and len(unseen) < len(creatives):
+        notes().print(
+            f"note: the model was trained on the groups of {len(creatives) - len(unseen)} of these "
+            f"{len(creatives)} rows, so the figures flatter it; --held-out leaves them out"
+        )
+    figures = evaluation.to_dict()
+    print_metrics(
+        f"{evaluation.rows} rows",
+        {name: row.to_dict() for name, row in evaluation.targets.items()},
+    )
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+
+
+@app.command()
+def score(
+    table: TableArgument,
+    model: Annotated[Path, typer.Option(help="A model or one version of it.")],
+    out: Annotated[Path, typer.Option(help="New file: .parquet, .csv or .jsonl.")],
+    id_column: IdColumn = "creative_id",
+    headline_column: HeadlineColumn = "headline",
+    image_column: ImageColumn = "image",
+    image_root: ImageRoot = None,
+) -> None:
+    """Scores every creative of a table; a row that cannot be scored carries its error."""
+    from adscore.offline.local import require_new_output, score_table, write_table
+    from adscore.scorer import Scorer
+
+    columns = _columns(id_column, headline_column, image_column, "none")
+    try:
+        require_new_output(out)
+        scorer = Scorer.open(model)
+        creatives = _read(table, columns, [], image_root)
+        with notes().status("scoring") as status:
+            scores = score_table(
+                scorer,
+                creatives,
+                columns.id or "row",
+                lambda done: status.update(f"scored {done} of {len(creatives)} rows"),
+            )
+        write_table(scores, out)
+    except (AdscoreError, OSError) as error:
+        fail(error)
+    failed = scores.num_rows - scores["error"].null_count
+    failures = f", {failed} of them with an error" if failed else ""
+    results().print(f"wrote {scores.num_rows} rows{failures}: {out}")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        results().print(f"adscore {importlib.metadata.version('adscore')}")
+        raise typer.Exit
+
+
+def _columns(id_: str, headline: str, image: str, group: str) -> "Columns":
+    from adscore.table import NO_COLUMN, Columns
+
+    def given(name: str) -> str | None:
+        return None if name == NO_COLUMN else name
+
+    return Columns(given(id_), given(headline), given(image), given(group))
+
+
+def _read(
+    path: Path, columns: "Columns", targets: list["Target"], image_root: Path | None
+) -> "CreativeTable":
+    from adscore.table import read_table
+
+    return read_table(path, columns, targets, image_root)
+
+
+def _add_commands_of_other_packages() -> None:
+    for entry in importlib.metadata.entry_points(group=COMMAND_GROUP):
+        app.command(entry.name)(entry.load())
+
+
+_add_commands_of_other_packages()

@@ -1,0 +1,72 @@
+"""What the command line prints, and where."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+CHANCE = 0.5  # of ranking a pair right by throwing a coin
+
+Figures = Mapping[str, float | int | None]
+
+
+def results() -> Console:
+    """Where results go: standard output."""
+    return Console(soft_wrap=True, highlight=False, markup=False)
+
+
+def notes() -> Console:
+    """Where progress and warnings go, so that a result can be piped: standard error."""
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def fail(error: Exception) -> NoReturn:
+    """Ends the command with one clear message and exit status 1."""
+    notes().print(f"error: {error}")
+    raise typer.Exit(1) from error
+
+
+def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
+    """Prints one column of figures for each target, then in words how well each ranks."""
+    grid = Table(title=title, title_justify="left")
+    grid.add_column("figure")
+    for name in metrics:
+        grid.add_column(name, justify="right")
+    for figure in next(iter(metrics.values()), {}):
+        values = [row[figure] for row in metrics.values()]
+        grid.add_row(figure, *("-" if value is None else f"{value:.5g}" for value in values))
+    results().print(grid)
+    for name, row in metrics.items():
+        _print_ranking(name, row)
+
+
+def _print_ranking(name: str, figures: Figures) -> None:
+    reached, reachable = figures["pairwise_accuracy"], figures["pairwise_noise_ceiling"]
+    if reached is None or reachable is None or reachable <= CHANCE:
+        return
+    share = (reached - CHANCE) / (reachable - CHANCE)
+    results().print(
+        f"{name}: ranks {reached:.1%} of the pairs inside a group right. Chance would rank "
+        f"{CHANCE:.0%}, the true rates about {reachable:.1%}: {share:.0%} of the way."
+    )
+
+
+@contextlib.contextmanager
+def without_import_noise() -> Iterator[None]:
+    """Keeps TensorFlow's start-up lines, which no setting of its own stops, off the terminal."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="keras")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

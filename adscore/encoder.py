@@ -1,0 +1,98 @@
+"""The graphs of a bundle on ONNX Runtime, each behind the words of the domain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from adscore.image import Pixels
+from adscore.text import HeadlineTokenizer
+
+Embeddings = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How graphs are run.
+
+    Attributes:
+        threads: Threads that work on one graph; 0 means one for each core.
+    """
+
+    threads: int = 0
+
+
+class Graph:
+    """One ONNX graph with named inputs and outputs; safe to run from many threads.
+
+    Args:
+        data: The graph, serialised.
+        options: How it is run.
+
+    Raises:
+        onnxruntime's own exceptions: The bytes are no graph that this runtime knows.
+    """
+
+    def __init__(self, data: bytes, options: RuntimeOptions) -> None:
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.log_severity_level = 3  # errors; its warnings are about its own optimiser
+        self._session = onnxruntime.InferenceSession(
+            data, settings, providers=["CPUExecutionProvider"]
+        )
+        self.input_names = [node.name for node in self._session.get_inputs()]
+        self.output_names = [node.name for node in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
+        """Runs the graph on a batch and returns its outputs by name."""
+        outputs = self._session.run(self.output_names, inputs)
+        return dict(zip(self.output_names, outputs, strict=True))
+
+
+class HeadlineEncoder:
+    """The text tower: normalised headlines -> embeddings."""
+
+    def __init__(self, graph: Graph, tokenizer: HeadlineTokenizer) -> None:
+        self._graph = graph
+        self._tokenizer = tokenizer
+
+    def encode(self, headlines: Sequence[str]) -> tuple[Embeddings, NDArray[np.bool_]]:
+        """Encodes a batch.
+
+        Returns:
+            Embeddings of shape (batch, width); and whether each headline was cut, (batch,).
+        """
+        token_ids, truncated = self._tokenizer.encode(headlines)
+        return self._graph.run({"token_ids": token_ids})["embedding"], truncated
+
+
+class ImageEncoder:
+    """The image tower: pixels -> embeddings."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def encode(self, pixels: Pixels) -> Embeddings:
+        """Encodes a batch of shape (batch, height, width, 3), uint8, to (batch, width)."""
+        return self._graph.run({"pixels": pixels})["embedding"]
+
+
+class Head:
+    """Fusion, feature extraction and output: a pair of embeddings -> rates."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def predict(
+        self, headlines: Embeddings, images: Embeddings
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Predicts from row i of both inputs, each of shape (batch, width).
+
+        Returns:
+            Mean rate and concentration of a beta distribution, both (batch, targets): the
+            rate is Beta(mean * concentration, (1 - mean) * concentration).
+        """
+        outputs = self._graph.run({"headline_embedding": headlines, "image_embedding": images})
+        return outputs["mean"], outputs["concentration"]

@@ -1,0 +1,137 @@
+"""Encoded image -> pixels: the one path for training, serving and offline scoring.
+
+A file is judged by its header before a pixel of it is decoded, so that a small file
+that unpacks into gigabytes costs nothing.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError, Reason
+
+Pixels = NDArray[np.uint8]
+
+# Shrunk by more than this along one side, small print is lost to the model.
+DOWNSCALE_WARNING_FACTOR = 16
+
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDES_KEPT = {None, *(_TURNS[orientation] for orientation in (2, 3, 4))}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """Height and width in pixels that a model reads; any image is stretched to it."""
+
+    height: int
+    width: int
+
+
+def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, bool]:
+    """Decodes one image file to what the model reads.
+
+    Of an animation the first frame counts; EXIF orientation is applied; transparency
+    is laid on white; CMYK, palette, grey and 16-bit images become RGB.
+
+    Args:
+        data: One encoded file of a format that the limits allow.
+        size: Height and width of the result.
+        limits: Largest file and image accepted.
+
+    Returns:
+        Pixels of shape (height, width, 3), uint8, RGB; and whether the image was shrunk so
+        far (by more than `DOWNSCALE_WARNING_FACTOR`) that fine detail did not reach the model.
+
+    Raises:
+        InvalidCreativeError: The file is too large, has too many pixels, is of another
+            format, or is broken.
+    """
+    image = _open(data, limits)
+    width, height = image.size
+    downscaled = max(width / size.width, height / size.height) > DOWNSCALE_WARNING_FACTOR
+    try:
+        upright = _shrunk_and_upright(image, size)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead to
+        raise _refused(
+            Reason.IMAGE_UNREADABLE,
+            f"expected a whole {image.format} file. Received: {len(data)} bytes that "
+            f"cannot be decoded ({type(error).__name__})",
+        ) from error
+    return np.asarray(_on_white(upright)), downscaled
+
+
+def _open(data: bytes, limits: InputLimits) -> Image.Image:
+    formats = ", ".join(limits.image_formats)
+    if len(data) > limits.max_image_bytes:
+        raise _refused(
+            Reason.IMAGE_TOO_MANY_BYTES,
+            f"expected at most {limits.max_image_bytes} bytes. Received: {len(data)} bytes",
+        )
+    try:
+        image = Image.open(io.BytesIO(data), formats=limits.image_formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _refused(
+            Reason.IMAGE_TOO_MANY_PIXELS,
+            f"expected at most {limits.max_image_pixels} pixels. Received: {error}",
+        ) from error
+    except Exception as error:  # a header can be broken in as many ways as a body
+        raise _refused(
+            Reason.IMAGE_UNREADABLE,
+            f"expected an encoded image ({formats}). Received: {len(data)} bytes "
+            "that are none of these, or are cut short",
+        ) from error
+    width, height = image.size
+    if width * height > limits.max_image_pixels:
+        raise _refused(
+            Reason.IMAGE_TOO_MANY_PIXELS,
+            f"expected at most {limits.max_image_pixels} pixels. "
+            f"Received: {width} x {height} = {width * height} pixels",
+        )
+    return image
+
+
+def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> Image.Image:
+    turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    sides = (size.width, size.height) if turn in _SIDES_KEPT else (size.height, size.width)
+    # JPEG decodes at 1/2, 1/4 or 1/8 in the frequency domain; twice the final size is
+    # kept so that the last step still averages over neighbours.
+    image.draft(None, (2 * sides[0], 2 * sides[1]))
+    image.load()
+    shrunk = _opaque_or_alpha(image).resize(sides, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return shrunk if turn is None else shrunk.transpose(turn)
+
+
+def _opaque_or_alpha(image: Image.Image) -> Image.Image:
+    """The same picture in mode RGB, or RGBA where it has transparency."""
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips at 255
+        wide = np.asarray(image).astype(np.uint32)
+        return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    has_alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+    return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return white.convert("RGB")
+
+
+def _refused(reason: Reason, message: str) -> InvalidCreativeError:
+    return InvalidCreativeError("image", reason, message)
