@@ -1,0 +1,49 @@
+"""The model card: what a person should know before trusting a model.
+
+After Mitchell et al. (2019), "Model cards for model reporting".
+"""
+
+from adscore.bundle import Manifest
+
+
+def model_card(name: str, manifest: Manifest) -> str:
+    """Writes the card in Markdown."""
+    training, size = manifest.training, manifest.preprocessing
+    groups = f" of {training.groups} groups" if training.groups else ""
+    return f"""# {name}
+
+Predicts {", ".join(manifest.targets)} of an ad creative from its headline and image.
+
+- Written by adscore {training.adscore_version} on {training.create_time}, preset \
+`{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
+- Trained on {training.creatives} creatives{groups}; groups that were held out are in the \
+figures below only.
+- Reads {size.headline_tokens} tokens of the headline, and the image shrunk to \
+{size.image_width} x {size.image_height} pixels: small print does not reach it.
+- A score is the rate to expect in the average campaign. It compares creatives; it knows \
+nothing of audience, price or season.
+
+## Figures on held-out groups
+
+{_metrics_table(manifest)}
+"""
+
+
+def _metrics_table(manifest: Manifest) -> str:
+    if not manifest.metrics:
+        return "None: no group was held out."
+    figures = list(dict.fromkeys(name for row in manifest.metrics.values() for name in row))
+    lines = [
+        "| figure | " + " | ".join(manifest.metrics) + " |",
+        "| --- |" + " --- |" * len(manifest.metrics),
+    ]
+    for figure in figures:
+        cells = [_cell(row.get(figure)) for row in manifest.metrics.values()]
+        lines.append(f"| {figure} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

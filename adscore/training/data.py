@@ -1,0 +1,140 @@
+"""A table -> arrays that a network can be fitted to, and the split of its groups."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError, TrainingError
+from adscore.image import ImageSize, Pixels, decode
+from adscore.table import CreativeTable
+from adscore.text import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Every row of a table, checked and decoded.
+
+    Attributes:
+        headlines: Normalised headlines, one for each row.
+        pixels: Distinct images, (images, height, width, 3) uint8.
+        image_index: Which image each row has, (rows,) int64.
+        groups: Group of each row, a number from 0, (rows,) int64; without a group column
+            each row is a group of its own.
+        group_names: Name of each group.
+        successes: Counts of shape (rows, targets), float64.
+        trials: Counts of shape (rows, targets), float64.
+    """
+
+    headlines: Sequence[str]
+    pixels: Pixels
+    image_index: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    group_names: Sequence[str]
+    successes: NDArray[np.float64]
+    trials: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.headlines)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether any two rows share a group."""
+        return len(self.group_names) < len(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows by use, each (rows,) int64; no group has rows in two of them."""
+
+    fitting: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def load_training_data(table: CreativeTable, size: ImageSize, limits: InputLimits) -> TrainingData:
+    """Checks every headline and decodes every distinct image of a table.
+
+    Raises:
+        TableError: Rows whose headline or image is missing or cannot be read; all rows are
+            looked at, and the first few are named.
+    """
+    headlines, broken = _normalised(table, limits)
+    first_rows: dict[object, int] = {}
+    for row, image in enumerate(table.images):
+        first_rows.setdefault(image, row)
+    number = {image: index for index, image in enumerate(first_rows)}
+    pixels = np.zeros((len(first_rows), size.height, size.width, 3), dtype=np.uint8)
+
+    def load(row: int) -> tuple[int, str] | None:
+        try:
+            image = table.creative(row).image
+            if not image:
+                return row, "image: expected an encoded image. Received: none"
+            pixels[number[table.images[row]]], _ = decode(image, size, limits)
+        except InvalidCreativeError as error:
+            return row, str(error)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+        broken += [found for found in pool.map(load, first_rows.values()) if found]
+    if broken:
+        raise table.broken_rows(broken)
+    names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
+    targets = list(table.successes)
+    return TrainingData(
+        headlines=headlines,
+        pixels=pixels,
+        image_index=np.array([number[image] for image in table.images]),
+        groups=groups.astype(np.int64),
+        group_names=names.tolist(),
+        successes=np.stack([table.successes[name] for name in targets], axis=1).astype(float),
+        trials=np.stack([table.trials[name] for name in targets], axis=1).astype(float),
+    )
+
+
+def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, seed: int) -> Split:
+    """Splits rows so that no group is in two parts.
+
+    Args:
+        groups: Group of each row, numbers from 0, (rows,).
+        test: Share of the groups that is never fitted nor chosen on.
+        validation: Share of the groups for early stopping and calibration.
+        seed: Decides which groups go where.
+
+    Raises:
+        TrainingError: There are fewer than three groups.
+    """
+    count = int(groups.max()) + 1
+    if count < 3:
+        raise TrainingError(
+            f"expected at least 3 groups, to fit, to validate and to test on. Received: {count}. "
+            "Name another group column, or 'none' to treat each row as a group of its own"
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    test_count = max(1, round(test * count)) if test else 0
+    validation_count = max(1, round(validation * count))
+    part = np.full(count, 2)
+    part[order[:test_count]] = 0
+    part[order[test_count : test_count + validation_count]] = 1
+    test_rows, validation_rows, fitting = (np.flatnonzero(part[groups] == k) for k in range(3))
+    return Split(fitting, validation_rows, test_rows)
+
+
+def _normalised(
+    table: CreativeTable, limits: InputLimits
+) -> tuple[list[str], list[tuple[int, str]]]:
+    headlines, broken = [], []
+    for row, text in enumerate(table.headlines):
+        try:
+            headline = normalise(text, limits)
+            if not headline:
+                broken.append((row, "headline: expected text. Received: none"))
+            headlines.append(headline)
+        except InvalidCreativeError as error:
+            broken.append((row, str(error)))
+    return headlines, broken

@@ -1,0 +1,167 @@
+"""The network in its four stages: representation, fusion, feature extraction, output.
+
+Shapes: b creatives, l token ids, h x w pixels, e width of an embedding, t targets.
+
+The towers and the head are models of their own, because each becomes a graph of its own.
+"""
+
+from dataclasses import dataclass
+
+import keras
+
+from adscore.training.calibrate import Calibration
+from adscore.training.likelihood import Start
+from adscore.training.presets import Preset
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model in parts.
+
+    Attributes:
+        headline_encoder: token_ids (b, l) int32 -> embedding (b, e).
+        image_encoder: pixels (b, h, w, 3) uint8 -> embedding (b, e).
+        core: Both embeddings -> logit and log_concentration, (b, t); what is fitted.
+        head: Both embeddings -> mean and concentration, (b, t): core, then calibration.
+        fitted: token_ids and pixels -> the core's outputs.
+        whole: token_ids and pixels -> the head's outputs.
+    """
+
+    headline_encoder: keras.Model
+    image_encoder: keras.Model
+    core: keras.Model
+    head: keras.Model
+    fitted: keras.Model
+    whole: keras.Model
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Sets the last step of the output."""
+        self.head.get_layer("logit_calibration").set_weights([calibration.slope, calibration.shift])
+        self.head.get_layer("concentration_calibration").set_weights(
+            [calibration.concentration_slope, calibration.concentration_shift]
+        )
+
+
+def build_network(preset: Preset, vocabulary_size: int, start: Start) -> Network:
+    """Builds an untrained network.
+
+    Args:
+        preset: Its sizes.
+        vocabulary_size: Number of distinct token ids, padding included.
+        start: Where the output starts.
+    """
+    headline_encoder = _headline_encoder(preset, vocabulary_size)
+    image_encoder = _image_encoder(preset)
+    core = _core(preset, headline_encoder, image_encoder, start)
+    head = _head(core, len(start.logit))
+    inputs = {
+        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
+        for tensor in (*headline_encoder.inputs, *image_encoder.inputs)
+    }
+    embeddings = {
+        "headline_embedding": headline_encoder(inputs["token_ids"])["embedding"],
+        "image_embedding": image_encoder(inputs["pixels"])["embedding"],
+    }
+    return Network(
+        headline_encoder,
+        image_encoder,
+        core,
+        head,
+        fitted=keras.Model(inputs, core(embeddings), name="fitted"),
+        whole=keras.Model(inputs, head(embeddings), name="adscore"),
+    )
+
+
+def _headline_encoder(preset: Preset, vocabulary_size: int) -> keras.Model:
+    length = preset.preprocessing.headline_tokens
+    token_ids = keras.Input((length,), dtype="int32", name="token_ids")
+    # Ids are padded on the left, so no mask: a masked LSTM exports as a slow loop.
+    tokens = keras.layers.Embedding(vocabulary_size, preset.token_width, name="tokens")(token_ids)
+    state = keras.layers.LSTM(preset.lstm_width, name="lstm")(tokens)
+    return keras.Model(token_ids, {"embedding": _projected(preset, state)}, name="headline_encoder")
+
+
+def _image_encoder(preset: Preset) -> keras.Model:
+    size = preset.preprocessing
+    pixels = keras.Input((size.image_height, size.image_width, 3), dtype="uint8", name="pixels")
+    maps = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
+    for number, filters in enumerate(preset.conv_filters, start=1):
+        maps = keras.layers.Conv2D(filters, 3, activation="relu", name=f"conv_{number}")(maps)
+        maps = keras.layers.MaxPooling2D(name=f"pool_{number}")(maps)
+    if preset.global_pooling:
+        mean = keras.layers.GlobalAveragePooling2D(name="mean_of_maps")(maps)
+        most = keras.layers.GlobalMaxPooling2D(name="maximum_of_maps")(maps)
+        flat = keras.layers.Concatenate(name="pooled")([mean, most])
+    else:
+        flat = keras.layers.Flatten(name="flatten")(maps)
+    return keras.Model(pixels, {"embedding": _projected(preset, flat)}, name="image_encoder")
+
+
+def _projected(preset: Preset, features: keras.KerasTensor) -> keras.KerasTensor:
+    if preset.projection_width is None:
+        return keras.layers.Identity(name="embedding")(features)
+    return keras.layers.Dense(preset.projection_width, activation="tanh", name="embedding")(
+        features
+    )
+
+
+def _core(
+    preset: Preset,
+    headline_encoder: keras.Model,
+    image_encoder: keras.Model,
+    start: Start,
+) -> keras.Model:
+    inputs = {
+        name: keras.Input(encoder.output["embedding"].shape[1:], name=name)
+        for name, encoder in (
+            ("headline_embedding", headline_encoder),
+            ("image_embedding", image_encoder),
+        )
+    }
+    fused = keras.layers.Concatenate(name="fusion")(list(inputs.values()))
+    features = keras.layers.Dropout(preset.dropout, name="fusion_dropout")(fused)
+    if preset.hidden_width is not None:
+        features = keras.layers.Dense(preset.hidden_width, activation="relu", name="hidden")(
+            features
+        )
+        features = keras.layers.Dropout(preset.dropout, name="hidden_dropout")(features)
+    output = keras.layers.Dense(len(start.logit), name="logit")
+    logit = output(features)
+    output.bias.assign(start.logit)
+    # How far rates spread around their mean: two numbers a target, since low rates may
+    # spread less or more than high ones.
+    spread = _affine("log_concentration", len(start.logit), slope=0.0)
+    log_concentration = spread(logit)
+    spread.bias.assign(start.log_concentration)
+    return keras.Model(
+        inputs, {"logit": logit, "log_concentration": log_concentration}, name="core"
+    )
+
+
+def _head(core: keras.Model, targets: int) -> keras.Model:
+    inputs = {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in core.inputs
+    }
+    outputs = core(inputs)
+    logit = _affine("logit_calibration", targets)(outputs["logit"])
+    spread = _affine("concentration_calibration", targets)(outputs["log_concentration"])
+    return keras.Model(
+        inputs,
+        {
+            "mean": keras.layers.Activation("sigmoid", name="mean")(logit),
+            "concentration": keras.layers.Activation("exponential", name="concentration")(spread),
+        },
+        name="head",
+    )
+
+
+def _affine(name: str, targets: int, slope: float = 1.0, shift: float = 0.0) -> keras.Layer:
+    """One slope and one shift for each target."""
+    return keras.layers.EinsumDense(
+        "bt,t->bt",
+        output_shape=(targets,),
+        bias_axes="t",
+        kernel_initializer=keras.initializers.Constant(slope),
+        bias_initializer=keras.initializers.Constant(shift),
+        name=name,
+    )
