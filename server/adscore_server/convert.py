@@ -1,0 +1,107 @@
+"""Wire messages <-> the words of the domain."""
+
+from adscore.bundle import Manifest
+from adscore.creative import Creative, InputLimits, Score
+from adscore.scorer import Scorer
+from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server.models import LoadedModel, ModelEntry
+from adscore_server.status import code_number, describe
+
+
+def creative_from_wire(wire: scoring_pb2.Creative) -> Creative:
+    """Converts a creative, unchecked; the scoring core says what is wrong with it."""
+    return Creative(
+        headline=wire.headline, image=wire.image, id=wire.id, context=dict(wire.context)
+    )
+
+
+def score_to_wire(score: Score, creative_id: str, scorer: Scorer) -> scoring_pb2.Score:
+    """Converts the score that a model gave to the creative with an id."""
+    return scoring_pb2.Score(
+        creative_id=creative_id,
+        targets={
+            name: scoring_pb2.TargetScore(
+                mean=target.mean,
+                lower=target.lower,
+                upper=target.upper,
+                percentile=target.percentile,
+            )
+            for name, target in score.targets.items()
+        },
+        agreement=score.agreement,
+        warnings=[f"WARNING_{warning}" for warning in score.warnings],
+        model=scorer.name,
+        model_version=scorer.version,
+    )
+
+
+def batch_result_to_wire(
+    outcome: Score | Exception, creative_id: str, position: int, scorer: Scorer
+) -> scoring_pb2.BatchScoreResult:
+    """Converts the outcome of the creative at a position (from 0) of a batch."""
+    if isinstance(outcome, Score):
+        return scoring_pb2.BatchScoreResult(
+            id=creative_id, score=score_to_wire(outcome, creative_id, scorer)
+        )
+    failure = describe(outcome, creative_path=f"creatives[{position}]")
+    error = scoring_pb2.CreativeError(
+        code=code_number(failure.code),
+        message=failure.message,
+        reason=failure.reason,
+        field=failure.field,
+    )
+    return scoring_pb2.BatchScoreResult(id=creative_id, error=error)
+
+
+def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
+    """Converts what is known of a model; of a refused one that is its name and the reason."""
+    if not isinstance(entry, LoadedModel):
+        return model_pb2.Model(
+            name=entry.name,
+            version=entry.version,
+            state=model_pb2.MODEL_STATE_REFUSED,
+            state_reason=entry.reason,
+        )
+    manifest = entry.scorer.manifest
+    return model_pb2.Model(
+        name=entry.name,
+        version=entry.version,
+        state=model_pb2.MODEL_STATE_READY,
+        targets=manifest.targets,
+        limits=_limits_to_wire(manifest.limits),
+        training=_training_to_wire(manifest),
+        metrics=_metrics_to_wire(manifest),
+    )
+
+
+def _limits_to_wire(limits: InputLimits) -> model_pb2.InputLimits:
+    return model_pb2.InputLimits(
+        max_headline_characters=limits.max_headline_characters,
+        max_image_bytes=limits.max_image_bytes,
+        max_image_pixels=limits.max_image_pixels,
+        image_formats=limits.image_formats,
+        headline_optional=limits.headline_optional,
+        image_optional=limits.image_optional,
+        context_names=limits.context_names,
+    )
+
+
+def _training_to_wire(manifest: Manifest) -> model_pb2.TrainingSummary:
+    training = manifest.training
+    return model_pb2.TrainingSummary(
+        preset=training.preset,
+        creatives=training.creatives,
+        groups=training.groups,
+        seed=training.seed,
+        create_time=training.create_time,
+        adscore_version=training.adscore_version,
+    )
+
+
+def _metrics_to_wire(manifest: Manifest) -> dict[str, model_pb2.TargetMetrics]:
+    return {
+        target: model_pb2.TargetMetrics(
+            figures={name: value for name, value in figures.items() if value is not None}
+        )
+        for target, figures in manifest.metrics.items()
+    }

@@ -1,0 +1,54 @@
+"""The errors of the server beside those of the scoring core.
+
+    AdscoreError
+    ├── InvalidRequestError    a call that is wrong as a whole, with the field at fault
+    ├── ModelNotFoundError     a call for a model or version that is not served
+    ├── ServerStoppingError    a call that came after the server began to stop
+    └── StartError             what keeps the server from starting, told to its operator
+
+`adscore_server.status` says which gRPC status each of them becomes.
+"""
+
+from enum import StrEnum
+
+from adscore.errors import AdscoreError
+
+
+class CallReason(StrEnum):
+    """Stable names of the causes for which a call fails as a whole; they travel on the wire."""
+
+    BATCH_EMPTY = "BATCH_EMPTY"
+    BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+    REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    SERVER_STOPPING = "SERVER_STOPPING"
+    INTERNAL = "INTERNAL"
+
+
+class InvalidRequestError(AdscoreError):
+    """A call that is wrong as a whole.
+
+    Attributes:
+        field: Path of the field at fault, e.g. ``"creatives"``; empty where none can be named.
+        reason: Stable name of the cause.
+    """
+
+    def __init__(self, field: str, reason: CallReason, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.reason = reason
+
+
+class ModelNotFoundError(AdscoreError):
+    """A call for a model or version that is not served; the text says what is."""
+
+
+class ServerStoppingError(AdscoreError):
+    """A call that came after the server began to stop; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is stopping and takes no new calls. Call another, or later")
+
+
+class StartError(AdscoreError):
+    """What keeps the server from starting: its models, its address or its settings."""

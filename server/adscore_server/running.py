@@ -1,0 +1,93 @@
+"""Runs a server as a process: logging, signals, one line when it is ready."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from adscore_server.config import ServerConfig
+from adscore_server.model_root import open_models
+from adscore_server.models import ModelRegistry
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_logger = logging.getLogger(__name__)
+
+
+def configure_logging(level: str) -> None:
+    """Sends the log to stderr, one line an entry, with times in UTC.
+
+    Args:
+        level: One of `LOG_LEVELS`.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if level not in LOG_LEVELS:
+        raise ValueError(f"--log-level: expected one of {', '.join(LOG_LEVELS)}. Received: {level}")
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter(
+        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
+    )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def run_server(
+    root: Path, default_model: str, config: ServerConfig, announce: Callable[[str], None]
+) -> None:
+    """Serves the models under a root until SIGTERM or SIGINT, then drains.
+
+    Must run in the main thread, which is the one that gets signals.
+
+    Args:
+        root: As of `open_models`.
+        default_model: As of `open_models`.
+        config: How to listen and how much to take on.
+        announce: Told one line when calls are answered.
+
+    Raises:
+        StartError: No model can be served, or the address cannot be listened on.
+    """
+    # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
+    # say less than the errors raised for them. It reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from adscore_server.server import Server
+
+    stopping = threading.Event()
+    _set_on_signals(stopping)
+    models = open_models(root, default_model)
+    server = Server(models, config)
+    server.start()
+    announce(_ready_line(server.address, models))
+    stopping.wait()
+    _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
+    if not server.stop():
+        _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
+        # Their threads cannot be stopped, and a normal exit would wait for them.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _set_on_signals(event: threading.Event) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _ready_line(address: str, models: ModelRegistry) -> str:
+    names = ", ".join(
+        f"{model.name} version {model.version} (loaded in {model.load_seconds:.2f} s)"
+        for model in models.loaded
+    )
+    return f"Ready on {address}: {names}"

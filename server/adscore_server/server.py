@@ -1,0 +1,150 @@
+"""A gRPC server over a set of models."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.calls import CallInterceptor, CallThreads
+from adscore_server.config import ServerConfig
+from adscore_server.errors import StartError
+from adscore_server.model_service import ModelService
+from adscore_server.models import ModelRegistry
+from adscore_server.scoring import ScoringEngine
+from adscore_server.scoring_service import ScoringService
+
+SERVICE_NAMES = (
+    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+)
+
+# What is left to do once every call has returned: its last bytes go out.
+_FLUSH_SECONDS = 1.0
+
+
+class Server:
+    """Serves models at an address; as a context manager it starts and stops.
+
+    Args:
+        models: What it serves.
+        config: How it listens and how much it takes on.
+    """
+
+    def __init__(self, models: ModelRegistry, config: ServerConfig | None = None) -> None:
+        self.config = config or ServerConfig()
+        self._calls = CallInterceptor()
+        self._call_threads = CallThreads(self.config.threads)
+        self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
+        self._health = health.HealthServicer()
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server = grpc.server(
+            self._call_threads, interceptors=[self._calls], options=_channel_options(self.config)
+        )
+        self._add_services(models)
+        self._port: int | None = None
+        self._stopped = False
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT that it listens on, with the real port once it was started."""
+        host, _, port = self.config.address.rpartition(":")
+        return f"{host}:{port if self._port is None else self._port}"
+
+    def start(self) -> int:
+        """Listens and serves.
+
+        Returns:
+            The port.
+
+        Raises:
+            StartError: The address cannot be listened on.
+        """
+        try:
+            self._port = self._server.add_insecure_port(self.config.address)
+        except RuntimeError as error:
+            raise _address_error(self.config.address) from error
+        self._server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        return self._port
+
+    def stop(self, drain_seconds: float | None = None) -> bool:
+        """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
+
+        A call that has not ended by then is cancelled for its caller; its thread ends when
+        its work does. Stopping again does nothing.
+
+        Args:
+            drain_seconds: How long calls in flight may take; None means as configured.
+
+        Returns:
+            Whether every call in flight finished.
+        """
+        if self._stopped:
+            return True
+        self._stopped = True
+        self._health.enter_graceful_shutdown()
+        self._calls.refuse_new_calls()
+        limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
+        drained = self._port is None or self._call_threads.wait_for_calls(limit)
+        self._server.stop(_FLUSH_SECONDS if drained else None).wait()
+        for threads in (self._call_threads, self._decoders):
+            threads.shutdown(wait=drained)
+        return drained
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _add_services(self, models: ModelRegistry) -> None:
+        engine = ScoringEngine(self.config, self._decoders)
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
+            ScoringService(models, engine), self._server
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self.config.reflection:
+            names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+
+    def _set_health(self, status: int) -> None:
+        for name in (health.OVERALL_HEALTH, *SERVICE_NAMES):
+            self._health.set(name, status)
+
+
+def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls unnoticed
+    ]
+
+
+def _address_error(address: str) -> StartError:
+    """Says why an address cannot be listened on; grpcio itself only says that it cannot."""
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(place)
+            cause = "the address cannot be listened on"
+    except OSError as error:
+        cause = error.strerror or str(error)
+    return StartError(
+        f"expected a free address of this machine to listen on. Received: {address}: {cause}. "
+        "Choose another with --address; port 0 means any free one"
+    )

@@ -1,0 +1,167 @@
+"""The life of a server: start, health, reflection, draining."""
+
+import socket
+import threading
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+from adscore.creative import Creative
+from adscore.scorer import Scorer
+from adscore_protos.v1 import model_pb2
+from adscore_server.config import ServerConfig
+from adscore_server.errors import StartError
+from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.server import Server
+
+SERVICES = ("adscore.v1.ScoringService", "adscore.v1.ModelService")
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def _health(stubs: Any, service: str) -> int:
+    check = health_pb2_grpc.HealthStub(stubs.channel).Check
+    return int(check(health_pb2.HealthCheckRequest(service=service), timeout=30).status)
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+def test_health_is_told_for_each_service(stubs: Any, service: str) -> None:
+    assert _health(stubs, service) == SERVING
+
+
+def test_reflection_lists_the_services(stubs: Any) -> None:
+    names = set(ProtoReflectionDescriptorDatabase(stubs.channel).get_services())
+    assert names >= {*SERVICES, "grpc.health.v1.Health"}
+
+
+def test_reflection_can_be_off(start_server: Any, connect: Any, scorer: Scorer) -> None:
+    server = start_server(scorer, config=ServerConfig("127.0.0.1:0", reflection=False))
+    with pytest.raises(grpc.RpcError) as caught:
+        ProtoReflectionDescriptorDatabase(connect(server.address).channel).get_services()
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_port_in_use_is_an_error_that_names_the_address(scorer: Scorer) -> None:
+    models = ModelRegistry([LoadedModel(scorer)])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = Server(models, ServerConfig(address))
+        with pytest.raises(StartError, match=f"{address}: Address already in use"):
+            server.start()
+        assert server.stop()
+
+
+def test_two_servers_do_not_share_a_port(server: Server, scorer: Scorer) -> None:
+    second = Server(ModelRegistry([LoadedModel(scorer)]), ServerConfig(server.address))
+    with pytest.raises(StartError, match="Address already in use"):
+        second.start()
+    second.stop()
+
+
+def test_draining_finishes_calls_in_flight_and_refuses_new_ones(
+    start_server: Any, connect: Any, refusal: Any, held_scorer: Any, creatives: list[Creative]
+) -> None:
+    server = start_server(held_scorer)
+    stubs = connect(server.address)
+    answers: list[Any] = []
+    caller = threading.Thread(target=lambda: answers.append(stubs.score(creatives[0])))
+    caller.start()
+    assert held_scorer.entered.wait(30)
+
+    drained: list[bool] = []
+    stopper = threading.Thread(target=lambda: drained.append(server.stop()))
+    watched = health_pb2_grpc.HealthStub(stubs.channel).Watch(health_pb2.HealthCheckRequest())
+    assert next(watched).status == SERVING
+    stopper.start()
+    assert next(watched).status == NOT_SERVING
+    for service in ("", *SERVICES):
+        assert _health(stubs, service) == NOT_SERVING
+    code, reason, *_ = refusal(lambda: stubs.score(creatives[1]))
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPING")
+    code, reason, *_ = refusal(lambda: stubs.models.ListModels(model_pb2.ListModelsRequest()))
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPING")
+
+    held_scorer.released.set()
+    stopper.join(30)
+    caller.join(30)
+    assert drained == [True]
+    assert answers[0].creative_id == creatives[0].id
+    code, *_ = refusal(lambda: stubs.score(creatives[1]))
+    assert code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_calls_that_wait_for_a_thread_are_finished_too(
+    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+) -> None:
+    server = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", threads=1))
+    stubs = connect(server.address)
+    answers: list[str] = []
+    callers = [
+        threading.Thread(target=lambda one=one: answers.append(stubs.score(one).creative_id))
+        for one in creatives[:4]
+    ]
+    for caller in callers:
+        caller.start()
+    assert held_scorer.entered.wait(30)
+    while len(server._call_threads._calls) < 4:
+        threading.Event().wait(0.01)
+    threading.Timer(0.2, held_scorer.released.set).start()
+    assert server.stop()
+    for caller in callers:
+        caller.join(30)
+    assert sorted(answers) == sorted(one.id for one in creatives[:4])
+
+
+def test_call_that_outlasts_the_drain_is_cut_off(
+    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+) -> None:
+    server = start_server(held_scorer)
+    stubs = connect(server.address)
+    codes: list[grpc.StatusCode] = []
+
+    def call() -> None:
+        try:
+            stubs.score(creatives[0])
+        except grpc.RpcError as error:
+            codes.append(error.code())  # type: ignore[attr-defined]
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    assert held_scorer.entered.wait(30)
+    assert not server.stop(drain_seconds=0.1)
+    caller.join(30)
+    assert codes[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    assert server.stop()  # again does nothing
+
+
+def test_server_as_context_manager_has_the_real_port(scorer: Scorer, connect: Any) -> None:
+    with Server(ModelRegistry([LoadedModel(scorer)]), ServerConfig("127.0.0.1:0")) as server:
+        host, port = server.address.split(":")
+        assert host == "127.0.0.1"
+        assert int(port) > 0
+        assert _health(connect(server.address), "") == SERVING
+
+
+def test_a_server_that_was_never_started_can_be_stopped(scorer: Scorer) -> None:
+    assert Server(ModelRegistry([LoadedModel(scorer)])).stop()
+
+
+@pytest.mark.parametrize("address", ["", "50051", "localhost", ":50051", "host:port", "h:70000"])
+def test_config_refuses_an_address_without_host_and_port(address: str) -> None:
+    with pytest.raises(ValueError, match="expected HOST:PORT"):
+        ServerConfig(address)
+
+
+@pytest.mark.parametrize(
+    "setting", ["max_message_bytes", "max_batch_creatives", "threads", "decode_threads"]
+)
+def test_config_refuses_zero(setting: str) -> None:
+    with pytest.raises(ValueError, match=f"{setting}: expected at least 1"):
+        ServerConfig(**{setting: 0})
