@@ -1,0 +1,32 @@
+"""One budget of time for all that a call does."""
+
+import time
+
+from adscore_client._exceptions import DeadlineExceededError
+
+
+class Deadline:
+    """The end of a call, by the monotonic clock: setting the wall clock does not move it."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._end = time.monotonic() + timeout_seconds
+
+    def remaining_seconds(self, creative_id: str = "") -> float:
+        """Returns what is left, above 0.
+
+        Raises:
+            DeadlineExceededError: Nothing is left. gRPC would not say so in every case: it may
+                send a call without time, and even return its answer.
+        """
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
+            raise DeadlineExceededError(
+                f"Expected a score within {self._timeout_seconds:g} s. Received: an image that "
+                "took this long to read, so that nothing was sent. Pass a longer timeout_seconds, "
+                "or the bytes of the image",
+                timeout_seconds=self._timeout_seconds,
+                retryable=True,
+                creative_id=creative_id,
+            )
+        return remaining

@@ -1,0 +1,197 @@
+"""The exceptions of the client.
+
+    AdscoreError
+    ├── InvalidRequestError         the server refused what was asked
+    │   └── InvalidCreativeError    ... because of the creative: headline, image, id or context
+    ├── ModelNotFoundError          the server has no such model or version
+    ├── MessageTooLargeError        request or answer above a message limit
+    ├── AccessError
+    │   ├── AuthenticationError     the server does not know who calls
+    │   └── PermissionDeniedError   it knows, and does not allow this call
+    ├── ServerUnavailableError      no server answers, or it is starting or stopping
+    ├── OverloadedError             the server has more work than it takes
+    ├── DeadlineExceededError       no answer within the timeout
+    ├── CallCancelledError          the call was cancelled while under way
+    ├── UnsupportedError            the server does not offer this call
+    ├── ServerError                 the server failed, or answered what it should not
+    └── ClientClosedError           the client was used after close()
+
+The methods of the client raise nothing else on purpose, but for ``TypeError`` and
+``ValueError`` where an argument is of the wrong type or outside its range.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+import grpc
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that was refused.
+
+    Attributes:
+        field: Path of the field, e.g. ``"image"`` or ``"model_version"``.
+        description: What was expected and what was received.
+    """
+
+    field: str
+    description: str
+
+
+class ErrorFields(TypedDict, total=False):
+    """What every exception of the client may be given beside its text."""
+
+    code: grpc.StatusCode | None
+    reason: str
+    retryable: bool
+    retry_after_seconds: float | None
+    creative_id: str
+
+
+class AdscoreError(Exception):
+    """Base class of every exception of the client.
+
+    Attributes:
+        code: Status of the call, or of one creative of it; None where the fault was found
+            before anything was sent.
+        reason: Stable name of the cause, e.g. ``"IMAGE_UNREADABLE"``; empty where the
+            server gave none.
+        retryable: Whether the same call may succeed later without any change to it.
+        retry_after_seconds: How long the server asks to wait before that; None where it
+            does not say.
+        creative_id: Id of the creative that has no score; empty where it has no id or
+            the fault is of the whole call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: grpc.StatusCode | None = None,
+        reason: str = "",
+        retryable: bool = False,
+        retry_after_seconds: float | None = None,
+        creative_id: str = "",
+    ) -> None:
+        # The text alone goes to args, so that exceptions can be pickled and copied.
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.creative_id = creative_id
+
+
+class InvalidRequestError(AdscoreError):
+    """The server refused what was asked; the same request will be refused again.
+
+    Attributes:
+        field: Path of the first refused field, e.g. ``"model_version"``; empty where the
+            cause is no field.
+        violations: Every refused field that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        violations: Sequence[FieldViolation] = (),
+        **fields: Unpack[ErrorFields],
+    ) -> None:
+        super().__init__(message, **fields)
+        self.field = field
+        self.violations = tuple(violations)
+
+
+class InvalidCreativeError(InvalidRequestError):
+    """The creative cannot be scored: it was refused by the server, or could not be read.
+
+    ``field`` is ``"headline"``, ``"image"``, ``"id"``, ``"context"``, ``"context[NAME]"`` or
+    empty. Where the image came from a file, the text names it.
+
+    The client itself gives these reasons, with ``code`` None: ``IMAGE_FILE_UNREADABLE``,
+    ``IMAGE_EMPTY``, ``IMAGE_UNREADABLE`` (a Pillow image that cannot be saved),
+    ``HEADLINE_NOT_TEXT``, ``TEXT_NOT_UNICODE`` (an id or context), ``CREATIVE_TOO_LARGE``
+    and, from ``score_many`` alone, ``WRONG_TYPE``.
+    """
+
+
+class ModelNotFoundError(AdscoreError):
+    """The server has no such model, or no such version of it."""
+
+
+class MessageTooLargeError(AdscoreError):
+    """A request above what the server takes, or an answer above what the client takes."""
+
+
+class AccessError(AdscoreError):
+    """The server does not let this caller make this call."""
+
+
+class AuthenticationError(AccessError):
+    """The server does not know who calls: credentials are missing, wrong or expired."""
+
+
+class PermissionDeniedError(AccessError):
+    """The server knows who calls and does not allow this call."""
+
+
+class ServerUnavailableError(AdscoreError):
+    """No server answers at the address, or the one there is starting or stopping.
+
+    Attributes:
+        address: Where the server was looked for.
+    """
+
+    def __init__(self, message: str, *, address: str = "", **fields: Unpack[ErrorFields]) -> None:
+        super().__init__(message, **fields)
+        self.address = address
+
+
+class OverloadedError(AdscoreError):
+    """The server has more work than it takes; ``retry_after_seconds`` says how long to wait."""
+
+
+class DeadlineExceededError(AdscoreError):
+    """No answer within the timeout of the call.
+
+    Attributes:
+        timeout_seconds: The timeout of the call.
+    """
+
+    def __init__(
+        self, message: str, *, timeout_seconds: float = 0.0, **fields: Unpack[ErrorFields]
+    ) -> None:
+        super().__init__(message, **fields)
+        self.timeout_seconds = timeout_seconds
+
+
+class CallCancelledError(AdscoreError):
+    """The call was cancelled while under way: by the server, or by closing the client."""
+
+
+class UnsupportedError(AdscoreError):
+    """The server does not offer this call: it is older, or not an adscore server."""
+
+
+class ServerError(AdscoreError):
+    """The server failed, or its answer is not what the contract says."""
+
+
+class ClientClosedError(AdscoreError):
+    """The client was used after ``close()`` or after its ``with`` block."""
+
+
+class WrongTypeError(TypeError):
+    """A part of a creative of the wrong type; callers know it as a TypeError.
+
+    Attributes:
+        field: The part, e.g. ``"headline"``.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field

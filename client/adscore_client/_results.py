@@ -1,0 +1,202 @@
+"""What the client returns: scores and models, as frozen dataclasses."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+def _plain(value: object) -> Any:
+    """Turns results into what ``json.dumps`` writes."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+class _Result:
+    """What the results of the client share."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as new dicts, lists, strings and numbers, ready for JSON."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+
+class _OpenEnum(StrEnum):
+    """An enum of the wire, which may name more values than this client knows.
+
+    ``UNRECOGNISED_7`` stands for the unknown value with the number 7: it compares, hashes
+    and pickles like a member, but iteration does not show it.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not (isinstance(value, str) and re.fullmatch(r"UNRECOGNISED_-?\d+", value)):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is not used here
+    """A reason to trust a score less.
+
+    A newer server may send one that this client does not know: ``UNRECOGNISED_7`` for the
+    value with the number 7.
+    """
+
+    MISSING_IMAGE = "MISSING_IMAGE"
+    """The creative had no image; the model was trained to allow that."""
+    MISSING_HEADLINE = "MISSING_HEADLINE"
+    """The creative had no headline; the model was trained to allow that."""
+    UNFAMILIAR_CREATIVE = "UNFAMILIAR_CREATIVE"
+    """The creative is far from everything that the model was trained on."""
+    IMAGE_DOWNSCALED = "IMAGE_DOWNSCALED"
+    """Small print and fine detail of a very large image did not reach the model."""
+    HEADLINE_TRUNCATED = "HEADLINE_TRUNCATED"
+    """The headline is longer than the model reads; its beginning was used."""
+    UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
+    """A context value was never seen in training and counts as unknown."""
+
+
+class ModelState(_OpenEnum):
+    """Whether a model can score; ``UNRECOGNISED_7`` where only a newer client could say."""
+
+    LOADING = "LOADING"
+    """It is being verified and warmed."""
+    READY = "READY"
+    """It scores."""
+    REFUSED = "REFUSED"
+    """It failed a check and is not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScore(_Result):
+    """The prediction for one target. Rates are successes per trial: 0.012 is 1.2 %.
+
+    Attributes:
+        mean: Expected rate in the average campaign, from 0 to 1.
+        lower: Lower end of the central 90 % interval of the rate, from 0 to 1.
+        upper: Upper end of the central 90 % interval of the rate, from 0 to 1.
+        percentile: Share of the model's reference creatives with a lower predicted rate,
+            in per cent, from 0 to 100.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    percentile: float
+
+    def __repr__(self) -> str:
+        # Four digits say more than a model knows; a dict of these stays readable.
+        figures = (f"{f.name}={getattr(self, f.name):.4g}" for f in dataclasses.fields(self))
+        return f"TargetScore({', '.join(figures)})"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mean:.3%} (90 % interval {self.lower:.3%} to {self.upper:.3%}), "
+            f"percentile {self.percentile:.0f}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Score(_Result):
+    """Predicted performance of one creative.
+
+    Attributes:
+        creative_id: The id that the creative had; may be empty.
+        targets: One prediction for each target of the model, by name, e.g. ``"ctr"``.
+        agreement: How well headline and image fit together, from -1 to 1; None where the
+            model was not trained for it or one of the two is absent.
+        warnings: Reasons to trust the score less; empty where there is none.
+        model: Name of the model that made the score.
+        model_version: Version of that model, a positive integer in decimal.
+    """
+
+    creative_id: str
+    targets: Mapping[str, TargetScore] = field(hash=False)
+    agreement: float | None = None
+    warnings: tuple[Warning, ...] = ()
+    model: str = ""
+    model_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits(_Result):
+    """What a model accepts of a creative.
+
+    Attributes:
+        max_headline_characters: Longest headline, in Unicode code points.
+        max_image_bytes: Largest image file, in bytes.
+        max_image_pixels: Largest image, in pixels (width times height).
+        image_formats: Accepted image formats, e.g. ``"JPEG"``.
+        headline_optional: Whether a creative may come without a headline.
+        image_optional: Whether a creative may come without an image.
+        context_names: Context names that the model reads.
+    """
+
+    max_headline_characters: int
+    max_image_bytes: int
+    max_image_pixels: int
+    image_formats: tuple[str, ...]
+    headline_optional: bool
+    image_optional: bool
+    context_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary(_Result):
+    """How a model was trained.
+
+    Attributes:
+        preset: Name of the preset, e.g. ``"default"``.
+        creatives: Number of creatives used for fitting.
+        groups: Number of groups (campaigns) among them; 0 where the table had none.
+        seed: Seed of split, initialisation and order.
+        create_time: When the model was written, RFC 3339 in UTC.
+        adscore_version: Version of adscore that wrote it.
+    """
+
+    preset: str
+    creatives: int
+    groups: int
+    seed: int
+    create_time: str
+    adscore_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model(_Result):
+    """One version of one model of the server.
+
+    Attributes:
+        name: Name, e.g. ``"banners"``.
+        version: Version, a positive integer in decimal.
+        state: Whether it can score.
+        state_reason: Why it cannot, where ``state`` is ``REFUSED``.
+        targets: Names of the rates that it predicts.
+        limits: What it accepts.
+        training: How it was trained.
+        metrics: Figures on held-out groups by target and figure, e.g.
+            ``metrics["ctr"]["auc"]``; a figure that has no meaning for the data is absent.
+    """
+
+    name: str
+    version: str
+    state: ModelState
+    state_reason: str
+    targets: tuple[str, ...]
+    limits: InputLimits
+    training: TrainingSummary
+    metrics: Mapping[str, Mapping[str, float]] = field(hash=False)

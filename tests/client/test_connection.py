@@ -1,0 +1,105 @@
+"""Finding a server, losing it, and the life of a client."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adscore_client import (
+    CallCancelledError,
+    Client,
+    ClientClosedError,
+    ServerUnavailableError,
+)
+from adscore_client._connection import channel_options
+
+
+@pytest.fixture
+def unused_address():
+    with socket.socket() as held:  # bound and not listening: connections are refused
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # a server may follow
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
+
+
+def test_missing_server_is_reported_with_what_to_do(unused_address):
+    with Client(unused_address) as client, pytest.raises(ServerUnavailableError) as caught:
+        client.score("headline")
+    error = caught.value
+    assert error.address == unused_address
+    assert error.retryable
+    assert f"adscore serve ROOT --address {unused_address}" in str(error)
+
+
+def test_server_that_starts_late_is_found_by_the_same_client(unused_address, serve, score_recorder):
+    deadline = time.monotonic() + 30
+    with Client(unused_address) as client:
+        with pytest.raises(ServerUnavailableError):
+            client.score("headline")
+        serve(address=unused_address, Score=score_recorder)
+        while not score_recorder.requests and time.monotonic() < deadline:
+            try:
+                client.score("headline")
+            except ServerUnavailableError:
+                time.sleep(0.05)
+    assert score_recorder.requests
+
+
+def test_proxy_of_the_environment_is_not_asked_for_this_machine(
+    connect, score_recorder, monkeypatch, unused_address
+):
+    monkeypatch.setenv("http_proxy", f"http://{unused_address}")
+    monkeypatch.setenv("no_proxy", "")
+    connect(Score=score_recorder).score("headline")
+    assert ("grpc.enable_http_proxy", 0) not in channel_options("scores.example.com:443", 1024)
+
+
+def test_closed_client_says_so(connect, score_recorder):
+    client = connect(Score=score_recorder)
+    with client:
+        client.score("headline")
+    client.close()
+    calls = [
+        lambda: client.score("headline"),
+        lambda: client.score_many([]),
+        client.models,
+        client.model,
+        client.__enter__,
+    ]
+    for call in calls:
+        with pytest.raises(ClientClosedError, match="after close"):
+            call()
+    assert repr(client).endswith(", closed>")
+
+
+def test_closing_cancels_a_call_under_way(connect):
+    started, release = threading.Event(), threading.Event()
+
+    def wait(request, context):
+        started.set()
+        release.wait(60)
+
+    client = connect(Score=wait, timeout_seconds=60)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.score, "headline")
+        assert started.wait(30)
+        client.close()
+        with pytest.raises(CallCancelledError):
+            call.result(30)
+        release.set()
+
+
+def test_one_client_serves_many_threads(connect, score_recorder):
+    client = connect(Score=score_recorder)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(client.score, ["headline"] * 64))
+    assert len(score_recorder.requests) == 64
+
+
+def test_client_does_nothing_before_its_first_call():
+    client = Client("no-such-host.invalid:1")
+    assert client._connection._channel is None
+    assert repr(client) == "<Client of no-such-host.invalid:1>"
+    client.close()
