@@ -6,7 +6,7 @@
     head.onnx               embeddings -> mean and concentration of each target
     tokenizer.json          headline -> token ids
     golden.json             a few creatives with their scores, scored again at every load
-    model.keras             the same model for Keras
+    model.keras             what was trained of it, for Keras: with frozen encoders, all but these
     training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
     MODEL_CARD.md           the same for a person
 
@@ -44,14 +44,26 @@ class Preprocessing:
     """What the towers read.
 
     Attributes:
-        headline_tokens: Number of token ids of a headline, padding included.
+        headline_tokens: Number of token ids of a headline, padding included; with a frozen
+            encoder, the number that it is cut to, special tokens included.
         image_height: Height of the image tower's input, in pixels.
         image_width: Width of the image tower's input, in pixels.
+        image_resampling: How an image is stretched: a number of `PIL.Image.Resampling`.
+        headline_padding_id: Id that fills up a headline.
+        headline_padding_left: Whether padding stands before the headline, or after it.
+        headlines_apart: Whether the text tower reads headlines one by one, because its
+            arithmetic would let the others of a batch change a headline's embedding.
+        ngram_buckets: Number of ids of the hashed n-grams; 0 for a tower that reads none.
     """
 
     headline_tokens: int
     image_height: int
     image_width: int
+    image_resampling: int = 2
+    headline_padding_id: int = 0
+    headline_padding_left: bool = True
+    headlines_apart: bool = False
+    ngram_buckets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ class TrainingSummary:
         target_columns: By target, the columns it was learned from, as ``SUCCESSES/TRIALS`` or
             ``LABEL``.
         libraries: Versions of the libraries that made it, by name.
+        encoders: Name of the frozen encoder of each tower, `headline` or `image`, that has one.
     """
 
     preset: str
@@ -82,6 +95,7 @@ class TrainingSummary:
     adscore_version: str
     target_columns: Mapping[str, str]
     libraries: Mapping[str, str]
+    encoders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

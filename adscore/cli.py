@@ -51,6 +51,23 @@ Targets = Annotated[
     ),
 ]
 
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR | hf://ORGANISATION/NAME",
+        help="A published text encoder with an ONNX file, used as it is under a trained tower.",
+        show_default="a tower trained from scratch",
+    ),
+]
+ImageEncoder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR | hf://ORGANISATION/NAME",
+        help="The same for images.",
+        show_default="a tower trained from scratch",
+    ),
+]
+
 
 @app.command()
 def sample(
@@ -78,6 +95,8 @@ def train(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")],
     preset: Annotated[str, typer.Option(help="default or baseline.")] = "default",
     target: Targets = None,
+    text_encoder: TextEncoder = None,
+    image_encoder: ImageEncoder = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
     id_column: IdColumn = "creative_id",
     headline_column: HeadlineColumn = "headline",
@@ -99,7 +118,9 @@ def train(
 
         if preset not in PRESETS:
             raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
-        options = TrainingOptions(PRESETS[preset], seed)
+        options = TrainingOptions(
+            PRESETS[preset], seed, text_encoder=text_encoder, image_encoder=image_encoder
+        )
         result = train_model(creatives, model, options, lambda stage: notes().print(f"{stage} ..."))
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from adscore.headline_reader import HeadlineReader
 from adscore.image import Pixels
-from adscore.text import HeadlineTokenizer
 
 Embeddings = NDArray[np.float32]
 
@@ -52,11 +52,18 @@ class Graph:
 
 
 class HeadlineEncoder:
-    """The text tower: normalised headlines -> embeddings."""
+    """The text tower: normalised headlines -> embeddings.
 
-    def __init__(self, graph: Graph, tokenizer: HeadlineTokenizer) -> None:
+    Args:
+        graph: Its graph.
+        reader: Makes the graph's inputs.
+        apart: Whether headlines are run one by one; see `bundle.Preprocessing`.
+    """
+
+    def __init__(self, graph: Graph, reader: HeadlineReader, *, apart: bool = False) -> None:
         self._graph = graph
-        self._tokenizer = tokenizer
+        self._reader = reader
+        self._apart = apart
 
     def encode(self, headlines: Sequence[str]) -> tuple[Embeddings, NDArray[np.bool_]]:
         """Encodes a batch.
@@ -64,8 +71,14 @@ class HeadlineEncoder:
         Returns:
             Embeddings of shape (batch, width); and whether each headline was cut, (batch,).
         """
-        token_ids, truncated = self._tokenizer.encode(headlines)
-        return self._graph.run({"token_ids": token_ids})["embedding"], truncated
+        batches = [[headline] for headline in headlines] if self._apart else [headlines]
+        parts = [self._encode_together(batch) for batch in batches]
+        embeddings, truncated = zip(*parts, strict=True)
+        return np.concatenate(embeddings), np.concatenate(truncated)
+
+    def _encode_together(self, headlines: Sequence[str]) -> tuple[Embeddings, NDArray[np.bool_]]:
+        inputs, truncated = self._reader.read(headlines)
+        return self._graph.run(inputs)["embedding"], truncated
 
 
 class ImageEncoder:

@@ -34,10 +34,17 @@ _SIDES_KEPT = {None, *(_TURNS[orientation] for orientation in (2, 3, 4))}
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """Height and width in pixels that a model reads; any image is stretched to it."""
+    """Height and width in pixels that a model reads; any image is stretched to it.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        resampling: How it is stretched: a `PIL.Image.Resampling` number.
+    """
 
     height: int
     width: int
+    resampling: int = Image.Resampling.BILINEAR
 
 
 def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, bool]:
@@ -112,7 +119,8 @@ def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> Image.Image:
     # kept so that the last step still averages over neighbours.
     image.draft(None, (2 * sides[0], 2 * sides[1]))
     image.load()
-    shrunk = _opaque_or_alpha(image).resize(sides, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    method = Image.Resampling(size.resampling)
+    shrunk = _opaque_or_alpha(image).resize(sides, method, reducing_gap=2.0)
     return shrunk if turn is None else shrunk.transpose(turn)
 
 

@@ -16,8 +16,9 @@ from adscore.bundle import Bundle, GoldenCase, Manifest, read_bundle, resolve_bu
 from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
 from adscore.encoder import Graph, Head, HeadlineEncoder, ImageEncoder, RuntimeOptions
 from adscore.errors import BundleError, InvalidCreativeError, Reason
+from adscore.headline_reader import HeadlineReader
 from adscore.image import ImageSize, Pixels, decode
-from adscore.text import HeadlineTokenizer, normalise
+from adscore.text import normalise
 
 INTERVAL = 0.90
 
@@ -74,13 +75,15 @@ class Scorer:
         self.version = bundle.version
         self.manifest: Manifest = bundle.manifest
         preprocessing = self.manifest.preprocessing
-        self._image_size = ImageSize(preprocessing.image_height, preprocessing.image_width)
+        self._image_size = ImageSize(
+            preprocessing.image_height, preprocessing.image_width, preprocessing.image_resampling
+        )
         try:
-            tokenizer = HeadlineTokenizer(
-                bundle.files[files.TOKENIZER].decode(), preprocessing.headline_tokens
-            )
+            graph = Graph(bundle.files[files.HEADLINE_ENCODER], options)
+            tokenizer = bundle.files[files.TOKENIZER].decode()
+            reader = HeadlineReader(tokenizer, preprocessing, graph.input_names)
             self._headline_encoder = HeadlineEncoder(
-                Graph(bundle.files[files.HEADLINE_ENCODER], options), tokenizer
+                graph, reader, apart=preprocessing.headlines_apart
             )
             self._image_encoder = ImageEncoder(Graph(bundle.files[files.IMAGE_ENCODER], options))
             self._head = Head(Graph(bundle.files[files.HEAD], options))

@@ -18,6 +18,7 @@ Predicts {", ".join(manifest.targets)} of an ad creative from its headline and i
 `{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
 - Trained on {training.creatives} creatives{groups}; groups that were held out are in the \
 figures below only.
+- {_encoders(manifest)}
 - Reads {size.headline_tokens} tokens of the headline, and the image shrunk to \
 {size.image_width} x {size.image_height} pixels: small print does not reach it.
 - A score is the rate to expect in the average campaign. It compares creatives; it knows \
@@ -27,6 +28,14 @@ nothing of audience, price or season.
 
 {_metrics_table(manifest)}
 """
+
+
+def _encoders(manifest: Manifest) -> str:
+    encoders = manifest.training.encoders
+    if not encoders:
+        return "Its towers were trained from scratch."
+    named = " and ".join(f"`{name}` for the {tower}" for tower, name in encoders.items())
+    return f"Stands on frozen encoders, {named}; their licences hold for this model too."
 
 
 def _metrics_table(manifest: Manifest) -> str:

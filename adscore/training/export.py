@@ -14,12 +14,17 @@ from adscore.bundle import Bundle, GoldenCase, Manifest
 from adscore.creative import Creative
 from adscore.scorer import Scorer
 from adscore.training.network import Network
+from adscore.training.representation import Encoders
+from adscore.training.surgery import join
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
 
 
-def export_network(network: Network) -> dict[str, bytes]:
-    """Serialises the three graphs and the Keras model, by file name."""
+def export_network(network: Network, encoders: Encoders) -> dict[str, bytes]:
+    """Serialises the three graphs and the Keras model, by file name.
+
+    A frozen encoder becomes the front of its tower's graph.
+    """
     graphs = {
         files.HEADLINE_ENCODER: network.headline_encoder,
         files.IMAGE_ENCODER: network.image_encoder,
@@ -33,7 +38,16 @@ def export_network(network: Network) -> dict[str, bytes]:
             exported[name] = path.read_bytes()
         path = Path(folder) / files.KERAS_MODEL
         network.whole.save(path)
-        return {**exported, files.KERAS_MODEL: path.read_bytes()}
+        exported[files.KERAS_MODEL] = path.read_bytes()
+    if encoders.text is not None:
+        exported[files.HEADLINE_ENCODER] = join(
+            encoders.text.model, exported[files.HEADLINE_ENCODER], "headline_features"
+        )
+    if encoders.image is not None:
+        exported[files.IMAGE_ENCODER] = join(
+            encoders.image.model, exported[files.IMAGE_ENCODER], "image_features"
+        )
+    return exported
 
 
 def golden_file(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adscore.training.data import Split, TrainingData
+from adscore.training.inputs import TowerInputs
 from adscore.training.likelihood import grouped_log_likelihood, log_likelihood
 from adscore.training.losses import Tensor, beta_binomial_loss, binary_crossentropy_loss
 from adscore.training.network import Network
@@ -36,7 +37,7 @@ def fit_network(
     network: Network,
     preset: Preset,
     data: TrainingData,
-    token_ids: NDArray[np.int32],
+    inputs: TowerInputs,
     split: Split,
     seed: int,
 ) -> FitResult:
@@ -46,14 +47,14 @@ def fit_network(
         network: The network; its weights are changed.
         preset: How it is fitted.
         data: All rows.
-        token_ids: Token ids of all rows, (rows, tokens).
+        inputs: What the towers read, for all rows.
         split: Which rows are fitted to, and which decide when to stop.
         seed: Decides the order of the rows.
     """
     rng = np.random.default_rng(seed)
-    fitting = Batches(data, token_ids, split.fitting, preset.batch_size, rng)
+    fitting = Batches(data, inputs, split.fitting, preset.batch_size, rng)
     stopping = _StopWhenWorse(
-        preset, data, split.validation, Batches(data, token_ids, split.validation)
+        preset, data, split.validation, Batches(data, inputs, split.validation)
     )
     trainer = _Trainer(network, preset, data)
     trainer.compile(optimizer=keras.optimizers.Adam(preset.learning_rate))
@@ -64,11 +65,11 @@ def fit_network(
 def predict_rows(
     network: Network,
     data: TrainingData,
-    token_ids: NDArray[np.int32],
+    inputs: TowerInputs,
     rows: NDArray[np.int64],
 ) -> dict[str, NDArray[np.float64]]:
     """The core's outputs for some rows: logit and log_concentration, (rows, targets)."""
-    return _predict(network.fitted, Batches(data, token_ids, rows))
+    return _predict(network.fitted, Batches(data, inputs, rows))
 
 
 class Batches(keras.utils.PyDataset):
@@ -76,7 +77,7 @@ class Batches(keras.utils.PyDataset):
 
     Args:
         data: All rows.
-        token_ids: Token ids of all rows, (rows, tokens).
+        inputs: What the towers read, for all rows.
         rows: Which rows, (n,).
         batch_size: Rows in a batch; the last may have fewer.
         rng: Decides the order; None keeps it.
@@ -85,13 +86,13 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self,
         data: TrainingData,
-        token_ids: NDArray[np.int32],
+        inputs: TowerInputs,
         rows: NDArray[np.int64],
         batch_size: int = 256,
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        self._data, self._token_ids, self._rows = data, token_ids, rows
+        self._data, self._inputs, self._rows = data, inputs, rows
         self._batch_size, self._rng = batch_size, rng
         self._group_sizes = np.bincount(data.groups[rows], minlength=len(data.group_names))
         self.on_epoch_end()
@@ -102,10 +103,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
         start = index * self._batch_size
         rows = self._rows[start : start + self._batch_size]
-        inputs = {
-            "token_ids": self._token_ids[rows],
-            "pixels": self._data.pixels[self._data.image_index[rows]],
-        }
+        inputs = self._inputs.batch(rows)
         labels = {
             "successes": self._data.successes[rows],
             "trials": self._data.trials[rows],
@@ -161,7 +159,7 @@ class _Trainer(keras.Model):
             trials = y["trials"] / self._mean_trials
             successes = y["successes"] / self._mean_trials
             return tf.reduce_mean(binary_crossentropy_loss(logit, successes, trials))
-        prior = 0.0
+        prior = sum(self._network.losses)
         if self._offsets is not None:
             offset = self._offsets(y["group"])
             logit += offset

@@ -19,12 +19,13 @@ class Network:
     """A model in parts.
 
     Attributes:
-        headline_encoder: token_ids (b, l) int32 -> embedding (b, e).
-        image_encoder: pixels (b, h, w, 3) uint8 -> embedding (b, e).
+        headline_encoder: token_ids (b, l) int32, or features of a frozen encoder ->
+            embedding (b, e).
+        image_encoder: pixels (b, h, w, 3) uint8, or such features -> embedding (b, e).
         core: Both embeddings -> logit and log_concentration, (b, t); what is fitted.
         head: Both embeddings -> mean and concentration, (b, t): core, then calibration.
-        fitted: token_ids and pixels -> the core's outputs.
-        whole: token_ids and pixels -> the head's outputs.
+        fitted: Inputs of both encoders -> the core's outputs.
+        whole: Inputs of both encoders -> the head's outputs.
     """
 
     headline_encoder: keras.Model
@@ -42,16 +43,17 @@ class Network:
         )
 
 
-def build_network(preset: Preset, vocabulary_size: int, start: Start) -> Network:
+def build_network(
+    preset: Preset, headline_encoder: keras.Model, image_encoder: keras.Model, start: Start
+) -> Network:
     """Builds an untrained network.
 
     Args:
         preset: Its sizes.
-        vocabulary_size: Number of distinct token ids, padding included.
+        headline_encoder: The text tower.
+        image_encoder: The image tower.
         start: Where the output starts.
     """
-    headline_encoder = _headline_encoder(preset, vocabulary_size)
-    image_encoder = _image_encoder(preset)
     core = _core(preset, headline_encoder, image_encoder, start)
     head = _head(core, len(start.logit))
     inputs = {
@@ -59,8 +61,8 @@ def build_network(preset: Preset, vocabulary_size: int, start: Start) -> Network
         for tensor in (*headline_encoder.inputs, *image_encoder.inputs)
     }
     embeddings = {
-        "headline_embedding": headline_encoder(inputs["token_ids"])["embedding"],
-        "image_embedding": image_encoder(inputs["pixels"])["embedding"],
+        f"{tower}_embedding": encoder(_of(encoder, inputs))["embedding"]
+        for tower, encoder in (("headline", headline_encoder), ("image", image_encoder))
     }
     return Network(
         headline_encoder,
@@ -72,7 +74,19 @@ def build_network(preset: Preset, vocabulary_size: int, start: Start) -> Network
     )
 
 
-def _headline_encoder(preset: Preset, vocabulary_size: int) -> keras.Model:
+def _of(encoder: keras.Model, inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    """What a tower reads, in the form that it was built with: one tensor, or several by name."""
+    named = {tensor.name: inputs[tensor.name] for tensor in encoder.inputs}
+    return named if len(named) > 1 else next(iter(named.values()))
+
+
+def lstm_tower(preset: Preset, vocabulary_size: int) -> keras.Model:
+    """Builds token_ids (b, l) int32 -> embedding (b, e).
+
+    Args:
+        preset: Its sizes.
+        vocabulary_size: Number of distinct token ids, padding included.
+    """
     length = preset.preprocessing.headline_tokens
     token_ids = keras.Input((length,), dtype="int32", name="token_ids")
     # Ids are padded on the left, so no mask: a masked LSTM exports as a slow loop.
@@ -81,7 +95,8 @@ def _headline_encoder(preset: Preset, vocabulary_size: int) -> keras.Model:
     return keras.Model(token_ids, {"embedding": _projected(preset, state)}, name="headline_encoder")
 
 
-def _image_encoder(preset: Preset) -> keras.Model:
+def conv_tower(preset: Preset) -> keras.Model:
+    """Builds pixels (b, h, w, 3) uint8 -> embedding (b, e)."""
     size = preset.preprocessing
     pixels = keras.Input((size.image_height, size.image_width, 3), dtype="uint8", name="pixels")
     maps = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)

@@ -29,6 +29,12 @@ class Preset:
         batch_size: Creatives in a step.
         max_epochs: Passes over the data at most.
         patience: Passes without progress on the validation groups before the end.
+        feature_dropout: Share of a frozen encoder's features dropped in a step.
+        feature_penalty: L2 penalty of a projection's weights.
+        ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
+        ngram_width: Width of an n-gram's embedding.
+        ngram_penalty: L2 penalty of these embeddings.
+        frozen_batch_size: Creatives in a step on frozen features, at least.
     """
 
     name: str
@@ -46,6 +52,12 @@ class Preset:
     batch_size: int
     max_epochs: int
     patience: int
+    feature_dropout: float = 0.5
+    feature_penalty: float = 1e-4
+    ngram_buckets: int = 2**15
+    ngram_width: int = 16
+    ngram_penalty: float = 1e-5
+    frozen_batch_size: int = 128
 
 
 BASELINE = Preset(

@@ -20,7 +20,6 @@ from adscore.evaluation import TargetMetrics, evaluate_target
 from adscore.image import ImageSize
 from adscore.scorer import Predictions, PreparedCreative, Scorer
 from adscore.table import CreativeTable
-from adscore.text import HeadlineTokenizer, train_tokenizer
 from adscore.training.calibrate import calibrate
 from adscore.training.card import model_card
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups
@@ -29,6 +28,7 @@ from adscore.training.fit import FitResult, fit_network, predict_rows
 from adscore.training.likelihood import starting_point
 from adscore.training.network import Network, build_network
 from adscore.training.presets import DEFAULT, Preset
+from adscore.training.representation import Encoders, Representation, represent
 
 Progress = Callable[[str], None]
 
@@ -44,12 +44,17 @@ class TrainingOptions:
         seed: Decides split, initialisation and order.
         test_share: Share of the groups held out for the printed metrics.
         validation_share: Share of the groups for early stopping and calibration.
+        text_encoder: Folder of a frozen text encoder, or `hf://organisation/name`; None trains
+            the text tower from scratch.
+        image_encoder: The same of images.
     """
 
     preset: Preset = DEFAULT
     seed: int = 0
     test_share: float = 0.2
     validation_share: float = 0.15
+    text_encoder: str | None = None
+    image_encoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,10 @@ def train(
     """
     started = time.monotonic()
     options = options or TrainingOptions()
-    preset, limits = options.preset, InputLimits()
-    size = ImageSize(preset.preprocessing.image_height, preset.preprocessing.image_width)
+    encoders = Encoders.open(options.text_encoder, options.image_encoder)
+    preset, limits = encoders.adapt(options.preset), InputLimits()
+    read = preset.preprocessing
+    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
     progress(f"reading {len(table)} creatives")
     data = load_training_data(table, size, limits)
     split = split_groups(
@@ -101,14 +108,12 @@ def train(
     keras.utils.set_random_seed(options.seed)
     tf.config.experimental.enable_op_determinism()
     progress(f"fitting the {preset.name} network to {len(split.fitting)} creatives")
-    tokenizer_file = train_tokenizer(
-        [data.headlines[row] for row in split.fitting], preset.vocabulary_size
-    )
-    network, fit = _fit(preset, data, split, tokenizer_file, options.seed)
+    towers = represent(preset, encoders, data, split)
+    network, fit = _fit(preset, data, split, towers, options.seed)
     progress("exporting and checking the graphs")
     contents = {
-        **export_network(network),
-        files.TOKENIZER: tokenizer_file.encode(),
+        **export_network(network, encoders),
+        files.TOKENIZER: towers.tokenizer.encode(),
         files.TRAINING_GROUPS: _training_groups(data, split),
     }
     manifest = Manifest(
@@ -116,7 +121,9 @@ def train(
         limits=limits,
         preprocessing=preset.preprocessing,
         reference={},
-        training=_summary(options, table.target_columns, data, split, fit),
+        training=replace(
+            _summary(options, table.target_columns, data, split, fit), encoders=encoders.names
+        ),
         metrics={},
     )
     scorer = Scorer(Bundle(model_dir.name, "", manifest, contents))
@@ -133,20 +140,18 @@ def train(
 
 
 def _fit(
-    preset: Preset, data: TrainingData, split: Split, tokenizer_file: str, seed: int
+    preset: Preset, data: TrainingData, split: Split, towers: Representation, seed: int
 ) -> tuple[Network, FitResult]:
-    tokenizer = HeadlineTokenizer(tokenizer_file, preset.preprocessing.headline_tokens)
-    token_ids, _ = tokenizer.encode(data.headlines)
     fitting = split.fitting
     start = starting_point(
         data.successes[fitting],
         data.trials[fitting],
         data.groups[fitting] if data.is_grouped else None,
     )
-    network = build_network(preset, tokenizer.vocabulary_size, start)
-    fit = fit_network(network, preset, data, token_ids, split, seed)
+    network = build_network(preset, towers.headline, towers.image, start)
+    fit = fit_network(network, preset, data, towers.inputs, split, seed)
     rows = split.validation
-    outputs = predict_rows(network, data, token_ids, rows)
+    outputs = predict_rows(network, data, towers.inputs, rows)
     network.calibrate(
         calibrate(
             outputs["logit"],

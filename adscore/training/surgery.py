@@ -1,0 +1,134 @@
+"""Reading ONNX models, and adding nodes to them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+
+from adscore.errors import TrainingError
+
+Model = Any  # onnx.ModelProto, of which mypy knows nothing
+
+FEATURES = "features"
+OLDEST_OPSET = 13  # from here on, axes are inputs of the operators that are added
+SMALLEST_LENGTH = 1e-6  # of a vector that is brought to unit length
+
+
+class Surgeon:
+    """Adds nodes to a graph; every name it makes is its own.
+
+    Args:
+        model: The model; changed in place.
+        prefix: Of every new name; another one for each surgeon of a model.
+    """
+
+    def __init__(self, model: Model, prefix: str = "features") -> None:
+        self.model = model
+        self._prefix = f"adscore/{prefix}"
+        self._count = 0
+
+    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+        """Adds a node of one output and returns the output's name."""
+        output = self._name(operator)
+        self.model.graph.node.append(
+            helper.make_node(operator, list(inputs), [output], name=output, **attributes)
+        )
+        return output
+
+    def constant(self, value: NDArray[np.generic]) -> str:
+        """Adds a constant and returns its name."""
+        name = self._name("constant")
+        self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+    def unit_length(self, rows: str) -> str:
+        """(b, f) -> (b, f), each row of length 1."""
+        squares = self.add(
+            "ReduceSum", self.add("Mul", rows, rows), self.constant(np.array([1])), keepdims=1
+        )
+        smallest = self.constant(np.array(SMALLEST_LENGTH, np.float32))
+        return self.add("Div", rows, self.add("Max", self.add("Sqrt", squares), smallest))
+
+    def finish(self, parts: Sequence[str]) -> Model:
+        """Joins (b, f) tensors to the one output, `features`."""
+        joined = self.add("Concat", *parts, axis=1)
+        self.model.graph.node.append(helper.make_node("Identity", [joined], [FEATURES]))
+        del self.model.graph.output[:]
+        output = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", None])
+        self.model.graph.output.append(output)
+        return self.model
+
+    def _name(self, kind: str) -> str:
+        self._count += 1
+        return f"{self._prefix}/{kind}_{self._count}"
+
+
+def read_model(path: Any, where: str) -> Model:
+    """Reads an ONNX file and brings it to an operator set that nodes can be added to.
+
+    Raises:
+        TrainingError: It is no model, or too old to be brought up.
+    """
+    try:
+        model = onnx.load(path)
+        if opset(model) < OLDEST_OPSET:
+            model = version_converter.convert_version(model, OLDEST_OPSET)
+    except Exception as error:  # protobuf's, onnx's and its converter's own exceptions
+        raise TrainingError(
+            f"{where}: expected an ONNX model in {path.name}. Received: {error}"
+        ) from error
+    used = {node.domain for node in model.graph.node} | {""}
+    keep_opsets(model, {entry.domain: entry.version for entry in model.opset_import}, used)
+    return model
+
+
+def opset(model: Model) -> int:
+    """Version of the standard operators that a model uses."""
+    return next((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+
+
+def keep_opsets(model: Model, versions: dict[str, int], used: set[str]) -> None:
+    """Leaves only the operator sets that a model's nodes use."""
+    versions = {"" if domain == "ai.onnx" else domain: v for domain, v in versions.items()}
+    used = {"" if domain == "ai.onnx" else domain for domain in used}
+    used |= {node.domain for function in model.functions for node in function.node}
+    del model.opset_import[:]
+    model.opset_import.extend(
+        helper.make_opsetid(domain, version)
+        for domain, version in versions.items()
+        if domain in used
+    )
+
+
+def graph_inputs(model: Model) -> list[Any]:
+    """What a caller feeds: inputs that are no constants."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in constants]
+
+
+def dimensions(value: Any) -> list[int | None]:
+    """Sizes of a tensor's axes; None for one that is not fixed."""
+    shape = value.type.tensor_type.shape.dim
+    return [axis.dim_value if axis.HasField("dim_value") else None for axis in shape]
+
+
+def join(front: Model, back: bytes, features: str) -> bytes:
+    """Joins a graph that ends in `features` to one that begins with them.
+
+    Args:
+        front: A frozen encoder.
+        back: A trained tower.
+        features: Name of the tower's input that the features are.
+    """
+    tower = onnx.load_from_string(back)
+    version = opset(front)
+    if opset(tower) != version:
+        tower = version_converter.convert_version(tower, version)
+    keep_opsets(tower, {"": version}, {""})
+    tower = compose.add_prefix(tower, "tower/", rename_inputs=False, rename_outputs=False)
+    tower.ir_version = front.ir_version
+    joined = compose.merge_models(front, tower, io_map=[(FEATURES, features)])
+    return bytes(joined.SerializeToString(deterministic=True))
