@@ -38,6 +38,11 @@ def resolve_encoder(location: str) -> Path:
     return _from_hub(location)
 
 
+def encoder_name(location: str, folder: Path) -> str:
+    """What manifests call an encoder: its name on the hub, or its folder's."""
+    return location.removeprefix(HUB) if location.startswith(HUB) else folder.name
+
+
 def _from_hub(location: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
@@ -189,13 +194,13 @@ def read_scaling(folder: Path, config: Mapping[str, Any]) -> tuple[NDArray[Any],
     if config.get("do_normalize", True):
         mean, deviation = config.get("image_mean", mean), config.get("image_std", deviation)
     try:
-        centre, width = np.array(mean, np.float64), np.array(deviation, np.float64)
-        scale, shift = float(rescale) / width, -centre / width
-    except (TypeError, ValueError, ZeroDivisionError):
-        scale = shift = np.empty(0)
-    if scale.shape != (3,) or shift.shape != (3,) or not np.isfinite([scale, shift]).all():
+        numbers = np.array([[float(rescale)] * 3, mean, deviation], np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.shape != (3, 3) or not np.isfinite(numbers).all() or not numbers[2].all():
         raise TrainingError(
             f"{folder}: expected rescale_factor, and three numbers as image_mean and image_std, "
             f"in preprocessor_config.json. Received: {rescale!r}, {mean!r}, {deviation!r}"
         )
+    scale, shift = numbers[0] / numbers[2], -numbers[1] / numbers[2]
     return scale.astype(np.float32), shift.astype(np.float32)

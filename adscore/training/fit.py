@@ -164,7 +164,7 @@ class _Trainer(keras.Model):
             offset = self._offsets(y["group"])
             logit += offset
             share = tf.cast(y["group_share"], tf.float32)[:, None]
-            prior = tf.reduce_mean(share * (offset / OFFSET_DEVIATION) ** 2 / 2)
+            prior += tf.reduce_mean(share * (offset / OFFSET_DEVIATION) ** 2 / 2)
         losses = beta_binomial_loss(logit, y_pred["log_concentration"], y["successes"], y["trials"])
         return tf.reduce_mean(losses) + prior
 

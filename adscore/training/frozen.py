@@ -24,6 +24,7 @@ from adscore.image import ImageSize
 from adscore.subwords import TOKEN_INPUTS
 from adscore.training.encoder_folder import (
     contents,
+    encoder_name,
     onnx_file,
     read_image_size,
     read_json,
@@ -121,7 +122,8 @@ def open_text_encoder(location: str) -> FrozenText:
     output = _output(model, probe, folder, {3: "(batch, tokens, width)", 2: "(batch, width)"})
     parts = text_features(model, output, pooling)
     width = _width(parts, probe, folder)
-    return FrozenText(folder.name, parts, width, apart=apart, **asdict(tokenizer))
+    name = encoder_name(location, folder)
+    return FrozenText(name, parts, width, apart=apart, **asdict(tokenizer))
 
 
 def open_image_encoder(location: str) -> FrozenImage:
@@ -150,7 +152,8 @@ def open_image_encoder(location: str) -> FrozenImage:
     scale, shift = read_scaling(folder, config)
     parts = image_features(model, output, size, scale, shift)
     pixels = np.zeros((2, size.height, size.width, 3), np.uint8)
-    return FrozenImage(folder.name, parts, _width(parts, {"pixels": pixels}, folder), size)
+    width = _width(parts, {"pixels": pixels}, folder)
+    return FrozenImage(encoder_name(location, folder), parts, width, size)
 
 
 def _digest(*parts: bytes) -> bytes:

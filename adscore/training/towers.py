@@ -14,6 +14,9 @@ Array = NDArray[np.float32]
 # A feature further from its mean than this many deviations is an outlier, not evidence.
 LARGEST_DEVIATION = 6.0
 
+# Length of a typical vector of features, however many there are.
+FEATURE_LENGTH = 1.0
+
 
 def image_tower(preset: Preset, features: Array) -> keras.Model:
     """Builds image_features (b, f) -> embedding (b, e).
@@ -56,6 +59,7 @@ def _projection(preset: Preset, inputs: keras.KerasTensor, features: Array) -> k
         mean=mean.astype(np.float32), variance=variance.astype(np.float32), name="standardised"
     )(inputs)
     scaled = keras.ops.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    scaled = scaled * float(FEATURE_LENGTH / np.sqrt(features.shape[1]))
     kept = keras.layers.Dropout(preset.feature_dropout, name="feature_dropout")(scaled)
     return keras.layers.Dense(
         preset.projection_width,

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.evaluation import TargetMetrics, evaluate_target
 from adscore.image import ImageSize
-from adscore.scorer import Predictions, PreparedCreative, Scorer
+from adscore.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 from adscore.training.calibrate import calibrate
 from adscore.training.card import model_card
@@ -27,10 +27,16 @@ from adscore.training.export import export_network, golden_file
 from adscore.training.fit import FitResult, fit_network, predict_rows
 from adscore.training.likelihood import starting_point
 from adscore.training.network import Network, build_network
+from adscore.training.predictions import (
+    predict_with_features,
+    predict_with_graphs,
+    require_agreement,
+)
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.representation import Encoders, Representation, represent
 
 Progress = Callable[[str], None]
+Predict = Callable[[NDArray[np.int64]], Predictions]  # rows -> what is predicted for them
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "tokenizers", "pillow", "numpy")
 
@@ -127,10 +133,17 @@ def train(
         metrics={},
     )
     scorer = Scorer(Bundle(model_dir.name, "", manifest, contents))
-    metrics = _held_out_metrics(scorer, data, split)
+    require_agreement(scorer, network, towers.inputs, data)
+
+    def predict(rows: NDArray[np.int64]) -> Predictions:
+        if encoders.names:
+            return predict_with_features(network, towers.inputs, rows)
+        return predict_with_graphs(scorer, data, rows)
+
+    metrics = _held_out_metrics(predict, manifest.targets, data, split)
     manifest = replace(
         manifest,
-        reference=_reference(scorer, data),
+        reference=_reference(predict, manifest.targets, data),
         metrics={name: figures.to_dict() for name, figures in metrics.items()},
         training=replace(manifest.training, seconds=round(time.monotonic() - started, 1)),
     )
@@ -206,27 +219,21 @@ def _summary(
     )
 
 
-def _predict(scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]) -> Predictions:
-    """What the finished graphs predict for some rows: the path that serving takes."""
-    return scorer.predict(
-        PreparedCreative(data.headlines[row], data.pixels[data.image_index[row]]) for row in rows
-    )
-
-
-def _reference(scorer: Scorer, data: TrainingData) -> dict[str, tuple[float, ...]]:
+def _reference(
+    predict: Predict, targets: Sequence[str], data: TrainingData
+) -> dict[str, tuple[float, ...]]:
     """Percentiles of the predicted means over all creatives of the table."""
-    mean = _predict(scorer, data, np.arange(len(data))).mean
+    mean = predict(np.arange(len(data))).mean
     percentiles = np.percentile(mean, np.arange(101), axis=0)
-    return {
-        name: tuple(percentiles[:, column].tolist())
-        for column, name in enumerate(scorer.manifest.targets)
-    }
+    return {name: tuple(percentiles[:, column].tolist()) for column, name in enumerate(targets)}
 
 
-def _held_out_metrics(scorer: Scorer, data: TrainingData, split: Split) -> dict[str, TargetMetrics]:
+def _held_out_metrics(
+    predict: Predict, targets: Sequence[str], data: TrainingData, split: Split
+) -> dict[str, TargetMetrics]:
     if not split.test.size:
         return {}
-    predictions = _predict(scorer, data, split.test)
+    predictions = predict(split.test)
     return {
         name: evaluate_target(
             predictions.mean[:, column],
@@ -235,5 +242,5 @@ def _held_out_metrics(scorer: Scorer, data: TrainingData, split: Split) -> dict[
             concentration=predictions.concentration[:, column],
             group=data.groups[split.test] if data.is_grouped else None,
         )
-        for column, name in enumerate(scorer.manifest.targets)
+        for column, name in enumerate(targets)
     }
