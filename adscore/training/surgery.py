@@ -80,6 +80,7 @@ def read_model(path: Any, where: str) -> Model:
         raise TrainingError(
             f"{where}: expected an ONNX model in {path.name}. Received: {error}"
         ) from error
+    _drop_constant_inputs(model)
     used = {node.domain for node in model.graph.node} | {""}
     keep_opsets(model, {entry.domain: entry.version for entry in model.opset_import}, used)
     return model
@@ -109,6 +110,13 @@ def graph_inputs(model: Model) -> list[Any]:
     return [value for value in model.graph.input if value.name not in constants]
 
 
+def _drop_constant_inputs(model: Model) -> None:
+    """Old files, and those that were converted, name each constant among the inputs too."""
+    inputs = graph_inputs(model)
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+
+
 def dimensions(value: Any) -> list[int | None]:
     """Sizes of a tensor's axes; None for one that is not fixed."""
     shape = value.type.tensor_type.shape.dim
@@ -127,8 +135,10 @@ def join(front: Model, back: bytes, features: str) -> bytes:
     version = opset(front)
     if opset(tower) != version:
         tower = version_converter.convert_version(tower, version)
+    _drop_constant_inputs(tower)
     keep_opsets(tower, {"": version}, {""})
     tower = compose.add_prefix(tower, "tower/", rename_inputs=False, rename_outputs=False)
+    front = compose.add_prefix(front, "encoder/", rename_inputs=False, rename_outputs=False)
     tower.ir_version = front.ir_version
     joined = compose.merge_models(front, tower, io_map=[(FEATURES, features)])
     return bytes(joined.SerializeToString(deterministic=True))

@@ -55,9 +55,13 @@ def _projection(preset: Preset, inputs: keras.KerasTensor, features: Array) -> k
     variance = features.var(axis=0, dtype=np.float64)
     # Most of a small model's features hardly vary; their noise is not blown up to the rest.
     variance = np.maximum(variance, 0.01 * variance.mean() + 1e-12)
-    scaled = keras.layers.Normalization(
-        mean=mean.astype(np.float32), variance=variance.astype(np.float32), name="standardised"
-    )(inputs)
+    # Frozen, it is a standardisation whose numbers are weights; keras.layers.Normalization
+    # with given numbers exports them as inputs of the graph.
+    standardised = keras.layers.BatchNormalization(
+        center=False, scale=False, epsilon=0.0, trainable=False, name="standardised"
+    )
+    scaled = standardised(inputs)
+    standardised.set_weights([mean.astype(np.float32), variance.astype(np.float32)])
     scaled = keras.ops.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION)
     scaled = scaled * float(FEATURE_LENGTH / np.sqrt(features.shape[1]))
     kept = keras.layers.Dropout(preset.feature_dropout, name="feature_dropout")(scaled)

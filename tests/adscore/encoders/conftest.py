@@ -37,9 +37,7 @@ class Graph:
     def save(self, path: Path, inputs: list[object], outputs: list[object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         graph = helper.make_graph(self.nodes, "toy", inputs, outputs, self.constants)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.save(model, path)
 
 
@@ -60,7 +58,7 @@ def write_bert(path: Path, vocabulary: int, *, layer_normalisation: bool = True)
     present = g.add("Cast", "attention_mask", to=TensorProto.FLOAT)
     absent = g.add("Sub", g.constant(1.0), present)
     bias = g.add("Mul", g.add("Unsqueeze", absent, g.constant([1], np.int64)), g.constant(-1e4))
-    for block in range(2):
+    for _ in range(2):
         keys = g.add("Transpose", g.add("MatMul", states, g.weights(WIDTH, WIDTH)), perm=[0, 2, 1])
         shares = g.add("Softmax", g.add("Add", g.add("MatMul", states, keys), bias), axis=-1)
         states = normalised(g.add("Add", states, g.add("MatMul", shares, states)))
@@ -105,9 +103,7 @@ def write_tokenizer(path: Path) -> int:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=120, special_tokens=special, show_progress=False
-    )
+    trainer = trainers.WordPieceTrainer(vocab_size=120, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(HEADLINES * 3, trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.save(str(path))
