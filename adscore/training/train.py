@@ -114,6 +114,8 @@ def train(
     keras.utils.set_random_seed(options.seed)
     tf.config.experimental.enable_op_determinism()
     progress(f"fitting the {preset.name} network to {len(split.fitting)} creatives")
+    if encoders.names:
+        progress(f"computing features with {' and '.join(encoders.names.values())}")
     towers = represent(preset, encoders, data, split)
     network, fit = _fit(preset, data, split, towers, options.seed)
     progress("exporting and checking the graphs")
