@@ -1,5 +1,8 @@
 """What a fitted network predicts for the rows of its table."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +11,8 @@ from adscore.scorer import GOLDEN_RELATIVE_TOLERANCE, Predictions, PreparedCreat
 from adscore.training.data import TrainingData
 from adscore.training.inputs import TowerInputs
 from adscore.training.network import Network
+
+Predict = Callable[[NDArray[np.int64]], Predictions]
 
 ROWS_AT_ONCE = 256
 ROWS_COMPARED = 8
@@ -31,6 +36,20 @@ def predict_with_features(
         for name in ("mean", "concentration")
     )
     return Predictions(mean, concentration, np.zeros(len(rows), dtype=bool))
+
+
+def predictor(
+    scorer: Scorer,
+    network: Network,
+    inputs: TowerInputs,
+    data: TrainingData,
+    *,
+    use_features: bool,
+) -> Predict:
+    """The quicker of both ways, rows -> predictions: features where encoders made them."""
+    if use_features:
+        return partial(predict_with_features, network, inputs)
+    return partial(predict_with_graphs, scorer, data)
 
 
 def require_agreement(

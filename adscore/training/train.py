@@ -18,25 +18,21 @@ from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.evaluation import TargetMetrics, evaluate_target
 from adscore.image import ImageSize
-from adscore.scorer import Predictions, Scorer
+from adscore.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.calibrate import calibrate
 from adscore.training.card import model_card
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups
 from adscore.training.export import export_network, golden_file
 from adscore.training.fit import FitResult, fit_network, predict_rows
+from adscore.training.inputs import TowerInputs
 from adscore.training.likelihood import starting_point
 from adscore.training.network import Network, build_network
-from adscore.training.predictions import (
-    predict_with_features,
-    predict_with_graphs,
-    require_agreement,
-)
+from adscore.training.predictions import Predict, predictor, require_agreement
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.representation import Encoders, Representation, represent
 
 Progress = Callable[[str], None]
-Predict = Callable[[NDArray[np.int64]], Predictions]  # rows -> what is predicted for them
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "tokenizers", "pillow", "numpy")
 
@@ -102,94 +98,136 @@ def train(
     started = time.monotonic()
     options = options or TrainingOptions()
     encoders = Encoders.open(options.text_encoder, options.image_encoder)
-    preset, limits = encoders.adapt(options.preset), InputLimits()
-    read = preset.preprocessing
-    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+    options = replace(options, preset=encoders.adapt(options.preset))
     progress(f"reading {len(table)} creatives")
-    data = load_training_data(table, size, limits)
-    split = split_groups(
-        data.groups, test=options.test_share, validation=options.validation_share, seed=options.seed
-    )
-    _require_both_outcomes(table, data, split)
-    keras.utils.set_random_seed(options.seed)
-    tf.config.experimental.enable_op_determinism()
-    progress(f"fitting the {preset.name} network to {len(split.fitting)} creatives")
-    if encoders.names:
-        progress(f"computing features with {' and '.join(encoders.names.values())}")
-    towers = represent(preset, encoders, data, split)
-    network, fit = _fit(preset, data, split, towers, options.seed)
+    data, split = _prepare(table, options)
+    progress(f"fitting the {options.preset.name} network to {len(split.fitting)} creatives")
+    fitted = _fit(data, split, options, encoders)
     progress("exporting and checking the graphs")
     contents = {
-        **export_network(network, encoders),
-        files.TOKENIZER: towers.tokenizer.encode(),
+        **export_network(fitted.network, encoders),
+        files.TOKENIZER: fitted.towers.tokenizer.encode(),
         files.TRAINING_GROUPS: _training_groups(data, split),
     }
-    manifest = Manifest(
-        targets=tuple(table.successes),
-        limits=limits,
-        preprocessing=preset.preprocessing,
-        reference={},
-        training=replace(
-            _summary(options, table.target_columns, data, split, fit), encoders=encoders.names
-        ),
-        metrics={},
+    manifest = _manifest(table, data, split, fitted, options, encoders)
+    name = model_dir.resolve().name
+    scorer = Scorer(Bundle(name, "", manifest, contents))
+    require_agreement(scorer, fitted.network, fitted.towers.inputs, data)
+    predict = predictor(
+        scorer, fitted.network, fitted.towers.inputs, data, use_features=bool(encoders.names)
     )
-    scorer = Scorer(Bundle(model_dir.name, "", manifest, contents))
-    require_agreement(scorer, network, towers.inputs, data)
-
-    def predict(rows: NDArray[np.int64]) -> Predictions:
-        if encoders.names:
-            return predict_with_features(network, towers.inputs, rows)
-        return predict_with_graphs(scorer, data, rows)
-
     metrics = _held_out_metrics(predict, manifest.targets, data, split)
     manifest = replace(
         manifest,
         reference=_reference(predict, manifest.targets, data),
-        metrics={name: figures.to_dict() for name, figures in metrics.items()},
+        metrics={target: figures.to_dict() for target, figures in metrics.items()},
         training=replace(manifest.training, seconds=round(time.monotonic() - started, 1)),
     )
     contents[files.GOLDEN] = golden_file(manifest, contents)
-    contents[files.MODEL_CARD] = model_card(model_dir.name, manifest).encode()
+    contents[files.MODEL_CARD] = model_card(name, manifest).encode()
     return TrainingResult(write_bundle(model_dir, manifest, contents), manifest, metrics)
 
 
-def _fit(
-    preset: Preset, data: TrainingData, split: Split, towers: Representation, seed: int
-) -> tuple[Network, FitResult]:
-    fitting = split.fitting
+# === Data ===
+
+
+def _prepare(table: CreativeTable, options: TrainingOptions) -> tuple[TrainingData, Split]:
+    read = options.preset.preprocessing
+    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+    data = load_training_data(table, size, InputLimits())
+    split = split_groups(
+        data.groups, test=options.test_share, validation=options.validation_share, seed=options.seed
+    )
+    for column, name in enumerate(table.successes):
+        _require_both_outcomes(name, data, column, split)
+    return data, split
+
+
+def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Split) -> None:
+    rows = split.fitting
+    successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
+    if not 0 < successes < trials:
+        raise TrainingError(
+            f"target {name!r}: expected both successes and failures among the {len(rows)} rows "
+            f"to fit. Received: {successes:.0f} successes in {trials:.0f} trials"
+        )
+    if not data.trials[split.validation, column].any():
+        raise TrainingError(
+            f"target {name!r}: expected trials among the {len(split.validation)} rows to "
+            "validate on. Received: none"
+        )
+
+
+# === Fitting ===
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A calibrated network and what came with it."""
+
+    network: Network
+    towers: Representation
+    result: FitResult
+
+
+def _fit(data: TrainingData, split: Split, options: TrainingOptions, encoders: Encoders) -> _Fitted:
+    preset = options.preset
+    keras.utils.set_random_seed(options.seed)
+    tf.config.experimental.enable_op_determinism()
+    towers = represent(preset, encoders, data, split)
+    rows = split.fitting
     start = starting_point(
-        data.successes[fitting],
-        data.trials[fitting],
-        data.groups[fitting] if data.is_grouped else None,
+        data.successes[rows], data.trials[rows], data.groups[rows] if data.is_grouped else None
     )
     network = build_network(preset, towers.headline, towers.image, start)
-    fit = fit_network(network, preset, data, towers.inputs, split, seed)
-    rows = split.validation
-    outputs = predict_rows(network, data, towers.inputs, rows)
+    result = fit_network(network, preset, data, towers.inputs, split, options.seed)
+    _calibrate(network, preset, data, towers.inputs, split.validation)
+    return _Fitted(network, towers, result)
+
+
+def _calibrate(
+    network: Network,
+    preset: Preset,
+    data: TrainingData,
+    inputs: TowerInputs,
+    rows: NDArray[np.int64],
+) -> None:
+    outputs = predict_rows(network, data, inputs, rows)
     network.calibrate(
         calibrate(
             outputs["logit"],
             outputs["log_concentration"],
             data.successes[rows],
             data.trials[rows],
+            data.groups[rows] if data.is_grouped else None,
             mean=preset.loss == "beta_binomial",
         )
     )
-    return network, fit
 
 
-def _require_both_outcomes(table: CreativeTable, data: TrainingData, split: Split) -> None:
-    rows = split.fitting
-    for column, name in enumerate(table.successes):
-        successes = data.successes[rows, column].sum()
-        trials = data.trials[rows, column].sum()
-        if not 0 < successes < trials:
-            raise TrainingError(
-                f"target {name!r}: expected both successes and failures among the "
-                f"{len(rows)} rows to fit. Received: {successes:.0f} successes in "
-                f"{trials:.0f} trials"
-            )
+# === What a bundle says of itself ===
+
+
+def _manifest(
+    table: CreativeTable,
+    data: TrainingData,
+    split: Split,
+    fitted: _Fitted,
+    options: TrainingOptions,
+    encoders: Encoders,
+) -> Manifest:
+    """The manifest without what only the finished graphs can tell."""
+    return Manifest(
+        targets=tuple(table.successes),
+        limits=InputLimits(),
+        preprocessing=options.preset.preprocessing,
+        reference={},
+        training=replace(
+            _summary(options, table.target_columns, data, split, fitted.result),
+            encoders=encoders.names,
+        ),
+        metrics={},
+    )
 
 
 def _training_groups(data: TrainingData, split: Split) -> bytes:
