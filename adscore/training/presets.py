@@ -34,6 +34,7 @@ class Preset:
         ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
         ngram_width: Width of an n-gram's embedding.
         ngram_penalty: L2 penalty of these embeddings.
+        frozen_learning_rate: Step size of Adam on frozen features, at most.
         frozen_batch_size: Creatives in a step on frozen features, at least.
     """
 
@@ -52,12 +53,15 @@ class Preset:
     batch_size: int
     max_epochs: int
     patience: int
+    # Chosen on validation groups of real banners and posts: steps three times as long, or
+    # features at full length, overfit in the first pass.
     feature_dropout: float = 0.5
-    feature_penalty: float = 1e-4
+    feature_penalty: float = 3e-3
     ngram_buckets: int = 2**15
     ngram_width: int = 16
     ngram_penalty: float = 1e-5
-    frozen_batch_size: int = 128
+    frozen_learning_rate: float = 5e-4
+    frozen_batch_size: int = 64
 
 
 BASELINE = Preset(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from adscore.bundle import Preprocessing
 from adscore.encoder import Graph, RuntimeOptions
 from adscore.errors import TrainingError
 from adscore.image import Pixels
@@ -67,6 +68,14 @@ class Encoders:
                 f"preset {preset.name!r}: expected no encoder, since its towers have no "
                 f"projection. Received: {', '.join(self.names.values())}"
             )
+        return replace(
+            preset,
+            preprocessing=self._read(preset),
+            learning_rate=min(preset.learning_rate, preset.frozen_learning_rate),
+            batch_size=max(preset.batch_size, preset.frozen_batch_size),
+        )
+
+    def _read(self, preset: Preset) -> Preprocessing:
         read = preset.preprocessing
         if self.text is not None:
             read = replace(
@@ -85,9 +94,7 @@ class Encoders:
                 image_width=size.width,
                 image_resampling=int(size.resampling),
             )
-        return replace(
-            preset, preprocessing=read, batch_size=max(preset.batch_size, preset.frozen_batch_size)
-        )
+        return read
 
 
 @dataclass(frozen=True, slots=True)
