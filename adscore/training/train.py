@@ -101,7 +101,8 @@ def train(
     options = replace(options, preset=encoders.adapt(options.preset))
     progress(f"reading {len(table)} creatives")
     data, split = _prepare(table, options)
-    progress(f"fitting the {options.preset.name} network to {len(split.fitting)} creatives")
+    on = f" on {' and '.join(encoders.names.values())}" if encoders.names else ""
+    progress(f"fitting the {options.preset.name} network{on} to {len(split.fitting)} creatives")
     fitted = _fit(data, split, options, encoders)
     progress("exporting and checking the graphs")
     contents = {

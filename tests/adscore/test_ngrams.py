@@ -1,6 +1,6 @@
 """Hashed n-grams: the same everywhere, padded with 0."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adscore.ngrams import PADDING_ID, ngram_ids
@@ -28,6 +28,7 @@ def test_empty_headline_is_padding_alone():
     assert ngram_ids([], 64).shape == (0, 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=4), st.sampled_from([2, 64, 2**15]))
 def test_a_row_depends_on_its_own_headline(headlines, buckets):
     ids = ngram_ids(headlines, buckets)
