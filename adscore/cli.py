@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adscore.console import fail, notes, print_metrics, results, without_import_noise
+from adscore.console import (
+    fail,
+    notes,
+    print_ablations,
+    print_metrics,
+    results,
+    without_import_noise,
+)
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
+    from adscore.evaluation.table import Evaluation
+    from adscore.scorer import Scorer
     from adscore.table import Columns, CreativeTable, Target
 
 COMMAND_GROUP = "adscore.commands"
@@ -121,6 +130,17 @@ def evaluate(
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a page to look at; replaces the file."),
+    ] = None,
+    ablate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="headline | image",
+            help="Evaluate again with that part of other rows; may be repeated.",
+        ),
+    ] = None,
     held_out: Annotated[
         bool, typer.Option(help="Use only rows of groups that the model has not seen.")
     ] = False,
@@ -134,12 +154,14 @@ def evaluate(
     import msgspec
 
     from adscore import bundle
+    from adscore.evaluation.ablation import Modality, evaluate_without
     from adscore.evaluation.table import evaluate_table, rows_not_trained_on
     from adscore.scorer import Scorer
     from adscore.table import Target
 
     columns = _columns(id_column, headline_column, image_column, group_column)
     try:
+        modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
         scorer = Scorer.open(model)
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={columns}" for name, columns in trained.items()]
@@ -147,6 +169,13 @@ def evaluate(
         groups_file = bundle.resolve_bundle(model) / bundle.TRAINING_GROUPS
         unseen = rows_not_trained_on(creatives, groups_file.read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
+        ablations = {
+            modality.value: evaluate_without(modality, scorer, creatives, evaluation.row_numbers)
+            for modality in modalities
+        }
+        if report is not None:
+            seen = evaluation.rows - (evaluation.rows if held_out else len(unseen))
+            _write_report(report, scorer, creatives, evaluation, ablations, seen, columns)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     if not held_out and len(unseen) < len(creatives):
@@ -155,10 +184,16 @@ def evaluate(
             f"{len(creatives)} rows, so the figures flatter it; --held-out leaves them out"
         )
     figures = evaluation.to_dict()
+    if ablations:
+        figures["ablations"] = {name: again.to_dict() for name, again in ablations.items()}
     print_metrics(
         f"{evaluation.rows} rows",
         {name: row.to_dict() for name, row in evaluation.targets.items()},
     )
+    for name, row in evaluation.targets.items():
+        print_ablations(
+            name, row.to_dict(), {m: e.targets[name].to_dict() for m, e in ablations.items()}
+        )
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
 
@@ -221,6 +256,24 @@ def _read(
     from adscore.table import read_table
 
     return read_table(path, columns, targets, image_root)
+
+
+def _write_report(
+    path: Path,
+    scorer: "Scorer",
+    table: "CreativeTable",
+    evaluation: "Evaluation",
+    ablations: dict[str, "Evaluation"],
+    trained_rows: int,
+    columns: "Columns",
+) -> None:
+    from datetime import UTC, datetime
+
+    from adscore.evaluation.report import Report
+
+    word = (columns.group or "group").removesuffix("_id").replace("_", " ")
+    day = datetime.now(UTC).date()
+    Report(scorer, table, evaluation, day, trained_rows, word, ablations).write(path)
 
 
 def _add_commands_of_other_packages() -> None:

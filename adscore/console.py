@@ -46,6 +46,25 @@ def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
         _print_ranking(name, row)
 
 
+def print_ablations(name: str, given: Figures, ablations: Mapping[str, Figures]) -> None:
+    """Prints the figures of one target as given and with each modality exchanged."""
+    if not ablations:
+        return
+    grid = Table(title=f"{name}, with parts of other creatives", title_justify="left")
+    for heading in ("figure", "as given", *(f"other {part}s" for part in ablations)):
+        grid.add_column(heading, justify="left" if heading == "figure" else "right")
+    for figure, before in given.items():
+        cells = [_changed(before, figures[figure]) for figures in ablations.values()]
+        grid.add_row(figure, "-" if before is None else f"{before:.5g}", *cells)
+    results().print(grid)
+
+
+def _changed(before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return "-"
+    return f"{after:.5g} ({after - before:+.2g})"
+
+
 def _print_ranking(name: str, figures: Figures) -> None:
     reached, reachable = figures["pairwise_accuracy"], figures["pairwise_noise_ceiling"]
     if reached is None or reachable is None or reachable <= CHANCE:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,15 @@ class Evaluation:
         rows: Number of rows that were scored and counted.
         targets: Figures by target.
         agreement: Figures of headline-image agreement, all None where the model has none.
+        row_numbers: Which rows of the table these are, (rows,), counted from 0.
+        predictions: What the model says of them, in the same order.
     """
 
     rows: int
     targets: Mapping[str, TargetMetrics]
     agreement: AgreementMetrics
+    row_numbers: NDArray[np.int64] = field(repr=False, compare=False)
+    predictions: Predictions = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, object]:
         """The JSON of `adscore evaluate --json`; None stands for null."""
@@ -83,6 +87,8 @@ def evaluate_table(
             for name in table.successes
         },
         agreement=NO_AGREEMENT,
+        row_numbers=rows,
+        predictions=predictions,
     )
 
 
