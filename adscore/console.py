@@ -13,6 +13,9 @@ from rich.table import Table
 
 CHANCE = 0.5  # of ranking a pair right by throwing a coin
 
+# They stay what they are, whatever is predicted.
+FIGURES_OF_THE_TABLE = ("pairwise_noise_ceiling", "pairs", "pairs_significant")
+
 Figures = Mapping[str, float | int | None]
 
 
@@ -54,6 +57,8 @@ def print_ablations(name: str, given: Figures, ablations: Mapping[str, Figures])
     for heading in ("figure", "as given", *(f"other {part}s" for part in ablations)):
         grid.add_column(heading, justify="left" if heading == "figure" else "right")
     for figure, before in given.items():
+        if figure in FIGURES_OF_THE_TABLE:
+            continue
         cells = [_changed(before, figures[figure]) for figures in ablations.values()]
         grid.add_row(figure, "-" if before is None else f"{before:.5g}", *cells)
     results().print(grid)

@@ -63,7 +63,6 @@ def evidence_chart(rows: TargetRows) -> Markup | None:
         for (_, text), accuracy in zip(ticks, curve.accuracy, strict=True)
     )
     marks = [*_evidence_bars(chart, curve), chance]
-    marks.append(chart.note(0.05, CHANCE + 0.012, "chance"))
     return chart.render(f"Ranking accuracy by evidence. {said}", marks)
 
 
@@ -73,7 +72,7 @@ def _evidence_bars(chart: Chart, curve: EvidenceCurve) -> Iterator[Markup]:
         if curve.noise_ceiling is not None:
             tip += f", {percent(float(curve.noise_ceiling[place]))} within reach"
         span = place + 0.16, place + 0.84
-        yield chart.bar(span, (chart.y_axis.low, accuracy), "model", tip)
+        yield chart.bar(span, (CHANCE, accuracy), "model", tip)
         if curve.noise_ceiling is not None:
             ceiling = float(curve.noise_ceiling[place])
             yield chart.line([(place + 0.08, ceiling), (place + 0.92, ceiling)], "ceiling")

@@ -15,6 +15,7 @@ from adscore.table import CreativeTable
 
 _SHOWN = 6  # creatives a strip
 _BAR_WIDTH, _BAR_HEIGHT = 160, 18
+_KEY = "Below each: its 90% interval, the prediction (line) and the result (dot)."
 _LONGEST_HEADLINE = 160  # characters; more would push the figures out of sight
 
 
@@ -39,7 +40,9 @@ class Gallery:
         surprise = np.argsort(-self.rows.surprise, kind="stable")
         counted = surprise[self.rows.trials[surprise] > 0]
         strips = [
-            self._strip("Highest predictions", "What the model expects most of.", order[:few]),
+            self._strip(
+                "Highest predictions", f"What the model expects most of. {_KEY}", order[:few]
+            ),
             self._strip("Lowest predictions", "What it expects least of.", order[-few:][::-1]),
             self._strip(
                 "Largest misses",
@@ -62,14 +65,13 @@ class Gallery:
 
     def _card(self, place: int) -> Markup:
         rows = self.rows
-        observed = element("span", self._observed(place), class_="observed-text")
         predicted = element("strong", percent(float(rows.mean[place])))
         return element(
             "article",
             self._picture(place),
             element("p", self._headline(place), class_="headline", dir="auto"),
             element("p", "predicted ", predicted, class_="predicted-text"),
-            element("p", observed),
+            *self._observed(place),
             self._bar(place),
             class_="creative",
         )
@@ -94,15 +96,20 @@ class Gallery:
         picture = element("img", src=uri, alt=f"Image of {identity}", title=identity)
         return element("div", picture, class_="picture")
 
-    def _observed(self, place: int) -> str:
+    def _observed(self, place: int) -> list[Markup]:
         rows = self.rows
         successes, trials = int(rows.successes[place]), int(rows.trials[place])
         if not trials:
-            return "not yet observed"
+            return [element("p", "not yet observed")]
         if rows.trials_column is None:
-            return f"observed: {successes_word(rows)} = {successes}"
-        rate = percent(successes / trials)
-        return f"observed {rate} ({successes:,} of {trials:,} {trials_word(rows)})"
+            label = element("strong", str(successes))
+            return [element("p", f"{successes_word(rows)} was ", label, class_="observed-text")]
+        rate = element("strong", percent(successes / trials))
+        counts = f"{successes:,} of {trials:,} {trials_word(rows)}"
+        return [
+            element("p", "observed ", rate, class_="observed-text"),
+            element("p", counts, class_="counts"),
+        ]
 
     def _bar(self, place: int) -> Markup | None:
         """Interval, prediction and observed rate on the scale that all cards share."""

@@ -3,7 +3,7 @@
 import html
 
 # Characters that no HTML document may hold, whatever the headline's author typed.
-_CONTROL = {code: None for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 _UNSAFE = {**_CONTROL, **_SURROGATES, 0xFFFE: None, 0xFFFF: None}
 

@@ -8,10 +8,16 @@ from adscore.evaluation.report.markup import Markup, element, join
 from adscore.evaluation.report.rows import TargetRows
 from adscore.evaluation.report.words import (
     FIGURES,
+    UNMOVED,
     change_text,
     figure_text,
     percent,
     trials_word,
+)
+
+_ABLATION = (
+    "Each part in turn is taken from another creative at random. What gets worse is what that "
+    "part told the model."
 )
 
 Figures = Mapping[str, float | int | None]
@@ -77,7 +83,7 @@ def _reliability(rows: TargetRows) -> Markup:
 
 def _evidence(rows: TargetRows, group_word: str) -> Markup:
     legend = [
-        ("box bg-model", "ranked right"),
+        ("box bg-model", "the model"),
         ("rule bg-ceiling", "within reach: the true rates"),
         ("dash", "chance"),
     ]
@@ -93,8 +99,8 @@ def _evidence(rows: TargetRows, group_word: str) -> Markup:
 def _lift(rows: TargetRows) -> Markup:
     legend = [("rule bg-model", "best predicted first"), ("dash", "in any order")]
     text = (
-        "How much better than the average the creatives did that the model liked best. "
-        f"Read: had only they got the {trials_word(rows)}."
+        f"The rate of the {trials_word(rows)} that went to the creatives predicted best, "
+        "relative to the rate of all. The higher on the left, the more there is to gain."
     )
     missing = "There was no success to gain."
     return _figure(
@@ -154,8 +160,12 @@ def figures_table(rows: TargetRows) -> Markup:
 
 def ablation_table(rows: TargetRows, ablations: Mapping[str, Figures]) -> Markup:
     """What is lost when a part of each creative is another's."""
-    heads = [element("th", f"{modality}s exchanged", scope="col") for modality in ablations]
-    head = element("tr", element("th", "Figure"), element("th", "As given"), *heads)
+    titles = [
+        "Figure",
+        "As given",
+        *(f"Another\N{RIGHT SINGLE QUOTATION MARK}s {part}" for part in ablations),
+    ]
+    head = element("tr", *(element("th", title, scope="col") for title in titles))
     lines = [
         element(
             "tr",
@@ -164,16 +174,14 @@ def ablation_table(rows: TargetRows, ablations: Mapping[str, Figures]) -> Markup
             *(_ablated(name, value, figures[name]) for figures in ablations.values()),
         )
         for name, value in rows.figures.to_dict().items()
+        if name not in UNMOVED
     ]
-    caption = element("caption", "What headline and image contribute")
-    text = (
-        "Each part in turn is taken from another creative at random: what gets worse, it carried."
-    )
-    table = element("table", caption, element("thead", head), element("tbody", *lines))
+    table = element("table", element("thead", head), element("tbody", *lines))
     return element(
         "div",
+        element("h3", "What headline and image contribute"),
+        element("p", _ABLATION, class_="lead"),
         element("div", table, class_="scroll"),
-        element("p", text, class_="lead"),
         class_="panel",
     )
 

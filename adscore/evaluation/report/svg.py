@@ -9,7 +9,8 @@ from adscore.evaluation.report.markup import Markup, element, join
 # In units of the view box. At full page width one unit is about one pixel; a narrow screen
 # shrinks them, so the letters of a chart are set for a chart of this width.
 WIDTH, HEIGHT = 440, 290
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 18, 12, 46
+_LEAST_SPAN = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Axis:
 
 def rate_axis(low: float, high: float, label: str, *, ticks: int = 5) -> Axis:
     """An axis of rates, in per cent, widened to whole steps and kept inside 0 to 1."""
-    step = nice_step((high - low) * 100 / ticks)
+    step = nice_step(_span(low, high) * 100 / ticks)
     first = max(0, math.floor(low * 100 / step + 1e-9))
     last = min(math.ceil(high * 100 / step - 1e-9), math.floor(100 / step + 1e-9))
     first = min(first, last - 1) if last > 0 else 0
@@ -40,7 +41,7 @@ def rate_axis(low: float, high: float, label: str, *, ticks: int = 5) -> Axis:
 
 def number_axis(low: float, high: float, label: str, *, unit: str = "", ticks: int = 5) -> Axis:
     """An axis of plain numbers, widened to whole steps."""
-    step = nice_step((high - low) / ticks)
+    step = nice_step(_span(low, high) / ticks)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return _axis(range(first, max(last, first + 1) + 1), step, label, 1, unit)
 
@@ -51,10 +52,13 @@ def _axis(steps: range, step: float, label: str, scale: float, unit: str) -> Axi
     return Axis(ticks[0][0], ticks[-1][0], ticks, label)
 
 
+def _span(low: float, high: float) -> float:
+    """What an axis covers: where values hardly differ, more than that, or the labels would grow."""
+    return max(high - low, 0.05 * abs(high), _LEAST_SPAN)
+
+
 def nice_step(rough: float) -> float:
-    """The first of 1, 2, 2.5, 5 or 10 times a power of ten that is not below ``rough``."""
-    if rough <= 0:
-        return 1e-3
+    """The first of 1, 2, 2.5, 5 or 10 times a power of ten that is not below ``rough`` (> 0)."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= rough * (1 - 1e-9))
 

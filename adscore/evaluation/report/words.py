@@ -1,6 +1,6 @@
 """Numbers and findings in plain words."""
 
-import numpy as np
+import math
 
 from adscore.evaluation.report.rows import TargetRows
 
@@ -22,6 +22,8 @@ FIGURES = {
     "calibration_error": ("Calibration error", "mean gap of predicted and observed rate"),
     "interval_coverage": ("Interval coverage", "observed rates inside their 90% interval"),
 }
+# Figures of the table alone: they stay what they are, whatever is predicted.
+UNMOVED = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
 _SHARES = frozenset(
     {
         "auc",
@@ -36,8 +38,10 @@ _SHARES = frozenset(
 
 def percent(share: float, digits: int = 3) -> str:
     """A share in per cent with three significant digits: 0.0123 is ``1.23%``."""
-    text = np.format_float_positional(100 * share, digits, unique=False, fractional=False, trim="-")
-    return f"{text}%"
+    if not share:
+        return "0%"
+    decimals = digits - 1 - math.floor(math.log10(abs(100 * share)))
+    return f"{100 * share:.{max(decimals, 0)}f}%"
 
 
 def figure_text(name: str, value: float | int | None) -> str:
@@ -46,7 +50,8 @@ def figure_text(name: str, value: float | int | None) -> str:
         return "\N{EN DASH}"
     if name in _SHARES:
         return percent(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def change_text(name: str, change: float | int | None) -> str:
