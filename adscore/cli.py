@@ -14,7 +14,7 @@ import typer
 from adscore.console import (
     fail,
     notes,
-    print_ablations,
+    print_ablation,
     print_metrics,
     results,
     without_import_noise,
@@ -22,8 +22,6 @@ from adscore.console import (
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
-    from adscore.evaluation.table import Evaluation
-    from adscore.scorer import Scorer
     from adscore.table import Columns, CreativeTable, Target
 
 COMMAND_GROUP = "adscore.commands"
@@ -154,7 +152,8 @@ def evaluate(
     import msgspec
 
     from adscore import bundle
-    from adscore.evaluation.ablation import Modality, evaluate_without
+    from adscore.evaluation.ablation import Modality, with_ablations
+    from adscore.evaluation.report import write_report
     from adscore.evaluation.table import evaluate_table, rows_not_trained_on
     from adscore.scorer import Scorer
     from adscore.table import Target
@@ -169,13 +168,13 @@ def evaluate(
         groups_file = bundle.resolve_bundle(model) / bundle.TRAINING_GROUPS
         unseen = rows_not_trained_on(creatives, groups_file.read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
-        ablations = {
-            modality.value: evaluate_without(modality, scorer, creatives, evaluation.row_numbers)
-            for modality in modalities
-        }
+        evaluation = with_ablations(evaluation, scorer, creatives, modalities)
         if report is not None:
-            seen = evaluation.rows - (evaluation.rows if held_out else len(unseen))
-            _write_report(report, scorer, creatives, evaluation, ablations, seen, columns)
+            trained_rows = 0 if held_out else len(creatives) - len(unseen)
+            group = columns.group
+            write_report(
+                report, scorer, creatives, evaluation, trained_rows=trained_rows, group_column=group
+            )
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     if not held_out and len(unseen) < len(creatives):
@@ -184,16 +183,9 @@ def evaluate(
             f"{len(creatives)} rows, so the figures flatter it; --held-out leaves them out"
         )
     figures = evaluation.to_dict()
-    if ablations:
-        figures["ablations"] = {name: again.to_dict() for name, again in ablations.items()}
-    print_metrics(
-        f"{evaluation.rows} rows",
-        {name: row.to_dict() for name, row in evaluation.targets.items()},
-    )
-    for name, row in evaluation.targets.items():
-        print_ablations(
-            name, row.to_dict(), {m: e.targets[name].to_dict() for m, e in ablations.items()}
-        )
+    print_metrics(f"{evaluation.rows} rows", evaluation.figures)
+    for part, again in evaluation.ablations.items():
+        print_ablation(part, evaluation.figures, again.figures)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
 
@@ -256,24 +248,6 @@ def _read(
     from adscore.table import read_table
 
     return read_table(path, columns, targets, image_root)
-
-
-def _write_report(
-    path: Path,
-    scorer: "Scorer",
-    table: "CreativeTable",
-    evaluation: "Evaluation",
-    ablations: dict[str, "Evaluation"],
-    trained_rows: int,
-    columns: "Columns",
-) -> None:
-    from datetime import UTC, datetime
-
-    from adscore.evaluation.report import Report
-
-    word = (columns.group or "group").removesuffix("_id").replace("_", " ")
-    day = datetime.now(UTC).date()
-    Report(scorer, table, evaluation, day, trained_rows, word, ablations).write(path)
 
 
 def _add_commands_of_other_packages() -> None:

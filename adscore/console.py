@@ -49,25 +49,26 @@ def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
         _print_ranking(name, row)
 
 
-def print_ablations(name: str, given: Figures, ablations: Mapping[str, Figures]) -> None:
-    """Prints the figures of one target as given and with each modality exchanged."""
-    if not ablations:
-        return
-    grid = Table(title=f"{name}, with parts of other creatives", title_justify="left")
-    for heading in ("figure", "as given", *(f"other {part}s" for part in ablations)):
-        grid.add_column(heading, justify="left" if heading == "figure" else "right")
-    for figure, before in given.items():
-        if figure in FIGURES_OF_THE_TABLE:
-            continue
-        cells = [_changed(before, figures[figure]) for figures in ablations.values()]
-        grid.add_row(figure, "-" if before is None else f"{before:.5g}", *cells)
+def print_ablation(
+    part: str, given: Mapping[str, Figures], exchanged: Mapping[str, Figures]
+) -> None:
+    """Prints the figures with one part of every creative another's, and what that changes."""
+    grid = Table(title=f"with the {part} of another creative", title_justify="left")
+    grid.add_column("figure")
+    for name in given:
+        grid.add_column(name, justify="right")
+        grid.add_column("change", justify="right")
+    for figure in next(iter(given.values()), {}):
+        if figure not in FIGURES_OF_THE_TABLE:
+            pairs = [(row[figure], exchanged[name][figure]) for name, row in given.items()]
+            grid.add_row(figure, *(cell for pair in pairs for cell in _change(*pair)))
     results().print(grid)
 
 
-def _changed(before: float | None, after: float | None) -> str:
+def _change(before: float | None, after: float | None) -> tuple[str, str]:
     if before is None or after is None:
-        return "-"
-    return f"{after:.5g} ({after - before:+.2g})"
+        return "-", "-"
+    return f"{after:.5g}", f"{after - before:+.2g}"
 
 
 def _print_ranking(name: str, figures: Figures) -> None:

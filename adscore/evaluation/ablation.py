@@ -1,7 +1,7 @@
 """What each modality contributes: the figures again, with headlines or images exchanged."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -31,6 +31,17 @@ class Modality(StrEnum):
         if text not in list(cls):
             raise ValueError(f"--ablate: expected {' or '.join(cls)}. Received: {text}")
         return cls(text)
+
+
+def with_ablations(
+    evaluation: Evaluation, scorer: Scorer, table: CreativeTable, modalities: Iterable[Modality]
+) -> Evaluation:
+    """The evaluation together with that of each modality exchanged; see `evaluate_without`."""
+    ablations = {
+        modality.value: evaluate_without(modality, scorer, table, evaluation.row_numbers)
+        for modality in modalities
+    }
+    return dataclasses.replace(evaluation, ablations=ablations)
 
 
 def evaluate_without(

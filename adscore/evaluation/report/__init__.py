@@ -1,5 +1,5 @@
 """The evaluation as one page to look at."""
 
-from adscore.evaluation.report.page import Report
+from adscore.evaluation.report.page import Report, write_report
 
-__all__ = ["Report"]
+__all__ = ["Report", "write_report"]

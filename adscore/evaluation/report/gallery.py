@@ -39,9 +39,10 @@ class Gallery:
         few = max(1, min(_SHOWN, len(order) // 2))
         surprise = np.argsort(-self.rows.surprise, kind="stable")
         counted = surprise[self.rows.trials[surprise] > 0]
+        key = f" {_KEY}" if (self.rows.trials > 1).any() else ""
         strips = [
             self._strip(
-                "Highest predictions", f"What the model expects most of. {_KEY}", order[:few]
+                "Highest predictions", f"What the model expects most of.{key}", order[:few]
             ),
             self._strip("Lowest predictions", "What it expects least of.", order[-few:][::-1]),
             self._strip(

@@ -2,16 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 
 from adscore.evaluation.report.gallery import Gallery
 from adscore.evaluation.report.markup import Markup, element
 from adscore.evaluation.report.rows import target_rows
-from adscore.evaluation.report.sections import Figures, ablation_table, chart_grid, tiles
+from adscore.evaluation.report.sections import ablation_table, chart_grid, tiles
 from adscore.evaluation.report.words import summary
 from adscore.evaluation.table import Evaluation
 from adscore.scorer import Scorer
@@ -32,7 +31,6 @@ class Report:
         day: When it was evaluated.
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
-        ablations: By what was exchanged, the evaluation with it.
     """
 
     scorer: Scorer
@@ -41,7 +39,6 @@ class Report:
     day: date
     trained_rows: int = 0
     group_word: str = "group"
-    ablations: Mapping[str, Evaluation] = field(default_factory=dict)
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
@@ -104,10 +101,7 @@ class Report:
     def _target(self, name: str) -> Markup:
         model_targets = self.scorer.manifest.targets
         rows = target_rows(self.evaluation, self.table, model_targets, name)
-        exchanged: dict[str, Figures] = {
-            modality: evaluation.targets[name].to_dict()
-            for modality, evaluation in self.ablations.items()
-        }
+        exchanged = {part: again.figures[name] for part, again in self.evaluation.ablations.items()}
         return element(
             "section",
             element("h2", f"{name} ", element("small", f"({rows.columns})", class_="facts")),
@@ -117,6 +111,33 @@ class Report:
             ablation_table(rows, exchanged) if exchanged else None,
             Gallery(self.table, rows, self.scorer.limits).render(),
         )
+
+
+def write_report(
+    path: Path,
+    scorer: Scorer,
+    table: CreativeTable,
+    evaluation: Evaluation,
+    *,
+    trained_rows: int = 0,
+    group_column: str | None = None,
+) -> None:
+    """Writes the page of an evaluation of today; a file in its place is replaced.
+
+    Args:
+        path: Where to.
+        scorer: The model.
+        table: The table that was evaluated.
+        evaluation: Its figures and predictions.
+        trained_rows: How many of the evaluated rows are of groups that the model was trained on.
+        group_column: Column of the groups; the page calls them so, without ``_id``.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    word = (group_column or "group").removesuffix("_id").replace("_", " ")
+    today = datetime.now(UTC).date()
+    Report(scorer, table, evaluation, today, trained_rows, word).write(path)
 
 
 def _footer() -> Markup:

@@ -12,7 +12,6 @@ from adscore.evaluation.report.words import (
     change_text,
     figure_text,
     percent,
-    trials_word,
 )
 
 _ABLATION = (
@@ -99,8 +98,8 @@ def _evidence(rows: TargetRows, group_word: str) -> Markup:
 def _lift(rows: TargetRows) -> Markup:
     legend = [("rule bg-model", "best predicted first"), ("dash", "in any order")]
     text = (
-        f"The rate of the {trials_word(rows)} that went to the creatives predicted best, "
-        "relative to the rate of all. The higher on the left, the more there is to gain."
+        "The observed rate of the best predicted share, relative to that of all. The higher on "
+        "the left, the more there is to gain."
     )
     missing = "There was no success to gain."
     return _figure(

@@ -9,6 +9,7 @@ CHANCE = 0.5  # of ranking a pair right by throwing a coin
 COVERAGE_AS_STATED = (0.87, 0.93)
 # A predicted rate is called close when it is off by less than this share of the mean rate.
 CLOSE_CALIBRATION = 0.1
+FAR_CALIBRATION = 0.5  # and far off by more than this
 
 FIGURES = {
     "log_loss": ("Log loss", "nats per trial; lower is better"),
@@ -108,7 +109,8 @@ def _calibration(rows: TargetRows) -> str:
     if error is None or overall is None:
         return "Nothing was counted, so its rates cannot be checked."
     relative = error / overall if overall else float("inf")
-    verdict = "close to" if relative <= CLOSE_CALIBRATION else "some way from"
+    close, far = relative <= CLOSE_CALIBRATION, relative > FAR_CALIBRATION
+    verdict = "close to" if close else "far from" if far else "some way from"
     part = f", {relative:.0%} of the mean rate of {percent(overall)}" if overall else ""
     points = percent(error, 2).removesuffix("%")
     return (

@@ -209,7 +209,7 @@ def test_command_writes_page_and_ablations(model_dir, sample_dir, tmp_path):
         assert ablated["targets"]["ctr"].keys() == written["targets"]["ctr"].keys()
     heads = [head.text for head in root.iter("th")]
     assert "Another\N{RIGHT SINGLE QUOTATION MARK}s headline" in heads
-    assert "other images" in result.output
+    assert "with the image of another creative" in result.output
 
 
 def test_json_keeps_its_keys_without_ablations(model_dir, sample_dir, tmp_path):
