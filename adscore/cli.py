@@ -17,6 +17,7 @@ from adscore.console import (
     print_ablation,
     print_metrics,
     results,
+    without_image_noise,
     without_import_noise,
 )
 from adscore.errors import AdscoreError
@@ -93,12 +94,14 @@ def train(
     image_root: ImageRoot = None,
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
+    from adscore.bundle import require_model_dir
     from adscore.table import Target
 
     columns = _columns(id_column, headline_column, image_column, group_column)
     targets = target or [DEFAULT_TARGET]
     try:
         parsed = [Target.parse(text) for text in targets]
+        require_model_dir(model)
         creatives = _read(table, columns, parsed, image_root)
         with without_import_noise():
             from adscore.training import PRESETS, TrainingOptions
@@ -160,12 +163,15 @@ def evaluate(
 
     columns = _columns(id_column, headline_column, image_column, group_column)
     try:
+        _require_folder_of(json)
+        _require_folder_of(report)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
-        scorer = Scorer.open(model)
+        path = bundle.resolve_bundle(model)
+        scorer = Scorer.open(path)
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={columns}" for name, columns in trained.items()]
         creatives = _read(table, columns, [Target.parse(text) for text in texts], image_root)
-        groups_file = bundle.resolve_bundle(model) / bundle.TRAINING_GROUPS
+        groups_file = path / bundle.TRAINING_GROUPS
         unseen = rows_not_trained_on(creatives, groups_file.read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         evaluation = with_ablations(evaluation, scorer, creatives, modalities)
@@ -187,7 +193,10 @@ def evaluate(
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.figures, again.figures)
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+        try:
+            json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+        except OSError as error:
+            fail(error)
 
 
 @app.command()
@@ -225,9 +234,10 @@ def score(
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _before_every_command(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
+    without_image_noise()
     if version:
         results().print(f"adscore {importlib.metadata.version('adscore')}")
         raise typer.Exit
@@ -248,6 +258,13 @@ def _read(
     from adscore.table import read_table
 
     return read_table(path, columns, targets, image_root)
+
+
+def _require_folder_of(path: Path | None) -> None:
+    """Refuses an output that cannot be written, before the work for it is done."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        received = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise ValueError(f"expected a file to write. Received: {path}: {received}")
 
 
 def _add_commands_of_other_packages() -> None:

@@ -82,6 +82,15 @@ def _print_ranking(name: str, figures: Figures) -> None:
     )
 
 
+def without_image_noise() -> None:
+    """Keeps Pillow's warnings about strange images off the terminal, for the whole process.
+
+    They come before adscore has judged the image: one that is too large or broken is refused
+    with a message of its own, and the others are scored.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 @contextlib.contextmanager
 def without_import_noise() -> Iterator[None]:
     """Keeps TensorFlow's start-up lines, which no setting of its own stops, off the terminal."""

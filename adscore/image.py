@@ -60,10 +60,8 @@ def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, b
             format, or is broken.
     """
     image = _open(data, limits)
-    width, height = image.size
-    downscaled = max(width / size.width, height / size.height) > DOWNSCALE_WARNING_FACTOR
     try:
-        upright = _shrunk_and_upright(image, size)
+        upright, downscaled = _shrunk_and_upright(image, size)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead to
@@ -105,15 +103,17 @@ def _open(data: bytes, limits: InputLimits) -> Image.Image:
     return image
 
 
-def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> Image.Image:
+def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> tuple[Image.Image, bool]:
+    """The image at its final size and orientation; and whether it was shrunk too far."""
     turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     sides = (size.width, size.height) if turn in _SIDES_KEPT else (size.height, size.width)
+    downscaled = max(image.width / sides[0], image.height / sides[1]) > DOWNSCALE_WARNING_FACTOR
     # JPEG decodes at 1/2, 1/4 or 1/8 in the frequency domain; twice the final size is
     # kept so that the last step still averages over neighbours.
     image.draft(None, (2 * sides[0], 2 * sides[1]))
     image.load()
     shrunk = _opaque_or_alpha(image).resize(sides, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return shrunk if turn is None else shrunk.transpose(turn)
+    return shrunk if turn is None else shrunk.transpose(turn), downscaled
 
 
 def _opaque_or_alpha(image: Image.Image) -> Image.Image:

@@ -197,11 +197,14 @@ class Scorer:
         ]
 
     def _check_golden(self, data: bytes) -> None:
+        cases = _golden_cases(data, self.manifest.targets)
         try:
-            cases = msgspec.json.decode(data, type=list[GoldenCase])
-        except msgspec.MsgspecError as error:
-            raise BundleError(f"{files.GOLDEN}: expected golden scores: {error}") from error
-        scores = self.score([Creative(case.headline, case.image) for case in cases])
+            scores = self.score([Creative(case.headline, case.image) for case in cases])
+        except Exception as error:  # graphs of other inputs fail in as many ways as libraries
+            raise BundleError(
+                f"model {self.name} version {self.version}: its golden creatives cannot be "
+                f"scored: {error}"
+            ) from error
         for number, (case, score) in enumerate(zip(cases, scores, strict=True)):
             for target, expected in case.means.items():
                 received = score.targets[target].mean
@@ -211,6 +214,19 @@ class Scorer:
                         f"was scored {expected} on {target} when the model was written. "
                         f"Received: {received}. The installed libraries run it differently"
                     )
+
+
+def _golden_cases(data: bytes, targets: Sequence[str]) -> list[GoldenCase]:
+    try:
+        cases = msgspec.json.decode(data, type=list[GoldenCase])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BundleError(f"{files.GOLDEN}: expected golden scores. Received: {error}") from error
+    if not cases or any(case.means.keys() != set(targets) for case in cases):
+        raise BundleError(
+            f"{files.GOLDEN}: expected scored creatives, each with {', '.join(targets)}. "
+            f"Received: {len(cases)} creatives, with {[sorted(case.means) for case in cases]}"
+        )
+    return cases
 
 
 def _missing(field_name: str, reason: Reason) -> InvalidCreativeError:

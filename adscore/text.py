@@ -59,6 +59,8 @@ class HeadlineTokenizer:
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        # A headline that holds the name of a special token is text like any other.
+        self._tokenizer.encode_special_tokens = True
         self.length = length
 
     @property

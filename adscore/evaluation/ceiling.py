@@ -10,7 +10,7 @@ squared coefficient of variation is ``s``, the same in all groups: a creative mu
 rate of its campaign, however high that is.
 
 In the simulations of the tests the estimate comes within 0.015 of what the true rates reach,
-from 150 trials a row, and about as near where the spread varies between groups. It is too
+from 150 trials a row, and within 0.02 where the spread varies between groups. It is too
 high where most creatives of a group are exactly alike and a few stand out, since the prior
 has one hump: 0.82 for 0.67 with one creative in five twice as good, 30 clicks each.
 """

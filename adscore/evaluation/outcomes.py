@@ -116,8 +116,7 @@ def _number(labels: Iterable[Any]) -> Ints:
         object() if label is None or (isinstance(label, float) and math.isnan(label)) else label
         for label in labels
     )
-    # A list, so that the keys made above live as long as the dictionary compares with them.
-    return np.array([numbers.setdefault(key, len(numbers)) for key in list(keys)], dtype=np.int64)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def _refuse(name: str, values: Floats, wrong: NDArray[np.bool_], expected: str) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +22,7 @@ from adscore.table import CreativeTable
 CHUNK_ROWS = 256
 
 FIGURES = tuple(field.name for field in fields(TargetScore))
+COLUMNS_AFTER_TARGETS = ("agreement", "warnings", "error", "model", "model_version")
 
 Outcome = Score | str  # the score of a row, or why it has none
 
@@ -40,27 +41,31 @@ def score_table(
     Returns:
         The id; by target NAME_mean, NAME_lower, NAME_upper, NAME_percentile; agreement;
         warnings (joined by ";"); error; model; model_version. Rows keep their order.
+
+    Raises:
+        TableError: The id's column is named as another of the result.
     """
+    targets = scorer.manifest.targets
+    _require_other_names(table, id_column, targets)
     outcomes: list[Outcome] = []
     for outcome_chunk in _scored_chunks(scorer, table):
         outcomes += outcome_chunk
         progress(len(outcomes))
-    columns: dict[str, pa.Array] = {id_column: pa.array(table.ids, pa.string())}
-    for target in scorer.manifest.targets:
-        for figure in FIGURES:
-            values = [
-                getattr(outcome.targets[target], figure) if isinstance(outcome, Score) else None
-                for outcome in outcomes
-            ]
-            columns[f"{target}_{figure}"] = pa.array(values, pa.float64())
+    text, count = pa.string(), len(outcomes)
     scores = [outcome if isinstance(outcome, Score) else None for outcome in outcomes]
     errors = [outcome if isinstance(outcome, str) else None for outcome in outcomes]
-    columns["agreement"] = pa.array([score and score.agreement for score in scores], pa.float64())
-    columns["warnings"] = pa.array([score and ";".join(score.warnings) for score in scores])
-    columns["error"] = pa.array(errors, pa.string())
-    columns["model"] = pa.array([scorer.name] * len(outcomes))
-    columns["model_version"] = pa.array([scorer.version] * len(outcomes))
-    return pa.table(columns)
+    values = (
+        pa.array([score and score.agreement for score in scores], pa.float64()),
+        pa.array([score and ";".join(score.warnings) for score in scores], text),
+        pa.array(errors, text),
+        pa.array([scorer.name] * count, text),
+        pa.array([scorer.version] * count, text),
+    )
+    return pa.table(
+        {id_column: pa.array(table.ids, text)}
+        | _figure_columns(targets, scores)
+        | dict(zip(COLUMNS_AFTER_TARGETS, values, strict=True))
+    )
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -70,7 +75,7 @@ def write_table(table: pa.Table, path: Path) -> None:
         TableError: The file exists, or its name has another ending.
     """
     require_new_output(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         match path.suffix.lower():
             case ".parquet":
@@ -98,6 +103,26 @@ def require_new_output(path: Path) -> None:
         raise TableError(f"{path}: expected a new file. Received: one that exists; remove it")
     if not path.parent.is_dir():
         raise TableError(f"{path}: expected a folder {path.parent}. Received: none of that name")
+
+
+def _require_other_names(table: CreativeTable, id_column: str, targets: Sequence[str]) -> None:
+    figures = [f"{target}_{figure}" for target in targets for figure in FIGURES]
+    taken = (*figures, *COLUMNS_AFTER_TARGETS)
+    if id_column in taken:
+        raise TableError(
+            f"{table.path}: expected an id column of another name than the columns of the result "
+            f"({', '.join(taken)}). Received: {id_column!r}"
+        )
+
+
+def _figure_columns(targets: Sequence[str], scores: Sequence[Score | None]) -> dict[str, pa.Array]:
+    return {
+        f"{target}_{figure}": pa.array(
+            [score and getattr(score.targets[target], figure) for score in scores], pa.float64()
+        )
+        for target in targets
+        for figure in FIGURES
+    }
 
 
 def _scored_chunks(scorer: Scorer, table: CreativeTable) -> Iterator[list[Outcome]]:

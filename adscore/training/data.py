@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,34 +63,20 @@ def load_training_data(table: CreativeTable, size: ImageSize, limits: InputLimit
     Raises:
         TableError: Rows whose headline or image is missing or cannot be read; all rows are
             looked at, and the first few are named.
+        TrainingError: The table has no target.
     """
-    headlines, broken = _normalised(table, limits)
-    first_rows: dict[object, int] = {}
-    for row, image in enumerate(table.images):
-        first_rows.setdefault(image, row)
-    number = {image: index for index, image in enumerate(first_rows)}
-    pixels = np.zeros((len(first_rows), size.height, size.width, 3), dtype=np.uint8)
-
-    def load(row: int) -> tuple[int, str] | None:
-        try:
-            image = table.creative(row).image
-            if not image:
-                return row, "image: expected an encoded image. Received: none"
-            pixels[number[table.images[row]]], _ = decode(image, size, limits)
-        except InvalidCreativeError as error:
-            return row, str(error)
-        return None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-        broken += [found for found in pool.map(load, first_rows.values()) if found]
-    if broken:
-        raise table.broken_rows(broken)
+    if not table.successes:
+        raise TrainingError("expected at least one target to learn. Received: none")
+    headlines, broken_headlines = _normalised(table, limits)
+    pixels, image_index, broken_images = _decoded(table, size, limits)
+    if broken_headlines or broken_images:
+        raise table.broken_rows([*broken_headlines, *broken_images])
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
     targets = list(table.successes)
     return TrainingData(
         headlines=headlines,
         pixels=pixels,
-        image_index=np.array([number[image] for image in table.images]),
+        image_index=image_index,
         groups=groups.astype(np.int64),
         group_names=names.tolist(),
         successes=np.stack([table.successes[name] for name in targets], axis=1).astype(float),
@@ -98,12 +85,13 @@ def load_training_data(table: CreativeTable, size: ImageSize, limits: InputLimit
 
 
 def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, seed: int) -> Split:
-    """Splits rows so that no group is in two parts.
+    """Splits rows so that no group is in two parts and each part has a group at least.
 
     Args:
-        groups: Group of each row, numbers from 0, (rows,).
-        test: Share of the groups that is never fitted nor chosen on.
-        validation: Share of the groups for early stopping and calibration.
+        groups: Group of each row, numbers from 0 without a gap, (rows,).
+        test: Share of the groups that is never fitted nor chosen on, from 0 to below 1;
+            0 for none at all.
+        validation: Share of the groups for early stopping and calibration, the same.
         seed: Decides which groups go where.
 
     Raises:
@@ -116,13 +104,40 @@ def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, s
             "Name another group column, or 'none' to treat each row as a group of its own"
         )
     order = np.random.default_rng(seed).permutation(count)
-    test_count = max(1, round(test * count)) if test else 0
-    validation_count = max(1, round(validation * count))
+    test_count = min(max(1, round(test * count)), count - 2) if test else 0
+    validation_count = min(max(1, round(validation * count)), count - test_count - 1)
     part = np.full(count, 2)
     part[order[:test_count]] = 0
     part[order[test_count : test_count + validation_count]] = 1
     test_rows, validation_rows, fitting = (np.flatnonzero(part[groups] == k) for k in range(3))
     return Split(fitting, validation_rows, test_rows)
+
+
+def _decoded(
+    table: CreativeTable, size: ImageSize, limits: InputLimits
+) -> tuple[Pixels, NDArray[np.int64], list[tuple[int, str]]]:
+    """Distinct images, which of them each row has, and the rows whose image is broken."""
+    first_row: dict[Path | bytes, int] = {}
+    for row, image in enumerate(table.images):
+        first_row.setdefault(image, row)
+    number = {image: index for index, image in enumerate(first_row)}
+    pixels = np.zeros((len(number), size.height, size.width, 3), dtype=np.uint8)
+
+    def load(row: int) -> str | None:
+        try:
+            image = table.creative(row).image
+            if not image:
+                return "image: expected an encoded image. Received: none"
+            pixels[number[table.images[row]]], _ = decode(image, size, limits)
+        except InvalidCreativeError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+        errors = list(pool.map(load, first_row.values()))
+    image_index = np.array([number[image] for image in table.images], dtype=np.int64)
+    broken = [(row, error) for row, index in enumerate(image_index) if (error := errors[index])]
+    return pixels, image_index, broken
 
 
 def _normalised(

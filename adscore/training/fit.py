@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from adscore.errors import TrainingError
 from adscore.training.data import Split, TrainingData
 from adscore.training.likelihood import grouped_log_likelihood, log_likelihood
 from adscore.training.losses import Tensor, beta_binomial_loss, binary_crossentropy_loss
@@ -25,10 +26,15 @@ class FitResult:
 
     Attributes:
         epochs: Passes over the data until the kept weights.
+        losses: Loss of each pass, in nats a creative and target, prior included.
+        accuracies: Share of each pass's trials on the side of one half that was predicted;
+            empty unless the loss is the cross-entropy of such trials.
         validation_losses: Loss on the validation groups after each pass.
     """
 
     epochs: int
+    losses: list[float]
+    accuracies: list[float]
     validation_losses: list[float]
 
 
@@ -49,6 +55,9 @@ def fit_network(
         token_ids: Token ids of all rows, (rows, tokens).
         split: Which rows are fitted to, and which decide when to stop.
         seed: Decides the order of the rows.
+
+    Raises:
+        TrainingError: The first pass led to weights that predict no number.
     """
     rng = np.random.default_rng(seed)
     fitting = Batches(data, token_ids, split.fitting, preset.batch_size, rng)
@@ -57,8 +66,17 @@ def fit_network(
     )
     trainer = _Trainer(network, preset, data)
     trainer.compile(optimizer=keras.optimizers.Adam(preset.learning_rate))
-    trainer.fit(fitting, epochs=preset.max_epochs, callbacks=[stopping], verbose=0, shuffle=False)
-    return FitResult(stopping.best_epoch, stopping.losses)
+    passes = trainer.fit(
+        fitting, epochs=preset.max_epochs, callbacks=[stopping], verbose=0, shuffle=False
+    ).history
+    if not stopping.best_epoch:
+        raise TrainingError(
+            "expected a finite loss on the validation groups. Received: "
+            f"{stopping.losses[-1]} after the first pass. Try a lower learning rate"
+        )
+    return FitResult(
+        stopping.best_epoch, passes["loss"], passes.get("accuracy", []), stopping.losses
+    )
 
 
 def predict_rows(
@@ -133,6 +151,9 @@ class _Trainer(keras.Model):
         self._network = network.fitted
         self._loss = preset.loss
         self._mean_trials = data.trials.mean(axis=0)
+        self._accuracy = None
+        if preset.loss == "binary_crossentropy":
+            self._accuracy = keras.metrics.BinaryAccuracy(name="accuracy")
         self._offsets = None
         if preset.loss == "beta_binomial" and data.is_grouped:
             self._offsets = keras.layers.Embedding(
@@ -170,6 +191,20 @@ class _Trainer(keras.Model):
         losses = beta_binomial_loss(logit, y_pred["log_concentration"], y["successes"], y["trials"])
         return tf.reduce_mean(losses) + prior
 
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, float]:
+        """Adds a batch to the accuracy: each success is a 1, and each failure a 0."""
+        if self._accuracy is not None:
+            rate = tf.reshape(tf.sigmoid(y_pred["logit"]), (-1, 1))
+            for label, count in (
+                (tf.ones_like(rate), y["successes"]),
+                (tf.zeros_like(rate), y["trials"] - y["successes"]),
+            ):
+                self._accuracy.update_state(label, rate, tf.reshape(count, (-1,)))
+        metrics: dict[str, float] = self.get_metrics_result()
+        return metrics
+
 
 class _StopWhenWorse(keras.callbacks.Callback):
     """Keeps the weights that did best on the validation groups, and ends a fit without progress."""
@@ -187,14 +222,17 @@ class _StopWhenWorse(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.losses.append(self._loss())
-        if self.losses[-1] == min(self.losses):
+        if not np.isfinite(self.losses[-1]):
+            self.model.stop_training = True
+        elif self.losses[-1] == min(self.losses):
             self.best_epoch = epoch + 1
             self._best_weights = self.model.get_weights()
         elif epoch + 1 >= self.best_epoch + self._preset.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.model.set_weights(self._best_weights)
+        if self._best_weights:
+            self.model.set_weights(self._best_weights)
 
     def _loss(self) -> float:
         outputs = _predict(self.model, self._batches)

@@ -9,8 +9,13 @@ from scipy.special import betaln, expit, logit, logsumexp
 
 Array = NDArray[np.float64]
 
-# Offsets at which a campaign's effect is integrated out, in logits: three deviations.
-OFFSET_GRID = np.linspace(-3.0, 3.0, 61)
+# Where a campaign's effect is integrated out: five deviations, in logits.
+MOST_OFFSET = 5.0
+# The integral's nodes. Twice they are moved to where the integrand is above e^-30 of its
+# peak: impressions by the million leave a peak of thousandths of a logit.
+NODES = 41
+NARROWINGS = 2
+LEAST_LOG_DENSITY = -30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,7 @@ def grouped_log_likelihood(
 ) -> float:
     """Log likelihood of groups never seen, their unknown offsets integrated out.
 
-    Each group has one offset for each target, standard normal in logits; the integral is a
-    sum over a grid.
+    Each group has one offset for each target, standard normal in logits.
 
     Args:
         logit: (rows, targets).
@@ -91,14 +95,31 @@ def grouped_log_likelihood(
         The sum over groups and targets, in nats.
     """
     _, number = np.unique(groups, return_inverse=True)
-    by_offset = log_likelihood(
-        logit[..., None] + OFFSET_GRID,
-        log_concentration[..., None],
-        successes[..., None],
-        trials[..., None],
-    )
-    by_group = np.zeros((number.max() + 1, *by_offset.shape[1:]))
-    np.add.at(by_group, number, by_offset)
-    prior = -(OFFSET_GRID**2) / 2
-    prior -= logsumexp(prior)
-    return float(logsumexp(by_group + prior, axis=-1).sum())
+    shape = (number.max() + 1, logit.shape[1])
+
+    def log_integrand(offset: Array) -> Array:
+        """Of each group and target at its own offsets, (groups, targets, nodes)."""
+        by_row = log_likelihood(
+            logit[..., None] + offset[number],
+            log_concentration[..., None],
+            successes[..., None],
+            trials[..., None],
+        )
+        by_group: Array = -(offset**2 + np.log(2 * np.pi)) / 2
+        np.add.at(by_group, number, by_row)
+        return by_group
+
+    offset = np.broadcast_to(np.linspace(-MOST_OFFSET, MOST_OFFSET, NODES), (*shape, NODES))
+    for _ in range(NARROWINGS):
+        offset = _around_peak(offset, log_integrand(offset))
+    step = offset[..., 1] - offset[..., 0]
+    return float((logsumexp(log_integrand(offset), axis=-1) + np.log(step)).sum())
+
+
+def _around_peak(nodes: Array, values: Array) -> Array:
+    """As many nodes over the part that counts, and one step more at both ends."""
+    counts = values > values.max(axis=-1, keepdims=True) + LEAST_LOG_DENSITY
+    low = np.where(counts, nodes, np.inf).min(axis=-1)
+    high = np.where(counts, nodes, -np.inf).max(axis=-1)
+    step = nodes[..., 1] - nodes[..., 0]
+    return np.linspace(low - step, high + step, nodes.shape[-1], axis=-1)

@@ -37,6 +37,7 @@ def binary_crossentropy_loss(logit: Tensor, successes: Tensor, trials: Tensor) -
     All arguments and the result have one shape, (batch, targets). A creative with no trials
     weighs nothing.
     """
+    successes, trials = (tf.cast(counts, logit.dtype) for counts in (successes, trials))
     rate = tf.math.divide_no_nan(successes, trials)
     return trials * tf.nn.sigmoid_cross_entropy_with_logits(labels=rate, logits=logit)
 

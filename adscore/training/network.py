@@ -8,6 +8,7 @@ The towers and the head are models of their own, because each becomes a graph of
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from adscore.training.calibrate import Calibration
 from adscore.training.likelihood import Start
@@ -36,10 +37,15 @@ class Network:
 
     def calibrate(self, calibration: Calibration) -> None:
         """Sets the last step of the output."""
-        self.head.get_layer("logit_calibration").set_weights([calibration.slope, calibration.shift])
-        self.head.get_layer("concentration_calibration").set_weights(
-            [calibration.concentration_slope, calibration.concentration_shift]
-        )
+        for name, slope, shift in (
+            ("logit_calibration", calibration.slope, calibration.shift),
+            (
+                "concentration_calibration",
+                calibration.concentration_slope,
+                calibration.concentration_shift,
+            ),
+        ):
+            self.head.get_layer(name).set_weights([np.diag(slope), shift])
 
 
 def build_network(preset: Preset, vocabulary_size: int, start: Start) -> Network:
@@ -119,23 +125,33 @@ def _core(
         )
     }
     fused = keras.layers.Concatenate(name="fusion")(list(inputs.values()))
-    features = keras.layers.Dropout(preset.dropout, name="fusion_dropout")(fused)
+    features = _dropped(preset, fused, "fusion_dropout")
     if preset.hidden_width is not None:
         features = keras.layers.Dense(preset.hidden_width, activation="relu", name="hidden")(
             features
         )
-        features = keras.layers.Dropout(preset.dropout, name="hidden_dropout")(features)
+        features = _dropped(preset, features, "hidden_dropout")
+    return keras.Model(inputs, _output(features, start), name="core")
+
+
+def _output(features: keras.KerasTensor, start: Start) -> dict[str, keras.KerasTensor]:
     output = keras.layers.Dense(len(start.logit), name="logit")
     logit = output(features)
     output.bias.assign(start.logit)
-    # How far rates spread around their mean: two numbers a target, since low rates may
-    # spread less or more than high ones.
-    spread = _affine("log_concentration", len(start.logit), slope=0.0)
+    # How far rates spread around their mean: it depends on the logits alone, since low rates
+    # may spread less or more than high ones.
+    spread = keras.layers.Dense(
+        len(start.logit), kernel_initializer="zeros", name="log_concentration"
+    )
     log_concentration = spread(logit)
     spread.bias.assign(start.log_concentration)
-    return keras.Model(
-        inputs, {"logit": logit, "log_concentration": log_concentration}, name="core"
-    )
+    return {"logit": logit, "log_concentration": log_concentration}
+
+
+def _dropped(preset: Preset, features: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    if not preset.dropout:
+        return features
+    return keras.layers.Dropout(preset.dropout, name=name)(features)
 
 
 def _head(core: keras.Model, targets: int) -> keras.Model:
@@ -143,8 +159,8 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
         tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in core.inputs
     }
     outputs = core(inputs)
-    logit = _affine("logit_calibration", targets)(outputs["logit"])
-    spread = _affine("concentration_calibration", targets)(outputs["log_concentration"])
+    logit = _unchanged("logit_calibration", targets)(outputs["logit"])
+    spread = _unchanged("concentration_calibration", targets)(outputs["log_concentration"])
     return keras.Model(
         inputs,
         {
@@ -155,13 +171,6 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     )
 
 
-def _affine(name: str, targets: int, slope: float = 1.0, shift: float = 0.0) -> keras.Layer:
-    """One slope and one shift for each target."""
-    return keras.layers.EinsumDense(
-        "bt,t->bt",
-        output_shape=(targets,),
-        bias_axes="t",
-        kernel_initializer=keras.initializers.Constant(slope),
-        bias_initializer=keras.initializers.Constant(shift),
-        name=name,
-    )
+def _unchanged(name: str, targets: int) -> keras.Layer:
+    """A step that changes nothing until a calibration sets the slopes on its diagonal."""
+    return keras.layers.Dense(targets, kernel_initializer="identity", name=name)

@@ -90,62 +90,98 @@ def train(
     """
     started = time.monotonic()
     options = options or TrainingOptions()
-    preset, limits = options.preset, InputLimits()
-    size = ImageSize(preset.preprocessing.image_height, preset.preprocessing.image_width)
     progress(f"reading {len(table)} creatives")
-    data = load_training_data(table, size, limits)
-    split = split_groups(
-        data.groups, test=options.test_share, validation=options.validation_share, seed=options.seed
-    )
-    _require_both_outcomes(table, data, split)
-    keras.utils.set_random_seed(options.seed)
-    tf.config.experimental.enable_op_determinism()
-    progress(f"fitting the {preset.name} network to {len(split.fitting)} creatives")
-    tokenizer_file = train_tokenizer(
-        [data.headlines[row] for row in split.fitting], preset.vocabulary_size
-    )
-    network, fit = _fit(preset, data, split, tokenizer_file, options.seed)
+    data, split = _prepare(table, options)
+    progress(f"fitting the {options.preset.name} network to {len(split.fitting)} creatives")
+    fitted = _fit(data, split, options)
     progress("exporting and checking the graphs")
     contents = {
-        **export_network(network),
-        files.TOKENIZER: tokenizer_file.encode(),
+        **export_network(fitted.network),
+        files.TOKENIZER: fitted.tokenizer_file.encode(),
         files.TRAINING_GROUPS: _training_groups(data, split),
     }
-    manifest = Manifest(
-        targets=tuple(table.successes),
-        limits=limits,
-        preprocessing=preset.preprocessing,
-        reference={},
-        training=_summary(options, table.target_columns, data, split, fit),
-        metrics={},
-    )
-    scorer = Scorer(Bundle(model_dir.name, "", manifest, contents))
+    manifest = _manifest(table, data, split, fitted, options)
+    name = model_dir.resolve().name
+    scorer = Scorer(Bundle(name, "", manifest, contents))
     metrics = _held_out_metrics(scorer, data, split)
     manifest = replace(
         manifest,
         reference=_reference(scorer, data),
-        metrics={name: figures.to_dict() for name, figures in metrics.items()},
+        metrics={target: figures.to_dict() for target, figures in metrics.items()},
         training=replace(manifest.training, seconds=round(time.monotonic() - started, 1)),
     )
     contents[files.GOLDEN] = golden_file(manifest, contents)
-    contents[files.MODEL_CARD] = model_card(model_dir.name, manifest).encode()
+    contents[files.MODEL_CARD] = model_card(name, manifest).encode()
     return TrainingResult(write_bundle(model_dir, manifest, contents), manifest, metrics)
 
 
-def _fit(
-    preset: Preset, data: TrainingData, split: Split, tokenizer_file: str, seed: int
-) -> tuple[Network, FitResult]:
+# === Data ===
+
+
+def _prepare(table: CreativeTable, options: TrainingOptions) -> tuple[TrainingData, Split]:
+    size = options.preset.preprocessing
+    data = load_training_data(table, ImageSize(size.image_height, size.image_width), InputLimits())
+    split = split_groups(
+        data.groups, test=options.test_share, validation=options.validation_share, seed=options.seed
+    )
+    for column, name in enumerate(table.successes):
+        _require_both_outcomes(name, data, column, split)
+    return data, split
+
+
+def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Split) -> None:
+    rows = split.fitting
+    successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
+    if not 0 < successes < trials:
+        raise TrainingError(
+            f"target {name!r}: expected both successes and failures among the {len(rows)} rows "
+            f"to fit. Received: {successes:.0f} successes in {trials:.0f} trials"
+        )
+    if not data.trials[split.validation, column].any():
+        raise TrainingError(
+            f"target {name!r}: expected trials among the {len(split.validation)} rows to "
+            "validate on. Received: none"
+        )
+
+
+# === Fitting ===
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A calibrated network and what came with it."""
+
+    network: Network
+    tokenizer_file: str
+    result: FitResult
+
+
+def _fit(data: TrainingData, split: Split, options: TrainingOptions) -> _Fitted:
+    preset = options.preset
+    keras.utils.set_random_seed(options.seed)
+    tf.config.experimental.enable_op_determinism()
+    tokenizer_file = train_tokenizer(
+        [data.headlines[row] for row in split.fitting], preset.vocabulary_size
+    )
     tokenizer = HeadlineTokenizer(tokenizer_file, preset.preprocessing.headline_tokens)
     token_ids, _ = tokenizer.encode(data.headlines)
-    fitting = split.fitting
+    rows = split.fitting
     start = starting_point(
-        data.successes[fitting],
-        data.trials[fitting],
-        data.groups[fitting] if data.is_grouped else None,
+        data.successes[rows], data.trials[rows], data.groups[rows] if data.is_grouped else None
     )
     network = build_network(preset, tokenizer.vocabulary_size, start)
-    fit = fit_network(network, preset, data, token_ids, split, seed)
-    rows = split.validation
+    result = fit_network(network, preset, data, token_ids, split, options.seed)
+    _calibrate(network, preset, data, token_ids, split.validation)
+    return _Fitted(network, tokenizer_file, result)
+
+
+def _calibrate(
+    network: Network,
+    preset: Preset,
+    data: TrainingData,
+    token_ids: NDArray[np.int32],
+    rows: NDArray[np.int64],
+) -> None:
     outputs = predict_rows(network, data, token_ids, rows)
     network.calibrate(
         calibrate(
@@ -153,23 +189,31 @@ def _fit(
             outputs["log_concentration"],
             data.successes[rows],
             data.trials[rows],
+            data.groups[rows] if data.is_grouped else None,
             mean=preset.loss == "beta_binomial",
         )
     )
-    return network, fit
 
 
-def _require_both_outcomes(table: CreativeTable, data: TrainingData, split: Split) -> None:
-    rows = split.fitting
-    for column, name in enumerate(table.successes):
-        successes = data.successes[rows, column].sum()
-        trials = data.trials[rows, column].sum()
-        if not 0 < successes < trials:
-            raise TrainingError(
-                f"target {name!r}: expected both successes and failures among the "
-                f"{len(rows)} rows to fit. Received: {successes:.0f} successes in "
-                f"{trials:.0f} trials"
-            )
+# === What a bundle says of itself ===
+
+
+def _manifest(
+    table: CreativeTable,
+    data: TrainingData,
+    split: Split,
+    fitted: _Fitted,
+    options: TrainingOptions,
+) -> Manifest:
+    """The manifest without what only the finished graphs can tell."""
+    return Manifest(
+        targets=tuple(table.successes),
+        limits=InputLimits(),
+        preprocessing=options.preset.preprocessing,
+        reference={},
+        training=_summary(options, table.target_columns, data, split, fitted.result),
+        metrics={},
+    )
 
 
 def _training_groups(data: TrainingData, split: Split) -> bytes:

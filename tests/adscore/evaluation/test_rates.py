@@ -100,6 +100,11 @@ def test_calibration_error_by_hand():
     )
 
 
+def test_calibration_error_weighs_bins_by_trials():
+    error = calibration_error([0.1, 0.5], [18, 9], [90, 10], bins=2)
+    assert error == pytest.approx(0.9 * 0.1 + 0.1 * 0.4)
+
+
 def test_bins_hold_equal_trials_not_equal_rows():
     trials = np.array([10] * 90 + [100] * 9)
     curve = reliability_curve(np.linspace(0.1, 0.5, 99), np.zeros(99), trials, bins=2)

@@ -56,6 +56,14 @@ def test_order_and_scale_do_not_matter(drawn):
     assert same == pytest.approx(evaluate_agreement(similarity, matches).to_dict())
 
 
+@pytest.mark.parametrize(("rivals_above", "found"), [(9, 1), (10, 0)])
+def test_tenth_place_is_the_last_that_counts(rivals_above, found):
+    similarity = np.array([[0.5] + [0.9] * rivals_above + [0.1] * 5])
+    metrics = evaluate_agreement(similarity, [(0, 0)])
+    assert metrics.median_rank == rivals_above + 1
+    assert metrics.recall_at_10 == found
+
+
 def test_diagonal_is_the_default_match():
     similarity = np.eye(12) + np.roll(np.eye(12), 1, axis=1) * 2
     metrics = evaluate_agreement(similarity)

@@ -1,0 +1,61 @@
+"""The bundle: a trained model as a folder, `NAME/VERSION/`, that can be checked and trusted.
+
+    manifest.json           what the model is, and the SHA-256 of every other file
+    headline_encoder.onnx   headline inputs -> embedding
+    image_encoder.onnx      pixels -> embedding
+    head.onnx               embeddings -> mean and concentration of each target
+    tokenizer.json          headline -> token ids
+    golden.json             a few creatives with their scores, scored again at every load
+    model.keras             the same model for Keras
+    training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
+    MODEL_CARD.md           the same for a person
+
+There are no pickles. A bundle is written under a temporary name and renamed, so that
+whoever polls the folder sees all of it or nothing.
+"""
+
+from adscore.bundle.contents import (
+    FORMAT_VERSION,
+    GOLDEN,
+    HEAD,
+    HEADLINE_ENCODER,
+    IMAGE_ENCODER,
+    KERAS_MODEL,
+    MANIFEST,
+    MODEL_CARD,
+    TOKENIZER,
+    TRAINING_GROUPS,
+    Bundle,
+    GoldenCase,
+    Manifest,
+    Preprocessing,
+    TrainingSummary,
+    group_digest,
+)
+from adscore.bundle.folder import list_versions, require_model_dir, resolve_bundle
+from adscore.bundle.read import read_bundle
+from adscore.bundle.write import write_bundle
+
+__all__ = [
+    "FORMAT_VERSION",
+    "GOLDEN",
+    "HEAD",
+    "HEADLINE_ENCODER",
+    "IMAGE_ENCODER",
+    "KERAS_MODEL",
+    "MANIFEST",
+    "MODEL_CARD",
+    "TOKENIZER",
+    "TRAINING_GROUPS",
+    "Bundle",
+    "GoldenCase",
+    "Manifest",
+    "Preprocessing",
+    "TrainingSummary",
+    "group_digest",
+    "list_versions",
+    "read_bundle",
+    "require_model_dir",
+    "resolve_bundle",
+    "write_bundle",
+]

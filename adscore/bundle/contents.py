@@ -1,0 +1,154 @@
+"""What a bundle holds."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from adscore.creative import InputLimits
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+HEADLINE_ENCODER = "headline_encoder.onnx"
+IMAGE_ENCODER = "image_encoder.onnx"
+HEAD = "head.onnx"
+TOKENIZER = "tokenizer.json"
+GOLDEN = "golden.json"
+KERAS_MODEL = "model.keras"
+TRAINING_GROUPS = "training_groups.txt"
+MODEL_CARD = "MODEL_CARD.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What the towers read.
+
+    Attributes:
+        headline_tokens: Number of token ids of a headline, padding included.
+        image_height: Height of the image tower's input, in pixels.
+        image_width: Width of the image tower's input, in pixels.
+    """
+
+    headline_tokens: int
+    image_height: int
+    image_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """How a model was trained.
+
+    Attributes:
+        preset: Name of the network, ``"default"`` or ``"baseline"``.
+        creatives: Number of creatives used for fitting and early stopping.
+        groups: Number of groups (campaigns) among them; 0 where the table had none.
+        seed: Seed of split, initialisation and order.
+        seconds: Duration of the training, preparation of the images included.
+        epochs: Passes over the data until the kept weights.
+        create_time: When the bundle was written, RFC 3339 in UTC.
+        adscore_version: Version of adscore that wrote it.
+        target_columns: By target, the columns it was learned from, as ``SUCCESSES/TRIALS`` or
+            ``LABEL``.
+        libraries: Versions of the libraries that made it, by name.
+    """
+
+    preset: str
+    creatives: int
+    groups: int
+    seed: int
+    seconds: float
+    epochs: int
+    create_time: str
+    adscore_version: str
+    target_columns: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle says of itself, apart from its checksums.
+
+    Attributes:
+        targets: Names of the predicted rates, in the order of the head's columns.
+        limits: What the model accepts of a creative.
+        preprocessing: What the towers read.
+        reference: By target, the 0th to 100th percentiles of the predicted mean over the
+            reference creatives, 101 rising numbers.
+        training: How the model was trained.
+        metrics: By target, figures on groups that were held out of training; None for a
+            figure that has no meaning for the data.
+    """
+
+    targets: tuple[str, ...]
+    limits: InputLimits
+    preprocessing: Preprocessing
+    reference: Mapping[str, tuple[float, ...]]
+    training: TrainingSummary
+    metrics: Mapping[str, Mapping[str, float | int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCase:
+    """A creative and the scores that the model gave it when it was written.
+
+    Attributes:
+        headline: The headline.
+        image: The image file, encoded.
+        means: Predicted mean rate by target.
+    """
+
+    headline: str
+    image: bytes
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle read into memory, with every checksum verified.
+
+    Attributes:
+        name: Name of the model: its folder's name.
+        version: Version of the model: the name of the bundle's own folder, a number.
+        manifest: What it says of itself.
+        files: Contents by file name, the manifest excluded.
+    """
+
+    name: str
+    version: str
+    manifest: Manifest
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """manifest.json as it is written.
+
+    Attributes:
+        format_version: What a reader must know to read the rest.
+        manifest: A `Manifest`.
+        manifest_sha256: Of `manifest` without white space.
+        sha256: Of each other file, by name.
+    """
+
+    format_version: int
+    manifest: msgspec.Raw
+    manifest_sha256: str
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FormatVersion:
+    """The one entry of manifest.json that every format has."""
+
+    format_version: int
+
+
+def group_digest(group: str) -> str:
+    """What `training_groups.txt` holds of a group: enough to recognise it, not to read it."""
+    return hashlib.sha256(group.encode()).hexdigest()[:16]
+
+
+def manifest_digest(manifest: msgspec.Raw) -> str:
+    """What `manifest_sha256` holds: white space does not count."""
+    return hashlib.sha256(msgspec.json.format(bytes(manifest), indent=-1)).hexdigest()

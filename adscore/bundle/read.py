@@ -1,0 +1,75 @@
+"""Reading a bundle and verifying all of it."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from adscore.bundle.contents import (
+    FORMAT_VERSION,
+    GOLDEN,
+    HEAD,
+    HEADLINE_ENCODER,
+    IMAGE_ENCODER,
+    MANIFEST,
+    TOKENIZER,
+    Bundle,
+    FormatVersion,
+    Manifest,
+    ManifestFile,
+    manifest_digest,
+)
+from adscore.errors import BundleError
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Reads one version's folder and verifies its format and every checksum.
+
+    Raises:
+        BundleError: The folder is not a bundle, is of another format, lacks a file, or
+            holds one that was changed.
+    """
+    document, manifest = _read_manifest(path / MANIFEST)
+    files = {}
+    for name, expected in document.sha256.items():
+        if Path(name).name != name or name in ("", "..") or "\0" in name:
+            raise BundleError(f"{path / MANIFEST}: expected file names. Received: {name!r}")
+        files[name] = _read_file(path / name)
+        received = hashlib.sha256(files[name]).hexdigest()
+        if received != expected:
+            raise BundleError(
+                f"{path / name}: the file was changed after the model was written: expected "
+                f"SHA-256 {expected}. Received: {received}. Restore the folder or train again"
+            )
+    missing = {HEADLINE_ENCODER, IMAGE_ENCODER, HEAD, TOKENIZER, GOLDEN} - files.keys()
+    if missing:
+        raise BundleError(f"{path / MANIFEST}: expected a checksum of {', '.join(sorted(missing))}")
+    resolved = path.resolve()
+    return Bundle(resolved.parent.name, resolved.name, manifest, files)
+
+
+def _read_manifest(path: Path) -> tuple[ManifestFile, Manifest]:
+    data = _read_file(path)
+    try:
+        received = msgspec.json.decode(data, type=FormatVersion).format_version
+        if received != FORMAT_VERSION:
+            raise BundleError(
+                f"{path}: expected format version {FORMAT_VERSION}. Received: {received}. "
+                f"{'Install a newer adscore' if received > FORMAT_VERSION else 'Train again'}"
+            )
+        document = msgspec.json.decode(data, type=ManifestFile)
+        if manifest_digest(document.manifest) != document.manifest_sha256:
+            raise BundleError(
+                f"{path}: the file was changed after the model was written. Restore the folder "
+                "or train again"
+            )
+        return document, msgspec.json.decode(document.manifest, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BundleError(f"{path}: expected a bundle's manifest. Received: {error}") from error
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,71 @@
+"""A table's file -> an Arrow table, before anything is said of its columns."""
+
+import csv
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from adscore.errors import TableError
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """Reads a .csv, .parquet or .jsonl file.
+
+    Raises:
+        TableError: The file cannot be read, or is not a table.
+    """
+    kind = path.suffix.lower()
+    try:
+        match kind:
+            case ".csv":
+                return _read_csv(path)
+            case ".parquet":
+                return pyarrow.parquet.read_table(path)
+            case ".jsonl" | ".ndjson":
+                return _read_json_lines(path)
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        # Arrow appends whole schemas to some of its messages.
+        cause = str(error).partition("\n")[0]
+        raise TableError(f"{path}: expected a {kind} table in UTF-8. Received: {cause}") from error
+    raise TableError(f"{path}: expected a .csv, .parquet or .jsonl file")
+
+
+def _read_csv(path: Path) -> pa.Table:
+    """Reads every column as text, so that an id such as 007 stays what it is."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+        has_rows = bool(file.readline())
+    if not header:
+        raise TableError(f"{path}: expected a header line. Received: an empty file")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise TableError(f"{path}: expected distinct columns. Received: {repeated} twice")
+    if not has_rows:  # Arrow refuses a header without a line's end
+        return pa.table({name: pa.array([], pa.string()) for name in header})
+    return pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _read_json_lines(path: Path) -> pa.Table:
+    """Reads every text as text: Arrow takes a column of dates for times and rewrites it."""
+    data = path.read_bytes()
+    if not data.strip():
+        raise TableError(f"{path}: expected at least one row. Received: an empty file")
+    rows = pyarrow.json.read_json(io.BytesIO(data))
+    times = [field.name for field in rows.schema if pa.types.is_timestamp(field.type)]
+    if not times:
+        return rows
+    schema = pa.schema([(name, pa.string()) for name in times])
+    options = pyarrow.json.ParseOptions(explicit_schema=schema)
+    return pyarrow.json.read_json(io.BytesIO(data), parse_options=options)

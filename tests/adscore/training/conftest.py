@@ -1,0 +1,64 @@
+"""What the tests of training share: tables made in memory, and presets of a few weights."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adscore.table import Columns, CreativeTable, Target, read_table
+from adscore.training.presets import BASELINE, DEFAULT, Preset
+
+
+@pytest.fixture(scope="session")
+def tiny_presets() -> dict[str, Preset]:
+    """The two presets with few weights and few passes."""
+    return {
+        "default": dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2),
+        "baseline": dataclasses.replace(BASELINE, conv_filters=(4,), lstm_width=8, max_epochs=2),
+    }
+
+
+@pytest.fixture(scope="session")
+def sample_table(sample_dir: Path) -> CreativeTable:
+    """The simulated log with two targets, `ctr` and `cvr`."""
+    targets = [Target.parse("ctr=clicks/impressions"), Target.parse("cvr=conversions/clicks")]
+    return read_table(sample_dir / "creatives.csv", Columns(), targets)
+
+
+MakeTable = Callable[..., CreativeTable]
+
+
+@pytest.fixture
+def make_table(sample_table: CreativeTable) -> MakeTable:
+    """Makes a table of the first rows of the simulated log, some of its columns replaced."""
+
+    def make(
+        rows: int = 12,
+        *,
+        headlines: Sequence[str] | None = None,
+        images: Sequence[Path | bytes] | None = None,
+        groups: Sequence[str] | None = None,
+        successes: Sequence[int] | None = None,
+        trials: Sequence[int] | None = None,
+    ) -> CreativeTable:
+        counts = [
+            {"ctr": np.array(given if given is not None else whole["ctr"][:rows], dtype=np.int64)}
+            for given, whole in (
+                (successes, sample_table.successes),
+                (trials, sample_table.trials),
+            )
+        ]
+        return dataclasses.replace(
+            sample_table,
+            ids=sample_table.ids[:rows],
+            headlines=headlines or sample_table.headlines[:rows],
+            images=images or sample_table.images[:rows],
+            groups=groups,
+            target_columns={"ctr": "clicks/impressions"},
+            successes=counts[0],
+            trials=counts[1],
+        )
+
+    return make
