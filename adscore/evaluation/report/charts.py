@@ -55,7 +55,7 @@ def evidence_chart(rows: TargetRows) -> Markup | None:
     ticks = [(place + 0.5, _span(curve, place)) for place in range(bins)]
     chart = Chart(
         Axis(0, bins, ticks, "Strength of evidence |z| between the two"),
-        rate_axis(max(0, lowest - 0.1), 1, "Pairs ranked right"),
+        rate_axis(max(0, lowest - 0.02), 1, "Pairs ranked right"),
     )
     chance = chart.line([(0, CHANCE), (bins, CHANCE)], "reference")
     said = ", ".join(

@@ -144,7 +144,8 @@ def _footer() -> Markup:
     text = (
         "A pair is two creatives of one group with different observed rates; z is the statistic "
         "of the pooled two-proportion test. Intervals are those of the observed rate, given how "
-        "often a creative was shown. Point at a mark for its numbers."
+        "often a creative was shown. A prediction is for the average group; an observed rate also "
+        "holds what its own group did to it. Point at a mark for its numbers."
     )
     return element("footer", element("p", text))
 

@@ -38,7 +38,11 @@ def tiles(rows: TargetRows) -> Markup:
     overall = "" if rows.overall is None else f", where the mean rate is {percent(rows.overall)}"
     shown = [
         _Tile("Pairs ranked right", "pairwise_accuracy", f"chance 50%, within reach {ceiling}"),
-        _Tile("Clear pairs ranked right", "pairwise_accuracy_significant", "surely different"),
+        _Tile(
+            "Clear pairs ranked right",
+            "pairwise_accuracy_significant",
+            "of creatives that surely differ",
+        ),
         _Tile("Calibration error", "calibration_error", f"mean gap{overall}"),
         _Tile("Interval coverage", "interval_coverage", "should be near 90%"),
     ]
@@ -72,7 +76,7 @@ def chart_grid(rows: TargetRows, group_word: str) -> Markup:
 
 
 def _reliability(rows: TargetRows) -> Markup:
-    legend = [("dot bg-observed", "a tenth of the data"), ("dash", "exactly as predicted")]
+    legend = [("dot bg-observed", "creatives of like prediction"), ("dash", "exactly as predicted")]
     text = "Dots above the dashed line did better than predicted, dots below it worse."
     missing = "Nothing was counted."
     return _figure(

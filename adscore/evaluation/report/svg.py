@@ -9,7 +9,7 @@ from adscore.evaluation.report.markup import Markup, element, join
 # In units of the view box. At full page width one unit is about one pixel; a narrow screen
 # shrinks them, so the letters of a chart are set for a chart of this width.
 WIDTH, HEIGHT = 440, 290
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 18, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 12, 46
 _LEAST_SPAN = 1e-7
 
 

@@ -90,7 +90,7 @@ def _ranking(rows: TargetRows, group_word: str) -> str:
     if ceiling is None or ceiling <= CHANCE:
         return f"{start}."
     share = (reached - CHANCE) / (ceiling - CHANCE)
-    far = f", which makes it {share:.0%} of the way" if share > 0 else ""
+    far = f": {share:.0%} of the way from guessing to knowing" if share > 0 else ""
     return f"{start}, and knowing the true rates about {percent(ceiling)}{far}."
 
 
