@@ -14,6 +14,7 @@ import typer
 from adscore.console import (
     fail,
     notes,
+    print_ablation,
     print_metrics,
     results,
     without_image_noise,
@@ -151,6 +152,17 @@ def evaluate(
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a page to look at; replaces the file."),
+    ] = None,
+    ablate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="headline | image",
+            help="Evaluate again with that part of other rows; may be repeated.",
+        ),
+    ] = None,
     held_out: Annotated[
         bool, typer.Option(help="Use only rows of groups that the model has not seen.")
     ] = False,
@@ -164,6 +176,8 @@ def evaluate(
     import msgspec
 
     from adscore import bundle
+    from adscore.evaluation.ablation import Modality, with_ablations
+    from adscore.evaluation.report import write_report
     from adscore.evaluation.table import evaluate_table, rows_not_trained_on
     from adscore.scorer import Scorer
     from adscore.table import Target
@@ -171,6 +185,8 @@ def evaluate(
     columns = _columns(id_column, headline_column, image_column, group_column)
     try:
         _require_folder_of(json)
+        _require_folder_of(report)
+        modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
         path = bundle.resolve_bundle(model)
         scorer = Scorer.open(path)
         trained = scorer.manifest.training.target_columns
@@ -179,6 +195,13 @@ def evaluate(
         groups_file = path / bundle.TRAINING_GROUPS
         unseen = rows_not_trained_on(creatives, groups_file.read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
+        evaluation = with_ablations(evaluation, scorer, creatives, modalities)
+        if report is not None:
+            trained_rows = 0 if held_out else len(creatives) - len(unseen)
+            group = columns.group
+            write_report(
+                report, scorer, creatives, evaluation, trained_rows=trained_rows, group_column=group
+            )
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     if not held_out and len(unseen) < len(creatives):
@@ -187,10 +210,9 @@ def evaluate(
             f"{len(creatives)} rows, so the figures flatter it; --held-out leaves them out"
         )
     figures = evaluation.to_dict()
-    print_metrics(
-        f"{evaluation.rows} rows",
-        {name: row.to_dict() for name, row in evaluation.targets.items()},
-    )
+    print_metrics(f"{evaluation.rows} rows", evaluation.figures)
+    for part, again in evaluation.ablations.items():
+        print_ablation(part, evaluation.figures, again.figures)
     if json is not None:
         try:
             json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")

@@ -13,6 +13,9 @@ from rich.table import Table
 
 CHANCE = 0.5  # of ranking a pair right by throwing a coin
 
+# They stay what they are, whatever is predicted.
+FIGURES_OF_THE_TABLE = ("pairwise_noise_ceiling", "pairs", "pairs_significant")
+
 Figures = Mapping[str, float | int | None]
 
 
@@ -44,6 +47,28 @@ def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
     results().print(grid)
     for name, row in metrics.items():
         _print_ranking(name, row)
+
+
+def print_ablation(
+    part: str, given: Mapping[str, Figures], exchanged: Mapping[str, Figures]
+) -> None:
+    """Prints the figures with one part of every creative another's, and what that changes."""
+    grid = Table(title=f"with the {part} of another creative", title_justify="left")
+    grid.add_column("figure")
+    for name in given:
+        grid.add_column(name, justify="right")
+        grid.add_column("change", justify="right")
+    for figure in next(iter(given.values()), {}):
+        if figure not in FIGURES_OF_THE_TABLE:
+            pairs = [(row[figure], exchanged[name][figure]) for name, row in given.items()]
+            grid.add_row(figure, *(cell for pair in pairs for cell in _change(*pair)))
+    results().print(grid)
+
+
+def _change(before: float | None, after: float | None) -> tuple[str, str]:
+    if before is None or after is None:
+        return "-", "-"
+    return f"{after:.5g}", f"{after - before:+.2g}"
 
 
 def _print_ranking(name: str, figures: Figures) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,36 @@ class Evaluation:
         rows: Number of rows that were scored and counted.
         targets: Figures by target.
         agreement: Figures of headline-image agreement, all None where the model has none.
+        row_numbers: Which rows of the table these are, (rows,), counted from 0.
+        predictions: What the model says of them, in the same order.
+        ablations: By modality, the evaluation with it exchanged between rows; see `ablation`.
     """
 
     rows: int
     targets: Mapping[str, TargetMetrics]
     agreement: AgreementMetrics
+    row_numbers: NDArray[np.int64] = field(repr=False, compare=False)
+    predictions: Predictions = field(repr=False, compare=False)
+    ablations: Mapping[str, "Evaluation"] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, dict[str, float | int | None]]:
+        """Figures by target, by their names in JSON; None stands for null."""
+        return {name: figures.to_dict() for name, figures in self.targets.items()}
 
     def to_dict(self) -> dict[str, object]:
-        """The JSON of `adscore evaluate --json`; None stands for null."""
-        return {
+        """The JSON of `adscore evaluate --json`; None stands for null.
+
+        Ablations, where there are any, stand under ``"ablations"`` by modality, in the same form.
+        """
+        written = {
             "rows": self.rows,
-            "targets": {name: figures.to_dict() for name, figures in self.targets.items()},
+            "targets": self.figures,
             "agreement": asdict(self.agreement),
         }
+        if self.ablations:
+            written["ablations"] = {name: again.to_dict() for name, again in self.ablations.items()}
+        return written
 
 
 def rows_not_trained_on(table: CreativeTable, training_groups: str) -> NDArray[np.int64]:
@@ -83,6 +100,8 @@ def evaluate_table(
             for name in table.successes
         },
         agreement=NO_AGREEMENT,
+        row_numbers=rows,
+        predictions=predictions,
     )
 
 

@@ -146,17 +146,22 @@ def _core(
             features
         )
         features = _dropped(preset, features, "hidden_dropout")
-    return keras.Model(inputs, _output(features, start), name="core")
+    return keras.Model(inputs, _output(preset, features, start), name="core")
 
 
-def _output(features: keras.KerasTensor, start: Start) -> dict[str, keras.KerasTensor]:
+def _output(
+    preset: Preset, features: keras.KerasTensor, start: Start
+) -> dict[str, keras.KerasTensor]:
     output = keras.layers.Dense(len(start.logit), name="logit")
     logit = output(features)
     output.bias.assign(start.logit)
     # How far rates spread around their mean: it depends on the logits alone, since low rates
-    # may spread less or more than high ones.
+    # may spread less or more than high ones. Cross-entropy says nothing of it; calibration will.
     spread = keras.layers.Dense(
-        len(start.logit), kernel_initializer="zeros", name="log_concentration"
+        len(start.logit),
+        kernel_initializer="zeros",
+        trainable=preset.loss == "beta_binomial",
+        name="log_concentration",
     )
     log_concentration = spread(logit)
     spread.bias.assign(start.log_concentration)

@@ -1,0 +1,5 @@
+"""The evaluation as one page to look at."""
+
+from adscore.evaluation.report.page import Report, write_report
+
+__all__ = ["Report", "write_report"]

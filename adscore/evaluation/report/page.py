@@ -1,0 +1,154 @@
+"""The page as a whole, and its file."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib import resources
+from pathlib import Path
+
+from adscore.evaluation.report.gallery import Gallery
+from adscore.evaluation.report.markup import Markup, element
+from adscore.evaluation.report.rows import target_rows
+from adscore.evaluation.report.sections import ablation_table, chart_grid, tiles
+from adscore.evaluation.report.words import summary
+from adscore.evaluation.table import Evaluation
+from adscore.scorer import Scorer
+from adscore.table import CreativeTable
+
+# Nothing may be loaded or run, whatever a headline holds.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a page tells.
+
+    Attributes:
+        scorer: The model.
+        table: The table that was evaluated.
+        evaluation: Its figures and predictions.
+        day: When it was evaluated.
+        trained_rows: How many of the evaluated rows are of groups that the model was trained on.
+        group_word: What the groups of the table are, e.g. ``"campaign"``.
+    """
+
+    scorer: Scorer
+    table: CreativeTable
+    evaluation: Evaluation
+    day: date
+    trained_rows: int = 0
+    group_word: str = "group"
+
+    def render(self) -> str:
+        """The page: one HTML document that needs nothing else."""
+        name = f"{self.scorer.name} version {self.scorer.version}"
+        head = element(
+            "head",
+            element("meta", charset="utf-8"),
+            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("title", f"Evaluation of {name}"),
+            element("style", _style()),
+        )
+        targets = [self._target(target) for target in self.evaluation.targets]
+        body = element("body", self._header(), element("main", *targets), _footer())
+        return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+    def write(self, path: Path) -> None:
+        """Writes the page under a temporary name and renames it; a file in its place is replaced.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        page = self.render().encode()
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(page)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def _header(self) -> Markup:
+        training = self.scorer.manifest.training
+        facts = (
+            f"{self.evaluation.rows:,} creatives of {self.table.path.name} \N{MIDDLE DOT} "
+            f"{', '.join(self.evaluation.targets)} \N{MIDDLE DOT} evaluated {self.day.isoformat()} "
+            f"\N{MIDDLE DOT} trained {training.create_time[:10]} on {training.creatives:,} "
+            f"creatives (preset {training.preset})"
+        )
+        return element(
+            "header",
+            element("p", "How well it predicts", class_="eyebrow"),
+            element("h1", f"{self.scorer.name}, version {self.scorer.version}"),
+            element("p", facts, class_="facts"),
+            self._warning(),
+        )
+
+    def _warning(self) -> Markup | None:
+        if not self.trained_rows:
+            return None
+        text = (
+            f"The model was trained on the {self.group_word}s of {self.trained_rows:,} of these "
+            f"{self.evaluation.rows:,} creatives, so these figures flatter it. "
+            "adscore evaluate --held-out leaves them out."
+        )
+        return element("p", text, class_="warn")
+
+    def _target(self, name: str) -> Markup:
+        model_targets = self.scorer.manifest.targets
+        rows = target_rows(self.evaluation, self.table, model_targets, name)
+        exchanged = {part: again.figures[name] for part, again in self.evaluation.ablations.items()}
+        return element(
+            "section",
+            element("h2", f"{name} ", element("small", f"({rows.columns})", class_="facts")),
+            element("p", summary(rows, self.group_word), class_="said"),
+            tiles(rows),
+            chart_grid(rows, self.group_word),
+            ablation_table(rows, exchanged) if exchanged else None,
+            Gallery(self.table, rows, self.scorer.limits).render(),
+        )
+
+
+def write_report(
+    path: Path,
+    scorer: Scorer,
+    table: CreativeTable,
+    evaluation: Evaluation,
+    *,
+    trained_rows: int = 0,
+    group_column: str | None = None,
+) -> None:
+    """Writes the page of an evaluation of today; a file in its place is replaced.
+
+    Args:
+        path: Where to.
+        scorer: The model.
+        table: The table that was evaluated.
+        evaluation: Its figures and predictions.
+        trained_rows: How many of the evaluated rows are of groups that the model was trained on.
+        group_column: Column of the groups; the page calls them so, without ``_id``.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    word = (group_column or "group").removesuffix("_id").replace("_", " ")
+    today = datetime.now(UTC).date()
+    Report(scorer, table, evaluation, today, trained_rows, word).write(path)
+
+
+def _footer() -> Markup:
+    text = (
+        "A pair is two creatives of one group with different observed rates; z is the statistic "
+        "of the pooled two-proportion test. Intervals are those of the observed rate, given how "
+        "often a creative was shown. A prediction is for the average group; an observed rate also "
+        "holds what its own group did to it. Point at a mark for its numbers."
+    )
+    return element("footer", element("p", text))
+
+
+def _style() -> Markup:
+    return Markup(resources.files(__package__).joinpath("page.css").read_text("utf-8"))
