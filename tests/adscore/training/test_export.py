@@ -16,8 +16,9 @@ from adscore.text import HeadlineTokenizer, normalise, train_tokenizer
 from adscore.training.calibrate import Calibration
 from adscore.training.export import export_network
 from adscore.training.likelihood import Start
-from adscore.training.network import Network, build_network
+from adscore.training.network import Network, build_network, conv_tower, lstm_tower
 from adscore.training.presets import PRESETS, Preset
+from adscore.training.representation import Encoders
 
 VOCABULARY_SIZE = 400
 DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -30,11 +31,13 @@ class Exported:
         keras.utils.set_random_seed(1)
         self.preset = preset
         start = Start(np.array([-4.5, -1.0]), np.array([6.0, 3.0]))
-        self.network: Network = build_network(preset, VOCABULARY_SIZE, start)
+        self.network: Network = build_network(
+            preset, lstm_tower(preset, VOCABULARY_SIZE), conv_tower(preset), start
+        )
         self.network.calibrate(
             Calibration(*np.array([[0.7, 1.3], [-1.0, 0.2], [1.0, 0.9], [0.3, -0.4]]))
         )
-        self.files = export_network(self.network)
+        self.files = export_network(self.network, Encoders())
 
     def graph(self, name: str) -> Graph:
         return Graph(self.files[name], RuntimeOptions())

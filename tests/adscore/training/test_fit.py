@@ -11,8 +11,9 @@ from adscore.image import ImageSize
 from adscore.table import CreativeTable
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups
 from adscore.training.fit import FitResult, fit_network, predict_rows
+from adscore.training.inputs import Column, TowerInputs
 from adscore.training.likelihood import Start, grouped_log_likelihood, starting_point
-from adscore.training.network import Network, build_network
+from adscore.training.network import Network, build_network, conv_tower, lstm_tower
 from adscore.training.presets import Preset
 
 START = Start(np.array([-4.5, -3.0]), np.array([6.0, 4.0]))
@@ -29,29 +30,35 @@ def split(data: TrainingData) -> Split:
 
 
 @pytest.fixture(scope="module")
-def token_ids(data: TrainingData) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 50, (len(data), 32), dtype=np.int32)
+def inputs(data: TrainingData) -> TowerInputs:
+    ids = np.random.default_rng(0).integers(0, 50, (len(data), 32), dtype=np.int32)
+    return TowerInputs(
+        {
+            "token_ids": Column(ids, np.arange(len(data))),
+            "pixels": Column(data.pixels, data.image_index),
+        }
+    )
 
 
 def fit(
-    preset: Preset, data: TrainingData, token_ids: np.ndarray, split: Split, start: Start = START
+    preset: Preset, data: TrainingData, inputs: TowerInputs, split: Split, start: Start = START
 ) -> tuple[Network, FitResult]:
     keras.utils.set_random_seed(0)
-    network = build_network(preset, 50, start)
-    return network, fit_network(network, preset, data, token_ids, split, seed=0)
+    network = build_network(preset, lstm_tower(preset, 50), conv_tower(preset), start)
+    return network, fit_network(network, preset, data, inputs, split, seed=0)
 
 
 def test_kept_weights_are_those_of_the_best_pass_on_the_validation_groups(
-    tiny_presets: dict[str, Preset], data: TrainingData, token_ids: np.ndarray, split: Split
+    tiny_presets: dict[str, Preset], data: TrainingData, inputs: TowerInputs, split: Split
 ) -> None:
     # Steps so large that the last pass is not the best.
     preset = dataclasses.replace(tiny_presets["default"], learning_rate=0.05, max_epochs=6)
     rows = split.fitting
     start = starting_point(data.successes[rows], data.trials[rows], data.groups[rows])
-    network, result = fit(preset, data, token_ids, split, start)
+    network, result = fit(preset, data, inputs, split, start)
     assert result.epochs == 1 + int(np.argmin(result.validation_losses))
     rows = split.validation
-    outputs = predict_rows(network, data, token_ids, rows)
+    outputs = predict_rows(network, data, inputs, rows)
     loss = -grouped_log_likelihood(
         outputs["logit"],
         outputs["log_concentration"],
@@ -63,36 +70,36 @@ def test_kept_weights_are_those_of_the_best_pass_on_the_validation_groups(
 
 
 def test_fit_ends_after_its_patience(
-    tiny_presets: dict[str, Preset], data: TrainingData, token_ids: np.ndarray, split: Split
+    tiny_presets: dict[str, Preset], data: TrainingData, inputs: TowerInputs, split: Split
 ) -> None:
     preset = dataclasses.replace(
         tiny_presets["default"], learning_rate=0.0, max_epochs=9, patience=2
     )
-    _, result = fit(preset, data, token_ids, split)
+    _, result = fit(preset, data, inputs, split)
     # Without steps every pass is as good as the first; the last of equals is kept.
     assert len(result.validation_losses) == 9
     preset = dataclasses.replace(preset, learning_rate=0.05, max_epochs=30)
-    _, result = fit(preset, data, token_ids, split)
+    _, result = fit(preset, data, inputs, split)
     assert len(result.validation_losses) == min(30, result.epochs + 2)
 
 
 def test_baseline_reports_its_accuracy_weighted_by_trials(
-    tiny_presets: dict[str, Preset], data: TrainingData, token_ids: np.ndarray, split: Split
+    tiny_presets: dict[str, Preset], data: TrainingData, inputs: TowerInputs, split: Split
 ) -> None:
     preset = dataclasses.replace(tiny_presets["baseline"], learning_rate=0.0, max_epochs=1)
     start = Start(np.array([-1.0, 0.3]), np.zeros(2))  # predictions on both sides of one half
-    network, result = fit(preset, data, token_ids, split, start)
+    network, result = fit(preset, data, inputs, split, start)
     rows = split.fitting
-    above = expit(predict_rows(network, data, token_ids, rows)["logit"]) > 0.5
+    above = expit(predict_rows(network, data, inputs, rows)["logit"]) > 0.5
     successes, trials = data.successes[rows], data.trials[rows]
     right = np.where(above, successes, trials - successes)
     assert result.accuracies == [pytest.approx(right.sum() / trials.sum(), rel=1e-5)]
 
 
 def test_counts_have_a_likelihood_and_no_accuracy(
-    tiny_presets: dict[str, Preset], data: TrainingData, token_ids: np.ndarray, split: Split
+    tiny_presets: dict[str, Preset], data: TrainingData, inputs: TowerInputs, split: Split
 ) -> None:
-    _, result = fit(tiny_presets["default"], data, token_ids, split)
+    _, result = fit(tiny_presets["default"], data, inputs, split)
     assert len(result.losses) == len(result.validation_losses) == 2
     assert result.accuracies == []
 
@@ -102,22 +109,22 @@ def test_first_step_is_that_of_adam(
     name: str,
     tiny_presets: dict[str, Preset],
     data: TrainingData,
-    token_ids: np.ndarray,
+    inputs: TowerInputs,
     split: Split,
 ) -> None:
     """Adam's first step moves a weight by the learning rate, whatever its gradient."""
     preset = dataclasses.replace(
         tiny_presets[name], batch_size=len(data), max_epochs=1, learning_rate=0.01
     )
-    network, _ = fit(preset, data, token_ids, split)
+    network, _ = fit(preset, data, inputs, split)
     moved = network.core.get_layer("logit").bias.numpy() - START.logit
     np.testing.assert_allclose(np.abs(moved), 0.01, rtol=1e-2)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_fit_that_diverges_at_once_says_so(
-    tiny_presets: dict[str, Preset], data: TrainingData, token_ids: np.ndarray, split: Split
+    tiny_presets: dict[str, Preset], data: TrainingData, inputs: TowerInputs, split: Split
 ) -> None:
     preset = dataclasses.replace(tiny_presets["default"], learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"finite loss.*lower learning rate"):
-        fit(preset, data, token_ids, split)
+        fit(preset, data, inputs, split)

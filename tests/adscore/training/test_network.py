@@ -4,10 +4,14 @@ import pytest
 
 from adscore.training.calibrate import Calibration
 from adscore.training.likelihood import Start
-from adscore.training.network import Network, build_network
+from adscore.training.network import Network, build_network, conv_tower, lstm_tower
 from adscore.training.presets import BASELINE, DEFAULT, PRESETS, Preset
 
 START = Start(np.array([-4.5, -3.0]), np.array([6.0, 4.0]))
+
+
+def built(preset: Preset, start: Start) -> Network:
+    return build_network(preset, lstm_tower(preset, 300), conv_tower(preset), start)
 
 
 def layer_types(model: keras.Model) -> list[str]:
@@ -31,7 +35,7 @@ def inputs(preset: Preset, rows: int, vocabulary_size: int) -> dict[str, np.ndar
 
 @pytest.fixture(scope="module")
 def baseline() -> Network:
-    return build_network(BASELINE, 300, Start(np.array([-4.5]), np.array([6.0])))
+    return built(BASELINE, Start(np.array([-4.5]), np.array([6.0])))
 
 
 def test_baseline_text_tower_is_an_embedding_and_an_lstm(baseline: Network) -> None:
@@ -70,7 +74,7 @@ def test_baseline_is_fitted_by_binary_crossentropy() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_untrained_network_starts_at_what_the_counts_say(preset: Preset) -> None:
-    network = build_network(preset, 300, START)
+    network = built(preset, START)
     for layer in ("logit",):  # so that only the starting point speaks
         weights = network.core.get_layer(layer).get_weights()
         network.core.get_layer(layer).set_weights([0 * weights[0], weights[1]])
@@ -82,7 +86,7 @@ def test_untrained_network_starts_at_what_the_counts_say(preset: Preset) -> None
 
 
 def test_default_towers_end_in_one_shared_width() -> None:
-    network = build_network(DEFAULT, 300, START)
+    network = built(DEFAULT, START)
     widths = {
         tower.output["embedding"].shape[-1]
         for tower in (network.headline_encoder, network.image_encoder)
@@ -91,7 +95,7 @@ def test_default_towers_end_in_one_shared_width() -> None:
 
 
 def test_calibration_moves_each_target_by_its_own_slope_and_shift() -> None:
-    network = build_network(DEFAULT, 300, START)
+    network = built(DEFAULT, START)
     batch = inputs(DEFAULT, 4, 300)
     core = {name: value.numpy().astype(float) for name, value in network.fitted(batch).items()}
     calibration = Calibration(*np.array([[0.5, 1.5], [-1.0, 0.2], [1.0, 0.9], [0.3, -0.4]]))
