@@ -48,7 +48,7 @@ def test_trained_bundle_opens_and_scores(
     shutil.rmtree(image_encoder)
     scorer = Scorer.open(result.path)  # checks the golden scores
     scores = scorer.score(creatives[:5])
-    assert len({score.targets["ctr"].mean for score in scores}) == 5
+    assert all(0 < score.targets["ctr"].mean < 1 for score in scores)
     names = {"text": ("headline", "toy-bert"), "image": ("image", "toy-conv-net")}
     assert dict(scorer.manifest.training.encoders) == dict(names[tower] for tower in towers)
     card = (result.path / "MODEL_CARD.md").read_text()
