@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from adscore.creative import Creative
 from adscore.sample import write_sample
@@ -13,6 +14,10 @@ from adscore.scorer import Scorer
 
 # TensorFlow reads it when it is imported, which only the training tests cause.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("adscore", deadline=None)
+settings.load_profile("adscore")
 
 
 @pytest.fixture(scope="session")
