@@ -12,6 +12,7 @@ from adscore.bundle import group_digest
 from adscore.errors import InvalidCreativeError, TableError
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.retrieval import AgreementMetrics
+from adscore.rows import prepare_rows
 from adscore.scorer import Predictions, PreparedCreative, Scorer
 from adscore.table import CreativeTable
 
@@ -126,15 +127,13 @@ def _figures(
 def _prepared(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]
 ) -> Sequence[PreparedCreative]:
-    def prepare(row: int) -> PreparedCreative | tuple[int, str]:
-        try:
-            return scorer.prepare(table.creative(row))
-        except InvalidCreativeError as error:
-            return row, str(error)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-        results = list(pool.map(prepare, rows.tolist()))
-    broken = [result for result in results if isinstance(result, tuple)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = prepare_rows(scorer, table, rows.tolist(), pool)
+    broken = [
+        (row, str(result))
+        for row, result in zip(rows.tolist(), results, strict=True)
+        if isinstance(result, InvalidCreativeError)
+    ]
     if broken:
         raise table.broken_rows(broken)
     return [result for result in results if isinstance(result, PreparedCreative)]

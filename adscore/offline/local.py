@@ -14,7 +14,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from adscore.creative import Score, TargetScore
-from adscore.errors import InvalidCreativeError, TableError
+from adscore.errors import TableError
+from adscore.rows import prepare_rows
 from adscore.scorer import PreparedCreative, Scorer
 from adscore.table import CreativeTable
 
@@ -126,17 +127,11 @@ def _figure_columns(targets: Sequence[str], scores: Sequence[Score | None]) -> d
 
 
 def _scored_chunks(scorer: Scorer, table: CreativeTable) -> Iterator[list[Outcome]]:
-    def prepare(row: int) -> PreparedCreative | str:
-        try:
-            return scorer.prepare(table.creative(row))
-        except InvalidCreativeError as error:
-            return str(error)
-
     rows = iter(range(len(table)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-            prepared = list(pool.map(prepare, chunk))
+            prepared = prepare_rows(scorer, table, chunk, pool)
             scores = iter(
                 scorer.score_prepared([p for p in prepared if isinstance(p, PreparedCreative)])
             )
-            yield [p if isinstance(p, str) else next(scores) for p in prepared]
+            yield [next(scores) if isinstance(p, PreparedCreative) else str(p) for p in prepared]
