@@ -6,6 +6,7 @@ when it runs: `adscore --help` answers at once.
 """
 
 import importlib.metadata
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from adscore.console import (
     fail,
     notes,
     print_ablation,
+    print_agreement,
     print_metrics,
     results,
     without_image_noise,
@@ -45,6 +47,10 @@ ImageColumn = Annotated[
     str, typer.Option(help="Column of the image: a file's path, or its bytes (Parquet).")
 ]
 GroupColumn = Annotated[str, typer.Option(help="Column of what rows are compared within.")]
+ContextColumns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A column such as the placement; may be repeated."),
+]
 ImageRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of the image paths.", show_default="the table's folder"),
@@ -105,19 +111,26 @@ def train(
     target: Targets = None,
     text_encoder: TextEncoder = None,
     image_encoder: ImageEncoder = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align", help="Learn how well headline and image fit; without --target, that alone."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
     id_column: IdColumn = "creative_id",
     headline_column: HeadlineColumn = "headline",
     image_column: ImageColumn = "image",
     group_column: GroupColumn = "campaign_id",
+    context_column: ContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
     from adscore.bundle import require_model_dir
     from adscore.table import Target
 
-    columns = _columns(id_column, headline_column, image_column, group_column)
-    targets = target or [DEFAULT_TARGET]
+    columns = _columns(id_column, headline_column, image_column, group_column, context_column)
+    targets = target or ([] if align else [DEFAULT_TARGET])
     try:
         parsed = [Target.parse(text) for text in targets]
         require_model_dir(model)
@@ -129,12 +142,17 @@ def train(
         if preset not in PRESETS:
             raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
         options = TrainingOptions(
-            PRESETS[preset], seed, text_encoder=text_encoder, image_encoder=image_encoder
+            PRESETS[preset],
+            seed,
+            text_encoder=text_encoder,
+            image_encoder=image_encoder,
+            align=align,
         )
         result = train_model(creatives, model, options, lambda stage: notes().print(f"{stage} ..."))
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
-    print_metrics("held-out groups", {n: m.to_dict() for n, m in result.metrics.items()})
+    print_metrics("held-out groups", result.manifest.metrics)
+    print_agreement("held-out groups", result.manifest.agreement)
     results().print(f"wrote {result.path} after {result.manifest.training.seconds:.0f} s")
 
 
@@ -159,7 +177,7 @@ def evaluate(
     ablate: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="headline | image",
+            metavar="headline | image | context",
             help="Evaluate again with that part of other rows; may be repeated.",
         ),
     ] = None,
@@ -170,6 +188,7 @@ def evaluate(
     headline_column: HeadlineColumn = "headline",
     image_column: ImageColumn = "image",
     group_column: GroupColumn = "campaign_id",
+    context_column: ContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
     """Compares a model's predictions with what really happened."""
@@ -182,7 +201,7 @@ def evaluate(
     from adscore.scorer import Scorer
     from adscore.table import Target
 
-    columns = _columns(id_column, headline_column, image_column, group_column)
+    columns = _columns(id_column, headline_column, image_column, group_column, context_column)
     try:
         _require_folder_of(json)
         _require_folder_of(report)
@@ -211,6 +230,7 @@ def evaluate(
         )
     figures = evaluation.to_dict()
     print_metrics(f"{evaluation.rows} rows", evaluation.figures)
+    print_agreement(f"{evaluation.rows} rows", asdict(evaluation.agreement))
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.figures, again.figures)
     if json is not None:
@@ -228,13 +248,14 @@ def score(
     id_column: IdColumn = "creative_id",
     headline_column: HeadlineColumn = "headline",
     image_column: ImageColumn = "image",
+    context_column: ContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
     """Scores every creative of a table; a row that cannot be scored carries its error."""
     from adscore.offline.local import require_new_output, score_table, write_table
     from adscore.scorer import Scorer
 
-    columns = _columns(id_column, headline_column, image_column, "none")
+    columns = _columns(id_column, headline_column, image_column, "none", context_column)
     try:
         require_new_output(out)
         scorer = Scorer.open(model)
@@ -264,13 +285,16 @@ def _before_every_command(
         raise typer.Exit
 
 
-def _columns(id_: str, headline: str, image: str, group: str) -> "Columns":
+def _columns(
+    id_: str, headline: str, image: str, group: str, context: list[str] | None
+) -> "Columns":
     from adscore.table import NO_COLUMN, Columns
 
     def given(name: str) -> str | None:
         return None if name == NO_COLUMN else name
 
-    return Columns(given(id_), given(headline), given(image), given(group))
+    names = tuple(dict.fromkeys(context or []))
+    return Columns(given(id_), given(headline), given(image), given(group), names)
 
 
 def _read(

@@ -37,6 +37,8 @@ def fail(error: Exception) -> NoReturn:
 
 def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
     """Prints one column of figures for each target, then in words how well each ranks."""
+    if not metrics:
+        return
     grid = Table(title=title, title_justify="left")
     grid.add_column("figure")
     for name in metrics:
@@ -47,6 +49,18 @@ def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
     results().print(grid)
     for name, row in metrics.items():
         _print_ranking(name, row)
+
+
+def print_agreement(title: str, figures: Figures) -> None:
+    """Prints how well headlines find their images; nothing where there are no figures."""
+    if all(value is None for value in figures.values()):
+        return
+    grid = Table(title=f"agreement, {title}", title_justify="left")
+    grid.add_column("figure")
+    grid.add_column("headline to image", justify="right")
+    for name, value in figures.items():
+        grid.add_row(name, "-" if value is None else f"{value:.5g}")
+    results().print(grid)
 
 
 def print_ablation(

@@ -26,6 +26,9 @@ class Creative:
 class InputLimits:
     """What a model accepts; part of its bundle, so that server and command line agree.
 
+    A model that reads no headline accepts 0 characters of it; one that reads no image accepts
+    no format.
+
     The byte and pixel limits keep one request from taking the memory of many: a PNG
     of 400 kB can hold 12,000 x 12,000 pixels, which take 566 MB to decode.
     """

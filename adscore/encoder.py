@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from adscore.headline_reader import HeadlineReader
 from adscore.image import Pixels
 
-Embeddings = NDArray[np.float32]
+# What a tower says of a batch, by name: `embedding` (batch, width) for the head; `aligned`
+# (batch, width) of unit length, for agreement; `distance` (batch, 1) from what it was trained on.
+Encodings = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Graph:
         )
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
+        self.output_widths = {node.name: node.shape[-1] for node in self._session.get_outputs()}
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
         """Runs the graph on a batch and returns its outputs by name."""
@@ -52,7 +56,7 @@ class Graph:
 
 
 class HeadlineEncoder:
-    """The text tower: normalised headlines -> embeddings.
+    """The text tower: normalised headlines -> encodings.
 
     Args:
         graph: Its graph.
@@ -61,51 +65,60 @@ class HeadlineEncoder:
     """
 
     def __init__(self, graph: Graph, reader: HeadlineReader, *, apart: bool = False) -> None:
+        self.widths = graph.output_widths
         self._graph = graph
         self._reader = reader
         self._apart = apart
 
-    def encode(self, headlines: Sequence[str]) -> tuple[Embeddings, NDArray[np.bool_]]:
+    def encode(self, headlines: Sequence[str]) -> tuple[Encodings, NDArray[np.bool_]]:
         """Encodes a batch.
 
         Returns:
-            Embeddings of shape (batch, width); and whether each headline was cut, (batch,).
+            The encodings; and whether each headline was cut, (batch,).
         """
         batches = [[headline] for headline in headlines] if self._apart else [headlines]
-        parts = [self._encode_together(batch) for batch in batches]
-        embeddings, truncated = zip(*parts, strict=True)
-        return np.concatenate(embeddings), np.concatenate(truncated)
+        encodings, truncated = zip(*map(self._encode_together, batches), strict=True)
+        joined = {
+            name: np.concatenate([encoding[name] for encoding in encodings]) for name in self.widths
+        }
+        return joined, np.concatenate(truncated)
 
-    def _encode_together(self, headlines: Sequence[str]) -> tuple[Embeddings, NDArray[np.bool_]]:
+    def _encode_together(self, headlines: Sequence[str]) -> tuple[Encodings, NDArray[np.bool_]]:
         inputs, truncated = self._reader.read(headlines)
-        return self._graph.run(inputs)["embedding"], truncated
+        return self._graph.run(inputs), truncated
 
 
 class ImageEncoder:
-    """The image tower: pixels -> embeddings."""
+    """The image tower: pixels -> encodings."""
 
     def __init__(self, graph: Graph) -> None:
+        self.widths = graph.output_widths
         self._graph = graph
 
-    def encode(self, pixels: Pixels) -> Embeddings:
-        """Encodes a batch of shape (batch, height, width, 3), uint8, to (batch, width)."""
-        return self._graph.run({"pixels": pixels})["embedding"]
+    def encode(self, pixels: Pixels) -> Encodings:
+        """Encodes a batch of shape (batch, height, width, 3), uint8."""
+        return self._graph.run({"pixels": pixels})
 
 
 class Head:
-    """Fusion, feature extraction and output: a pair of embeddings -> rates."""
+    """Fusion, feature extraction and output: what is known of a creative -> rates."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
     def predict(
-        self, headlines: Embeddings, images: Embeddings
+        self, known: Mapping[str, NDArray[Any]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predicts from row i of both inputs, each of shape (batch, width).
+        """Predicts from row i of every input that the graph names.
+
+        Args:
+            known: `headline_embedding` and `image_embedding`, (batch, width) float32;
+                `context_ids` (batch, names) int32; `present` (batch, 3) float32, whether
+                headline, image and any context are known.
 
         Returns:
             Mean rate and concentration of a beta distribution, both (batch, targets): the
             rate is Beta(mean * concentration, (1 - mean) * concentration).
         """
-        outputs = self._graph.run({"headline_embedding": headlines, "image_embedding": images})
+        outputs = self._graph.run({name: known[name] for name in self._graph.input_names})
         return outputs["mean"], outputs["concentration"]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from adscore.errors import InvalidCreativeError
-from adscore.scorer import PreparedCreative, Scorer
+from adscore.preparation import PreparedCreative
+from adscore.scorer import Scorer
 from adscore.table import CreativeTable
 
 

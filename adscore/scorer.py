@@ -1,64 +1,48 @@
 """Creatives -> scores: the only inference path, shared by server, command line and evaluation."""
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, GoldenCase, Manifest, read_bundle, resolve_bundle
+from adscore.bundle import Bundle, Manifest, read_bundle, resolve_bundle
 from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
-from adscore.encoder import Graph, Head, HeadlineEncoder, ImageEncoder, RuntimeOptions
-from adscore.errors import BundleError, InvalidCreativeError, Reason
-from adscore.headline_reader import HeadlineReader
-from adscore.image import ImageSize, Pixels, decode
-from adscore.text import normalise
+from adscore.encoder import Encodings, RuntimeOptions
+from adscore.golden import check_golden
+from adscore.graphs import EncodedCreatives, Graphs
+from adscore.image import Pixels
+from adscore.preparation import PreparedCreative, Preparer
 
 INTERVAL = 0.90
 
 # Larger batches are no faster, and their intermediate results no longer fit the caches.
 LARGEST_BATCH = 64
 
-# Processors differ in the last digits of a float32 sum, and Pillow's releases in how
-# they round; a graph or preprocessing step that is really another one differs by more.
-GOLDEN_RELATIVE_TOLERANCE = 2e-3
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedCreative:
-    """A creative that passed every check, as the towers read it.
-
-    Attributes:
-        headline: Normalised headline.
-        pixels: (height, width, 3) uint8.
-        warnings: What was noticed so far.
-    """
-
-    headline: str
-    pixels: Pixels = field(repr=False)
-    warnings: tuple[Warning, ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the graphs say of a batch, before it is put into words.
+    """What the graphs say of creatives, before it is put into words; a row each.
 
     Attributes:
-        mean: Mean rate, (batch, targets), float64.
+        mean: Mean rate, (rows, targets), float64.
         concentration: How narrowly the rate is spread around it: the rate is
-            Beta(mean * concentration, (1 - mean) * concentration), (batch, targets), float64.
-        truncated: Whether the headline was cut, (batch,), bool.
+            Beta(mean * concentration, (1 - mean) * concentration), (rows, targets), float64.
+        truncated: Whether the headline was cut, (rows,), bool.
+        unfamiliar: Whether headline or image is far from the training's, (rows,), bool.
+        agreement: How well headline and image fit together, from -1 to 1, (rows,) float64; NaN
+            where the model was not trained for it or one of the two is absent.
     """
 
     mean: NDArray[np.float64]
     concentration: NDArray[np.float64]
     truncated: NDArray[np.bool_]
+    unfamiliar: NDArray[np.bool_]
+    agreement: NDArray[np.float64]
 
 
 class Scorer:
@@ -67,31 +51,17 @@ class Scorer:
     Args:
         bundle: The model, read and verified.
         options: How its graphs are run.
+
+    Raises:
+        BundleError: The installed libraries cannot open its graphs.
     """
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions | None = None) -> None:
-        options = options or RuntimeOptions()
         self.name = bundle.name
         self.version = bundle.version
         self.manifest: Manifest = bundle.manifest
-        preprocessing = self.manifest.preprocessing
-        self._image_size = ImageSize(
-            preprocessing.image_height, preprocessing.image_width, preprocessing.image_resampling
-        )
-        try:
-            graph = Graph(bundle.files[files.HEADLINE_ENCODER], options)
-            tokenizer = bundle.files[files.TOKENIZER].decode()
-            reader = HeadlineReader(tokenizer, preprocessing, graph.input_names)
-            self._headline_encoder = HeadlineEncoder(
-                graph, reader, apart=preprocessing.headlines_apart
-            )
-            self._image_encoder = ImageEncoder(Graph(bundle.files[files.IMAGE_ENCODER], options))
-            self._head = Head(Graph(bundle.files[files.HEAD], options))
-        except Exception as error:  # tokenizers and onnxruntime have no common base class
-            raise BundleError(
-                f"model {self.name} version {self.version}: its graphs or tokenizer cannot be "
-                f"opened by the installed libraries: {error}"
-            ) from error
+        self._preparer = Preparer(bundle.manifest)
+        self._graphs = Graphs(bundle, options or RuntimeOptions())
 
     @classmethod
     def open(cls, path: Path, options: RuntimeOptions | None = None) -> "Scorer":
@@ -102,7 +72,8 @@ class Scorer:
         """
         bundle = read_bundle(resolve_bundle(path))
         scorer = cls(bundle, options)
-        scorer._check_golden(bundle.files[files.GOLDEN])
+        model = f"model {scorer.name} version {scorer.version}"
+        check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)
         return scorer
 
     @property
@@ -110,28 +81,50 @@ class Scorer:
         """What the model accepts of a creative."""
         return self.manifest.limits
 
+    @property
+    def has_agreement(self) -> bool:
+        """Whether the model was trained to say how well headline and image fit together."""
+        towers = (self._graphs.headline_encoder, self._graphs.image_encoder)
+        return all(tower is not None and "aligned" in tower.widths for tower in towers)
+
+    # === Preparing: the part that can refuse a creative ===
+
     def prepare(self, creative: Creative) -> PreparedCreative:
-        """Checks, normalises and decodes one creative; the part that can refuse it.
+        """Checks, normalises and decodes one creative.
 
         Raises:
             InvalidCreativeError: With the field at fault.
         """
-        headline = normalise(creative.headline, self.limits)
-        if not headline:
-            raise _missing("headline", Reason.HEADLINE_MISSING)
-        if not creative.image:
-            raise _missing("image", Reason.IMAGE_MISSING)
-        unknown = sorted(creative.context.keys() - set(self.limits.context_names))
-        if unknown:
-            raise InvalidCreativeError(
-                f"context[{unknown[0]}]",
-                Reason.CONTEXT_NAME_UNKNOWN,
-                f"expected one of {list(self.limits.context_names)}. Received: a name that "
-                "the model does not read",
-            )
-        pixels, downscaled = decode(creative.image, self._image_size, self.limits)
-        warnings = (Warning.IMAGE_DOWNSCALED,) if downscaled else ()
-        return PreparedCreative(headline, pixels, warnings)
+        return self._preparer.creative(creative)
+
+    def prepare_headline(self, headline: str) -> str:
+        """Checks and normalises a headline that stands alone.
+
+        Raises:
+            InvalidCreativeError: It cannot be read.
+        """
+        return self._preparer.required_headline(headline)
+
+    def prepare_image(self, image: bytes) -> tuple[Pixels, bool]:
+        """Checks and decodes an image that stands alone, (height, width, 3) uint8.
+
+        Returns:
+            Its pixels, and whether it was shrunk so far that small print is lost.
+
+        Raises:
+            InvalidCreativeError: It cannot be read.
+        """
+        return self._preparer.required_image(image)
+
+    # === Scoring ===
+
+    def score(self, creatives: Sequence[Creative]) -> list[Score]:
+        """Scores a batch of creatives, in their order.
+
+        Raises:
+            InvalidCreativeError: One of them cannot be scored; none is then.
+        """
+        return self.score_prepared([self.prepare(creative) for creative in creatives])
 
     def score_prepared(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
         """Scores a batch of prepared creatives, in their order."""
@@ -142,21 +135,13 @@ class Scorer:
         return [
             Score(
                 targets=targets[row],
-                warnings=(
-                    *creative.warnings,
-                    *((Warning.HEADLINE_TRUNCATED,) if predictions.truncated[row] else ()),
-                ),
+                agreement=None if np.isnan(agreement) else float(agreement),
+                warnings=(*creative.warnings, *_noticed(predictions, row)),
             )
-            for row, creative in enumerate(creatives)
+            for row, (creative, agreement) in enumerate(
+                zip(creatives, predictions.agreement, strict=True)
+            )
         ]
-
-    def score(self, creatives: Sequence[Creative]) -> list[Score]:
-        """Scores a batch of creatives, in their order.
-
-        Raises:
-            InvalidCreativeError: One of them cannot be scored; none is then.
-        """
-        return self.score_prepared([self.prepare(creative) for creative in creatives])
 
     def predict(self, creatives: Iterable[PreparedCreative]) -> Predictions:
         """Runs the graphs on any number of prepared creatives, at least one.
@@ -164,18 +149,59 @@ class Scorer:
         They are run in batches of `LARGEST_BATCH`, so that memory does not grow with
         their number.
         """
-        parts = [self._predict_batch(batch) for batch in _batched(creatives, LARGEST_BATCH)]
+        parts = [
+            self._predict_encoded(self._graphs.encode(batch))
+            for batch in _batched(creatives, LARGEST_BATCH)
+        ]
+        names = [field.name for field in fields(Predictions)]
         return Predictions(
-            np.concatenate([part.mean for part in parts]),
-            np.concatenate([part.concentration for part in parts]),
-            np.concatenate([part.truncated for part in parts]),
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         )
 
-    def _predict_batch(self, creatives: Sequence[PreparedCreative]) -> Predictions:
-        headlines, truncated = self._headline_encoder.encode([c.headline for c in creatives])
-        images = self._image_encoder.encode(np.stack([c.pixels for c in creatives]))
-        mean, concentration = self._head.predict(headlines, images)
-        return Predictions(mean.astype(np.float64), concentration.astype(np.float64), truncated)
+    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Says how well each headline fits each image.
+
+        Args:
+            headlines: Prepared headlines, at least one.
+            images: Prepared images, at least one, (height, width, 3) uint8 each.
+
+        Returns:
+            Agreement from -1 to 1, (headlines, images).
+
+        Raises:
+            ValueError: The model was not trained for it.
+        """
+        if not self.has_agreement:
+            raise ValueError(f"model {self.name}: expected one trained with --align")
+        texts = [PreparedCreative(headline, None, self._no_context) for headline in headlines]
+        pictures = [PreparedCreative("", pixels, self._no_context) for pixels in images]
+        rows = self._aligned(texts, "headline")
+        columns = self._aligned(pictures, "image")
+        return rows @ columns.T
+
+    @property
+    def _no_context(self) -> tuple[int, ...]:
+        return (0,) * len(self.manifest.preprocessing.context)
+
+    def _aligned(self, creatives: Sequence[PreparedCreative], tower: str) -> NDArray[np.float32]:
+        parts = [
+            getattr(self._graphs.encode(batch), tower)["aligned"]
+            for batch in _batched(creatives, LARGEST_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def _predict_encoded(self, encoded: EncodedCreatives) -> Predictions:
+        mean, concentration = self._graphs.predict(encoded)
+        unfamiliar = np.zeros(len(mean), dtype=bool)
+        for tower, farthest in self.manifest.familiarity.items():
+            encodings: Encodings = getattr(encoded, tower)
+            unfamiliar |= encodings["distance"][:, 0] > farthest
+        agreement = np.full(len(mean), np.nan)
+        if self.has_agreement:
+            both = encoded.present[:, :2].all(axis=1)
+            products = encoded.headline["aligned"] * encoded.image["aligned"]
+            agreement[both] = products.sum(axis=1)[both].clip(-1, 1)
+        return Predictions(mean, concentration, encoded.truncated, unfamiliar, agreement)
 
     def _target_scores(self, predictions: Predictions) -> list[dict[str, TargetScore]]:
         """One dict a creative, by target."""
@@ -183,13 +209,10 @@ class Scorer:
         tail = (1 - INTERVAL) / 2
         alpha, beta = mean * concentration, (1 - mean) * concentration
         lower, upper = betaincinv(alpha, beta, tail), betaincinv(alpha, beta, 1 - tail)
-        percentile = np.stack(
-            [
-                np.interp(mean[:, column], self.manifest.reference[target], np.arange(101.0))
-                for column, target in enumerate(self.manifest.targets)
-            ],
-            axis=1,
-        )
+        percentile = np.empty_like(mean)
+        for column, target in enumerate(self.manifest.targets):
+            reference = self.manifest.reference[target]
+            percentile[:, column] = np.interp(mean[:, column], reference, np.arange(101.0))
         values = np.stack([mean, lower, upper, percentile], axis=-1).tolist()
         return [
             {
@@ -199,46 +222,12 @@ class Scorer:
             for row in values
         ]
 
-    def _check_golden(self, data: bytes) -> None:
-        cases = _golden_cases(data, self.manifest.targets)
-        try:
-            scores = self.score([Creative(case.headline, case.image) for case in cases])
-        except Exception as error:  # graphs of other inputs fail in as many ways as libraries
-            raise BundleError(
-                f"model {self.name} version {self.version}: its golden creatives cannot be "
-                f"scored: {error}"
-            ) from error
-        for number, (case, score) in enumerate(zip(cases, scores, strict=True)):
-            for target, expected in case.means.items():
-                received = score.targets[target].mean
-                if not math.isclose(received, expected, rel_tol=GOLDEN_RELATIVE_TOLERANCE):
-                    raise BundleError(
-                        f"model {self.name} version {self.version}: golden creative {number} "
-                        f"was scored {expected} on {target} when the model was written. "
-                        f"Received: {received}. The installed libraries run it differently"
-                    )
 
-
-def _golden_cases(data: bytes, targets: Sequence[str]) -> list[GoldenCase]:
-    try:
-        cases = msgspec.json.decode(data, type=list[GoldenCase])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise BundleError(f"{files.GOLDEN}: expected golden scores. Received: {error}") from error
-    if not cases or any(case.means.keys() != set(targets) for case in cases):
-        raise BundleError(
-            f"{files.GOLDEN}: expected scored creatives, each with {', '.join(targets)}. "
-            f"Received: {len(cases)} creatives, with {[sorted(case.means) for case in cases]}"
-        )
-    return cases
-
-
-def _missing(field_name: str, reason: Reason) -> InvalidCreativeError:
-    return InvalidCreativeError(
-        field_name,
-        reason,
-        f"expected {'text' if field_name == 'headline' else 'an encoded image'}; this model "
-        "was not trained to do without. Received: none",
-    )
+def _noticed(predictions: Predictions, row: int) -> Iterator[Warning]:
+    if predictions.unfamiliar[row]:
+        yield Warning.UNFAMILIAR_CREATIVE
+    if predictions.truncated[row]:
+        yield Warning.HEADLINE_TRUNCATED
 
 
 def _batched(

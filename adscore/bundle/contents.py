@@ -8,7 +8,7 @@ import msgspec
 
 from adscore.creative import InputLimits
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 HEADLINE_ENCODER = "headline_encoder.onnx"
 IMAGE_ENCODER = "image_encoder.onnx"
@@ -35,6 +35,7 @@ class Preprocessing:
         headlines_apart: Whether the text tower reads headlines one by one, because its
             arithmetic would let the others of a batch change a headline's embedding.
         ngram_buckets: Number of ids of the hashed n-grams; 0 for a tower that reads none.
+        context: By context name, the values that were seen in training.
     """
 
     headline_tokens: int
@@ -45,6 +46,7 @@ class Preprocessing:
     headline_padding_left: bool = True
     headlines_apart: bool = False
     ngram_buckets: int = 0
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,22 @@ class Manifest:
         preprocessing: What the towers read.
         reference: By target, the 0th to 100th percentiles of the predicted mean over the
             reference creatives, 101 rising numbers.
+        familiarity: By tower, `headline` or `image`, the distance from the training's creatives
+            from which on a creative counts as unfamiliar.
         training: How the model was trained.
         metrics: By target, figures on groups that were held out of training; None for a
             figure that has no meaning for the data.
+        agreement: The same of headline-image agreement; empty where it was not trained.
     """
 
     targets: tuple[str, ...]
     limits: InputLimits
     preprocessing: Preprocessing
     reference: Mapping[str, tuple[float, ...]]
+    familiarity: Mapping[str, float]
     training: TrainingSummary
     metrics: Mapping[str, Mapping[str, float | int | None]]
+    agreement: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +117,13 @@ class GoldenCase:
         headline: The headline.
         image: The image file, encoded.
         means: Predicted mean rate by target.
+        agreement: Headline-image agreement, or None.
     """
 
     headline: str
     image: bytes
     means: Mapping[str, float]
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,23 @@ def read_bundle(path: Path) -> Bundle:
                 f"{path / name}: the file was changed after the model was written: expected "
                 f"SHA-256 {expected}. Received: {received}. Restore the folder or train again"
             )
-    missing = {HEADLINE_ENCODER, IMAGE_ENCODER, HEAD, TOKENIZER, GOLDEN} - files.keys()
+    missing = _needed(manifest) - files.keys()
     if missing:
         raise BundleError(f"{path / MANIFEST}: expected a checksum of {', '.join(sorted(missing))}")
     resolved = path.resolve()
     return Bundle(resolved.parent.name, resolved.name, manifest, files)
+
+
+def _needed(manifest: Manifest) -> set[str]:
+    """Files that a model must have, by what it reads and predicts."""
+    needed = {GOLDEN}
+    if manifest.limits.max_headline_characters:
+        needed |= {HEADLINE_ENCODER, TOKENIZER}
+    if manifest.limits.image_formats:
+        needed.add(IMAGE_ENCODER)
+    if manifest.targets:
+        needed.add(HEAD)
+    return needed
 
 
 def _read_manifest(path: Path) -> tuple[ManifestFile, Manifest]:

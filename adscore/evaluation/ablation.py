@@ -1,4 +1,4 @@
-"""What each modality contributes: the figures again, with headlines or images exchanged."""
+"""What each modality contributes: the figures again, with a part of the creatives exchanged."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ class Modality(StrEnum):
 
     HEADLINE = "headline"
     IMAGE = "image"
+    CONTEXT = "context"
 
     @classmethod
     def parse(cls, text: str) -> "Modality":
@@ -29,7 +30,7 @@ class Modality(StrEnum):
             ValueError: There is none of that name.
         """
         if text not in list(cls):
-            raise ValueError(f"--ablate: expected {' or '.join(cls)}. Received: {text}")
+            raise ValueError(f"--ablate: expected {', '.join(cls)}. Received: {text}")
         return cls(text)
 
 
@@ -68,17 +69,31 @@ def evaluate_without(
     Raises:
         TableError: As `evaluate_table`.
     """
-    cells: Sequence[object] = table.headlines if modality is Modality.HEADLINE else table.images
-    present = np.array([row for row in rows.tolist() if cells[row]], dtype=np.int64)
+    present = np.array([row for row in rows.tolist() if _has(modality, table, row)], np.int64)
     donor = np.arange(len(table))
     # Along one random cycle every row gets another's.
     cycle = np.random.default_rng(seed).permutation(present)
     donor[cycle] = np.roll(cycle, 1)
-    if modality is Modality.HEADLINE:
-        exchanged = dataclasses.replace(table, headlines=_taken(table.headlines, donor))
-    else:
-        exchanged = dataclasses.replace(table, images=_taken(table.images, donor))
-    return evaluate_table(scorer, exchanged, rows)
+    return evaluate_table(scorer, _exchanged(modality, table, donor), rows)
+
+
+def _has(modality: Modality, table: CreativeTable, row: int) -> bool:
+    if modality is Modality.CONTEXT:
+        return any(values[row] for values in table.context.values())
+    return bool(table.headlines[row] if modality is Modality.HEADLINE else table.images[row])
+
+
+def _exchanged(modality: Modality, table: CreativeTable, donor: NDArray[np.int64]) -> CreativeTable:
+    match modality:
+        case Modality.HEADLINE:
+            return dataclasses.replace(table, headlines=_taken(table.headlines, donor))
+        case Modality.IMAGE:
+            return dataclasses.replace(table, images=_taken(table.images, donor))
+        case Modality.CONTEXT:
+            context: dict[str, Sequence[str]] = {}
+            for name, values in table.context.items():
+                context[name] = _taken(values, donor)
+            return dataclasses.replace(table, context=context)
 
 
 def _taken(values: Sequence[_Value], rows: NDArray[np.int64]) -> list[_Value]:

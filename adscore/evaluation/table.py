@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from adscore.bundle import group_digest
 from adscore.errors import InvalidCreativeError, TableError
+from adscore.evaluation.agreement import agreement_figures
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.retrieval import AgreementMetrics
+from adscore.preparation import PreparedCreative
 from adscore.rows import prepare_rows
-from adscore.scorer import Predictions, PreparedCreative, Scorer
+from adscore.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 
 NO_AGREEMENT = AgreementMetrics(None, None, None, None)
@@ -92,7 +94,9 @@ def evaluate_table(
             f"expected targets of the model ({', '.join(scorer.manifest.targets)}). "
             f"Received: {', '.join(unknown)}"
         )
-    predictions = scorer.predict(_prepared(scorer, table, rows))
+    prepared = _prepared(scorer, table, rows)
+    predictions = scorer.predict(prepared)
+    agreement = agreement_figures(scorer, prepared) if scorer.has_agreement else NO_AGREEMENT
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
@@ -100,7 +104,7 @@ def evaluate_table(
             name: _figures(scorer, predictions, table, name, rows, group)
             for name in table.successes
         },
-        agreement=NO_AGREEMENT,
+        agreement=agreement,
         row_numbers=rows,
         predictions=predictions,
     )

@@ -15,8 +15,9 @@ import pyarrow.parquet
 
 from adscore.creative import Score, TargetScore
 from adscore.errors import TableError
+from adscore.preparation import PreparedCreative
 from adscore.rows import prepare_rows
-from adscore.scorer import PreparedCreative, Scorer
+from adscore.scorer import Scorer
 from adscore.table import CreativeTable
 
 # Rows that are decoded and scored together: enough to keep all cores busy, little memory.

@@ -8,26 +8,54 @@ from adscore.bundle import Manifest
 
 def model_card(name: str, manifest: Manifest) -> str:
     """Writes the card in Markdown."""
-    training, size = manifest.training, manifest.preprocessing
+    training = manifest.training
     groups = f" of {training.groups} groups" if training.groups else ""
     return f"""# {name}
 
-Predicts {", ".join(manifest.targets)} of an ad creative from its headline and image.
+{_purpose(manifest)}
 
 - Written by adscore {training.adscore_version} on {training.create_time}, preset \
 `{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
 - Trained on {training.creatives} creatives{groups}; groups that were held out are in the \
 figures below only.
 - {_encoders(manifest)}
-- Reads {size.headline_tokens} tokens of the headline, and the image shrunk to \
-{size.image_width} x {size.image_height} pixels: small print does not reach it.
+- {_reads(manifest)}
 - A score is the rate to expect in the average campaign. It compares creatives; it knows \
 nothing of audience, price or season.
 
 ## Figures on held-out groups
 
 {_metrics_table(manifest)}
-"""
+{_agreement(manifest)}"""
+
+
+def _purpose(manifest: Manifest) -> str:
+    parts = [*_modalities(manifest), *(["context"] if manifest.limits.context_names else [])]
+    creative = " and ".join(parts)
+    if not manifest.targets:
+        return "Says how well headline and image of an ad creative fit together."
+    return f"Predicts {', '.join(manifest.targets)} of an ad creative from its {creative}."
+
+
+def _modalities(manifest: Manifest) -> list[str]:
+    limits = manifest.limits
+    found = {"headline": limits.max_headline_characters > 0, "image": bool(limits.image_formats)}
+    return [name for name, here in found.items() if here]
+
+
+def _reads(manifest: Manifest) -> str:
+    size, limits = manifest.preprocessing, manifest.limits
+    sentences = {
+        "headline": f"Reads {size.headline_tokens} tokens of the headline.",
+        "image": f"Reads the image shrunk to {size.image_width} x {size.image_height} pixels: "
+        "small print does not reach it.",
+    }
+    said = [sentences[name] for name in _modalities(manifest)]
+    if len(said) == 2 and limits.headline_optional and limits.image_optional:
+        said.append("Either may be missing; the interval is then wider.")
+    if limits.context_names:
+        said.append(f"Knows the context by {', '.join(limits.context_names)}.")
+    return " ".join(said)
 
 
 def _encoders(manifest: Manifest) -> str:
@@ -50,6 +78,14 @@ def _metrics_table(manifest: Manifest) -> str:
         cells = [_cell(row.get(figure)) for row in manifest.metrics.values()]
         lines.append(f"| {figure} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _agreement(manifest: Manifest) -> str:
+    if not manifest.agreement:
+        return ""
+    cells = [f"| {name} | {_cell(value)} |" for name, value in manifest.agreement.items()]
+    head = "A headline looks for its image among those of all held-out creatives:"
+    return "\n".join(["", head, "", "| figure | agreement |", "| --- | --- |", *cells, ""])
 
 
 def _cell(value: float | int | None) -> str:

@@ -1,7 +1,7 @@
 """A table -> arrays that a network can be fitted to, and the split of its groups."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.context import context_ids, learn_values
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
 from adscore.image import ImageSize, Pixels, decode
@@ -21,9 +22,13 @@ class TrainingData:
     """Every row of a table, checked and decoded.
 
     Attributes:
-        headlines: Normalised headlines, one for each row.
-        pixels: Distinct images, (images, height, width, 3) uint8.
+        headlines: Normalised headlines, one for each row; ``""`` means absent.
+        pixels: Distinct images, (images, height, width, 3) uint8; where a row has none, zeros
+            stand among them.
         image_index: Which image each row has, (rows,) int64.
+        context: By context name, the values that are known.
+        context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
+        present: Whether headline, image and any context are known, (rows, 3) float32.
         groups: Group of each row, a number from 0, (rows,) int64; without a group column
             each row is a group of its own.
         group_names: Name of each group.
@@ -34,6 +39,9 @@ class TrainingData:
     headlines: Sequence[str]
     pixels: Pixels
     image_index: NDArray[np.int64]
+    context: Mapping[str, tuple[str, ...]]
+    context_ids: NDArray[np.int32]
+    present: NDArray[np.float32]
     groups: NDArray[np.int64]
     group_names: Sequence[str]
     successes: NDArray[np.float64]
@@ -41,6 +49,12 @@ class TrainingData:
 
     def __len__(self) -> int:
         return len(self.headlines)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those of headline and image that any row has."""
+        found = np.asarray(self.present[:, :2]).any(axis=0).tolist()
+        return tuple(name for name, here in zip(("headline", "image"), found, strict=True) if here)
 
     @property
     def is_grouped(self) -> bool:
@@ -57,30 +71,41 @@ class Split:
     test: NDArray[np.int64]
 
 
-def load_training_data(table: CreativeTable, size: ImageSize, limits: InputLimits) -> TrainingData:
+def load_training_data(
+    table: CreativeTable, size: ImageSize, limits: InputLimits, *, complete: bool
+) -> TrainingData:
     """Checks every headline and decodes every distinct image of a table.
+
+    Args:
+        table: The creatives.
+        size: What images are brought to.
+        limits: What is accepted.
+        complete: Whether each row must have whatever any row has; else one of both will do.
 
     Raises:
         TableError: Rows whose headline or image is missing or cannot be read; all rows are
             looked at, and the first few are named.
-        TrainingError: The table has no target.
     """
-    if not table.successes:
-        raise TrainingError("expected at least one target to learn. Received: none")
-    headlines, broken_headlines = _normalised(table, limits)
+    headlines, broken = _normalised(table, limits)
     pixels, image_index, broken_images = _decoded(table, size, limits)
-    if broken_headlines or broken_images:
-        raise table.broken_rows([*broken_headlines, *broken_images])
+    has = np.array([[bool(text) for text in headlines], [bool(image) for image in table.images]])
+    broken += broken_images + _incomplete(has, complete=complete)
+    if broken:
+        raise table.broken_rows(broken)
+    context = {name: learn_values(values) for name, values in table.context.items()}
+    ids = np.array([context_ids(row, context) for row in _context_rows(table)], dtype=np.int32)
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
-    targets = list(table.successes)
     return TrainingData(
         headlines=headlines,
         pixels=pixels,
         image_index=image_index,
+        context=context,
+        context_ids=ids,
+        present=np.stack([*has, ids.any(axis=1)], axis=1).astype(np.float32),
         groups=groups.astype(np.int64),
         group_names=names.tolist(),
-        successes=np.stack([table.successes[name] for name in targets], axis=1).astype(float),
-        trials=np.stack([table.trials[name] for name in targets], axis=1).astype(float),
+        successes=_columns(table.successes, len(table)),
+        trials=_columns(table.trials, len(table)),
     )
 
 
@@ -126,8 +151,10 @@ def _decoded(
     def load(row: int) -> str | None:
         try:
             image = table.creative(row).image
+            if not image and isinstance(table.images[row], Path):
+                return "image: expected an encoded image. Received: an empty file"
             if not image:
-                return "image: expected an encoded image. Received: none"
+                return None
             pixels[number[table.images[row]]], _ = decode(image, size, limits)
         except InvalidCreativeError as error:
             return str(error)
@@ -146,10 +173,35 @@ def _normalised(
     headlines, broken = [], []
     for row, text in enumerate(table.headlines):
         try:
-            headline = normalise(text, limits)
-            if not headline:
-                broken.append((row, "headline: expected text. Received: none"))
-            headlines.append(headline)
+            headlines.append(normalise(text, limits))
         except InvalidCreativeError as error:
+            headlines.append("")
             broken.append((row, str(error)))
     return headlines, broken
+
+
+def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, str]]:
+    """Rows that lack what training needs, by what each has, (2, rows)."""
+    needed = has.any(axis=1).tolist() if complete else [False, False]
+    texts = ("headline: expected text", "image: expected an encoded image")
+    lacking = [
+        (row, f"{text}. Received: none")
+        for column, text in enumerate(texts)
+        for row in np.flatnonzero(needed[column] & ~has[column]).tolist()
+    ]
+    empty = np.flatnonzero(~has.any(axis=0)).tolist() if not complete else []
+    return lacking + [
+        (row, "expected a headline, an image or both. Received: neither") for row in empty
+    ]
+
+
+def _context_rows(table: CreativeTable) -> Iterator[dict[str, str]]:
+    for row in range(len(table)):
+        yield {name: values[row] for name, values in table.context.items()}
+
+
+def _columns(counts: Mapping[str, NDArray[np.int64]], rows: int) -> NDArray[np.float64]:
+    """Counts of all targets, (rows, targets)."""
+    if not counts:
+        return np.empty((rows, 0))
+    return np.stack(list(counts.values()), axis=1).astype(np.float64)

@@ -4,50 +4,81 @@ import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import keras
 import msgspec
 import numpy as np
 from PIL import Image
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, GoldenCase, Manifest
+from adscore.bundle import Bundle, Manifest
 from adscore.creative import Creative
+from adscore.golden import golden_case
 from adscore.scorer import Scorer
 from adscore.training.network import Network
 from adscore.training.representation import Encoders
 from adscore.training.surgery import join
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
+TOWER_FILES = {"headline": files.HEADLINE_ENCODER, "image": files.IMAGE_ENCODER}
 
 
-def export_network(network: Network, encoders: Encoders) -> dict[str, bytes]:
-    """Serialises the three graphs and the Keras model, by file name.
+def export_network(
+    towers: Mapping[str, keras.Model], network: Network | None, encoders: Encoders
+) -> dict[str, bytes]:
+    """Serialises the graphs and the Keras model, by file name.
 
     A frozen encoder becomes the front of its tower's graph.
+
+    Args:
+        towers: By `headline` and `image`, with everything that the graphs say.
+        network: What predicts the targets; None without targets.
+        encoders: What the towers stand on.
     """
-    graphs = {
-        files.HEADLINE_ENCODER: network.headline_encoder,
-        files.IMAGE_ENCODER: network.image_encoder,
-        files.HEAD: network.head,
-    }
+    graphs = {TOWER_FILES[name]: model for name, model in towers.items()}
+    if network is not None:
+        graphs[files.HEAD] = network.head
+    exported = {}
     with tempfile.TemporaryDirectory() as folder:
-        exported = {}
         for name, model in graphs.items():
             path = Path(folder) / name
+            _call_once(model)
             model.export(path, format="onnx", verbose=False)
             exported[name] = path.read_bytes()
         path = Path(folder) / files.KERAS_MODEL
-        network.whole.save(path)
+        (_side_by_side(towers) if network is None else network.whole).save(path)
         exported[files.KERAS_MODEL] = path.read_bytes()
-    if encoders.text is not None:
-        exported[files.HEADLINE_ENCODER] = join(
-            encoders.text.model, exported[files.HEADLINE_ENCODER], "headline_features"
-        )
-    if encoders.image is not None:
-        exported[files.IMAGE_ENCODER] = join(
-            encoders.image.model, exported[files.IMAGE_ENCODER], "image_features"
-        )
+    fronts = (("headline", encoders.text), ("image", encoders.image))
+    for tower, encoder in fronts:
+        if encoder is not None:
+            name = TOWER_FILES[tower]
+            exported[name] = join(encoder.model, exported[name], f"{tower}_features")
     return exported
+
+
+def _call_once(model: keras.Model) -> None:
+    """Keras exports no model that has not been called."""
+    model(
+        {
+            tensor.name: np.zeros([size or 1 for size in tensor.shape], tensor.dtype)
+            for tensor in model.inputs
+        }
+    )
+
+
+def _side_by_side(towers: Mapping[str, keras.Model]) -> keras.Model:
+    """One model of several towers, so that one file holds them."""
+    inputs = {
+        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
+        for model in towers.values()
+        for tensor in model.inputs
+    }
+    outputs: dict[str, Any] = {}
+    for name, model in towers.items():
+        made = model({tensor.name: inputs[tensor.name] for tensor in model.inputs})
+        outputs |= {f"{name}_{output}": tensor for output, tensor in made.items()}
+    return keras.Model(inputs, outputs, name="adscore")
 
 
 def golden_file(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:
@@ -56,18 +87,14 @@ def golden_file(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:
     The creatives are drawn here, so that no bundle carries a user's own.
     """
     scorer = Scorer(Bundle("", "", manifest, contents))
+    reads_text = manifest.limits.max_headline_characters > 0
+    reads_image = bool(manifest.limits.image_formats)
     creatives = [
-        Creative(headline, _drawn_image(seed)) for seed, headline in enumerate(GOLDEN_HEADLINES)
+        Creative(headline if reads_text else "", _drawn_image(seed) if reads_image else b"")
+        for seed, headline in enumerate(GOLDEN_HEADLINES)
     ]
-    cases = [
-        GoldenCase(
-            creative.headline,
-            creative.image,
-            {name: target.mean for name, target in score.targets.items()},
-        )
-        for creative, score in zip(creatives, scorer.score(creatives), strict=True)
-    ]
-    return msgspec.json.encode(cases)
+    scores = scorer.score(creatives)
+    return msgspec.json.encode([golden_case(*pair) for pair in zip(creatives, scores, strict=True)])
 
 
 def _drawn_image(seed: int) -> bytes:

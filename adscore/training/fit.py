@@ -27,7 +27,7 @@ class FitResult:
 
     Attributes:
         epochs: Passes over the data until the kept weights.
-        losses: Loss of each pass, in nats a creative and target, prior included.
+        losses: Loss of each pass, in nats a creative, member and target, prior included.
         accuracies: Share of each pass's trials on the side of one half that was predicted;
             empty unless the loss is the cross-entropy of such trials.
         validation_losses: Loss on the validation groups after each pass.
@@ -65,7 +65,7 @@ def fit_network(
     stopping = _StopWhenWorse(
         preset, data, split.validation, Batches(data, inputs, split.validation)
     )
-    trainer = _Trainer(network, preset, data)
+    trainer = _Trainer(network, preset, data, seed)
     trainer.compile(optimizer=keras.optimizers.Adam(preset.learning_rate))
     passes = trainer.fit(
         fitting, epochs=preset.max_epochs, callbacks=[stopping], verbose=0, shuffle=False
@@ -85,9 +85,18 @@ def predict_rows(
     data: TrainingData,
     inputs: TowerInputs,
     rows: NDArray[np.int64],
+    known: NDArray[np.float32],
 ) -> dict[str, NDArray[np.float64]]:
-    """The core's outputs for some rows: logit and log_concentration, (rows, targets)."""
-    return _predict(network.fitted, Batches(data, inputs, rows))
+    """The core's outputs: logit (rows, members, targets), log_concentration (rows, targets).
+
+    Args:
+        network: The network.
+        data: All rows.
+        inputs: What the towers read, for all rows.
+        rows: Which rows.
+        known: Whether headline, image and context of each are known, (rows, 3).
+    """
+    return _predict(network.fitted, Batches(data, inputs, rows), known)
 
 
 class Batches(keras.utils.PyDataset):
@@ -143,12 +152,14 @@ class _Trainer(keras.Model):
     so that the network is left with the creatives. They are not part of the model.
     """
 
-    def __init__(self, network: Network, preset: Preset, data: TrainingData) -> None:
+    def __init__(self, network: Network, preset: Preset, data: TrainingData, seed: int) -> None:
         super().__init__(name="trainer")
         targets = data.trials.shape[1]
         self._network = network.fitted
         self._loss = preset.loss
         self._mean_trials = data.trials.mean(axis=0)
+        self._modality_dropout = preset.modality_dropout
+        self._seeds = keras.random.SeedGenerator(seed)
         self._accuracy = None
         if preset.loss == "binary_crossentropy":
             self._accuracy = keras.metrics.BinaryAccuracy(name="accuracy")
@@ -164,7 +175,17 @@ class _Trainer(keras.Model):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if training and self._modality_dropout:
+            inputs = {**inputs, "present": self._hide(inputs["present"])}
         return self._network(inputs, training=training)
+
+    def _hide(self, present: Tensor) -> Tensor:
+        """Hides headline or image of some creatives that have both, (b, 3)."""
+        draw = keras.random.uniform((tf.shape(present)[0], 1), seed=self._seeds)
+        share = self._modality_dropout / 2
+        hidden = tf.concat([draw < share, (draw >= share) & (draw < 2 * share), draw < 0], axis=1)
+        both = tf.reduce_all(present[:, :2] > 0, axis=1, keepdims=True)
+        return tf.where(hidden & both, 0.0, present)
 
     def compute_loss(
         self,
@@ -174,27 +195,28 @@ class _Trainer(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Mean loss of a batch, in nats a creative."""
-        logit = y_pred["logit"]
+        """Mean loss of a batch over creatives and members, in nats."""
+        logit = y_pred["logit"]  # (b, m, t)
         if self._loss == "binary_crossentropy":
-            trials = y["trials"] / self._mean_trials
-            successes = y["successes"] / self._mean_trials
+            trials = (y["trials"] / self._mean_trials)[:, None]
+            successes = (y["successes"] / self._mean_trials)[:, None]
             return tf.reduce_mean(binary_crossentropy_loss(logit, successes, trials))
         prior = sum(self._network.losses)
         if self._offsets is not None:
             offset = self._offsets(y["group"])
-            logit += offset
+            logit += offset[:, None]
             share = tf.cast(y["group_share"], tf.float32)[:, None]
             prior += tf.reduce_mean(share * (offset / OFFSET_DEVIATION) ** 2 / 2)
-        losses = beta_binomial_loss(logit, y_pred["log_concentration"], y["successes"], y["trials"])
-        return tf.reduce_mean(losses) + prior
+        spread = tf.broadcast_to(y_pred["log_concentration"][:, None], tf.shape(logit))
+        counts = (tf.broadcast_to(y[n][:, None], tf.shape(logit)) for n in ("successes", "trials"))
+        return tf.reduce_mean(beta_binomial_loss(logit, spread, *counts)) + prior
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> dict[str, float]:
         """Adds a batch to the accuracy: each success is a 1, and each failure a 0."""
         if self._accuracy is not None:
-            rate = tf.reshape(tf.sigmoid(y_pred["logit"]), (-1, 1))
+            rate = tf.reshape(tf.sigmoid(tf.reduce_mean(y_pred["logit"], axis=1)), (-1, 1))
             for label, count in (
                 (tf.ones_like(rate), y["successes"]),
                 (tf.zeros_like(rate), y["trials"] - y["successes"]),
@@ -234,7 +256,7 @@ class _StopWhenWorse(keras.callbacks.Callback):
 
     def _loss(self) -> float:
         outputs = _predict(self.model, self._batches)
-        logit, spread = outputs["logit"], outputs["log_concentration"]
+        logit, spread = outputs["logit"].mean(axis=1), outputs["log_concentration"]
         if self._preset.loss == "binary_crossentropy":
             weights = self._trials / self._trials.mean(axis=0)
             rates = self._successes / np.maximum(self._trials, 1)
@@ -246,8 +268,16 @@ class _StopWhenWorse(keras.callbacks.Callback):
         ) / len(logit)
 
 
-def _predict(model: keras.Model, batches: Batches) -> dict[str, NDArray[np.float64]]:
-    outputs = [model.predict_on_batch(inputs) for inputs, _ in batches]
+def _predict(
+    model: keras.Model, batches: Batches, known: NDArray[np.float32] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    outputs, start = [], 0
+    for inputs, _ in batches:
+        count = len(inputs["present"])
+        if known is not None:
+            inputs = {**inputs, "present": known[start : start + count]}
+        outputs.append(model.predict_on_batch(inputs))
+        start += count
     return {
         name: np.concatenate([output[name] for output in outputs]).astype(np.float64)
         for name in ("logit", "log_concentration")

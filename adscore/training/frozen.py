@@ -34,7 +34,13 @@ from adscore.training.encoder_folder import (
     resolve_encoder,
 )
 from adscore.training.features import image_features, text_features
-from adscore.training.surgery import FEATURES, Model, dimensions, graph_inputs, read_model
+from adscore.training.surgery import (
+    Model,
+    dimensions,
+    graph_inputs,
+    read_model,
+    with_parts_as_outputs,
+)
 
 # An operator that measures its input's range measures the whole batch: a headline's features
 # would depend on the headlines beside it.
@@ -48,7 +54,7 @@ class FrozenText:
     Attributes:
         name: What it is called in manifests.
         model: The graph, with the one output `features`, (batch, width) float32.
-        width: Number of features.
+        blocks: Widths of the outputs that the features are made of, the final one first.
         tokenizer: tokenizer.json.
         tokens: Number of ids that a headline is cut to.
         padding_id: Id that fills up a headline.
@@ -58,12 +64,17 @@ class FrozenText:
 
     name: str
     model: Model = field(repr=False)
-    width: int
+    blocks: tuple[int, ...]
     tokenizer: str = field(repr=False)
     tokens: int
     padding_id: int
     pads_left: bool
     apart: bool
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self.blocks)
 
     def digest(self) -> bytes:
         """Names everything that a headline's features depend on."""
@@ -82,14 +93,19 @@ class FrozenImage:
     Attributes:
         name: What it is called in manifests.
         model: The graph, with the one output `features`, (batch, width) float32.
-        width: Number of features.
+        blocks: Widths of the outputs that the features are made of, the final one first.
         size: Height and width that it reads, and how images are brought to it.
     """
 
     name: str
     model: Model = field(repr=False)
-    width: int
+    blocks: tuple[int, ...]
     size: ImageSize
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self.blocks)
 
     def digest(self) -> bytes:
         """Names everything that the features of some pixels depend on."""
@@ -121,9 +137,9 @@ def open_text_encoder(location: str) -> FrozenText:
     probe = {name: array for name, array in _probe_tokens().items() if name in names}
     output = _output(model, probe, folder, {3: "(batch, tokens, width)", 2: "(batch, width)"})
     parts = text_features(model, output, pooling)
-    width = _width(parts, probe, folder)
+    blocks = _blocks(parts, probe, folder)
     name = encoder_name(location, folder)
-    return FrozenText(name, parts, width, apart=apart, **asdict(tokenizer))
+    return FrozenText(name, parts, blocks, apart=apart, **asdict(tokenizer))
 
 
 def open_image_encoder(location: str) -> FrozenImage:
@@ -152,8 +168,8 @@ def open_image_encoder(location: str) -> FrozenImage:
     scale, shift = read_scaling(folder, config)
     parts = image_features(model, output, size, scale, shift)
     pixels = np.zeros((2, size.height, size.width, 3), np.uint8)
-    width = _width(parts, {"pixels": pixels}, folder)
-    return FrozenImage(encoder_name(location, folder), parts, width, size)
+    blocks = _blocks(parts, {"pixels": pixels}, folder)
+    return FrozenImage(encoder_name(location, folder), parts, blocks, size)
 
 
 def _digest(*parts: bytes) -> bytes:
@@ -198,9 +214,9 @@ def _output(
     )
 
 
-def _width(model: Model, probe: Mapping[str, NDArray[Any]], folder: Path) -> int:
-    shape = _run(model, probe, folder)[FEATURES].shape
-    return int(shape[1])
+def _blocks(model: Model, probe: Mapping[str, NDArray[Any]], folder: Path) -> tuple[int, ...]:
+    parts = _run(with_parts_as_outputs(model), probe, folder)
+    return tuple(part.shape[1] for part in parts.values())
 
 
 def _run(

@@ -1,18 +1,28 @@
 """The network in its four stages: representation, fusion, feature extraction, output.
 
-Shapes: b creatives, l token ids, h x w pixels, e width of an embedding, t targets.
+Shapes: b creatives, e width of an embedding, c context names, m members, t targets.
 
-The towers and the head are models of their own, because each becomes a graph of its own.
+The towers and the head are models of their own, because each becomes a graph of its own. What
+is absent adds nothing: its embedding is zeroed before fusion.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from adscore.training.calibrate import Calibration
+from adscore.training.calibrate import PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.presets import Preset
+from adscore.training.towers import Tower
+
+Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
+
+MODALITIES = ("headline", "image", "context")  # columns of `present`
+SMALLEST_CONCENTRATION = 0.05
 
 
 @dataclass(frozen=True)
@@ -20,177 +30,192 @@ class Network:
     """A model in parts.
 
     Attributes:
-        headline_encoder: token_ids (b, l) int32, or features of a frozen encoder ->
-            embedding (b, e).
-        image_encoder: pixels (b, h, w, 3) uint8, or such features -> embedding (b, e).
-        core: Both embeddings -> logit and log_concentration, (b, t); what is fitted.
-        head: Both embeddings -> mean and concentration, (b, t): core, then calibration.
-        fitted: Inputs of both encoders -> the core's outputs.
-        whole: Inputs of both encoders -> the head's outputs.
+        towers: By `headline` and `image`, those that the model has.
+        core: Embeddings, context_ids (b, c) int32 and present (b, 3) float32 -> logit (b, m, t)
+            and log_concentration (b, t); what is fitted.
+        head: The same -> mean and concentration, (b, t): core, then calibration.
+        fitted: Inputs of all towers, context_ids and present -> the core's outputs.
+        whole: The same inputs -> the head's outputs.
     """
 
-    headline_encoder: keras.Model
-    image_encoder: keras.Model
+    towers: Mapping[str, Tower]
     core: keras.Model
     head: keras.Model
     fitted: keras.Model
     whole: keras.Model
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Sets the last step of the output."""
-        for name, slope, shift in (
-            ("logit_calibration", calibration.slope, calibration.shift),
-            (
-                "concentration_calibration",
-                calibration.concentration_slope,
-                calibration.concentration_shift,
-            ),
-        ):
-            self.head.get_layer(name).set_weights([np.diag(slope), shift])
+        """Sets the last step of the output; arrays of (patterns, targets)."""
+        for name in ("slope", "shift", "log_concentration_shift"):
+            values = getattr(calibration, name).astype(np.float32)
+            self.head.get_layer(name).set_weights([values])
 
 
-def build_network(
-    preset: Preset, headline_encoder: keras.Model, image_encoder: keras.Model, start: Start
-) -> Network:
-    """Builds an untrained network.
-
-    Args:
-        preset: Its sizes.
-        headline_encoder: The text tower.
-        image_encoder: The image tower.
-        start: Where the output starts.
-    """
-    core = _core(preset, headline_encoder, image_encoder, start)
-    head = _head(core, len(start.logit))
+def build_network(towers: Mapping[str, Tower], core: keras.Model, targets: int) -> Network:
+    """Puts an untrained network together."""
+    head = _head(core, targets)
     inputs = {
-        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
-        for tensor in (*headline_encoder.inputs, *image_encoder.inputs)
+        name: keras.Input(t.shape[1:], dtype=t.dtype, name=name)
+        for tower in towers.values()
+        for name, t in tower.inputs.items()
     }
-    embeddings = {
-        f"{tower}_embedding": encoder(_of(encoder, inputs))["embedding"]
-        for tower, encoder in (("headline", headline_encoder), ("image", image_encoder))
+    known = {
+        f"{name}_embedding": tower.embedding({n: inputs[n] for n in tower.inputs})["embedding"]
+        for name, tower in towers.items()
     }
+    for tensor in core.inputs:
+        if tensor.name not in known:
+            inputs[tensor.name] = known[tensor.name] = keras.Input(
+                tensor.shape[1:], dtype=tensor.dtype, name=tensor.name
+            )
     return Network(
-        headline_encoder,
-        image_encoder,
+        towers,
         core,
         head,
-        fitted=keras.Model(inputs, core(embeddings), name="fitted"),
-        whole=keras.Model(inputs, head(embeddings), name="adscore"),
+        fitted=keras.Model(inputs, core(known), name="fitted"),
+        whole=keras.Model(inputs, head(known), name="adscore"),
     )
 
 
-def _of(encoder: keras.Model, inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-    """What a tower reads, in the form that it was built with: one tensor, or several by name."""
-    named = {tensor.name: inputs[tensor.name] for tensor in encoder.inputs}
-    return named if len(named) > 1 else next(iter(named.values()))
+# === Cores ===
 
 
-def lstm_tower(preset: Preset, vocabulary_size: int) -> keras.Model:
-    """Builds token_ids (b, l) int32 -> embedding (b, e).
+def deep_core(
+    preset: Preset,
+    towers: Mapping[str, Tower],
+    context: Mapping[str, tuple[str, ...]],
+    start: Start,
+) -> keras.Model:
+    """Builds heads that share what they read: concatenation -> hidden layers -> logits.
 
     Args:
         preset: Its sizes.
-        vocabulary_size: Number of distinct token ids, padding included.
+        towers: Those that the model has.
+        context: By context name, the values that are known.
+        start: Where the output starts.
     """
-    length = preset.preprocessing.headline_tokens
-    token_ids = keras.Input((length,), dtype="int32", name="token_ids")
-    # Ids are padded on the left, so no mask: a masked LSTM exports as a slow loop.
-    tokens = keras.layers.Embedding(vocabulary_size, preset.token_width, name="tokens")(token_ids)
-    state = keras.layers.LSTM(preset.lstm_width, name="lstm")(tokens)
-    return keras.Model(token_ids, {"embedding": _projected(preset, state)}, name="headline_encoder")
-
-
-def conv_tower(preset: Preset) -> keras.Model:
-    """Builds pixels (b, h, w, 3) uint8 -> embedding (b, e)."""
-    size = preset.preprocessing
-    pixels = keras.Input((size.image_height, size.image_width, 3), dtype="uint8", name="pixels")
-    maps = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
-    for number, filters in enumerate(preset.conv_filters, start=1):
-        maps = keras.layers.Conv2D(filters, 3, activation="relu", name=f"conv_{number}")(maps)
-        maps = keras.layers.MaxPooling2D(name=f"pool_{number}")(maps)
-    if preset.global_pooling:
-        mean = keras.layers.GlobalAveragePooling2D(name="mean_of_maps")(maps)
-        most = keras.layers.GlobalMaxPooling2D(name="maximum_of_maps")(maps)
-        flat = keras.layers.Concatenate(name="pooled")([mean, most])
+    inputs, parts = _embeddings(towers)
+    if context:
+        ids = inputs["context_ids"] = keras.Input(
+            (len(context),), dtype="int32", name="context_ids"
+        )
+        for position, (name, values) in enumerate(context.items()):
+            table = keras.layers.Embedding(len(values) + 1, preset.context_width)
+            # Nothing is known of an absent value.
+            known = keras.ops.cast(ids[:, position : position + 1] > 0, "float32")
+            parts[name] = table(ids[:, position]) * known
+    fused = keras.layers.Concatenate(name="fusion")(list(parts.values()))
+    features = _dropped(preset, fused, "fusion_dropout")
+    members, targets = preset.members, len(start.logit)
+    if preset.hidden_width is not None:
+        hidden = keras.layers.Dense(members * preset.hidden_width, activation="relu", name="hidden")
+        features = _dropped(preset, hidden(features), "hidden_dropout")
+        features = keras.layers.Reshape((members, preset.hidden_width))(features)
+        output = keras.layers.EinsumDense(
+            "bmh,mht->bmt", (members, targets), bias_axes="mt", name="logit"
+        )
     else:
-        flat = keras.layers.Flatten(name="flatten")(maps)
-    return keras.Model(pixels, {"embedding": _projected(preset, flat)}, name="image_encoder")
+        features = keras.layers.Reshape((1, features.shape[-1]))(features)
+        output = keras.layers.Dense(targets, name="logit")
+    logit = output(features)
+    output.bias.assign(np.broadcast_to(start.logit, output.bias.shape))
+    spread = _spread(logit, start, trainable=preset.loss == "beta_binomial")
+    return keras.Model(inputs, {"logit": logit, "log_concentration": spread}, name="core")
 
 
-def _projected(preset: Preset, features: keras.KerasTensor) -> keras.KerasTensor:
-    if preset.projection_width is None:
-        return keras.layers.Identity(name="embedding")(features)
-    return keras.layers.Dense(preset.projection_width, activation="tanh", name="embedding")(
-        features
-    )
-
-
-def _core(
-    preset: Preset,
-    headline_encoder: keras.Model,
-    image_encoder: keras.Model,
+def additive_core(
+    towers: Mapping[str, Tower],
+    tables: Mapping[str, NDArray[np.float32]],
+    bias: NDArray[np.float32],
     start: Start,
 ) -> keras.Model:
-    inputs = {
-        name: keras.Input(encoder.output["embedding"].shape[1:], name=name)
-        for name, encoder in (
-            ("headline_embedding", headline_encoder),
-            ("image_embedding", image_encoder),
-        )
-    }
-    fused = keras.layers.Concatenate(name="fusion")(list(inputs.values()))
-    features = _dropped(preset, fused, "fusion_dropout")
-    if preset.hidden_width is not None:
-        features = keras.layers.Dense(preset.hidden_width, activation="relu", name="hidden")(
-            features
-        )
-        features = _dropped(preset, features, "hidden_dropout")
-    return keras.Model(inputs, _output(preset, features, start), name="core")
+    """Builds heads that add up what towers and context say; embeddings are (b, m * t).
 
-
-def _output(
-    preset: Preset, features: keras.KerasTensor, start: Start
-) -> dict[str, keras.KerasTensor]:
-    output = keras.layers.Dense(len(start.logit), name="logit")
-    logit = output(features)
-    output.bias.assign(start.logit)
-    # How far rates spread around their mean: it depends on the logits alone, since low rates
-    # may spread less or more than high ones. Cross-entropy says nothing of it; calibration will.
-    spread = keras.layers.Dense(
-        len(start.logit),
-        kernel_initializer="zeros",
-        trainable=preset.loss == "beta_binomial",
-        name="log_concentration",
+    Args:
+        towers: Those that the model has.
+        tables: By context name, what each value adds, (values + 1, m * t); 0 for an absent one.
+        bias: (m * t,)
+        start: Where the concentration starts.
+    """
+    inputs, parts = _embeddings(towers)
+    if tables:
+        ids = inputs["context_ids"] = keras.Input((len(tables),), dtype="int32", name="context_ids")
+        for position, (name, table) in enumerate(tables.items()):
+            layer = keras.layers.Embedding(*table.shape)
+            parts[name] = layer(ids[:, position])
+            layer.set_weights([table])
+    total = (
+        keras.layers.Add(name="fusion")(list(parts.values()))
+        if len(parts) > 1
+        else (next(iter(parts.values())))
     )
-    log_concentration = spread(logit)
+    layer = keras.layers.EinsumDense("bw,w->bw", (len(bias),), bias_axes="w", name="bias")
+    logit = layer(total)
+    layer.set_weights([np.ones_like(bias), bias])
+    targets = len(start.logit)
+    logit = keras.layers.Reshape((len(bias) // targets, targets), name="logit")(logit)
+    spread = _spread(logit, start, trainable=False)
+    return keras.Model(inputs, {"logit": logit, "log_concentration": spread}, name="core")
+
+
+def _embeddings(towers: Mapping[str, Tower]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Inputs of a core, and the embeddings with absent ones zeroed."""
+    present = keras.Input((len(MODALITIES),), name="present")
+    inputs, parts = {"present": present}, {}
+    for name, tower in towers.items():
+        width = tower.embedding.output["embedding"].shape[1:]
+        embedding = inputs[f"{name}_embedding"] = keras.Input(width, name=f"{name}_embedding")
+        column = MODALITIES.index(name)
+        parts[name] = embedding * present[:, column : column + 1]
+    return inputs, parts
+
+
+def _spread(logit: Tensor, start: Start, *, trainable: bool) -> Tensor:
+    """How far rates spread around their mean, (b, t).
+
+    It depends on the logits alone, since low rates may spread less or more than high ones.
+    Cross-entropy and the additive heads say nothing of it; calibration will.
+    """
+    spread = keras.layers.Dense(
+        len(start.logit), kernel_initializer="zeros", trainable=trainable, name="log_concentration"
+    )
+    values = spread(keras.ops.mean(logit, axis=1))
     spread.bias.assign(start.log_concentration)
-    return {"logit": logit, "log_concentration": log_concentration}
+    return values
 
 
-def _dropped(preset: Preset, features: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _dropped(preset: Preset, features: Tensor, name: str) -> Tensor:
     if not preset.dropout:
         return features
     return keras.layers.Dropout(preset.dropout, name=name)(features)
 
 
+# === Output ===
+
+
 def _head(core: keras.Model, targets: int) -> keras.Model:
-    inputs = {
-        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in core.inputs
-    }
+    """Calibrates each member, and adds to the spread what they do not agree on.
+
+    With m(1 - m) v the variance between the members' means, the variance of the rate is
+    m(1 - m) (1 / (1 + c) + v): the beta distribution of the same mean and variance is meant.
+    """
+    inputs = {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in core.inputs}
     outputs = core(inputs)
-    logit = _unchanged("logit_calibration", targets)(outputs["logit"])
-    spread = _unchanged("concentration_calibration", targets)(outputs["log_concentration"])
-    return keras.Model(
-        inputs,
-        {
-            "mean": keras.layers.Activation("sigmoid", name="mean")(logit),
-            "concentration": keras.layers.Activation("exponential", name="concentration")(spread),
-        },
-        name="head",
+    bits = keras.ops.round(inputs["present"]) * np.array([[1.0, 2.0, 4.0]], np.float32)
+    pattern = keras.ops.cast(keras.ops.sum(bits, axis=1), "int32")
+    slope, shift, log_shift = (
+        keras.layers.Embedding(PATTERNS, targets, embeddings_initializer=start, name=name)(pattern)
+        for name, start in (
+            ("slope", "ones"),
+            ("shift", "zeros"),
+            ("log_concentration_shift", "zeros"),
+        )
     )
-
-
-def _unchanged(name: str, targets: int) -> keras.Layer:
-    """A step that changes nothing until a calibration sets the slopes on its diagonal."""
-    return keras.layers.Dense(targets, kernel_initializer="identity", name=name)
+    logit = outputs["logit"] * keras.ops.expand_dims(slope, 1) + keras.ops.expand_dims(shift, 1)
+    mean = keras.ops.mean(keras.ops.sigmoid(logit), axis=1)  # (b, t)
+    centred = logit - keras.ops.mean(logit, axis=1, keepdims=True)
+    disagreement = mean * (1 - mean) * keras.ops.mean(centred * centred, axis=1)
+    alone = 1 / (1 + keras.ops.exp(outputs["log_concentration"] + log_shift))
+    variance = keras.ops.minimum(alone + disagreement, 1 / (1 + SMALLEST_CONCENTRATION))
+    concentration = 1 / variance - 1
+    return keras.Model(inputs, {"mean": mean, "concentration": concentration}, name="head")

@@ -1,13 +1,16 @@
 """What a fitted network predicts for the rows of its table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.scorer import GOLDEN_RELATIVE_TOLERANCE, Predictions, PreparedCreative, Scorer
+from adscore.evaluation.agreement import agreement_figures
+from adscore.golden import RELATIVE_TOLERANCE
+from adscore.preparation import PreparedCreative
+from adscore.scorer import Predictions, Scorer
 from adscore.training.data import TrainingData
 from adscore.training.inputs import TowerInputs
 from adscore.training.network import Network
@@ -18,24 +21,34 @@ ROWS_AT_ONCE = 256
 ROWS_COMPARED = 8
 
 
+def prepared_rows(data: TrainingData, rows: NDArray[np.int64]) -> Iterator[PreparedCreative]:
+    """The rows as serving would prepare them."""
+    for row in rows:
+        has_image = data.present[row, 1] > 0
+        yield PreparedCreative(
+            data.headlines[row],
+            data.pixels[data.image_index[row]] if has_image else None,
+            tuple(data.context_ids[row].tolist()),
+        )
+
+
 def predict_with_graphs(scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]) -> Predictions:
     """Predicts with the finished graphs: the path that serving takes."""
-    return scorer.predict(
-        PreparedCreative(data.headlines[row], data.pixels[data.image_index[row]]) for row in rows
-    )
+    return scorer.predict(prepared_rows(data, rows))
 
 
 def predict_with_features(
     network: Network, inputs: TowerInputs, rows: NDArray[np.int64]
 ) -> Predictions:
-    """Predicts with Keras from features at hand, so that no frozen encoder is run again."""
+    """Predicts rates with Keras from features at hand, so that no frozen encoder is run again."""
     batches = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
     outputs = [network.whole.predict_on_batch(inputs.batch(batch)) for batch in batches]
     mean, concentration = (
         np.concatenate([output[name] for output in outputs]).astype(np.float64)
         for name in ("mean", "concentration")
     )
-    return Predictions(mean, concentration, np.zeros(len(rows), dtype=bool))
+    not_asked = np.zeros(len(rows), dtype=bool)
+    return Predictions(mean, concentration, not_asked, not_asked, np.full(len(rows), np.nan))
 
 
 def predictor(
@@ -63,9 +76,20 @@ def require_agreement(
     rows = np.linspace(0, len(data) - 1, ROWS_COMPARED).astype(np.int64)
     served = predict_with_graphs(scorer, data, rows).mean
     fitted = predict_with_features(network, inputs, rows).mean
-    if not np.allclose(served, fitted, rtol=GOLDEN_RELATIVE_TOLERANCE, atol=0):
+    if not np.allclose(served, fitted, rtol=RELATIVE_TOLERANCE, atol=0):
         worst = float(np.max(np.abs(served / fitted - 1)))
         raise TrainingError(
             "expected the exported graphs to predict what was fitted. Received: predictions that "
             f"differ by {worst:.1%}; the encoder may not give a creative the same features twice"
         )
+
+
+def held_out_agreement(
+    scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]
+) -> dict[str, float | None]:
+    """Figures of agreement among rows that have headline and image."""
+    rows = rows[data.present[rows, :2].all(axis=1)]
+    if not rows.size:
+        return {}
+    prepared = list(prepared_rows(data, rows))
+    return agreement_figures(scorer, prepared).to_dict()

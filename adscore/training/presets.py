@@ -1,9 +1,10 @@
 """The networks that can be trained, as plain numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from adscore.bundle import Preprocessing
+from adscore.training.additive import AdditiveOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,15 @@ class Preset:
         batch_size: Creatives in a step.
         max_epochs: Passes over the data at most.
         patience: Passes without progress on the validation groups before the end.
-        feature_dropout: Share of a frozen encoder's features dropped in a step.
-        feature_penalty: L2 penalty of a projection's weights.
+        members: Heads of the ensemble on the shared towers.
+        modality_dropout: Share of the creatives whose headline or image is hidden in a step, so
+            that the model learns to do without; 0 for a model that needs both.
+        context_width: Width of a context value's embedding.
+        feature_dropout: Share of a frozen encoder's features dropped in a step, where its tower
+            stands beside one that is trained from scratch.
+        feature_penalty: L2 penalty of the weights on them.
         ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
-        ngram_width: Width of an n-gram's embedding.
-        ngram_penalty: L2 penalty of these embeddings.
-        frozen_learning_rate: Step size of Adam on frozen features, at most.
-        frozen_batch_size: Creatives in a step on frozen features, at least.
+        additive: How heads are fitted where every tower stands on a frozen encoder.
     """
 
     name: str
@@ -53,15 +56,13 @@ class Preset:
     batch_size: int
     max_epochs: int
     patience: int
-    # Chosen on validation groups of real banners and posts: steps three times as long, or
-    # features at full length, overfit in the first pass.
+    members: int = 1
+    modality_dropout: float = 0.0
+    context_width: int = 4
     feature_dropout: float = 0.5
     feature_penalty: float = 3e-3
     ngram_buckets: int = 2**15
-    ngram_width: int = 16
-    ngram_penalty: float = 1e-5
-    frozen_learning_rate: float = 5e-4
-    frozen_batch_size: int = 64
+    additive: AdditiveOptions = field(default_factory=AdditiveOptions)
 
 
 BASELINE = Preset(
@@ -100,6 +101,8 @@ DEFAULT = Preset(
     batch_size=32,
     max_epochs=60,
     patience=20,
+    members=5,
+    modality_dropout=0.2,
 )
 
 PRESETS = {preset.name: preset for preset in (DEFAULT, BASELINE)}

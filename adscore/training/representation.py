@@ -1,10 +1,11 @@
 """The first stage of a training: encoders, their features, and the towers that stand on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from adscore.bundle import Preprocessing
 from adscore.encoder import Graph, RuntimeOptions
@@ -13,7 +14,7 @@ from adscore.image import Pixels
 from adscore.ngrams import ngram_ids
 from adscore.subwords import SubwordTokenizer
 from adscore.text import HeadlineTokenizer, train_tokenizer
-from adscore.training.data import Split, TrainingData
+from adscore.training.data import TrainingData
 from adscore.training.feature_cache import FeatureCache, Features, cache_directory, content_key
 from adscore.training.frozen import (
     FrozenImage,
@@ -22,9 +23,20 @@ from adscore.training.frozen import (
     open_text_encoder,
 )
 from adscore.training.inputs import Column, TowerInputs
-from adscore.training.network import conv_tower, lstm_tower
 from adscore.training.presets import Preset
-from adscore.training.towers import headline_tower, image_tower
+from adscore.training.towers import (
+    Tower,
+    conv_trunk,
+    frozen_headline_trunk,
+    frozen_image_trunk,
+    frozen_projection,
+    inverse_frequency,
+    linear_projection,
+    lstm_trunk,
+    tower,
+    trained_projection,
+    wide_branch,
+)
 
 # More creatives at once are no faster, and their maps no longer fit the caches.
 BATCH = 16
@@ -55,25 +67,25 @@ class Encoders:
         found = (("headline", self.text), ("image", self.image))
         return {tower: encoder.name for tower, encoder in found if encoder is not None}
 
+    def only(self, modalities: Sequence[str]) -> "Encoders":
+        """Those of some modalities alone: what a table does not have needs no encoder."""
+        return Encoders(
+            self.text if "headline" in modalities else None,
+            self.image if "image" in modalities else None,
+        )
+
     def adapt(self, preset: Preset) -> Preset:
-        """The preset with what the encoders read, and how towers on them are fitted.
+        """The preset with what the encoders read.
 
         Raises:
             TrainingError: The preset's towers end without a projection.
         """
-        if not self.names:
-            return preset
-        if preset.projection_width is None:
+        if self.names and preset.projection_width is None:
             raise TrainingError(
                 f"preset {preset.name!r}: expected no encoder, since its towers have no "
                 f"projection. Received: {', '.join(self.names.values())}"
             )
-        return replace(
-            preset,
-            preprocessing=self._read(preset),
-            learning_rate=min(preset.learning_rate, preset.frozen_learning_rate),
-            batch_size=max(preset.batch_size, preset.frozen_batch_size),
-        )
+        return replace(preset, preprocessing=self._read(preset))
 
     def _read(self, preset: Preset) -> Preprocessing:
         read = preset.preprocessing
@@ -102,46 +114,111 @@ class Representation:
     """Untrained towers and what they read.
 
     Attributes:
-        headline: The trained part of the text tower.
-        image: The trained part of the image tower.
-        inputs: What both read, for every row.
-        tokenizer: The bundle's tokenizer, in the JSON form of the `tokenizers` library.
+        towers: By `headline` and `image`, those that the table has something for.
+        inputs: What towers and core read, for every row.
+        tokenizer: The bundle's tokenizer, in the JSON form of the `tokenizers` library; None
+            without headlines.
+        additive: Whether every tower stands on a frozen encoder, so that heads may be fitted to
+            features alone.
     """
 
-    headline: keras.Model
-    image: keras.Model
+    towers: Mapping[str, Tower]
     inputs: TowerInputs
-    tokenizer: str
+    tokenizer: str | None
+    additive: bool
 
 
 def represent(
-    preset: Preset, encoders: Encoders, data: TrainingData, split: Split
+    preset: Preset, encoders: Encoders, data: TrainingData, fitted: NDArray[np.int64]
 ) -> Representation:
-    """Builds both towers, and runs the encoders on what their cache does not hold.
+    """Builds the towers, and runs the encoders on what their cache does not hold.
+
+    Args:
+        preset: Sizes.
+        encoders: Of the modalities that the data has.
+        data: All rows.
+        fitted: The rows that are fitted to, (n,).
 
     Raises:
         TrainingError: The cache cannot be used.
     """
-    fitted = [data.headlines[row] for row in split.fitting]
     cache = FeatureCache(cache_directory())
-    if encoders.text is None:
-        tokenizer = train_tokenizer(fitted, preset.vocabulary_size)
+    rows = np.arange(len(data))
+    columns = {"present": Column(data.present, rows)}
+    if data.context:
+        columns["context_ids"] = Column(data.context_ids, rows)
+    additive = set(encoders.names) == set(data.modalities)
+    towers: dict[str, Tower] = {}
+    tokenizer = None
+    if "headline" in data.modalities:
+        with_text = fitted[data.present[fitted, 0] > 0]
+        tokenizer, read, towers["headline"] = _headline_tower(
+            preset, encoders.text, data, with_text, cache, additive=additive
+        )
+        columns |= read
+    if "image" in data.modalities:
+        with_image = fitted[data.present[fitted, 1] > 0]
+        read, towers["image"] = _image_tower(
+            preset, encoders.image, data, with_image, cache, additive=additive
+        )
+        columns |= read
+    return Representation(towers, TowerInputs(columns), tokenizer, additive)
+
+
+def _headline_tower(
+    preset: Preset,
+    encoder: FrozenText | None,
+    data: TrainingData,
+    fitted: NDArray[np.int64],
+    cache: FeatureCache,
+    *,
+    additive: bool,
+) -> tuple[str, dict[str, Column], Tower]:
+    name = "headline_encoder"
+    if encoder is None:
+        tokenizer = train_tokenizer([data.headlines[r] for r in fitted], preset.vocabulary_size)
         reader = HeadlineTokenizer(tokenizer, preset.preprocessing.headline_tokens)
-        headline = lstm_tower(preset, reader.vocabulary_size)
-        columns = {"token_ids": Column(reader.encode(data.headlines)[0], np.arange(len(data)))}
-    else:
-        tokenizer = encoders.text.tokenizer
-        columns = _headline_columns(preset, encoders.text, data.headlines, cache)
-        rows = TowerInputs(columns).batch(split.fitting)
-        headline = headline_tower(preset, rows["headline_features"], rows["ngram_ids"])
-    if encoders.image is None:
-        image = conv_tower(preset)
-        columns["pixels"] = Column(data.pixels, data.image_index)
-    else:
-        features = image_features(encoders.image, data.pixels, cache)
-        columns["image_features"] = Column(features, data.image_index)
-        image = image_tower(preset, features[data.image_index[split.fitting]])
-    return Representation(headline, image, TowerInputs(columns), tokenizer)
+        ids = Column(reader.encode(data.headlines)[0], np.arange(len(data)))
+        trunk = lstm_trunk(preset, reader.vocabulary_size)
+        projection = trained_projection(preset, trunk, "headline_projection")
+        return tokenizer, {"token_ids": ids}, tower(name, trunk, projection)
+    columns = _headline_columns(preset, encoder, data.headlines, cache)
+    rows = TowerInputs(columns).batch(fitted)
+    trunk = frozen_headline_trunk(rows["headline_features"], encoder.blocks)
+    weights = inverse_frequency(rows["ngram_ids"], preset.ngram_buckets)
+    projection = _projection_of_frozen(preset, trunk, "headline_projection", data, additive)
+    wide = wide_branch(weights, projection.output.shape[1])
+    return encoder.tokenizer, columns, tower(name, trunk, projection, wide)
+
+
+def _image_tower(
+    preset: Preset,
+    encoder: FrozenImage | None,
+    data: TrainingData,
+    fitted: NDArray[np.int64],
+    cache: FeatureCache,
+    *,
+    additive: bool,
+) -> tuple[dict[str, Column], Tower]:
+    name = "image_encoder"
+    if encoder is None:
+        trunk = conv_trunk(preset)
+        projection = trained_projection(preset, trunk, "image_projection")
+        columns = {"pixels": Column(data.pixels, data.image_index)}
+        return columns, tower(name, trunk, projection)
+    features = image_features(encoder, data.pixels, cache)
+    trunk = frozen_image_trunk(features[data.image_index[fitted]], encoder.blocks)
+    projection = _projection_of_frozen(preset, trunk, "image_projection", data, additive)
+    columns = {"image_features": Column(features, data.image_index)}
+    return columns, tower(name, trunk, projection)
+
+
+def _projection_of_frozen(
+    preset: Preset, trunk: keras.Model, name: str, data: TrainingData, additive: bool
+) -> keras.Model:
+    if additive:
+        return linear_projection(preset.additive.members * data.trials.shape[1], trunk, name)
+    return frozen_projection(preset, trunk, name)
 
 
 def _headline_columns(

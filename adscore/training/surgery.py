@@ -123,6 +123,19 @@ def dimensions(value: Any) -> list[int | None]:
     return [axis.dim_value if axis.HasField("dim_value") else None for axis in shape]
 
 
+def with_parts_as_outputs(model: Model) -> Model:
+    """A copy that gives, one by one, the tensors which `Surgeon.finish` joined."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    joined = next(node for node in reversed(copy.graph.node) if node.op_type == "Concat")
+    del copy.graph.output[:]
+    copy.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", None])
+        for name in joined.input
+    )
+    return copy
+
+
 def join(front: Model, back: bytes, features: str) -> bytes:
     """Joins a graph that ends in `features` to one that begins with them.
 

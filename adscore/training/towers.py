@@ -1,7 +1,12 @@
-"""The trained towers on frozen encoders, in Keras: features -> embedding.
+"""The towers in Keras: what is read of a creative -> trunk -> embedding.
 
-b creatives, f features, n n-gram ids, e width of the embedding.
+b creatives, l token ids, h x w pixels, f features of the trunk, n n-gram ids, e width of the
+embedding. A trunk is what a tower knows of its input; the embedding is what the head needs of it.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,85 +15,203 @@ from numpy.typing import NDArray
 from adscore.training.presets import Preset
 
 Array = NDArray[np.float32]
+Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
 
-# A feature further from its mean than this many deviations is an outlier, not evidence.
-LARGEST_DEVIATION = 6.0
+# Of frozen features: a z-score beyond this is an outlier, not evidence.
+LARGEST_DEVIATION = 3.0
 
-# Length of a typical vector of features, however many there are.
-FEATURE_LENGTH = 1.0
+# Lengths of a typical row of one block of frozen features, so that one penalty fits all; chosen
+# on validation groups. The final output of a text encoder says most, that of an image encoder
+# no more than the maps in between.
+FINAL_TEXT_LENGTH = 1.2
+INNER_TEXT_LENGTH = 0.5
+FINAL_IMAGE_LENGTH = 0.5
+INNER_IMAGE_LENGTH = 0.4
+SMALLEST_LENGTH = 1e-6
 
 
-def image_tower(preset: Preset, features: Array) -> keras.Model:
-    """Builds image_features (b, f) -> embedding (b, e).
+@dataclass(frozen=True)
+class Tower:
+    """One tower in parts.
 
-    Args:
-        preset: Its sizes.
-        features: Of the rows that are fitted to, (rows, f).
+    Attributes:
+        trunk: What is read, by name -> features (b, f).
+        wide: n-gram ids (b, n) int32 -> (b, e), added to the projection; None without them.
+        projection: features (b, f) -> (b, e).
+        embedding: Everything that is read, by name -> {"embedding": (b, e)}.
     """
-    inputs = keras.Input(features.shape[1:], name="image_features")
-    embedding = _projection(preset, inputs, features)
-    return keras.Model(inputs, {"embedding": _named(embedding)}, name="image_encoder")
+
+    trunk: keras.Model
+    wide: keras.Model | None
+    projection: keras.Model
+    embedding: keras.Model
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """What the tower reads, by name."""
+        return {tensor.name: tensor for tensor in self.embedding.inputs}
 
 
-def headline_tower(preset: Preset, features: Array, ids: NDArray[np.int32]) -> keras.Model:
-    """Builds headline_features (b, f) and ngram_ids (b, n) -> embedding (b, e).
+def tower(
+    name: str, trunk: keras.Model, projection: keras.Model, wide: keras.Model | None = None
+) -> Tower:
+    """Puts a tower together."""
+    inputs = {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in trunk.inputs}
+    embedding = projection(trunk(dict(inputs)))
+    if wide is not None:
+        ids = keras.Input((None,), dtype="int32", name="ngram_ids")
+        inputs["ngram_ids"] = ids
+        embedding = keras.layers.Add(name="deep_and_wide")([embedding, wide(ids)])
+    embedding = keras.layers.Identity(name="embedding")(embedding)
+    return Tower(trunk, wide, projection, keras.Model(inputs, {"embedding": embedding}, name=name))
+
+
+# === Trunks ===
+
+
+def lstm_trunk(preset: Preset, vocabulary_size: int) -> keras.Model:
+    """Builds token_ids (b, l) int32 -> state of an LSTM (b, f).
 
     Args:
         preset: Its sizes.
+        vocabulary_size: Number of distinct token ids, padding included.
+    """
+    length = preset.preprocessing.headline_tokens
+    token_ids = keras.Input((length,), dtype="int32", name="token_ids")
+    # Ids are padded on the left, so no mask: a masked LSTM exports as a slow loop.
+    tokens = keras.layers.Embedding(vocabulary_size, preset.token_width, name="tokens")(token_ids)
+    state = keras.layers.LSTM(preset.lstm_width, name="lstm")(tokens)
+    return keras.Model({"token_ids": token_ids}, state, name="headline_trunk")
+
+
+def conv_trunk(preset: Preset) -> keras.Model:
+    """Builds pixels (b, h, w, 3) uint8 -> pooled or flattened maps (b, f)."""
+    size = preset.preprocessing
+    pixels = keras.Input((size.image_height, size.image_width, 3), dtype="uint8", name="pixels")
+    maps = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
+    for number, filters in enumerate(preset.conv_filters, start=1):
+        maps = keras.layers.Conv2D(filters, 3, activation="relu", name=f"conv_{number}")(maps)
+        maps = keras.layers.MaxPooling2D(name=f"pool_{number}")(maps)
+    if preset.global_pooling:
+        mean = keras.layers.GlobalAveragePooling2D(name="mean_of_maps")(maps)
+        most = keras.layers.GlobalMaxPooling2D(name="maximum_of_maps")(maps)
+        flat = keras.layers.Concatenate(name="pooled")([mean, most])
+    else:
+        flat = keras.layers.Flatten(name="flatten")(maps)
+    return keras.Model({"pixels": pixels}, flat, name="image_trunk")
+
+
+def frozen_headline_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
+    """Builds headline_features (b, f) -> the same centred, each inner block of one length.
+
+    Args:
         features: Of the rows that are fitted to, (rows, f).
-        ids: N-gram ids of these rows, (rows, n).
+        blocks: Widths of the encoder's outputs, the final one first.
     """
     inputs = keras.Input(features.shape[1:], name="headline_features")
-    ngrams = keras.Input((None,), dtype="int32", name="ngram_ids")
-    embedding = keras.layers.Add(name="deep_and_wide")(
-        [_projection(preset, inputs, features), _wide(preset, ngrams, ids)]
-    )
-    return keras.Model(
-        {"headline_features": inputs, "ngram_ids": ngrams},
-        {"embedding": _named(embedding)},
-        name="headline_encoder",
-    )
+    final, *inner = _blocks(_standardised(inputs, features, scale=False), blocks)
+    parts = [final * FINAL_TEXT_LENGTH]
+    for block in inner:
+        squares = keras.ops.sum(block * block, axis=1, keepdims=True)
+        length = keras.ops.maximum(keras.ops.sqrt(squares), SMALLEST_LENGTH)
+        parts.append(block / length * INNER_TEXT_LENGTH)
+    return keras.Model({"headline_features": inputs}, _joined(parts), name="headline_trunk")
 
 
-def _projection(preset: Preset, inputs: keras.KerasTensor, features: Array) -> keras.KerasTensor:
-    mean = features.mean(axis=0, dtype=np.float64)
-    variance = features.var(axis=0, dtype=np.float64)
-    # Most of a small model's features hardly vary; their noise is not blown up to the rest.
-    variance = np.maximum(variance, 0.01 * variance.mean() + 1e-12)
+def frozen_image_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
+    """Builds image_features (b, f) -> z-scores, each block of one typical length.
+
+    Args:
+        features: Of the rows that are fitted to, (rows, f).
+        blocks: Widths of the encoder's outputs, the final one first.
+    """
+    inputs = keras.Input(features.shape[1:], name="image_features")
+    scores = _standardised(inputs, features, scale=True)
+    clipped = keras.ops.clip(scores, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    lengths = [FINAL_IMAGE_LENGTH] + [INNER_IMAGE_LENGTH] * (len(blocks) - 1)
+    parts = [
+        block * float(length / np.sqrt(width))
+        for block, length, width in zip(_blocks(clipped, blocks), lengths, blocks, strict=True)
+    ]
+    return keras.Model({"image_features": inputs}, _joined(parts), name="image_trunk")
+
+
+def _standardised(inputs: Tensor, features: Array, *, scale: bool) -> Tensor:
+    """Centred features, divided by their deviations or not."""
     # Frozen, it is a standardisation whose numbers are weights; keras.layers.Normalization
     # with given numbers exports them as inputs of the graph.
-    standardised = keras.layers.BatchNormalization(
+    layer = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=0.0, trainable=False, name="standardised"
     )
-    scaled = standardised(inputs)
-    standardised.set_weights([mean.astype(np.float32), variance.astype(np.float32)])
-    scaled = keras.ops.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    scaled = scaled * float(FEATURE_LENGTH / np.sqrt(features.shape[1]))
-    kept = keras.layers.Dropout(preset.feature_dropout, name="feature_dropout")(scaled)
-    return keras.layers.Dense(
+    scores = layer(inputs)
+    mean = features.mean(axis=0, dtype=np.float64)
+    variance = np.ones_like(mean)
+    if scale:
+        variance = features.var(axis=0, dtype=np.float64) + 1e-8
+    layer.set_weights([mean.astype(np.float32), variance.astype(np.float32)])
+    return scores
+
+
+def _blocks(features: Tensor, widths: Sequence[int]) -> list[Tensor]:
+    ends = np.cumsum(widths).tolist()
+    return [features[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="joined")(parts)
+
+
+# === Projections ===
+
+
+def trained_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Model:
+    """Builds features (b, f) -> embedding (b, e) of a tower that is trained from scratch."""
+    features = keras.Input(trunk.output.shape[1:], name="features")
+    if preset.projection_width is None:
+        embedding = keras.layers.Identity()(features)
+    else:
+        embedding = keras.layers.Dense(preset.projection_width, activation="tanh")(features)
+    return keras.Model(features, embedding, name=name)
+
+
+def frozen_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Model:
+    """The same on frozen features beside a tower that is trained from scratch."""
+    features = keras.Input(trunk.output.shape[1:], name="features")
+    kept = keras.layers.Dropout(preset.feature_dropout)(features)
+    embedding = keras.layers.Dense(
         preset.projection_width,
         kernel_regularizer=keras.regularizers.L2(preset.feature_penalty),
-        name="projection",
     )(kept)
+    return keras.Model(features, embedding, name=name)
 
 
-def _wide(
-    preset: Preset, ids: keras.KerasTensor, fitted_ids: NDArray[np.int32]
-) -> keras.KerasTensor:
-    """Hashed n-grams weighted by how rare they are, scaled to unit length: (b, n) -> (b, e)."""
-    weight = keras.layers.Embedding(preset.ngram_buckets, 1, trainable=False, name="ngram_weight")
+def linear_projection(width: int, trunk: keras.Model, name: str) -> keras.Model:
+    """Builds features (b, f) -> (b, e), weights and nothing else."""
+    features = keras.Input(trunk.output.shape[1:], name="features")
+    embedding = keras.layers.Dense(width, use_bias=False, kernel_initializer="zeros")(features)
+    return keras.Model(features, embedding, name=name)
+
+
+# === N-grams ===
+
+
+def wide_branch(weights: Array, width: int) -> keras.Model:
+    """Builds n-gram ids (b, n) -> (b, e): each rare one weighs more, together of unit length.
+
+    Args:
+        weights: Of each id, (ids, 1); see `inverse_frequency`.
+        width: Of the result.
+    """
+    ids = keras.Input((None,), dtype="int32", name="ngram_ids")
+    weight = keras.layers.Embedding(len(weights), 1, trainable=False, name="ngram_weight")
     table = keras.layers.Embedding(
-        preset.ngram_buckets,
-        preset.ngram_width,
-        embeddings_initializer="zeros",
-        embeddings_regularizer=keras.regularizers.L2(preset.ngram_penalty),
-        name="ngrams",
+        len(weights), width, embeddings_initializer="zeros", name="ngrams"
     )
-    weights = weight(ids)  # (b, n, 1)
-    weight.set_weights([inverse_frequency(fitted_ids, preset.ngram_buckets)])
-    total = keras.ops.sum(weights * table(ids), axis=1)  # (b, width)
-    length = keras.ops.sqrt(keras.ops.sum(weights * weights, axis=1) + 1e-6)  # (b, 1)
-    return keras.layers.Dense(preset.projection_width, use_bias=False, name="wide")(total / length)
+    each = weight(ids)  # (b, n, 1)
+    weight.set_weights([weights])
+    total = keras.ops.sum(each * table(ids), axis=1)  # (b, e)
+    length = keras.ops.sqrt(keras.ops.sum(each * each, axis=1) + SMALLEST_LENGTH)  # (b, 1)
+    return keras.Model(ids, total / length, name="wide")
 
 
 def inverse_frequency(ids: NDArray[np.int32], buckets: int) -> Array:
@@ -102,7 +225,3 @@ def inverse_frequency(ids: NDArray[np.int32], buckets: int) -> Array:
     weight = np.log((1 + len(ids)) / (1 + np.minimum(count, len(ids)))) + 1
     weight[0] = 0.0
     return weight[:, None].astype(np.float32)
-
-
-def _named(embedding: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.Identity(name="embedding")(embedding)

@@ -10,25 +10,31 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, TrainingSummary, group_digest, write_bundle
 from adscore.creative import InputLimits
 from adscore.errors import TrainingError
-from adscore.evaluation import TargetMetrics, evaluate_target
+from adscore.evaluation import evaluate_target
 from adscore.image import ImageSize
 from adscore.scorer import Scorer
 from adscore.table import CreativeTable
-from adscore.training.calibrate import calibrate
 from adscore.training.card import model_card
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups
 from adscore.training.export import export_network, golden_file
-from adscore.training.fit import FitResult, fit_network, predict_rows
-from adscore.training.inputs import TowerInputs
-from adscore.training.likelihood import starting_point
-from adscore.training.network import Network, build_network
-from adscore.training.predictions import Predict, predictor, require_agreement
+from adscore.training.fitting import (
+    finished_towers,
+    fit_agreement,
+    fit_rates,
+    measure_familiarity,
+)
+from adscore.training.network import Network
+from adscore.training.predictions import (
+    Predict,
+    held_out_agreement,
+    predictor,
+    require_agreement,
+)
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.representation import Encoders, Representation, represent
 
@@ -49,6 +55,7 @@ class TrainingOptions:
         text_encoder: Folder of a frozen text encoder, or `hf://organisation/name`; None trains
             the text tower from scratch.
         image_encoder: The same of images.
+        align: Whether headline-image agreement is learned too.
     """
 
     preset: Preset = DEFAULT
@@ -57,6 +64,7 @@ class TrainingOptions:
     validation_share: float = 0.15
     text_encoder: str | None = None
     image_encoder: str | None = None
+    align: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,11 @@ class TrainingResult:
 
     Attributes:
         path: The new bundle's folder.
-        manifest: What the bundle says of itself.
-        metrics: Figures on held-out groups by target; empty where none were held out.
+        manifest: What the bundle says of itself, figures on held-out groups among it.
     """
 
     path: Path
     manifest: Manifest
-    metrics: Mapping[str, TargetMetrics]
 
 
 def train(
@@ -97,36 +103,33 @@ def train(
     """
     started = time.monotonic()
     options = options or TrainingOptions()
+    progress(f"reading {len(table)} creatives")
     encoders = Encoders.open(options.text_encoder, options.image_encoder)
     options = replace(options, preset=encoders.adapt(options.preset))
-    progress(f"reading {len(table)} creatives")
     data, split = _prepare(table, options)
+    encoders = encoders.only(data.modalities)
     on = f" on {' and '.join(encoders.names.values())}" if encoders.names else ""
-    progress(f"fitting the {options.preset.name} network{on} to {len(split.fitting)} creatives")
+    progress(
+        f"fitting the {options.preset.name} network{on} to {' and '.join(data.modalities)} of "
+        f"{len(split.fitting)} creatives"
+    )
     fitted = _fit(data, split, options, encoders)
     progress("exporting and checking the graphs")
     contents = {
-        **export_network(fitted.network, encoders),
-        files.TOKENIZER: fitted.towers.tokenizer.encode(),
+        **export_network(fitted.finished, fitted.network, encoders),
         files.TRAINING_GROUPS: _training_groups(data, split),
     }
+    if fitted.towers.tokenizer is not None:
+        contents[files.TOKENIZER] = fitted.towers.tokenizer.encode()
     manifest = _manifest(table, data, split, fitted, options, encoders)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))
-    require_agreement(scorer, fitted.network, fitted.towers.inputs, data)
-    predict = predictor(
-        scorer, fitted.network, fitted.towers.inputs, data, use_features=bool(encoders.names)
-    )
-    metrics = _held_out_metrics(predict, manifest.targets, data, split)
-    manifest = replace(
-        manifest,
-        reference=_reference(predict, manifest.targets, data),
-        metrics={target: figures.to_dict() for target, figures in metrics.items()},
-        training=replace(manifest.training, seconds=round(time.monotonic() - started, 1)),
-    )
+    manifest = _measured(manifest, scorer, fitted, data, split, encoders)
+    elapsed = round(time.monotonic() - started, 1)
+    manifest = replace(manifest, training=replace(manifest.training, seconds=elapsed))
     contents[files.GOLDEN] = golden_file(manifest, contents)
     contents[files.MODEL_CARD] = model_card(name, manifest).encode()
-    return TrainingResult(write_bundle(model_dir, manifest, contents), manifest, metrics)
+    return TrainingResult(write_bundle(model_dir, manifest, contents), manifest)
 
 
 # === Data ===
@@ -135,7 +138,15 @@ def train(
 def _prepare(table: CreativeTable, options: TrainingOptions) -> tuple[TrainingData, Split]:
     read = options.preset.preprocessing
     size = ImageSize(read.image_height, read.image_width, read.image_resampling)
-    data = load_training_data(table, size, InputLimits())
+    if not table.successes and not options.align:
+        raise TrainingError("expected a target to learn, or alignment. Received: neither")
+    complete = not options.preset.modality_dropout
+    data = load_training_data(table, size, InputLimits(), complete=complete)
+    if options.align and len(data.modalities) < 2:
+        raise TrainingError(
+            "expected headlines and images to align. Received a table with "
+            f"{' and '.join(data.modalities)} alone"
+        )
     split = split_groups(
         data.groups, test=options.test_share, validation=options.validation_share, seed=options.seed
     )
@@ -164,46 +175,41 @@ def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Sp
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A calibrated network and what came with it."""
+    """What a fit came to.
 
-    network: Network
+    Attributes:
+        towers: What the towers were built of.
+        network: What predicts the targets, calibrated; None without targets.
+        finished: By modality, all that a tower's graph says.
+        familiarity: By modality, the distance up to which a creative is familiar.
+        epochs: Passes over the data.
+    """
+
     towers: Representation
-    result: FitResult
+    network: Network | None
+    finished: Mapping[str, keras.Model]
+    familiarity: Mapping[str, float]
+    epochs: int
 
 
 def _fit(data: TrainingData, split: Split, options: TrainingOptions, encoders: Encoders) -> _Fitted:
-    preset = options.preset
-    keras.utils.set_random_seed(options.seed)
+    preset, seed = options.preset, options.seed
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    towers = represent(preset, encoders, data, split)
-    rows = split.fitting
-    start = starting_point(
-        data.successes[rows], data.trials[rows], data.groups[rows] if data.is_grouped else None
-    )
-    network = build_network(preset, towers.headline, towers.image, start)
-    result = fit_network(network, preset, data, towers.inputs, split, options.seed)
-    _calibrate(network, preset, data, towers.inputs, split.validation)
-    return _Fitted(network, towers, result)
-
-
-def _calibrate(
-    network: Network,
-    preset: Preset,
-    data: TrainingData,
-    inputs: TowerInputs,
-    rows: NDArray[np.int64],
-) -> None:
-    outputs = predict_rows(network, data, inputs, rows)
-    network.calibrate(
-        calibrate(
-            outputs["logit"],
-            outputs["log_concentration"],
-            data.successes[rows],
-            data.trials[rows],
-            data.groups[rows] if data.is_grouped else None,
-            mean=preset.loss == "beta_binomial",
-        )
-    )
+    towers = represent(preset, encoders, data, split.fitting)
+    rates = None
+    if data.trials.shape[1]:
+        rates = fit_rates(preset, data, towers, split, seed)
+    aligned = {}
+    if options.align:
+        aligned = fit_agreement(towers, data, split, seed, trainable=rates is None)
+    distances: dict[str, keras.Model] = {}
+    limits: dict[str, float] = {}
+    if preset.projection_width is not None:
+        distances, limits = measure_familiarity(towers, data, split)
+    finished = finished_towers(towers, distances, aligned, embedding=rates is not None)
+    epochs = rates.epochs if rates else 0
+    return _Fitted(towers, rates.network if rates else None, finished, limits, epochs)
 
 
 # === What a bundle says of itself ===
@@ -220,14 +226,51 @@ def _manifest(
     """The manifest without what only the finished graphs can tell."""
     return Manifest(
         targets=tuple(table.successes),
-        limits=InputLimits(),
-        preprocessing=options.preset.preprocessing,
+        limits=_limits(data, options.preset),
+        preprocessing=replace(options.preset.preprocessing, context=data.context),
         reference={},
+        familiarity=fitted.familiarity,
         training=replace(
-            _summary(options, table.target_columns, data, split, fitted.result),
+            _summary(options, table.target_columns, data, split, fitted.epochs),
             encoders=encoders.names,
         ),
         metrics={},
+    )
+
+
+def _limits(data: TrainingData, preset: Preset) -> InputLimits:
+    """What a model accepts: what its table had, and less of it where it learned to do without."""
+    limits = InputLimits(context_names=tuple(data.context))
+    optional = bool(preset.modality_dropout)
+    if "headline" not in data.modalities:
+        return replace(limits, max_headline_characters=0, headline_optional=True)
+    if "image" not in data.modalities:
+        return replace(limits, image_formats=(), image_optional=True)
+    return replace(limits, headline_optional=optional, image_optional=optional)
+
+
+def _measured(
+    manifest: Manifest,
+    scorer: Scorer,
+    fitted: _Fitted,
+    data: TrainingData,
+    split: Split,
+    encoders: Encoders,
+) -> Manifest:
+    """The manifest with what only the finished graphs can tell."""
+    agreement: Mapping[str, float | None] = {}
+    if scorer.has_agreement and split.test.size:
+        agreement = held_out_agreement(scorer, data, split.test)
+    if fitted.network is None:
+        return replace(manifest, agreement=agreement)
+    inputs = fitted.towers.inputs
+    require_agreement(scorer, fitted.network, inputs, data)
+    predict = predictor(scorer, fitted.network, inputs, data, use_features=bool(encoders.names))
+    return replace(
+        manifest,
+        reference=_reference(predict, manifest.targets, data),
+        metrics=_held_out_metrics(predict, manifest.targets, data, split),
+        agreement=agreement,
     )
 
 
@@ -243,7 +286,7 @@ def _summary(
     target_columns: Mapping[str, str],
     data: TrainingData,
     split: Split,
-    fit: FitResult,
+    epochs: int,
 ) -> TrainingSummary:
     rows = np.concatenate([split.fitting, split.validation])
     return TrainingSummary(
@@ -252,7 +295,7 @@ def _summary(
         groups=len(np.unique(data.groups[rows])) if data.is_grouped else 0,
         seed=options.seed,
         seconds=0.0,
-        epochs=fit.epochs,
+        epochs=epochs,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
         adscore_version=importlib.metadata.version("adscore"),
         target_columns=dict(target_columns),
@@ -271,7 +314,7 @@ def _reference(
 
 def _held_out_metrics(
     predict: Predict, targets: Sequence[str], data: TrainingData, split: Split
-) -> dict[str, TargetMetrics]:
+) -> dict[str, dict[str, float | int | None]]:
     if not split.test.size:
         return {}
     predictions = predict(split.test)
@@ -282,6 +325,6 @@ def _held_out_metrics(
             data.trials[split.test, column],
             concentration=predictions.concentration[:, column],
             group=data.groups[split.test] if data.is_grouped else None,
-        )
+        ).to_dict()
         for column, name in enumerate(targets)
     }

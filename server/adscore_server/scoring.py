@@ -5,7 +5,8 @@ from concurrent.futures import Executor
 
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scorer import PreparedCreative, Scorer
+from adscore.preparation import PreparedCreative
+from adscore.scorer import Scorer
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallReason, InvalidRequestError
 from adscore_server.status import log_unexpected

@@ -19,7 +19,8 @@ from grpc_status import rpc_status
 from PIL import Image
 
 from adscore.creative import Creative, Score
-from adscore.scorer import PreparedCreative, Scorer
+from adscore.preparation import PreparedCreative
+from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.config import ServerConfig
 from adscore_server.models import LoadedModel, ModelRegistry

@@ -9,7 +9,7 @@ import pytest
 
 from adscore.creative import Creative
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scorer import PreparedCreative
+from adscore.preparation import PreparedCreative
 from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
