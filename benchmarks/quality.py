@@ -81,15 +81,17 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _run_missing(options: argparse.Namespace) -> int:
     """Runs the cells that are not done; returns how many broke."""
-    done = {cell.key for cell in read_cells(options.results)}
+    settings = _settings(options)
+    # A shortened run stands for no other.
+    cells = read_cells(options.results)
+    done = {cell.key for cell in cells if cell.shortened == settings.shortened}
     failed = 0
     for name in options.task:
-        cells = [(column, seed) for column in options.column for seed in options.seeds]
-        missing = [cell for cell in cells if (name, *cell) not in done]
+        wanted = [(column, seed) for column in options.column for seed in options.seeds]
+        missing = [cell for cell in wanted if (name, *cell) not in done]
         if not missing:
             continue
         with tempfile.TemporaryDirectory(prefix="quality-") as folder:
-            settings = _settings(options)
             bench = Bench(TASKS[name], settings, Path(folder))
             for column, seed in missing:
                 failed += not _run_cell(bench, name, column, seed, settings, options.results)
@@ -106,7 +108,8 @@ def _run_cell(
     try:
         figures = bench.run(column, seed)
     except AdscoreError as error:  # a network that cannot learn this task says so
-        print(f"{where}: skipped: {error}", flush=True)
+        cause = str(error).partition("\n")[0]
+        print(f"{where}: skipped: {cause}", flush=True)
         return True
     except Exception:  # hours of other cells may follow
         print(f"{where}: failed", flush=True)
