@@ -1,14 +1,17 @@
 """Predictions beside what was observed -> the figures of a cell."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.evaluation import AgreementMetrics, evaluate_target, evidence_curve
 from adscore.evaluation.pairs import SIGNIFICANT_Z
-from adscore.training.data import Split
 from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
+
+if TYPE_CHECKING:  # the table alone does not need TensorFlow
+    from adscore.training.data import Split
 
 OF_NEW_HEADLINES = ("rows", "auc", RANKED, DIFFERENT)
 
@@ -30,7 +33,7 @@ class Rates:
     concentration: NDArray[np.float64] | None = None
 
 
-def of_test(prepared: Prepared, rates: Rates, split: Split) -> Figures:
+def of_test(prepared: Prepared, rates: Rates, split: "Split") -> Figures:
     """Figures of a rate or label on test rows, and again on those of a headline new to the model.
 
     A headline may come again in another group: a test that was repeated, a text that was
