@@ -1,0 +1,58 @@
+"""Embeddings of frozen encoders, for the peer: what a public model's card tells to use."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from adscore.creative import InputLimits
+from adscore.image import ImageSize, Pixels, decode
+from adscore.table import CreativeTable
+from adscore.training.encoder_folder import onnx_file, resolve_encoder
+from adscore.training.feature_cache import FeatureCache, cache_directory
+from adscore.training.frozen import open_image_encoder, open_text_encoder
+from adscore.training.representation import headline_features, image_features
+from comparison.tasks import Prepared
+
+IMAGES_AT_ONCE = 256  # 40 MB of pixels
+
+
+def text_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
+    """The encoder's final output for every headline, (rows, width)."""
+    distinct, index = np.unique(np.array(prepared.headlines, dtype=object), return_inverse=True)
+    opened = open_text_encoder(encoder)
+    features = headline_features(opened, distinct.tolist(), FeatureCache(cache_directory()))
+    return features[index, : _final_width(encoder, opened.width)]
+
+
+def image_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
+    """The encoder's final output for every image, (rows, width)."""
+    opened = open_image_encoder(encoder)
+    cache = FeatureCache(cache_directory())
+    parts = [
+        image_features(opened, pixels, cache) for pixels in _pixels(prepared.table, opened.size)
+    ]
+    return np.concatenate(parts)[:, : _final_width(encoder, opened.width)]
+
+
+def _pixels(table: CreativeTable, size: ImageSize) -> Iterator[Pixels]:
+    def load(row: int) -> Pixels:
+        return decode(table.creative(row).image, size, InputLimits())[0]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(table), IMAGES_AT_ONCE):
+            rows = range(start, min(start + IMAGES_AT_ONCE, len(table)))
+            yield np.stack(list(pool.map(load, rows)))
+
+
+def _final_width(encoder: str, width: int) -> int:
+    """Width of the final output, which stands before the inner layers; all, where unknown."""
+    path: Path = onnx_file(resolve_encoder(encoder))
+    output = onnx.load(path, load_external_data=False).graph.output[0]
+    sizes = [dimension.dim_value for dimension in output.type.tensor_type.shape.dim]
+    channels = sizes[1:2] if len(sizes) == 4 else sizes[-1:]
+    return channels[0] if channels and 0 < channels[0] <= width else width

@@ -1,0 +1,158 @@
+"""Finished cells in a file, a JSON line each, and the table that is printed from it."""
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from comparison.figures import Figures
+from comparison.tasks import TASKS, Figure, Task
+
+# In the order of the table.
+COLUMNS = {
+    "baseline": "baseline",
+    "default": "from scratch",
+    "encoders": "with encoders",
+    "sklearn": "scikit-learn",
+}
+NOTES = {
+    "rows": "test rows",
+    "new_rows": "of them of a new headline",
+    "pairs_significant": "significant pairs",
+    "pairs_significant_same_headline": "of them show one headline twice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One task, column and seed, done.
+
+    Attributes:
+        task: Name of the task.
+        column: Key of the column.
+        seed: Of the split and of the training.
+        figures: On the test rows, by name.
+        seconds: What it took, encoders included where nothing was cached.
+        shortened: What made it a trial run, by option; empty for one that counts.
+    """
+
+    task: str
+    column: str
+    seed: int
+    figures: Figures
+    seconds: float
+    shortened: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What identifies it."""
+        return self.task, self.column, self.seed
+
+
+def append_cell(path: Path, cell: Cell) -> None:
+    """Adds a cell to the file in one write, so that several runs may share it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(cell)) + "\n")
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of a file, none twice: the last one counts; none where there is no file.
+
+    Raises:
+        ValueError: A line is not a cell.
+    """
+    if not path.exists():
+        return []
+    cells = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            cell = Cell(**json.loads(line))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}, line {number}: expected a cell. Received: {error}"
+            ) from error
+        cells[cell.key] = cell
+    return list(cells.values())
+
+
+# === The table ===
+
+
+def table_rows(cells: Sequence[Cell]) -> list[list[str]]:
+    """Header and lines of the table, for the tasks that have a cell."""
+    header = ["task", "figure", *COLUMNS.values(), "noise ceiling", "aim"]
+    found = {cell.task for cell in cells}
+    lines = [
+        _line(task, figure, [cell for cell in cells if cell.task == task.name])
+        for task in TASKS.values()
+        if task.name in found
+        for figure in task.figures
+    ]
+    return [header, *lines]
+
+
+def _line(task: Task, figure: Figure, cells: Sequence[Cell]) -> list[str]:
+    values = [
+        _over_seeds([cell for cell in cells if cell.column == column], figure.key)
+        for column in COLUMNS
+    ]
+    ceiling = ""
+    if figure.ceiling is not None:
+        # It depends on the rows, not on the model: one cell of each seed tells it.
+        ceiling = _over_seeds(list({cell.seed: cell for cell in cells}.values()), figure.ceiling)
+    return [task.name, figure.title, *values, ceiling, figure.aim]
+
+
+def _over_seeds(cells: Iterable[Cell], key: str) -> str:
+    found = [cell.figures.get(key) for cell in cells]
+    values = [value for value in found if value is not None]
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def notes(cells: Sequence[Cell]) -> list[str]:
+    """What must be known to read the table."""
+    lines = [
+        "Mean ± standard deviation over seeds, on groups that nothing was fitted or chosen on."
+    ]
+    for name in TASKS:
+        own = [cell for cell in cells if cell.task == name]
+        if not own:
+            continue
+        by_seed = {cell.seed: cell.figures for cell in own}
+        counts = [
+            f"{', '.join(str(by_seed[seed][key]) for seed in sorted(by_seed))} {text}"
+            for key, text in NOTES.items()
+            if all(figures.get(key) for figures in by_seed.values())
+        ]
+        seeds = ", ".join(map(str, sorted(by_seed)))
+        lines.append(f"{name}: seeds {seeds}; {'; '.join(counts)}.")
+        lines += [f"  {line}" for line in _incomplete(own, by_seed)]
+    if any(cell.shortened for cell in cells):
+        lines.append("Some cells come from shortened runs: these figures say nothing.")
+    return lines
+
+
+def _incomplete(cells: Sequence[Cell], seeds: Iterable[int]) -> list[str]:
+    lines = []
+    for column, title in COLUMNS.items():
+        missing = sorted(set(seeds) - {cell.seed for cell in cells if cell.column == column})
+        if missing:
+            lines.append(f"{title}: not run with seed {', '.join(map(str, missing))}")
+    return lines
+
+
+def format_table(rows: Sequence[Sequence[str]], *, markdown: bool) -> str:
+    """Lines of equal columns, with pipes where Markdown is wanted."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        for row in (rows[0], ["-" * width for width in widths], *rows[1:])
+    ]
+    if markdown:
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in lines)
