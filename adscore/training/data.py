@@ -53,7 +53,7 @@ class TrainingData:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Those of headline and image that any row has."""
-        found = np.asarray(self.present[:, :2]).any(axis=0).tolist()
+        found = [bool(column.any()) for column in self.present.T[:2]]
         return tuple(name for name, here in zip(("headline", "image"), found, strict=True) if here)
 
     @property
@@ -182,7 +182,7 @@ def _normalised(
 
 def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, str]]:
     """Rows that lack what training needs, by what each has, (2, rows)."""
-    needed = has.any(axis=1).tolist() if complete else [False, False]
+    needed = [complete and bool(row.any()) for row in has]
     texts = ("headline: expected text", "image: expected an encoded image")
     lacking = [
         (row, f"{text}. Received: none")

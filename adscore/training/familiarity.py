@@ -1,7 +1,5 @@
 """How far a creative is from those of the training, so that a score can say when it guesses."""
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +47,9 @@ def distance_model(features: Array, name: str) -> keras.Model:
     return keras.Model(inputs, distance, name=name)
 
 
-def farthest_familiar(distances: Sequence[float]) -> float:
+def farthest_familiar(distances: Array) -> float:
     """The limit beyond which a creative is unfamiliar, from those of held-out creatives."""
-    return float(np.quantile(np.asarray(distances, dtype=np.float64), FAMILIAR_SHARE))
+    return float(np.quantile(distances, FAMILIAR_SHARE))
 
 
 def _principal(centred: Array, width: int) -> tuple[Array, Array, float]:

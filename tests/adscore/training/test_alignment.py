@@ -1,0 +1,287 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from adscore.encoder import Graph, RuntimeOptions
+from adscore.errors import TrainingError
+from adscore.evaluation import AgreementMetrics, evaluate_agreement
+from adscore.training.alignment import fit_alignment
+from adscore.training.alignment_loss import alike_pairs, contrastive_loss
+from adscore.training.alignment_options import AlignmentOptions
+from adscore.training.alignment_towers import (
+    aligned_headline_tower,
+    aligned_image_tower,
+    feature_trunk,
+)
+from adscore.training.data import Split, split_groups
+from adscore.training.inputs import Column, TowerInputs
+from adscore.training.network import conv_tower, lstm_tower
+from adscore.training.presets import DEFAULT
+
+COLOURS = {
+    "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "yellow": (230, 230, 20),
+    "black": (10, 10, 10), "white": (245, 245, 245),
+}  # fmt: skip
+VOCABULARY_SIZE = 12
+TINY = AlignmentOptions(
+    width=16,
+    hidden_width=16,
+    ngram_buckets=64,
+    batch_size=64,
+    epochs=10,
+    least_steps=60,
+    learning_rate=0.01,
+)
+SCRATCH = dataclasses.replace(
+    DEFAULT,
+    preprocessing=dataclasses.replace(
+        DEFAULT.preprocessing, headline_tokens=4, image_height=16, image_width=16
+    ),
+    token_width=8,
+    lstm_width=8,
+    conv_filters=(4,),
+    projection_width=16,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Headlines beside images, what towers read of them, and towers."""
+
+    names: list[str]
+    inputs: TowerInputs
+    split: Split
+    headline: keras.Model
+    image: keras.Model
+
+    def fit(self, options: AlignmentOptions = TINY, seed: int = 0) -> float:
+        return fit_alignment(
+            self.headline, self.image, self.names, self.inputs, self.split, seed, options
+        )
+
+    def aligned(self, tower: keras.Model, rows: np.ndarray) -> np.ndarray:
+        read = self.inputs.batch(rows)
+        return tower.predict_on_batch({t.name: read[t.name] for t in tower.inputs})["aligned"]
+
+    def agreement(self, rows: np.ndarray) -> AgreementMetrics:
+        similarity = self.aligned(self.headline, rows) @ self.aligned(self.image, rows).T
+        names = np.array(self.names)[rows]
+        return evaluate_agreement(similarity, np.argwhere(names[:, None] == names[None, :]))
+
+
+def frozen_pairs(rows: int = 180, *, misleading: bool = False) -> Pairs:
+    """Features that are two views of the same few hidden facts, and n-grams that tell nothing.
+
+    Where they mislead, the validation rows' images show the opposite of their facts.
+    """
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(1)
+    each = np.arange(rows)
+    split = split_groups(each, test=0.0, validation=1 / 3, seed=0)
+    facts = rng.normal(size=(rows, 6))
+    shown = facts.copy()
+    if misleading:
+        shown[split.validation] *= -1
+    text, image = (
+        (seen @ rng.normal(size=(6, width)) + rng.normal(3.0, 0.1, (rows, width))).astype(
+            np.float32
+        )
+        for seen, width in ((facts, 24), (shown, 30))
+    )
+    ids = rng.integers(0, TINY.ngram_buckets, (rows, 5), dtype=np.int32)
+    columns = {"headline_features": text, "ngram_ids": ids, "image_features": image}
+    return Pairs(
+        names=[f"product {row}" for row in each],
+        inputs=TowerInputs({name: Column(values, each) for name, values in columns.items()}),
+        split=split,
+        headline=aligned_headline_tower(
+            feature_trunk("headline_features", text[split.fitting]), ids[split.fitting], TINY
+        ),
+        image=aligned_image_tower(feature_trunk("image_features", image[split.fitting]), TINY),
+    )
+
+
+def scratch_pairs(rows: int = 72, freeze: str = "") -> Pairs:
+    """Headlines that name their image's colour; noise in both."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(2)
+    colours = np.arange(rows) % len(COLOURS)
+    token_ids = rng.integers(len(COLOURS), VOCABULARY_SIZE, (rows, 4), dtype=np.int32)
+    token_ids[:, 2] = colours
+    flat = np.array(list(COLOURS.values()))[colours][:, None, None]
+    pixels = (flat + rng.normal(0, 12, (rows, 16, 16, 3))).clip(0, 255).astype(np.uint8)
+    each = np.arange(rows)
+    trunks = {"headline": lstm_tower(SCRATCH, VOCABULARY_SIZE), "image": conv_tower(SCRATCH)}
+    if freeze:
+        trunks[freeze].trainable = False
+    return Pairs(
+        names=[list(COLOURS)[colour] for colour in colours],
+        inputs=TowerInputs({"token_ids": Column(token_ids, each), "pixels": Column(pixels, each)}),
+        split=split_groups(each, test=0.0, validation=1 / 3, seed=0),
+        headline=aligned_headline_tower(trunks["headline"], options=TINY),
+        image=aligned_image_tower(trunks["image"], TINY),
+    )
+
+
+def place(rng: np.random.Generator, rows: int) -> np.ndarray:
+    vectors = rng.normal(size=(rows, 5))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+# === Loss ===
+
+
+def test_loss_is_the_cross_entropy_of_finding_each_other() -> None:
+    rng = np.random.default_rng(0)
+    headline, image = place(rng, 7), place(rng, 7)
+    logits = 15.0 * headline.astype(float) @ image.T.astype(float)
+    to_image, to_headline = np.diag(log_softmax(logits, 1)), np.diag(log_softmax(logits, 0))
+    loss = contrastive_loss(headline, image, np.eye(7, dtype=bool), 15.0).numpy()
+    np.testing.assert_allclose(loss, -(to_image + to_headline) / 2, rtol=1e-5)
+
+
+def test_pairs_of_equal_name_or_image_share_the_mass_of_a_row() -> None:
+    rng = np.random.default_rng(0)
+    headline, image = place(rng, 5), place(rng, 5)
+    alike = np.asarray(alike_pairs(np.array([0, 1, 0, 0, 2]), np.array([0, 1, 2, 3, 1])))
+    expected = np.eye(5, dtype=bool)
+    for pair in ((0, 2), (0, 3), (2, 3), (1, 4)):
+        expected[pair] = expected[pair[::-1]] = True
+    np.testing.assert_array_equal(alike, expected)
+    logits = 9.0 * headline.astype(float) @ image.T.astype(float)
+    share = expected / expected.sum(axis=1, keepdims=True)
+    both = (share * log_softmax(logits, 1)).sum(1) + (share * log_softmax(logits.T, 1)).sum(1)
+    loss = contrastive_loss(headline, image, alike, 9.0).numpy()
+    np.testing.assert_allclose(loss, -both / 2, rtol=1e-5)
+
+
+# === Fitting ===
+
+
+def test_headlines_of_unseen_rows_find_their_images() -> None:
+    pairs = frozen_pairs()
+    rows = pairs.split.validation  # 60, of which 10 found by chance are a sixth
+    before = pairs.agreement(rows).recall_at_10
+    found = pairs.fit()
+    assert before < 0.5
+    assert found > 0.8
+    assert found == pairs.agreement(rows).recall_at_10
+
+
+def test_towers_from_scratch_learn_to_tell_colours() -> None:
+    pairs = scratch_pairs()
+    pairs.fit()
+    assert pairs.agreement(pairs.split.validation).auc > 0.9
+
+
+@pytest.mark.parametrize("make", [frozen_pairs, scratch_pairs])
+def test_same_seed_gives_the_same_towers(make: Callable[[], Pairs]) -> None:
+    first, second, other = make(), make(), make()
+    options = dataclasses.replace(TINY, epochs=2, least_steps=2)
+    recalls = [first.fit(options), second.fit(options)]
+    other.fit(options, seed=1)
+    assert recalls[0] == recalls[1]
+    for tower in ("headline", "image"):
+        weights = [getattr(pairs, tower).get_weights() for pairs in (first, second, other)]
+        for mine, same in zip(weights[0], weights[1], strict=True):
+            np.testing.assert_array_equal(mine, same)
+        assert any((a != b).any() for a, b in zip(weights[0], weights[2], strict=True))
+
+
+@pytest.mark.parametrize("frozen", ["", "headline", "image"])
+def test_trunk_is_fitted_unless_it_is_frozen(frozen: str) -> None:
+    pairs = scratch_pairs(freeze=frozen)
+    for tower in ("headline", "image"):
+        trunk = getattr(pairs, tower).get_layer(f"{tower}_encoder")
+        before = [weight.copy() for weight in trunk.get_weights()]
+        pairs.fit(dataclasses.replace(TINY, epochs=2, least_steps=2))
+        moved = [(a != b).any() for a, b in zip(before, trunk.get_weights(), strict=True)]
+        assert all(moved) if tower != frozen else not any(moved)
+
+
+def test_scaling_of_frozen_features_is_not_fitted() -> None:
+    pairs = frozen_pairs()
+    scaling = pairs.image.get_layer("scaled_image_features")
+    before = [weight.copy() for weight in scaling.get_weights()]
+    pairs.fit()
+    for mine, same in zip(before, scaling.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, same)
+
+
+def test_weights_of_the_best_pass_are_kept() -> None:
+    """Where every pass makes the validation groups worse, the first one's weights stay."""
+    fitted = []
+    for epochs in (1, 12):  # of one step each
+        pairs = frozen_pairs(misleading=True)
+        pairs.fit(dataclasses.replace(TINY, batch_size=180, epochs=epochs, least_steps=1))
+        fitted.append(pairs)
+    for tower in ("headline", "image"):
+        first, best = (getattr(pairs, tower).get_weights() for pairs in fitted)
+        for mine, same in zip(best, first, strict=True):
+            np.testing.assert_array_equal(mine, same)
+
+
+def test_one_pair_over_and_over_cannot_be_aligned() -> None:
+    pairs = dataclasses.replace(frozen_pairs(), names=["the same"] * 180)
+    with pytest.raises(TrainingError, match="at least 2 distinct headlines and images"):
+        pairs.fit()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_fit_that_diverges_says_so() -> None:
+    with pytest.raises(TrainingError, match=r"finite loss of alignment.*lower learning rate"):
+        frozen_pairs().fit(dataclasses.replace(TINY, learning_rate=1e38))
+
+
+# === Towers ===
+
+
+@pytest.mark.parametrize("make", [frozen_pairs, scratch_pairs])
+def test_exported_towers_agree_with_keras(make: Callable[[], Pairs], tmp_path: Path) -> None:
+    pairs = make()
+    pairs.fit(dataclasses.replace(TINY, epochs=2, least_steps=2))
+    for tower in (pairs.headline, pairs.image):
+        path = tmp_path / "tower.onnx"
+        tower.export(path, format="onnx", verbose=False)
+        graph = Graph(path.read_bytes(), RuntimeOptions())
+        for rows in (np.array([3]), np.arange(33)):
+            read = pairs.inputs.batch(rows)
+            received = graph.run({name: read[name] for name in graph.input_names})["aligned"]
+            np.testing.assert_allclose(received, pairs.aligned(tower, rows), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(np.linalg.norm(received, axis=1), 1, rtol=1e-5)
+
+
+def test_towers_are_kept_by_plain_keras(tmp_path: Path) -> None:
+    pairs, rows = frozen_pairs(), np.arange(20)
+    for tower in (pairs.headline, pairs.image):
+        tower.save(tmp_path / "tower.keras")
+        read = keras.models.load_model(tmp_path / "tower.keras")
+        np.testing.assert_array_equal(pairs.aligned(read, rows), pairs.aligned(tower, rows))
+
+
+def test_padding_and_order_of_ngrams_change_nothing() -> None:
+    pairs = frozen_pairs()
+    features = pairs.inputs.batch(np.array([0, 0]))["headline_features"]
+    ids = np.array([[5, 9, 30, 0, 0, 0], [0, 30, 0, 9, 5, 0]], dtype=np.int32)
+    read = {"headline_features": features, "ngram_ids": ids}
+    same = pairs.headline.predict_on_batch(read)["aligned"]
+    np.testing.assert_allclose(same[0], same[1], atol=1e-6)
+    ids[1, 0] = 6
+    other = pairs.headline.predict_on_batch(read)["aligned"]
+    assert np.abs(other[0] - other[1]).max() > 1e-3
+
+
+def test_constant_and_outlying_features_stay_finite() -> None:
+    features = np.ones((20, 3), np.float32)
+    features[:, 0] = np.random.default_rng(0).normal(size=20)
+    trunk = feature_trunk("image_features", features)
+    far = np.array([[1e30, -1e30, 1.0]], np.float32)
+    scaled = trunk.predict_on_batch(far)
+    assert np.isfinite(scaled).all()
+    np.testing.assert_allclose(np.abs(scaled[0, :2]), np.abs(scaled).max())
+    assert scaled[0, 2] == 0
