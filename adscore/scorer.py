@@ -133,6 +133,45 @@ class Scorer:
         warnings = (Warning.IMAGE_DOWNSCALED,) if downscaled else ()
         return PreparedCreative(headline, pixels, warnings)
 
+    @property
+    def has_agreement(self) -> bool:
+        """Whether the model was trained to say how well headline and image fit together."""
+        return False
+
+    def prepare_headline(self, headline: str) -> str:
+        """Checks and normalises one headline.
+
+        Raises:
+            InvalidCreativeError: With the field ``"headline"``.
+        """
+        normalised = normalise(headline, self.limits)
+        if not normalised:
+            raise _missing("headline", Reason.HEADLINE_MISSING)
+        return normalised
+
+    def prepare_image(self, image: bytes) -> tuple[Pixels, bool]:
+        """Checks and decodes one image: its pixels, and whether it was shrunk too far.
+
+        Raises:
+            InvalidCreativeError: With the field ``"image"``.
+        """
+        if not image:
+            raise _missing("image", Reason.IMAGE_MISSING)
+        return decode(image, self._image_size, self.limits)
+
+    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Says how well prepared headlines fit prepared images.
+
+        Returns:
+            Of shape (headlines, images), float32, from -1 to 1.
+        """
+        rows, _ = self._headline_encoder.encode(headlines)
+        columns = self._image_encoder.encode(np.stack(images))
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        columns = columns / np.linalg.norm(columns, axis=1, keepdims=True)
+        cosines: NDArray[np.float32] = np.clip(rows @ columns.T, -1, 1)
+        return cosines
+
     def score_prepared(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
         """Scores a batch of prepared creatives, in their order."""
         if not creatives:
