@@ -20,7 +20,8 @@ from adscore_client import (
     ServerError,
     UnsupportedError,
 )
-from adscore_client._matching import match_from_wire
+from adscore_client._arguments import ModelChoice
+from adscore_client._matching import match_from_wire, prepare_match
 from adscore_protos.v1 import scoring_pb2
 
 rates = st.floats(-1, 1, width=32)
@@ -167,6 +168,23 @@ def test_parts_that_fit_into_no_message_are_refused_without_a_call(connect, matc
         client.match(("a" for _ in iter(int, 1)), [b"i"])
     assert all(request.ByteSize() <= 2048 for request in matcher.requests)
     assert len(matcher.requests) == 1
+
+
+@given(
+    headlines=st.lists(st.text("a👟", max_size=20), max_size=8),
+    images=st.lists(st.binary(min_size=1, max_size=40), max_size=8),
+    spare=st.integers(-60, 60),
+)
+def test_prepared_request_is_whole_and_within_the_limit(headlines, images, spare):
+    whole = scoring_pb2.MatchRequest(headlines=headlines, images=images, model="banners")
+    limit = max(whole.ByteSize() + spare, 40)
+    try:
+        prepared = prepare_match(headlines, images, ModelChoice("banners", ""), limit)
+    except MessageTooLargeError:
+        assert whole.ByteSize() + 6 * (len(headlines) + len(images)) > limit
+    else:
+        assert prepared.request == whole
+        assert whole.ByteSize() <= limit
 
 
 def refused(refuse, field: str, reason: str, text: str):
