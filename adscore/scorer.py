@@ -177,7 +177,8 @@ class Scorer:
         pictures = [PreparedCreative("", pixels, self._no_context) for pixels in images]
         rows = self._aligned(texts, "headline")
         columns = self._aligned(pictures, "image")
-        return rows @ columns.T
+        cosines: NDArray[np.float32] = np.clip(rows @ columns.T, -1, 1)
+        return cosines
 
     @property
     def _no_context(self) -> tuple[int, ...]:

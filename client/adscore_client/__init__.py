@@ -21,6 +21,7 @@ from adscore_client._exceptions import (
     InvalidRequestError,
     MessageTooLargeError,
     ModelNotFoundError,
+    ModelUnsupportedError,
     OverloadedError,
     PermissionDeniedError,
     ServerError,
@@ -29,6 +30,7 @@ from adscore_client._exceptions import (
 )
 from adscore_client._results import (
     InputLimits,
+    Match,
     Model,
     ModelState,
     Score,
@@ -50,10 +52,12 @@ __all__ = [
     "InputLimits",
     "InvalidCreativeError",
     "InvalidRequestError",
+    "Match",
     "MessageTooLargeError",
     "Model",
     "ModelNotFoundError",
     "ModelState",
+    "ModelUnsupportedError",
     "OverloadedError",
     "PermissionDeniedError",
     "Score",

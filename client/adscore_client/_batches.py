@@ -1,6 +1,6 @@
 """Creatives of an iterable -> requests within the limits of number and bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -28,11 +28,12 @@ class PreparedCreative:
 
     Attributes:
         wire: The message.
-        image_file: Path of its image, for the text of errors; empty where there is none.
+        image_files: Path of its image by its field, for the text of errors; empty where the
+            image comes from no file.
     """
 
     wire: scoring_pb2.Creative
-    image_file: str
+    image_files: Mapping[str, str]
 
 
 Entry: TypeAlias = PreparedCreative | AdscoreError
@@ -54,7 +55,8 @@ def prepare(creative: Creative, max_request_bytes: int) -> PreparedCreative:
     except InvalidCreativeError as exc:
         exc.creative_id = creative.id if isinstance(creative.id, str) else ""
         raise
-    return PreparedCreative(wire, image_file_name(creative.image))
+    file = image_file_name(creative.image)
+    return PreparedCreative(wire, {"image": file} if file else {})
 
 
 def prepare_item(item: object, position: int, max_request_bytes: int) -> Entry:
@@ -162,7 +164,7 @@ def _outcome(
     if result.HasField("score"):
         return score_from_wire(result.score)
     if result.HasField("error"):
-        item = replace(context, creative_id=entry.wire.id, image_file=entry.image_file)
+        item = replace(context, creative_id=entry.wire.id, image_files=entry.image_files)
         return error_from_item(result.error, item)
     return ServerError(
         f"Expected a score or an error from {context.address}. Received: neither",

@@ -19,7 +19,8 @@ from adscore_client._creative import Creative
 from adscore_client._deadline import Deadline
 from adscore_client._exceptions import AdscoreError, ServerError
 from adscore_client._images import ImageInput
-from adscore_client._results import Model, Score
+from adscore_client._matching import match_from_wire, prepare_match
+from adscore_client._results import Match, Model, Score
 from adscore_client._status import CallContext, mapped_errors
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
@@ -70,7 +71,7 @@ class Client:
 
     def score(
         self,
-        headline: str | None,
+        headline: str | None = None,
         image: ImageInput | None = None,
         *,
         id: str = "",  # noqa: A002 - the contract's name
@@ -82,7 +83,8 @@ class Client:
         """Scores one creative.
 
         Args:
-            headline: Text of the headline; None or ``""`` where the creative has none.
+            headline: Text of the headline; None or ``""`` where the creative has none. Whether
+                it may lack one, or its image, is the model's to say: ``Model.limits``.
             image: The banner, as a path (``str`` or ``os.PathLike``), the bytes of one
                 encoded JPEG, PNG, WebP or GIF file, a file object opened for binary reading
                 (read from where it stands, not closed), or a Pillow image (sent as PNG); None
@@ -110,7 +112,7 @@ class Client:
         request = scoring_pb2.ScoreRequest(
             creative=prepared.wire, model=choice.model, model_version=choice.model_version
         )
-        call = CallContext(self._address, timeout, creative.id, prepared.image_file)
+        call = CallContext(self._address, timeout, creative.id, prepared.image_files)
         with mapped_errors(call):
             response = self._connection.scoring().Score(
                 request, timeout=deadline.remaining_seconds(creative.id)
@@ -164,6 +166,51 @@ class Client:
         choice = self._model_choice.replace(model, model_version)
         self._connection.check_open()
         return self._score_lazily(iter(creatives), batch_size, timeout, choice)
+
+    def match(
+        self,
+        headlines: Iterable[str],
+        images: Iterable[ImageInput],
+        *,
+        timeout_seconds: float | None = None,
+        model: str | None = None,
+        model_version: str | None = None,
+    ) -> Match:
+        """Says how well each headline fits each image.
+
+            match = client.match(["Running shoes", "Garden chairs"], ["a.png", "b.png"])
+            best = match.images_for(0)[0]  # position of the best image for "Running shoes"
+
+        All are sent in one call, and the first that is refused fails it.
+
+        Args:
+            headlines: Texts, at least one and none of them empty.
+            images: At least one; each as for ``score``, but never None. Headlines and images
+                together are at most 1,000 unless the server's operator sets another limit.
+            timeout_seconds: How long reading the images and the call may take together;
+                None for the client's. A read that blocks cannot be cut short.
+            model: As for ``score``.
+            model_version: As for ``score``.
+
+        Raises:
+            InvalidCreativeError: A headline or an image cannot be read, or was refused; its
+                ``field`` says which, e.g. ``"images[5]"``.
+            ModelUnsupportedError: The model was not trained for it; see ``Model.has_agreement``.
+            AdscoreError: The call failed; the subclass says why.
+            TypeError: An argument is of the wrong type.
+            ValueError: The timeout is not above 0.
+        """
+        timeout = self._timeout(timeout_seconds)
+        deadline = Deadline(timeout)
+        choice = self._model_choice.replace(model, model_version)
+        self._connection.check_open()
+        prepared = prepare_match(headlines, images, choice, self._max_message_bytes)
+        call = CallContext(self._address, timeout, image_files=prepared.image_files)
+        with mapped_errors(call):
+            response = self._connection.scoring().Match(
+                prepared.request, timeout=deadline.remaining_seconds()
+            )
+        return match_from_wire(response, prepared.request, self._address)
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model of the server, by name, the newest first.

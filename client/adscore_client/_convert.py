@@ -33,8 +33,8 @@ def creative_to_wire(creative: Creative, max_bytes: int) -> scoring_pb2.Creative
         InvalidCreativeError: A part cannot be read, or the whole is above the limit.
     """
     wire = scoring_pb2.Creative(
-        id=_text(creative.id, "id"),
-        headline="" if creative.headline is None else _text(creative.headline, "headline"),
+        id=text_to_wire(creative.id, "id"),
+        headline="" if creative.headline is None else text_to_wire(creative.headline, "headline"),
         context=_context_to_wire(creative.context),
     )
     if creative.image is not None:
@@ -57,11 +57,22 @@ def _context_to_wire(context: object) -> dict[str, str]:
             field="context",
         )
     return {
-        _text(name, "context"): _text(value, f"context[{name}]") for name, value in context.items()
+        text_to_wire(name, "context"): text_to_wire(value, f"context[{name}]")
+        for name, value in context.items()
     }
 
 
-def _text(value: object, field: str) -> str:
+def text_to_wire(value: object, field: str) -> str:
+    """Returns the text, if it is one that the wire can carry.
+
+    Args:
+        value: What the caller passed.
+        field: Path of the field that it is for.
+
+    Raises:
+        TypeError: It is no str.
+        InvalidCreativeError: It has a lone surrogate.
+    """
     if not isinstance(value, str):
         raise WrongTypeError(
             f"{field}: expected str. Received: {type(value).__name__} {value!r:.80}", field=field
@@ -71,7 +82,7 @@ def _text(value: object, field: str) -> str:
             f"{field}: expected Unicode text. Received: {value!r:.80}, with a lone surrogate. "
             "Decode the text with the encoding that it was written in",
             field=field,
-            reason="HEADLINE_NOT_TEXT" if field == "headline" else "TEXT_NOT_UNICODE",
+            reason="HEADLINE_NOT_TEXT" if field.startswith("headline") else "TEXT_NOT_UNICODE",
         )
     return value
 
@@ -104,6 +115,7 @@ def model_from_wire(wire: model_pb2.Model) -> Model:
         limits=_limits_from_wire(wire.limits),
         training=_training_from_wire(wire.training),
         metrics={name: dict(metrics.figures) for name, metrics in wire.metrics.items()},
+        has_agreement=wire.has_agreement,
     )
 
 

@@ -22,7 +22,7 @@ class Deadline:
         remaining = self._end - time.monotonic()
         if remaining <= 0:
             raise DeadlineExceededError(
-                f"Expected a score within {self._timeout_seconds:g} s. Received: an image that "
+                f"Expected an answer within {self._timeout_seconds:g} s. Received: an image that "
                 "took this long to read, so that nothing was sent. Pass a longer timeout_seconds, "
                 "or the bytes of the image",
                 timeout_seconds=self._timeout_seconds,

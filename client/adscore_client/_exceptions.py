@@ -13,6 +13,7 @@
     ├── DeadlineExceededError       no answer within the timeout
     ├── CallCancelledError          the call was cancelled while under way
     ├── UnsupportedError            the server does not offer this call
+    │   └── ModelUnsupportedError   ... with this model, which was not trained for it
     ├── ServerError                 the server failed, or answered what it should not
     └── ClientClosedError           the client was used after close()
 
@@ -110,7 +111,8 @@ class InvalidCreativeError(InvalidRequestError):
     """The creative cannot be scored: it was refused by the server, or could not be read.
 
     ``field`` is ``"headline"``, ``"image"``, ``"id"``, ``"context"``, ``"context[NAME]"`` or
-    empty. Where the image came from a file, the text names it.
+    empty; from ``match`` it is ``"headlines[2]"`` or ``"images[5]"``, counted from 0. Where the
+    image came from a file, the text names it.
 
     The client itself gives these reasons, with ``code`` None: ``IMAGE_FILE_UNREADABLE``,
     ``IMAGE_EMPTY``, ``IMAGE_UNREADABLE`` (a Pillow image that cannot be saved),
@@ -124,7 +126,11 @@ class ModelNotFoundError(AdscoreError):
 
 
 class MessageTooLargeError(AdscoreError):
-    """A request above what the server takes, or an answer above what the client takes."""
+    """A request above what the server takes, or an answer above what the client takes.
+
+    ``code`` is None where the client itself refused the headlines and images of a ``match``,
+    before anything was sent.
+    """
 
 
 class AccessError(AdscoreError):
@@ -175,6 +181,10 @@ class CallCancelledError(AdscoreError):
 
 class UnsupportedError(AdscoreError):
     """The server does not offer this call: it is older, or not an adscore server."""
+
+
+class ModelUnsupportedError(UnsupportedError):
+    """The model was not trained for this call; another model of the server may be."""
 
 
 class ServerError(AdscoreError):

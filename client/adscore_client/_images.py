@@ -37,7 +37,10 @@ ImageInput: TypeAlias = (
     str | PathLike[str] | bytes | bytearray | memoryview | BinaryFile | PillowImage
 )
 
-_ACCEPTED = "a path, bytes, a file object opened for binary reading, a Pillow image or None"
+_ACCEPTED = "a path, bytes, a file object opened for binary reading or a Pillow image"
+
+# What ends the text where an image turns out to be none.
+ABSENT_HINT = ". Pass None where the creative has no image"
 
 # Modes that a PNG file holds as they are; the others are converted without loss where that
 # is possible, else to RGB, which is what a model reads anyhow.
@@ -110,8 +113,7 @@ def describe_image(image: object) -> str:
 def _read_path(path: str | PathLike[str], max_bytes: int) -> bytes:
     if path == "":
         raise InvalidCreativeError(
-            "image: expected the path of an image file. Received: an empty path. "
-            "Pass None where the creative has no image",
+            "image: expected the path of an image file. Received: an empty path" + ABSENT_HINT,
             field="image",
             reason="IMAGE_FILE_UNREADABLE",
         )
@@ -183,8 +185,7 @@ def _check_size(size: int, max_bytes: int, what: str) -> None:
     if size == 0:
         # Sent as it is, it would mean "no image" and be scored as such.
         raise InvalidCreativeError(
-            f"image: expected an encoded image. Received: {what}, which is empty. "
-            "Pass None where the creative has no image",
+            f"image: expected an encoded image. Received: {what}, which is empty" + ABSENT_HINT,
             field="image",
             reason="IMAGE_EMPTY",
         )

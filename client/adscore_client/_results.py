@@ -1,8 +1,8 @@
-"""What the client returns: scores and models, as frozen dataclasses."""
+"""What the client returns: scores, matches and models, as frozen dataclasses."""
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -133,17 +133,72 @@ class Score(_Result):
 
 
 @dataclass(frozen=True, slots=True)
+class Match(_Result):
+    """How well each of some headlines fits each of some images.
+
+        match = client.match(["Running shoes", "Garden chairs"], ["a.png", "b.png", "c.png"])
+        print(match.agreement[0][2])  # of "Running shoes" and c.png
+        print(match.images_for(0)[0])  # position of the image that "Running shoes" fits best
+
+    Attributes:
+        agreement: One row for each headline, one number for each image, both in the order in
+            which they were passed, from -1 to 1: the higher, the better they fit.
+        model: Name of the model that was used.
+        model_version: Version of that model, a positive integer in decimal.
+    """
+
+    agreement: tuple[tuple[float, ...], ...]
+    model: str = ""
+    model_version: str = ""
+
+    def images_for(self, headline: int) -> tuple[int, ...]:
+        """Ranks the images for one headline; equal ones stay in their order.
+
+        Args:
+            headline: Position of the headline, from 0.
+
+        Returns:
+            The positions of all images, from 0, the best first.
+
+        Raises:
+            IndexError: There is no such headline.
+        """
+        return _best_first(self.agreement[headline])
+
+    def headlines_for(self, image: int) -> tuple[int, ...]:
+        """Ranks the headlines for one image; equal ones stay in their order.
+
+        Args:
+            image: Position of the image, from 0.
+
+        Returns:
+            The positions of all headlines, from 0, the best first.
+
+        Raises:
+            IndexError: There is no such image.
+        """
+        return _best_first([row[image] for row in self.agreement])
+
+
+def _best_first(agreements: Sequence[float]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(agreements)), key=agreements.__getitem__, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits(_Result):
     """What a model accepts of a creative.
 
     Attributes:
-        max_headline_characters: Longest headline, in Unicode code points.
+        max_headline_characters: Longest headline, in Unicode code points; 0 where the model
+            reads no headline.
         max_image_bytes: Largest image file, in bytes.
         max_image_pixels: Largest image, in pixels (width times height).
-        image_formats: Accepted image formats, e.g. ``"JPEG"``.
+        image_formats: Accepted image formats, e.g. ``"JPEG"``; empty where the model reads no
+            image.
         headline_optional: Whether a creative may come without a headline.
         image_optional: Whether a creative may come without an image.
-        context_names: Context names that the model reads.
+        context_names: Context names that the model reads, none of them required; other names
+            are refused. A value that was never seen in training is scored, with a warning.
     """
 
     max_headline_characters: int
@@ -190,6 +245,7 @@ class Model(_Result):
         training: How it was trained.
         metrics: Figures on held-out groups by target and figure, e.g.
             ``metrics["ctr"]["auc"]``; a figure that has no meaning for the data is absent.
+        has_agreement: Whether scores carry agreement and ``Client.match`` works.
     """
 
     name: str
@@ -200,3 +256,4 @@ class Model(_Result):
     limits: InputLimits
     training: TrainingSummary
     metrics: Mapping[str, Mapping[str, float]] = field(hash=False)
+    has_agreement: bool = False

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import grpc
@@ -21,6 +21,7 @@ from adscore_client._exceptions import (
     InvalidRequestError,
     MessageTooLargeError,
     ModelNotFoundError,
+    ModelUnsupportedError,
     OverloadedError,
     PermissionDeniedError,
     ServerError,
@@ -38,13 +39,14 @@ class CallContext:
         address: Address of the server.
         timeout_seconds: Timeout of the call.
         creative_id: Id of the creative, where the call or the item is about one.
-        image_file: Path of its image, where it came from a file.
+        image_files: Paths of the images that came from files, by field, e.g. ``"image"`` or
+            ``"images[5]"``.
     """
 
     address: str
     timeout_seconds: float
     creative_id: str = ""
-    image_file: str = ""
+    image_files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Meaning(NamedTuple):
@@ -67,7 +69,7 @@ MEANINGS: Mapping[grpc.StatusCode, Meaning] = {
     grpc.StatusCode.PERMISSION_DENIED: Meaning(PermissionDeniedError, retryable=False),
     grpc.StatusCode.UNAUTHENTICATED: Meaning(AuthenticationError, retryable=False),
     grpc.StatusCode.RESOURCE_EXHAUSTED: Meaning(OverloadedError, retryable=True),
-    grpc.StatusCode.FAILED_PRECONDITION: Meaning(ServerError, retryable=False),
+    grpc.StatusCode.FAILED_PRECONDITION: Meaning(ModelUnsupportedError, retryable=False),
     grpc.StatusCode.ABORTED: Meaning(ServerError, retryable=True),
     grpc.StatusCode.OUT_OF_RANGE: Meaning(InvalidRequestError, retryable=False),
     grpc.StatusCode.UNIMPLEMENTED: Meaning(UnsupportedError, retryable=False),
@@ -90,6 +92,7 @@ _TEXTS: Mapping[type[AdscoreError], str] = {
         "Pass a smaller image, a smaller batch_size, or Client(max_message_bytes=...)"
     ),
     ModelNotFoundError: "{text}",
+    ModelUnsupportedError: "{text}",
     OverloadedError: "The server at {address} has more work than it takes: {text}",
     PermissionDeniedError: "The server at {address} does not allow this call: {text}",
     ServerError: "The server at {address} failed with {code}: {text}",
@@ -108,6 +111,9 @@ _NO_SERVER = (
 # The part of a field's path that says which creative of the request it is. A caller has
 # passed one creative, or an iterable that the client has cut into batches of its own.
 _CREATIVE_PATH = re.compile(r"creatives\[\d+\](?:\.|$)|creative(?:\.|$)")
+
+# One headline or image of a Match; the lists as a whole are no part of a creative.
+_PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$")
 
 
 @contextmanager
@@ -143,7 +149,8 @@ def _error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
     details = decode_details(exc.trailing_metadata())
     meaning = MEANINGS[code]
     if meaning.kind is InvalidRequestError and any(
-        _CREATIVE_PATH.match(violation.field) for violation in details.violations
+        _CREATIVE_PATH.match(violation.field) or _PART_PATH.match(violation.field)
+        for violation in details.violations
     ):
         meaning = meaning._replace(kind=InvalidCreativeError)
     # gRPC itself refuses a large message with the code of a busy server; the text alone
@@ -201,6 +208,6 @@ def _refusal(
         message = message.replace(wire.field, field)
         violations.append(FieldViolation(field, wire.description.replace(wire.field, field)))
     field = violations[0].field if violations else ""
-    if field == "image" and context.image_file:
-        message += f" (file: {context.image_file})"
+    if file := context.image_files.get(field):
+        message += f" (file: {file})"
     return kind(message, field=field, violations=violations, **fields)

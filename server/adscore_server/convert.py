@@ -1,5 +1,8 @@
 """Wire messages <-> the words of the domain."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adscore.bundle import Manifest
 from adscore.creative import Creative, InputLimits, Score
 from adscore.scorer import Scorer
@@ -53,6 +56,15 @@ def batch_result_to_wire(
     return scoring_pb2.BatchScoreResult(id=creative_id, error=error)
 
 
+def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb2.MatchResponse:
+    """Converts the agreements, (headlines, images), that a model gave."""
+    return scoring_pb2.MatchResponse(
+        rows=[scoring_pb2.MatchRow(agreements=row) for row in agreements.tolist()],
+        model=scorer.name,
+        model_version=scorer.version,
+    )
+
+
 def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
     """Converts what is known of a model; of a refused one that is its name and the reason."""
     if not isinstance(entry, LoadedModel):
@@ -71,6 +83,7 @@ def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
         limits=_limits_to_wire(manifest.limits),
         training=_training_to_wire(manifest),
         metrics=_metrics_to_wire(manifest),
+        has_agreement=entry.scorer.has_agreement,
     )
 
 

@@ -1,17 +1,18 @@
 """The errors of the server beside those of the scoring core.
 
     AdscoreError
-    ├── InvalidRequestError    a call that is wrong as a whole, with the field at fault
-    ├── ModelNotFoundError     a call for a model or version that is not served
-    ├── ServerStoppingError    a call that came after the server began to stop
-    └── StartError             what keeps the server from starting, told to its operator
+    ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
+    ├── ModelNotFoundError            a call for a model or version that is not served
+    ├── ModelWithoutAgreementError    a call for what the model was not trained for
+    ├── ServerStoppingError           a call that came after the server began to stop
+    └── StartError                    what keeps the server from starting, told to its operator
 
 `adscore_server.status` says which gRPC status each of them becomes.
 """
 
 from enum import StrEnum
 
-from adscore.errors import AdscoreError
+from adscore.errors import AdscoreError, Reason
 
 
 class CallReason(StrEnum):
@@ -21,6 +22,7 @@ class CallReason(StrEnum):
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
     SERVER_STOPPING = "SERVER_STOPPING"
     INTERNAL = "INTERNAL"
 
@@ -29,11 +31,12 @@ class InvalidRequestError(AdscoreError):
     """A call that is wrong as a whole.
 
     Attributes:
-        field: Path of the field at fault, e.g. ``"creatives"``; empty where none can be named.
+        field: Path of the field at fault, e.g. ``"creatives"`` or ``"images[5]"``; empty where
+            none can be named.
         reason: Stable name of the cause.
     """
 
-    def __init__(self, field: str, reason: CallReason, message: str) -> None:
+    def __init__(self, field: str, reason: CallReason | Reason, message: str) -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
         self.reason = reason
@@ -41,6 +44,16 @@ class InvalidRequestError(AdscoreError):
 
 class ModelNotFoundError(AdscoreError):
     """A call for a model or version that is not served; the text says what is."""
+
+
+class ModelWithoutAgreementError(AdscoreError):
+    """A call for agreement, to a model that was not trained for it."""
+
+    def __init__(self, name: str, version: str) -> None:
+        super().__init__(
+            "expected a model that was trained to say how well headline and image fit together "
+            f"(adscore train --align). Received: {name} version {version}, which was not"
+        )
 
 
 class ServerStoppingError(AdscoreError):

@@ -1,14 +1,18 @@
-"""Checks, decodes and scores what calls bring, one creative or many."""
+"""Checks, decodes and scores what calls bring: one creative, many, or parts of some."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
+from adscore.image import Pixels
 from adscore.preparation import PreparedCreative
 from adscore.scorer import Scorer
 from adscore_server.config import ServerConfig
-from adscore_server.errors import CallReason, InvalidRequestError
+from adscore_server.errors import CallReason, InvalidRequestError, ModelWithoutAgreementError
 from adscore_server.status import log_unexpected
 
 MAX_ID_CHARACTERS = 256
@@ -19,7 +23,7 @@ class ScoringEngine:
 
     Args:
         config: The limits of a batch.
-        decoders: Decode the images of batches, shared by all calls.
+        decoders: Decode the images of calls that bring many, shared by all calls.
     """
 
     def __init__(self, config: ServerConfig, decoders: Executor) -> None:
@@ -55,6 +59,40 @@ class ScoringEngine:
         scores = iter(scorer.score_prepared(passed))
         return [one if isinstance(one, Exception) else next(scores) for one in prepared]
 
+    def match(
+        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes]
+    ) -> NDArray[np.float32]:
+        """Says how well each headline fits each image.
+
+        Returns:
+            Of shape (headlines, images), float32, from -1 to 1.
+
+        Raises:
+            InvalidRequestError: There are too few or too many; or a headline or an image, the
+                first bad one, cannot be read.
+            ModelWithoutAgreementError: The model was not trained for it.
+        """
+        self._check_match_size(len(headlines), len(images))
+        if not scorer.has_agreement:
+            raise ModelWithoutAgreementError(scorer.name, scorer.version)
+        texts = [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
+        pixels = self._decoders.map(lambda item: _prepare_image(scorer, *item), enumerate(images))
+        return scorer.match(texts, list(pixels))
+
+    def _check_match_size(self, headlines: int, images: int) -> None:
+        for name, count in (("headlines", headlines), ("images", images)):
+            if not count:
+                raise InvalidRequestError(
+                    name, CallReason.BATCH_EMPTY, f"expected 1 or more {name}. Received: 0"
+                )
+        if headlines + images > self._max_batch_creatives:
+            raise InvalidRequestError(
+                "headlines" if headlines > images else "images",
+                CallReason.BATCH_TOO_LARGE,
+                f"expected at most {self._max_batch_creatives} headlines and images together. "
+                f"Received: {headlines} headlines and {images} images",
+            )
+
 
 def _prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:
     if len(creative.id) > MAX_ID_CHARACTERS:
@@ -75,3 +113,31 @@ def _try_to_prepare(scorer: Scorer, creative: Creative) -> PreparedCreative | Ex
     except Exception as error:  # whatever one creative leads to, the others get their scores
         log_unexpected(error, "Preparing a creative")
         return error
+
+
+def _prepare_headline(scorer: Scorer, position: int, headline: str) -> str:
+    field = f"headlines[{position}]"
+    if not headline.strip():
+        raise InvalidRequestError(field, Reason.HEADLINE_MISSING, "expected text. Received: none")
+    try:
+        return scorer.prepare_headline(headline)
+    except InvalidCreativeError as error:
+        raise _refused(field, error) from error
+
+
+def _prepare_image(scorer: Scorer, position: int, image: bytes) -> Pixels:
+    field = f"images[{position}]"
+    if not image:
+        raise InvalidRequestError(
+            field, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
+        )
+    try:
+        pixels, _ = scorer.prepare_image(image)
+    except InvalidCreativeError as error:
+        raise _refused(field, error) from error
+    return pixels
+
+
+def _refused(field: str, error: InvalidCreativeError) -> InvalidRequestError:
+    """The same refusal, of the item of a list."""
+    return InvalidRequestError(field, error.reason, str(error).removeprefix(f"{error.field}: "))

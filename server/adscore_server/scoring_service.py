@@ -3,13 +3,18 @@
 import grpc
 
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
-from adscore_server.convert import batch_result_to_wire, creative_from_wire, score_to_wire
+from adscore_server.convert import (
+    batch_result_to_wire,
+    creative_from_wire,
+    match_to_wire,
+    score_to_wire,
+)
 from adscore_server.models import ModelRegistry
 from adscore_server.scoring import ScoringEngine
 
 
 class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):
-    """Predicts the performance of creatives."""
+    """Predicts the performance of creatives, and says how their parts fit together."""
 
     def __init__(self, models: ModelRegistry, engine: ScoringEngine) -> None:
         self._models = models
@@ -43,3 +48,13 @@ class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):
                 )
             ]
         )
+
+    def Match(  # noqa: N802 - the contract's name
+        self,
+        request: scoring_pb2.MatchRequest,
+        context: grpc.ServicerContext,  # noqa: ARG002
+    ) -> scoring_pb2.MatchResponse:
+        """Says how well each headline fits each image."""
+        scorer = self._models.resolve(request.model, request.model_version)
+        agreements = self._engine.match(scorer, request.headlines, request.images)
+        return match_to_wire(agreements, scorer)

@@ -20,6 +20,7 @@ from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
     ModelNotFoundError,
+    ModelWithoutAgreementError,
     ServerStoppingError,
 )
 
@@ -67,6 +68,9 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
             return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, field)
         case ModelNotFoundError():
             return Failure(grpc.StatusCode.NOT_FOUND, CallReason.MODEL_NOT_FOUND, text)
+        case ModelWithoutAgreementError():
+            code = grpc.StatusCode.FAILED_PRECONDITION
+            return Failure(code, CallReason.MODEL_WITHOUT_AGREEMENT, text)
         case ServerStoppingError():
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
         case _:

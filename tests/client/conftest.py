@@ -17,7 +17,7 @@ Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 class ScriptedScoring(scoring_pb2_grpc.ScoringServiceServicer):
     def __init__(self, handlers: dict[str, Handler]) -> None:
-        for name in handlers.keys() & {"Score", "BatchScore"}:
+        for name in handlers.keys() & {"Score", "BatchScore", "Match"}:
             setattr(self, name, handlers[name])
 
 
@@ -55,7 +55,7 @@ def connect(serve: Callable[..., str]) -> Iterator[Callable[..., Client]]:
     clients = []
 
     def start(**arguments: Any) -> Client:
-        names = {"Score", "BatchScore", "ListModels", "GetModel"}
+        names = {"Score", "BatchScore", "Match", "ListModels", "GetModel"}
         handlers = {name: arguments.pop(name) for name in names & arguments.keys()}
         client = Client(serve(**handlers), **arguments)
         clients.append(client)

@@ -66,6 +66,22 @@ def test_request_has_every_argument(connect, score_recorder):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "headline", "image"),
+    [
+        ({"headline": "h"}, "h", b""),
+        ({"headline": "h", "image": None}, "h", b""),
+        ({"image": b"i"}, "", b"i"),
+        ({"headline": None, "image": b"i"}, "", b"i"),
+        ({}, "", b""),
+    ],
+)
+def test_either_part_may_be_left_out(arguments, headline, image, connect, score_recorder):
+    connect(Score=score_recorder).score(**arguments)
+    (request,) = score_recorder.requests
+    assert (request.creative.headline, request.creative.image) == (headline, image)
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         ({}, ("banners", "3")),
@@ -88,6 +104,7 @@ def test_models_and_model_describe_the_server(connect):
         state=model_pb2.MODEL_STATE_READY,
         targets=["ctr"],
         metrics={"ctr": model_pb2.TargetMetrics(figures={"auc": 0.8})},
+        has_agreement=True,
     )
 
     def get(request, context):
@@ -103,6 +120,7 @@ def test_models_and_model_describe_the_server(connect):
     assert first == second
     assert (first.name, first.state, first.targets) == ("banners", ModelState.READY, ("ctr",))
     assert first.metrics["ctr"]["auc"] == 0.8
+    assert first.has_agreement
     assert client.model("banners", "12").version == "12"
 
 

@@ -64,6 +64,7 @@ def test_closed_client_says_so(connect, score_recorder):
     calls = [
         lambda: client.score("headline"),
         lambda: client.score_many([]),
+        lambda: client.match([], []),
         client.models,
         client.model,
         client.__enter__,

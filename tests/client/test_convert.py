@@ -54,6 +54,7 @@ models = st.builds(
     ),
     training=st.builds(TrainingSummary, text, counts, counts, counts, text, text),
     metrics=st.dictionaries(text, st.dictionaries(text, numbers, max_size=3), max_size=3),
+    has_agreement=st.booleans(),
 )
 creatives = st.builds(
     Creative,
@@ -98,6 +99,7 @@ def model_to_wire(model: Model) -> model_pb2.Model:
             name: model_pb2.TargetMetrics(figures=figures)
             for name, figures in model.metrics.items()
         },
+        has_agreement=model.has_agreement,
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from adscore_client import (
     InputLimits,
+    Match,
     Model,
     ModelState,
     Score,
@@ -30,7 +31,9 @@ MODEL = Model(
     limits=InputLimits(1000, 10, 50, ("JPEG",), True, False, ("placement",)),
     training=TrainingSummary("default", 900, 90, 0, "2025-01-01T00:00:00Z", "0.1.0"),
     metrics={"ctr": {"auc": 0.8}},
+    has_agreement=True,
 )
+MATCH = Match(((0.5, -0.25, 0.75), (0.25, 0.25, -1.0)), "banners", "3")
 
 
 def test_repr_of_a_score_is_for_people():
@@ -66,7 +69,7 @@ def test_dict_of_a_model_has_every_field():
     assert json.loads(json.dumps(plain)) == plain
 
 
-@pytest.mark.parametrize("result", [SCORE, MODEL, SCORE.targets["ctr"], MODEL.limits])
+@pytest.mark.parametrize("result", [SCORE, MODEL, MATCH, SCORE.targets["ctr"], MODEL.limits])
 def test_results_are_frozen_hashable_and_survive_a_process_boundary(result):
     name = dataclasses.fields(result)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -75,6 +78,23 @@ def test_results_are_frozen_hashable_and_survive_a_process_boundary(result):
     copied = pickle.loads(pickle.dumps(result))
     assert copied == result
     assert hash(copied) == hash(result)
+
+
+def test_match_ranks_the_best_first_and_equal_ones_in_their_order():
+    assert MATCH.images_for(0) == (2, 0, 1)
+    assert MATCH.images_for(1) == (0, 1, 2)
+    assert MATCH.headlines_for(0) == (0, 1)
+    assert MATCH.headlines_for(1) == (1, 0)
+    with pytest.raises(IndexError):
+        MATCH.images_for(2)
+    with pytest.raises(IndexError):
+        MATCH.headlines_for(3)
+
+
+def test_dict_of_a_match_is_plain():
+    plain = MATCH.to_dict()
+    assert plain["agreement"] == [[0.5, -0.25, 0.75], [0.25, 0.25, -1.0]]
+    assert json.loads(json.dumps(plain)) == plain
 
 
 @pytest.mark.parametrize("kind", [Warning, ModelState])

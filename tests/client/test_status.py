@@ -15,6 +15,7 @@ from adscore_client import (
     InvalidRequestError,
     MessageTooLargeError,
     ModelNotFoundError,
+    ModelUnsupportedError,
     OverloadedError,
     PermissionDeniedError,
     ServerError,
@@ -35,7 +36,7 @@ EXPECTED = {
     Code.ALREADY_EXISTS: (ServerError, False),
     Code.PERMISSION_DENIED: (PermissionDeniedError, False),
     Code.RESOURCE_EXHAUSTED: (OverloadedError, True),
-    Code.FAILED_PRECONDITION: (ServerError, False),
+    Code.FAILED_PRECONDITION: (ModelUnsupportedError, False),
     Code.ABORTED: (ServerError, True),
     Code.OUT_OF_RANGE: (InvalidRequestError, False),
     Code.UNIMPLEMENTED: (UnsupportedError, False),
@@ -64,16 +65,17 @@ def test_every_status_has_a_meaning():
     assert set(EXPECTED) == set(Code) - {Code.OK}
 
 
-@pytest.mark.parametrize("call", ["score", "score_many", "models", "model"])
+@pytest.mark.parametrize("call", ["score", "score_many", "match", "models", "model"])
 @pytest.mark.parametrize("code", EXPECTED)
 def test_every_status_of_every_call_is_mapped(code, call, connect, refuse):
     def fail(request, context):
         refuse(context, code, "the text", info("THE_REASON"))
 
-    client = connect(Score=fail, BatchScore=fail, ListModels=fail, GetModel=fail)
+    client = connect(Score=fail, BatchScore=fail, Match=fail, ListModels=fail, GetModel=fail)
     calls = {
         "score": lambda: client.score("headline"),
         "score_many": lambda: next(client.score_many([("headline", None)])),
+        "match": lambda: client.match(["headline"], [b"image"]),
         "models": client.models,
         "model": client.model,
     }

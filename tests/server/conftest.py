@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from numpy.typing import NDArray
 from PIL import Image
 
 from adscore.creative import Creative, Score
+from adscore.image import Pixels
 from adscore.preparation import PreparedCreative
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
@@ -48,16 +51,37 @@ class Stubs:
         request = scoring_pb2.BatchScoreRequest(creatives=map(to_wire, creatives), model=model)
         return self.scoring.BatchScore(request, timeout=TIMEOUT_SECONDS).results
 
+    def match(self, headlines: Sequence[str], images: Sequence[bytes], model: str = "") -> Any:
+        request = scoring_pb2.MatchRequest(headlines=headlines, images=images, model=model)
+        return self.scoring.Match(request, timeout=TIMEOUT_SECONDS)
+
 
 class ReplacedScorer:
     """A real model, of which a test replaces what runs the graphs."""
+
+    has_agreement = False
 
     def __init__(
         self, scorer: Scorer, run: Callable[[Sequence[PreparedCreative]], list[Score]]
     ) -> None:
         self.name, self.version, self.manifest = scorer.name, scorer.version, scorer.manifest
         self.prepare = scorer.prepare
+        self.prepare_headline, self.prepare_image = scorer.prepare_headline, scorer.prepare_image
         self.score_prepared = run
+
+
+class MatchingScorer(ReplacedScorer):
+    """A real model with an agreement that is easily foretold, by length and brightness."""
+
+    has_agreement = True
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__(scorer, scorer.score_prepared)
+
+    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
+        lengths = np.array([len(headline) for headline in headlines], np.float32)
+        brightness = np.array([pixels.mean() for pixels in images], np.float32)
+        return np.cos(lengths[:, None] + brightness[None, :])
 
 
 class HeldScorer(ReplacedScorer):
@@ -155,6 +179,18 @@ def held_scorer(scorer: Scorer) -> Iterator[HeldScorer]:
 @pytest.fixture
 def replace_scorer(scorer: Scorer) -> Callable[..., ReplacedScorer]:
     return lambda run: ReplacedScorer(scorer, run)
+
+
+@pytest.fixture
+def matching_scorer(scorer: Scorer) -> MatchingScorer:
+    return MatchingScorer(scorer)
+
+
+@pytest.fixture
+def matching_stubs(start_server: Any, connect: Any, matching_scorer: MatchingScorer) -> Stubs:
+    """The stubs of a server whose model has agreement."""
+    connected: Stubs = connect(start_server(matching_scorer).address)
+    return connected
 
 
 @pytest.fixture(scope="session")

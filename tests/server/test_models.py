@@ -140,6 +140,15 @@ def test_models_are_listed_with_targets_limits_and_metrics(stubs: Any, scorer: S
     assert dict(model.metrics["ctr"].figures) == expected
 
 
+def test_model_says_whether_it_has_agreement(
+    stubs: Any, matching_stubs: Any, scorer: Scorer
+) -> None:
+    request = model_pb2.GetModelRequest()
+    model = stubs.models.GetModel(request, timeout=30).model
+    assert model.has_agreement == scorer.has_agreement
+    assert matching_stubs.models.GetModel(request, timeout=30).model.has_agreement
+
+
 def test_model_service_tells_why_a_model_was_refused(copied_model: Path, connect: Any) -> None:
     shutil.copytree(copied_model / "1", copied_model / "2")
     _change_a_byte(copied_model / "2")

@@ -14,6 +14,7 @@ from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
     ModelNotFoundError,
+    ModelWithoutAgreementError,
     ServerStoppingError,
     StartError,
 )
@@ -36,6 +37,18 @@ from adscore_server.status import INTERNAL_TEXT, describe
             "creatives",
         ),
         (ModelNotFoundError("text"), grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", ""),
+        (
+            InvalidRequestError("images[5]", Reason.IMAGE_UNREADABLE, "text"),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "IMAGE_UNREADABLE",
+            "images[5]",
+        ),
+        (
+            ModelWithoutAgreementError("sample", "1"),
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "MODEL_WITHOUT_AGREEMENT",
+            "",
+        ),
         (ServerStoppingError(), grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPING", ""),
         (StartError("text"), grpc.StatusCode.INTERNAL, "INTERNAL", ""),
         (KeyError("text"), grpc.StatusCode.INTERNAL, "INTERNAL", ""),

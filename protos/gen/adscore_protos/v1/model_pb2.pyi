@@ -42,7 +42,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "version", "state", "state_reason", "targets", "limits", "training", "metrics")
+    __slots__ = ("name", "version", "state", "state_reason", "targets", "limits", "training", "metrics", "has_agreement")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Model(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    HAS_AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     state: ModelState
@@ -66,7 +67,8 @@ class Model(_message.Message):
     limits: InputLimits
     training: TrainingSummary
     metrics: _containers.MessageMap[str, TargetMetrics]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[InputLimits, _Mapping]] = ..., training: _Optional[_Union[TrainingSummary, _Mapping]] = ..., metrics: _Optional[_Mapping[str, TargetMetrics]] = ...) -> None: ...
+    has_agreement: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[InputLimits, _Mapping]] = ..., training: _Optional[_Union[TrainingSummary, _Mapping]] = ..., metrics: _Optional[_Mapping[str, TargetMetrics]] = ..., has_agreement: bool = ...) -> None: ...
 
 class InputLimits(_message.Message):
     __slots__ = ("max_headline_characters", "max_image_bytes", "max_image_pixels", "image_formats", "headline_optional", "image_optional", "context_names")

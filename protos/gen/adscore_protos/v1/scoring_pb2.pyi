@@ -96,6 +96,34 @@ class CreativeError(_message.Message):
     field: str
     def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
 
+class MatchRequest(_message.Message):
+    __slots__ = ("headlines", "images", "model", "model_version")
+    HEADLINES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    headlines: _containers.RepeatedScalarFieldContainer[str]
+    images: _containers.RepeatedScalarFieldContainer[bytes]
+    model: str
+    model_version: str
+    def __init__(self, headlines: _Optional[_Iterable[str]] = ..., images: _Optional[_Iterable[bytes]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class MatchResponse(_message.Message):
+    __slots__ = ("rows", "model", "model_version")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[MatchRow]
+    model: str
+    model_version: str
+    def __init__(self, rows: _Optional[_Iterable[_Union[MatchRow, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class MatchRow(_message.Message):
+    __slots__ = ("agreements",)
+    AGREEMENTS_FIELD_NUMBER: _ClassVar[int]
+    agreements: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, agreements: _Optional[_Iterable[float]] = ...) -> None: ...
+
 class Score(_message.Message):
     __slots__ = ("creative_id", "targets", "agreement", "warnings", "model", "model_version")
     class TargetsEntry(_message.Message):

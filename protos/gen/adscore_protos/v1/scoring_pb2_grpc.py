@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ScoringServiceStub(object):
-    """Predicts the performance of creatives. A score is never stored.
+    """Predicts the performance of creatives, and says how their parts fit together.
+    Nothing that is sent is stored.
     """
 
     def __init__(self, channel):
@@ -45,10 +46,16 @@ class ScoringServiceStub(object):
                 request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.SerializeToString,
                 response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.FromString,
                 _registered_method=True)
+        self.Match = channel.unary_unary(
+                '/adscore.v1.ScoringService/Match',
+                request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.SerializeToString,
+                response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer(object):
-    """Predicts the performance of creatives. A score is never stored.
+    """Predicts the performance of creatives, and says how their parts fit together.
+    Nothing that is sent is stored.
     """
 
     def Score(self, request, context):
@@ -72,6 +79,23 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Match(self, request, context):
+        """Says how well each of some headlines fits each of some images. N headlines and
+        M images cost as much as N + M encodings, not N x M.
+
+        The first headline or image that is refused fails the whole call:
+        INVALID_ARGUMENT names it, e.g. "headlines[2]" or "images[5]", with the reason
+        that Score gives, e.g. IMAGE_UNREADABLE. It names a list with BATCH_EMPTY where
+        the list is empty, and the longer of the two with BATCH_TOO_LARGE where both
+        together are above the limit. FAILED_PRECONDITION with MODEL_WITHOUT_AGREEMENT
+        says that the model was not trained for it (`adscore train --align`;
+        Model.has_agreement says so beforehand), NOT_FOUND that the model or version is
+        not served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +109,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.FromString,
                     response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.SerializeToString,
             ),
+            'Match': grpc.unary_unary_rpc_method_handler(
+                    servicer.Match,
+                    request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.FromString,
+                    response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'adscore.v1.ScoringService', rpc_method_handlers)
@@ -94,7 +123,8 @@ def add_ScoringServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScoringService(object):
-    """Predicts the performance of creatives. A score is never stored.
+    """Predicts the performance of creatives, and says how their parts fit together.
+    Nothing that is sent is stored.
     """
 
     @staticmethod
@@ -141,6 +171,33 @@ class ScoringService(object):
             '/adscore.v1.ScoringService/BatchScore',
             adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.SerializeToString,
             adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Match(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/adscore.v1.ScoringService/Match',
+            adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.SerializeToString,
+            adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.FromString,
             options,
             channel_credentials,
             insecure,
