@@ -24,9 +24,9 @@ LARGEST_DEVIATION = 3.0
 # on validation groups. The final output of a text encoder says most, that of an image encoder
 # no more than the maps in between.
 FINAL_TEXT_LENGTH = 1.2
-INNER_TEXT_LENGTH = 0.5
+INNER_TEXT_LENGTH = 0.7
 FINAL_IMAGE_LENGTH = 0.5
-INNER_IMAGE_LENGTH = 0.4
+INNER_IMAGE_LENGTH = 0.25
 SMALLEST_LENGTH = 1e-6
 
 
