@@ -88,7 +88,7 @@ def test_bundle_of_two_targets_scores_both(
     scorer = Scorer.open(two_targets.path)
     score = scorer.score([sample_table.creative(0)])[0]
     assert list(score.targets) == ["ctr", "cvr"]
-    assert set(two_targets.metrics) == {"ctr", "cvr"}
+    assert set(two_targets.manifest.metrics) == {"ctr", "cvr"}
     assert all(target.lower < target.mean < target.upper for target in score.targets.values())
 
 
@@ -171,8 +171,8 @@ def test_a_group_for_each_row_trains_as_no_groups_and_reports_no_pairs(
         for groups in (None, make_table(30).ids)
     ]
     assert [result.manifest.training.groups for result in results] == [0, 0]
-    assert [result.metrics["ctr"].pairs for result in results] == [0, 0]
-    assert results[0].metrics == results[1].metrics
+    assert [result.manifest.metrics["ctr"]["pairs"] for result in results] == [0, 0]
+    assert results[0].manifest.metrics == results[1].manifest.metrics
 
 
 # === Learning ===
