@@ -26,7 +26,7 @@ def test_rows_keep_their_order_counts_and_pixels(sample_table: CreativeTable) ->
     assert list(data.headlines) == list(sample_table.headlines)
     assert [data.group_names[group] for group in data.groups] == list(sample_table.group_names)
     for row in (0, 31, 59):
-        expected, _ = decode(sample_table.creative(row).image, SIZE, LIMITS, complete=True)
+        expected, _ = decode(sample_table.creative(row).image, SIZE, LIMITS)
         np.testing.assert_array_equal(data.pixels[data.image_index[row]], expected)
     for column, name in enumerate(("ctr", "cvr")):
         np.testing.assert_array_equal(data.successes[:, column], sample_table.successes[name])
@@ -60,7 +60,9 @@ def test_every_broken_row_is_named_with_its_field_and_reason(
     headlines = [*good.headlines]
     headlines[0], headlines[4] = " ", "half of a pair: \ud800"
     with pytest.raises(TableError) as error:
-        load_training_data(make_table(6, images=images, headlines=headlines), SIZE, LIMITS, complete=True)
+        load_training_data(
+            make_table(6, images=images, headlines=headlines), SIZE, LIMITS, complete=True
+        )
     lines = str(error.value).splitlines()
     assert [line.split("row ")[1].split(" ")[0] for line in lines] == ["1", "2", "3", "5", "5"]
     assert "headline: expected text. Received: none" in lines[0]

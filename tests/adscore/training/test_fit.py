@@ -70,9 +70,9 @@ def test_kept_weights_are_those_of_the_best_pass_on_the_validation_groups(
     network, result = fit(preset, start)
     assert result.epochs == 1 + int(np.argmin(result.validation_losses))
     rows = split.validation
-    outputs = predict_rows(network, data, inputs, rows)
+    outputs = predict_rows(network, data, inputs, rows, data.present[rows])
     loss = -grouped_log_likelihood(
-        outputs["logit"],
+        outputs["logit"].mean(axis=1),
         outputs["log_concentration"],
         data.successes[rows],
         data.trials[rows],
@@ -110,7 +110,9 @@ def test_baseline_reports_its_accuracy_weighted_by_trials(
     start = Start(np.array([-1.0, 0.3]), np.zeros(2))  # predictions on both sides of one half
     network, result = fit(preset, start)
     rows = split.fitting
-    above = expit(predict_rows(network, data, inputs, rows)["logit"][:, 0]) > 0.5
+    above = (
+        expit(predict_rows(network, data, inputs, rows, data.present[rows])["logit"][:, 0]) > 0.5
+    )
     successes, trials = data.successes[rows], data.trials[rows]
     right = np.where(above, successes, trials - successes)
     assert result.accuracies == [pytest.approx(right.sum() / trials.sum(), rel=1e-5)]

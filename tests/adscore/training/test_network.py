@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from adscore.training.calibrate import Calibration
+from adscore.training.calibrate import PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.network import Network
 from adscore.training.presets import BASELINE, DEFAULT, PRESETS, Preset
@@ -52,9 +52,9 @@ def test_baseline_image_tower_is_convolution_pooling_and_flatten(baseline: Netwo
 
 def test_baseline_head_concatenates_and_ends_in_one_sigmoid_unit(baseline: Network) -> None:
     # Beside the rate stands its spread, for the interval; the rate does not depend on it.
-    assert layer_types(baseline.core) == ["Concatenate", "Dense", "Dense"]
+    assert layer_types(baseline.core) == ["Concatenate", "Reshape", "Dense", "Mean", "Dense"]
     assert baseline.core.get_layer("logit").units == 1
-    assert baseline.head.get_layer("mean").activation is keras.activations.sigmoid
+    assert baseline.core.output["logit"].shape == (None, 1, 1)
 
 
 def test_baseline_towers_have_no_projection(baseline: Network) -> None:
@@ -90,9 +90,7 @@ def test_untrained_network_starts_at_what_the_counts_say(
 
 def test_default_towers_end_in_one_shared_width(untrained: Untrained) -> None:
     network = untrained(DEFAULT, 300, START)
-    widths = {
-        tower.embedding.output["embedding"].shape[-1] for tower in network.towers.values()
-    }
+    widths = {tower.embedding.output["embedding"].shape[-1] for tower in network.towers.values()}
     assert widths == {DEFAULT.projection_width}
 
 
@@ -100,13 +98,14 @@ def test_calibration_moves_each_target_by_its_own_slope_and_shift(untrained: Unt
     network = untrained(DEFAULT, 300, START)
     batch = inputs(DEFAULT, 4, 300)
     core = {name: value.numpy().astype(float) for name, value in network.fitted(batch).items()}
-    calibration = Calibration(*np.array([[0.5, 1.5], [-1.0, 0.2], [1.0, 0.9], [0.3, -0.4]]))
+    calibration = Calibration(
+        *np.repeat(np.array([[[0.5, 1.5]], [[-1.0, 0.2]], [[0.3, -0.4]]]), PATTERNS, axis=1)
+    )
     network.calibrate(calibration)
     outputs = network.whole(batch)
-    logit = core["logit"] * calibration.slope + calibration.shift
-    spread = (
-        core["log_concentration"] * calibration.concentration_slope
-        + calibration.concentration_shift
-    )
-    np.testing.assert_allclose(outputs["mean"], 1 / (1 + np.exp(-logit)), rtol=1e-5)
-    np.testing.assert_allclose(outputs["concentration"], np.exp(spread), rtol=1e-5)
+    logit = core["logit"] * calibration.slope[0] + calibration.shift[0]  # (b, members, targets)
+    mean = (1 / (1 + np.exp(-logit))).mean(axis=1)
+    alone = 1 / (1 + np.exp(core["log_concentration"] + calibration.log_concentration_shift[0]))
+    variance = alone + mean * (1 - mean) * logit.var(axis=1)
+    np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5)
+    np.testing.assert_allclose(outputs["concentration"], 1 / variance - 1, rtol=1e-3)
