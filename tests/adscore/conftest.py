@@ -50,7 +50,7 @@ def log(sample_dir: Path) -> Path:
 
 @pytest.fixture
 def spoiled_log(log: Path, sample_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the log of which the third row's image is gone and the fifth's headline is too long."""
+    """A copy of the log: the third row's image is gone, the fifth's headline too long."""
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
     rows[2]["image"], rows[4]["headline"] = "images/gone.png", "x" * 10_000

@@ -34,11 +34,11 @@ def mixed(creatives: list[Creative], tmp_path_factory: pytest.TempPathFactory) -
     good = creatives[0]
     rows = [
         (good.headline, good.image),
-        ("", good.image),
+        ("x" * 2_000, good.image),
         (good.headline, good.image),
         (good.headline, b"no image"),
         ("long " * 150, good.image),
-        (good.headline, None),
+        (good.headline, b"GIF89a"),
         (good.headline, good.image),
         ("a\0b", good.image),
     ]

@@ -86,11 +86,25 @@ def test_broken_image_of_several_rows_is_an_error_of_each(make_table: MakeTable)
     assert lines[5:] == ["and 2 more rows"]
 
 
-def test_table_without_a_target_is_refused(make_table: MakeTable) -> None:
-    table = make_table()
-    table.successes.clear()
-    with pytest.raises(TrainingError, match="at least one target"):
+def test_half_a_creative_is_a_row_where_the_network_does_without(make_table: MakeTable) -> None:
+    good = make_table(4)
+    images, headlines = [b"", *good.images[1:]], [good.headlines[0], "", *good.headlines[2:]]
+    table = make_table(4, images=images, headlines=headlines)
+    data = load_training_data(table, SIZE, LIMITS, complete=False)
+    assert data.present.tolist() == [[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]]
+    with pytest.raises(TableError, match=r"row 1 .*image: expected[^
+]*
+.*row 2 .*headline: "):
         load_training_data(table, SIZE, LIMITS, complete=True)
+
+
+def test_a_row_of_neither_headline_nor_image_is_named(make_table: MakeTable) -> None:
+    good = make_table(4)
+    table = make_table(
+        4, images=[b"", *good.images[1:]], headlines=["", *good.headlines[1:]]
+    )
+    with pytest.raises(TableError, match=r"row 1 .*a headline, an image or both\. Received: neither"):
+        load_training_data(table, SIZE, LIMITS, complete=False)
 
 
 def test_a_group_for_each_row_is_no_grouping(make_table: MakeTable) -> None:

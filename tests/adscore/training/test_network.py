@@ -52,7 +52,7 @@ def test_baseline_image_tower_is_convolution_pooling_and_flatten(baseline: Netwo
 
 def test_baseline_head_concatenates_and_ends_in_one_sigmoid_unit(baseline: Network) -> None:
     # Beside the rate stands its spread, for the interval; the rate does not depend on it.
-    assert layer_types(baseline.core) == ["Concatenate", "Reshape", "Dense", "Mean", "Dense"]
+    assert layer_types(baseline.core) == ["Concatenate", "Reshape", "Dense", "Dense"]
     assert baseline.core.get_layer("logit").units == 1
     assert baseline.core.output["logit"].shape == (None, 1, 1)
 

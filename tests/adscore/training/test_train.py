@@ -122,6 +122,12 @@ def test_percentiles_rise_and_span_the_predictions(
 # === Nothing to learn from ===
 
 
+def test_table_without_a_target_is_refused(make_table: MakeTable, tmp_path: Path) -> None:
+    table = dataclasses.replace(make_table(), successes={}, trials={}, target_columns={})
+    with pytest.raises(TrainingError, match="expected a target to learn, or alignment"):
+        train(table, tmp_path / "model")
+
+
 @pytest.mark.parametrize("successes", [[0] * 12, [1_000] * 12])
 def test_target_of_one_outcome_cannot_be_learned(
     successes: list[int], make_table: MakeTable, tmp_path: Path
