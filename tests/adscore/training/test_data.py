@@ -92,18 +92,19 @@ def test_half_a_creative_is_a_row_where_the_network_does_without(make_table: Mak
     table = make_table(4, images=images, headlines=headlines)
     data = load_training_data(table, SIZE, LIMITS, complete=False)
     assert data.present.tolist() == [[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]]
-    with pytest.raises(TableError, match=r"row 1 .*image: expected[^
-]*
-.*row 2 .*headline: "):
+    with pytest.raises(TableError) as error:
         load_training_data(table, SIZE, LIMITS, complete=True)
+    first, second = str(error.value).splitlines()
+    assert "row 1 " in first
+    assert "image: expected an encoded image. Received: none" in first
+    assert "row 2 " in second
+    assert "headline: expected text. Received: none" in second
 
 
 def test_a_row_of_neither_headline_nor_image_is_named(make_table: MakeTable) -> None:
     good = make_table(4)
-    table = make_table(
-        4, images=[b"", *good.images[1:]], headlines=["", *good.headlines[1:]]
-    )
-    with pytest.raises(TableError, match=r"row 1 .*a headline, an image or both\. Received: neither"):
+    table = make_table(4, images=[b"", *good.images[1:]], headlines=["", *good.headlines[1:]])
+    with pytest.raises(TableError, match=r"row 1 .*an image or both\. Received: neither"):
         load_training_data(table, SIZE, LIMITS, complete=False)
 
 
