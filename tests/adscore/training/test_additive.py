@@ -60,3 +60,17 @@ def test_labels_and_counts_are_learned_together(
     assert np.isfinite(members(fit)).all()
     assert (np.abs(members(fit)).max(axis=(0, 1)) > 1e-3).all()
     assert fit.losses[-1] < fit.losses[0]
+
+
+def test_member_that_left_a_group_out_learns_nothing_of_its_labels(
+    design: Design, outcomes: Outcomes
+) -> None:
+    before = fit_additive(design, outcomes, OPTIONS, seed=0)
+    successes = outcomes.successes.copy()
+    successes[outcomes.groups == 0, 1] = 1 - successes[outcomes.groups == 0, 1]
+    after = fit_additive(
+        design, dataclasses.replace(outcomes, successes=successes), OPTIONS, seed=0
+    )
+    same = (members(before) == members(after)).all(axis=0)[:, 1]
+    left_out = np.arange(OPTIONS.members) == before.folds[0]
+    assert same.tolist() == left_out.tolist()
