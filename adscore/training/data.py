@@ -88,7 +88,9 @@ def load_training_data(
     """
     headlines, broken = _normalised(table, limits)
     pixels, image_index, broken_images = _decoded(table, size, limits)
-    has = np.array([[bool(text) for text in headlines], [bool(image) for image in table.images]])
+    unreadable = {row for row, _ in broken}  # there, and an error already
+    texts = [bool(text) or row in unreadable for row, text in enumerate(headlines)]
+    has = np.array([texts, [bool(image) for image in table.images]])
     broken += broken_images + _incomplete(has, complete=complete)
     if broken:
         raise table.broken_rows(broken)

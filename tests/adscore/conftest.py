@@ -50,10 +50,10 @@ def log(sample_dir: Path) -> Path:
 
 @pytest.fixture
 def spoiled_log(log: Path, sample_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the log of which the third row's image and the fifth's headline are gone."""
+    """A copy of the log: the third row's image is gone, the fifth's headline too long."""
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    rows[2]["image"], rows[4]["headline"] = "images/gone.png", ""
+    rows[2]["image"], rows[4]["headline"] = "images/gone.png", "x" * 10_000
     shutil.copytree(sample_dir / "images", tmp_path / "images")
     path = tmp_path / "spoiled.csv"
     with path.open("w", newline="") as file:

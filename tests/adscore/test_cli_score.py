@@ -54,7 +54,7 @@ def test_score_writes_exactly_the_columns_of_the_contract(
     errors = {number: row["error"] for number, row in enumerate(rows) if row["error"]}
     assert errors.keys() == {2, 4}
     assert "gone.png" in str(errors[2])
-    assert str(errors[4]).startswith("headline: expected text")
+    assert str(errors[4]).startswith("headline: expected at most 1000 characters")
     assert {(row["model"], row["model_version"]) for row in rows} == {("sample", "1")}
 
 

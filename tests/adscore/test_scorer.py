@@ -121,23 +121,35 @@ def test_an_image_shrunk_too_far_is_noted(scorer: Scorer, creative: Creative) ->
     assert score.warnings == (Warning.IMAGE_DOWNSCALED,)
 
 
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [({"headline": ""}, Warning.MISSING_HEADLINE), ({"image": b""}, Warning.MISSING_IMAGE)],
+)
+def test_half_a_creative_is_scored_with_a_warning(
+    scorer: Scorer, creative: Creative, change: dict[str, object], warning: Warning
+) -> None:
+    (score,) = scorer.score([dataclasses.replace(creative, **change)])
+    assert warning in score.warnings
+    assert 0 < score.targets["ctr"].lower < score.targets["ctr"].mean < score.targets["ctr"].upper
+    assert score.targets["ctr"] != scorer.score([creative])[0].targets["ctr"]
+
+
 # === Refusals ===
 
 
 @pytest.mark.parametrize(
     ("change", "field", "reason"),
     [
-        ({"headline": ""}, "headline", Reason.HEADLINE_MISSING),
-        ({"headline": " \t\n"}, "headline", Reason.HEADLINE_MISSING),
+        ({"headline": "", "image": b""}, "headline", Reason.HEADLINE_MISSING),
+        ({"headline": " \t\n", "image": b""}, "headline", Reason.HEADLINE_MISSING),
         ({"headline": "x" * 10_000}, "headline", Reason.HEADLINE_TOO_LONG),
         ({"headline": "a\0b"}, "headline", Reason.HEADLINE_NOT_TEXT),
         ({"headline": "a\ud800"}, "headline", Reason.HEADLINE_NOT_TEXT),
-        ({"image": b""}, "image", Reason.IMAGE_MISSING),
         ({"image": b"no image"}, "image", Reason.IMAGE_UNREADABLE),
         ({"image": b"\0" * (10 * 1024 * 1024 + 1)}, "image", Reason.IMAGE_TOO_MANY_BYTES),
         ({"context": {"moon": "full"}}, "context[moon]", Reason.CONTEXT_NAME_UNKNOWN),
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_the_field_at_fault_is_named(
     scorer: Scorer, creative: Creative, change: dict[str, object], field: str, reason: Reason
@@ -150,7 +162,7 @@ def test_the_field_at_fault_is_named(
 
 def test_one_broken_creative_is_not_scored_as_another(scorer: Scorer, creative: Creative) -> None:
     with pytest.raises(InvalidCreativeError):
-        scorer.score([creative, dataclasses.replace(creative, image=b"")])
+        scorer.score([creative, dataclasses.replace(creative, image=b"no image")])
 
 
 def test_limits_are_the_bundles_own(model_dir: Path, creative: Creative) -> None:

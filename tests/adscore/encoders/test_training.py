@@ -17,8 +17,6 @@ from adscore.scorer import Scorer
 from adscore.table import Columns, Target, read_table
 from adscore.training.data import load_training_data, split_groups
 from adscore.training.export import export_network
-from adscore.training.likelihood import starting_point
-from adscore.training.network import build_network
 from adscore.training.presets import BASELINE, DEFAULT
 from adscore.training.representation import Encoders, represent
 from adscore.training.train import TrainingOptions, train
@@ -65,28 +63,27 @@ def test_exported_graphs_agree_with_cached_features_and_keras(
     preset = encoders.adapt(TINY)
     read = preset.preprocessing
     size = ImageSize(read.image_height, read.image_width, read.image_resampling)
-    data = load_training_data(table, size, InputLimits())
+    data = load_training_data(table, size, InputLimits(), complete=False)
     split = split_groups(data.groups, test=0.2, validation=0.2, seed=0)
-    towers = represent(preset, encoders, data, split)
-    start = starting_point(data.successes, data.trials, None)
-    network = build_network(preset, towers.headline, towers.image, start)
+    towers = represent(preset, encoders, data, split.fitting)
+    models = {name: tower.embedding for name, tower in towers.towers.items()}
     rng = np.random.default_rng(0)
-    for tower in (towers.headline, towers.image):  # as if it had been fitted
-        for weight in tower.trainable_weights:
+    for model in models.values():  # as if it had been fitted
+        for weight in model.trainable_weights:
             weight.assign(rng.normal(size=weight.shape) * 0.3)
-    exported = export_network(network, encoders)
+    exported = export_network(models, None, encoders)
     rows = np.arange(len(data))
     inputs = towers.inputs.batch(rows)
 
     graph = Graph(exported[HEADLINE_ENCODER], RuntimeOptions(1))
     arrays, _ = HeadlineReader(towers.tokenizer, read, graph.input_names).read(data.headlines)
     names = ("headline_features", "ngram_ids")
-    fitted = towers.headline.predict_on_batch({name: inputs[name] for name in names})
+    fitted = models["headline"].predict_on_batch({name: inputs[name] for name in names})
     assert graph.run(arrays)["embedding"] == pytest.approx(fitted["embedding"], abs=1e-4)
 
     graph = Graph(exported[IMAGE_ENCODER], RuntimeOptions(1))
     served = graph.run({"pixels": data.pixels[data.image_index]})["embedding"]
-    fitted = towers.image.predict_on_batch(inputs["image_features"])
+    fitted = models["image"].predict_on_batch({"image_features": inputs["image_features"]})
     assert served == pytest.approx(fitted["embedding"], abs=1e-4)
 
 
@@ -99,7 +96,7 @@ def test_keras_file_holds_the_trained_part(
     result = train(table, tmp_path / "model", options)
     model = keras.models.load_model(result.path / "model.keras")
     assert {tensor.name for tensor in model.inputs} == {
-        "headline_features", "ngram_ids", "image_features"
+        "headline_features", "ngram_ids", "image_features", "present"
     }  # fmt: skip
     bundle = read_bundle(resolve_bundle(tmp_path / "model"))
     assert bundle.manifest.preprocessing.ngram_buckets == 64

@@ -57,5 +57,5 @@ def test_one_row_keeps_its_own(monkeypatch, table):
 
 
 def test_unknown_modality_is_refused():
-    with pytest.raises(ValueError, match=r"headline or image\. Received: colour"):
+    with pytest.raises(ValueError, match=r"headline, image, context\. Received: colour"):
         Modality.parse("colour")

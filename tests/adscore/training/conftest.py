@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from adscore.table import Columns, CreativeTable, Target, read_table
+from adscore.training.likelihood import Start
+from adscore.training.network import Network, build_network, deep_core
 from adscore.training.presets import BASELINE, DEFAULT, Preset
+from adscore.training.towers import conv_trunk, lstm_trunk, tower, trained_projection
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,24 @@ def sample_table(sample_dir: Path) -> CreativeTable:
 
 
 MakeTable = Callable[..., CreativeTable]
+Untrained = Callable[[Preset, int, Start], Network]
+
+
+@pytest.fixture(scope="session")
+def untrained() -> Untrained:
+    """Builds a network of both towers, trained from scratch, without context."""
+
+    def build(preset: Preset, vocabulary_size: int, start: Start) -> Network:
+        trunks = {"headline": lstm_trunk(preset, vocabulary_size), "image": conv_trunk(preset)}
+        towers = {
+            name: tower(
+                f"{name}_encoder", trunk, trained_projection(preset, trunk, f"{name}_projection")
+            )
+            for name, trunk in trunks.items()
+        }
+        return build_network(towers, deep_core(preset, towers, {}, start), len(start.logit))
+
+    return build
 
 
 @pytest.fixture

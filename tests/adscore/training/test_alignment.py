@@ -20,8 +20,8 @@ from adscore.training.alignment_towers import (
 )
 from adscore.training.data import Split, split_groups
 from adscore.training.inputs import Column, TowerInputs
-from adscore.training.network import conv_tower, lstm_tower
 from adscore.training.presets import DEFAULT
+from adscore.training.towers import conv_trunk, lstm_trunk
 
 COLOURS = {
     "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "yellow": (230, 230, 20),
@@ -116,7 +116,7 @@ def scratch_pairs(rows: int = 72, freeze: str = "") -> Pairs:
     flat = np.array(list(COLOURS.values()))[colours][:, None, None]
     pixels = (flat + rng.normal(0, 12, (rows, 16, 16, 3))).clip(0, 255).astype(np.uint8)
     each = np.arange(rows)
-    trunks = {"headline": lstm_tower(SCRATCH, VOCABULARY_SIZE), "image": conv_tower(SCRATCH)}
+    trunks = {"headline": lstm_trunk(SCRATCH, VOCABULARY_SIZE), "image": conv_trunk(SCRATCH)}
     if freeze:
         trunks[freeze].trainable = False
     return Pairs(

@@ -4,9 +4,29 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.evaluation import interval_coverage
-from adscore.training.calibrate import calibrate, widening
+from adscore.training.calibrate import HeldOut, calibrate, widening
 
 ROWS = 4_000
+
+
+def held_out(
+    logit: np.ndarray,
+    log_concentration: np.ndarray,
+    successes: np.ndarray,
+    trials: np.ndarray,
+    *,
+    groups: int | None = None,
+    disagreement: float = 0.0,
+) -> HeldOut:
+    """What one network says; each row is a group of its own unless their number is given."""
+    return HeldOut(
+        logit,
+        log_concentration,
+        np.full_like(logit, disagreement),
+        successes,
+        trials,
+        groups or len(logit),
+    )
 
 
 def simulate(
@@ -26,35 +46,45 @@ def test_calibration_finds_known_slope_shift_and_concentration_of_each_target() 
     counts = [simulate(rng, true[:, k], concentration[k]) for k in range(2)]
     successes, trials = (np.stack(part, axis=1) for part in zip(*counts, strict=True))
     stated = np.full_like(predicted, np.log(50.0))
-    found = calibrate(predicted, stated, successes, trials)
-    np.testing.assert_allclose(found.slope, slope, atol=0.06)
-    np.testing.assert_allclose(found.slope * -4 + found.shift, slope * -4 + shift, atol=0.03)
-    np.testing.assert_allclose(
-        np.log(50.0) * found.concentration_slope + found.concentration_shift,
-        np.log(concentration),
-        atol=0.12,
-    )
+    slopes, shifts, spreads = calibrate(held_out(predicted, stated, successes, trials))
+    np.testing.assert_allclose(slopes, slope, atol=0.06)
+    np.testing.assert_allclose(slopes * -4 + shifts, slope * -4 + shift, atol=0.03)
+    np.testing.assert_allclose(np.log(50.0) + spreads, np.log(concentration), atol=0.12)
 
 
 def test_calibration_of_the_spread_alone_leaves_the_means() -> None:
     rng = np.random.default_rng(1)
     predicted = rng.normal(-3.0, 0.5, (ROWS, 1))
     successes, trials = simulate(rng, predicted, 400.0)
-    found = calibrate(predicted, np.zeros_like(predicted), successes, trials, mean=False)
-    assert (found.slope[0], found.shift[0]) == (1.0, 0.0)
-    assert found.concentration_shift[0] == pytest.approx(np.log(400.0), abs=0.1)
+    slope, shift, spread = calibrate(
+        held_out(predicted, np.zeros_like(predicted), successes, trials), mean=False
+    )
+    assert (slope[0], shift[0]) == (1.0, 0.0)
+    assert spread[0] == pytest.approx(np.log(400.0), abs=0.1)
 
 
 def test_calibration_never_turns_a_ranking_over() -> None:
     rng = np.random.default_rng(2)
     predicted = rng.normal(-3.0, 0.5, (200, 1))
     successes, trials = simulate(rng, -6.0 - predicted, 400.0)
-    assert calibrate(predicted, np.full_like(predicted, 6.0), successes, trials).slope[0] > 0
+    slope, _, _ = calibrate(held_out(predicted, np.full_like(predicted, 6.0), successes, trials))
+    assert slope[0] > 0
 
 
 def test_calibration_bears_rows_without_trials() -> None:
-    found = calibrate(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)))
-    assert all(np.isfinite(getattr(found, name)).all() for name in found.__slots__)
+    found = calibrate(held_out(*[np.zeros((5, 1))] * 4))
+    assert np.isfinite(found).all()
+
+
+def test_what_members_disagree_on_is_not_counted_twice() -> None:
+    """The more of the spread their disagreement explains, the less is left to the calibration."""
+    rng = np.random.default_rng(4)
+    predicted = rng.normal(-3.0, 0.5, (ROWS, 1))
+    successes, trials = simulate(rng, predicted, 100.0)
+    stated = np.full_like(predicted, np.log(100.0))
+    *_, agreed = calibrate(held_out(predicted, stated, successes, trials))
+    *_, disagreed = calibrate(held_out(predicted, stated, successes, trials, disagreement=0.1))
+    assert disagreed[0] > agreed[0] + 0.2
 
 
 def test_widening_turns_a_plug_in_interval_into_students() -> None:
@@ -78,12 +108,17 @@ def test_intervals_hold_for_campaigns_outside_the_calibration(campaigns: int, si
         offset = rng.normal(0, 0.6, campaigns + 100)[groups][:, None]
         successes, trials = simulate(rng, predicted + offset, 2_000.0)
         seen = groups < campaigns
-        found = calibrate(
-            predicted[seen], np.full((seen.sum(), 1), 6.0), successes[seen], trials[seen],
-            groups[seen],
-        )  # fmt: skip
-        mean = expit(predicted[~seen] * found.slope + found.shift)[:, 0]
-        spread = np.exp(np.full_like(mean, 6.0) + found.concentration_shift)
+        slope, shift, wider = calibrate(
+            held_out(
+                predicted[seen],
+                np.full((seen.sum(), 1), 6.0),
+                successes[seen],
+                trials[seen],
+                groups=campaigns,
+            )
+        )
+        mean = expit(predicted[~seen] * slope + shift)[:, 0]
+        spread = np.exp(np.full_like(mean, 6.0) + wider)
         covered.append(
             interval_coverage(mean, spread, successes[~seen, 0], trials[~seen, 0]) or 0.0
         )

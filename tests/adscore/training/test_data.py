@@ -21,7 +21,7 @@ MakeTable = Callable[..., CreativeTable]
 
 
 def test_rows_keep_their_order_counts_and_pixels(sample_table: CreativeTable) -> None:
-    data = load_training_data(sample_table, SIZE, LIMITS)
+    data = load_training_data(sample_table, SIZE, LIMITS, complete=True)
     assert len(data) == len(sample_table)
     assert list(data.headlines) == list(sample_table.headlines)
     assert [data.group_names[group] for group in data.groups] == list(sample_table.group_names)
@@ -45,7 +45,7 @@ def test_an_image_of_many_rows_is_decoded_once(
     monkeypatch.setattr(data_module, "decode", counting_decode)
     first, second = make_table(2).images
     table = make_table(5, images=[first, second, first, first, second])
-    data = load_training_data(table, SIZE, LIMITS)
+    data = load_training_data(table, SIZE, LIMITS, complete=True)
     assert len(calls) == len(data.pixels) == 2
     assert data.image_index.tolist() == [0, 1, 0, 0, 1]
 
@@ -60,7 +60,9 @@ def test_every_broken_row_is_named_with_its_field_and_reason(
     headlines = [*good.headlines]
     headlines[0], headlines[4] = " ", "half of a pair: \ud800"
     with pytest.raises(TableError) as error:
-        load_training_data(make_table(6, images=images, headlines=headlines), SIZE, LIMITS)
+        load_training_data(
+            make_table(6, images=images, headlines=headlines), SIZE, LIMITS, complete=True
+        )
     lines = str(error.value).splitlines()
     assert [line.split("row ")[1].split(" ")[0] for line in lines] == ["1", "2", "3", "5", "5"]
     assert "headline: expected text. Received: none" in lines[0]
@@ -77,25 +79,41 @@ def test_broken_image_of_several_rows_is_an_error_of_each(make_table: MakeTable)
             make_table(9, images=[good.images[0], *[b"no image"] * 7, good.images[1]]),
             SIZE,
             LIMITS,
+            complete=True,
         )
     lines = str(error.value).splitlines()
     assert [f"row {row} " in line for row, line in enumerate(lines[:5], start=2)] == [True] * 5
     assert lines[5:] == ["and 2 more rows"]
 
 
-def test_table_without_a_target_is_refused(make_table: MakeTable) -> None:
-    table = make_table()
-    table.successes.clear()
-    with pytest.raises(TrainingError, match="at least one target"):
-        load_training_data(table, SIZE, LIMITS)
+def test_half_a_creative_is_a_row_where_the_network_does_without(make_table: MakeTable) -> None:
+    good = make_table(4)
+    images, headlines = [b"", *good.images[1:]], [good.headlines[0], "", *good.headlines[2:]]
+    table = make_table(4, images=images, headlines=headlines)
+    data = load_training_data(table, SIZE, LIMITS, complete=False)
+    assert data.present.tolist() == [[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]]
+    with pytest.raises(TableError) as error:
+        load_training_data(table, SIZE, LIMITS, complete=True)
+    first, second = str(error.value).splitlines()
+    assert "row 1 " in first
+    assert "image: expected an encoded image. Received: none" in first
+    assert "row 2 " in second
+    assert "headline: expected text. Received: none" in second
+
+
+def test_a_row_of_neither_headline_nor_image_is_named(make_table: MakeTable) -> None:
+    good = make_table(4)
+    table = make_table(4, images=[b"", *good.images[1:]], headlines=["", *good.headlines[1:]])
+    with pytest.raises(TableError, match=r"row 1 .*an image or both\. Received: neither"):
+        load_training_data(table, SIZE, LIMITS, complete=False)
 
 
 def test_a_group_for_each_row_is_no_grouping(make_table: MakeTable) -> None:
     rows = [str(row) for row in range(12)]
-    assert not load_training_data(make_table(), SIZE, LIMITS).is_grouped
-    assert not load_training_data(make_table(groups=rows), SIZE, LIMITS).is_grouped
+    assert not load_training_data(make_table(), SIZE, LIMITS, complete=True).is_grouped
+    assert not load_training_data(make_table(groups=rows), SIZE, LIMITS, complete=True).is_grouped
     rows[0] = rows[1]
-    assert load_training_data(make_table(groups=rows), SIZE, LIMITS).is_grouped
+    assert load_training_data(make_table(groups=rows), SIZE, LIMITS, complete=True).is_grouped
 
 
 # === split_groups ===

@@ -1,6 +1,6 @@
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -13,31 +13,36 @@ from adscore.creative import Creative, InputLimits
 from adscore.encoder import Graph, RuntimeOptions
 from adscore.image import ImageSize, decode
 from adscore.text import HeadlineTokenizer, normalise, train_tokenizer
-from adscore.training.calibrate import Calibration
+from adscore.training.calibrate import PATTERNS, Calibration
 from adscore.training.export import export_network
 from adscore.training.likelihood import Start
-from adscore.training.network import Network, build_network, conv_tower, lstm_tower
+from adscore.training.network import Network
 from adscore.training.presets import PRESETS, Preset
 from adscore.training.representation import Encoders
 
 VOCABULARY_SIZE = 400
+Untrained = Callable[[Preset, int, Start], Network]
 DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 class Exported:
     """A network of full size with random weights, two targets and a calibration, exported."""
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, untrained: Untrained) -> None:
         keras.utils.set_random_seed(1)
         self.preset = preset
         start = Start(np.array([-4.5, -1.0]), np.array([6.0, 3.0]))
-        self.network: Network = build_network(
-            preset, lstm_tower(preset, VOCABULARY_SIZE), conv_tower(preset), start
-        )
+        self.network = untrained(preset, VOCABULARY_SIZE, start)
         self.network.calibrate(
-            Calibration(*np.array([[0.7, 1.3], [-1.0, 0.2], [1.0, 0.9], [0.3, -0.4]]))
+            Calibration(
+                *np.repeat(np.array([[[0.7, 1.3]], [[-1.0, 0.2]], [[0.3, -0.4]]]), PATTERNS, 1)
+            )
         )
-        self.files = export_network(self.network, Encoders())
+        self.files = export_network(
+            {name: tower.embedding for name, tower in self.network.towers.items()},
+            self.network,
+            Encoders(),
+        )
 
     def graph(self, name: str) -> Graph:
         return Graph(self.files[name], RuntimeOptions())
@@ -46,7 +51,11 @@ class Exported:
         headline = self.graph(files.HEADLINE_ENCODER).run({"token_ids": inputs["token_ids"]})
         image = self.graph(files.IMAGE_ENCODER).run({"pixels": inputs["pixels"]})
         return self.graph(files.HEAD).run(
-            {"headline_embedding": headline["embedding"], "image_embedding": image["embedding"]}
+            {
+                "headline_embedding": headline["embedding"],
+                "image_embedding": image["embedding"],
+                "present": inputs["present"],
+            }
         )
 
     def prepare(self, creatives: Sequence[Creative]) -> dict[str, np.ndarray]:
@@ -57,12 +66,16 @@ class Exported:
         )
         image_size = ImageSize(size.image_height, size.image_width)
         pixels = [decode(creative.image, image_size, limits)[0] for creative in creatives]
-        return {"token_ids": tokenizer.encode(headlines)[0], "pixels": np.stack(pixels)}
+        return {
+            "token_ids": tokenizer.encode(headlines)[0],
+            "pixels": np.stack(pixels),
+            "present": np.array([[1, 1, 0]] * len(creatives), np.float32),
+        }
 
 
 @pytest.fixture(scope="module", params=PRESETS)
-def exported(request: pytest.FixtureRequest) -> Exported:
-    return Exported(PRESETS[request.param])
+def exported(request: pytest.FixtureRequest, untrained: Untrained) -> Exported:
+    return Exported(PRESETS[request.param], untrained)
 
 
 def assert_graphs_agree_with_keras(exported: Exported, inputs: dict[str, np.ndarray]) -> None:
@@ -83,6 +96,7 @@ def test_graphs_agree_with_keras_on_random_inputs(exported: Exported, rows: int)
             0, VOCABULARY_SIZE, (rows + 1, size.headline_tokens), dtype=np.int32
         ),
         "pixels": rng.integers(0, 256, shape, dtype=np.uint8),
+        "present": np.array([[1, 1, 0]] * (rows + 1), np.float32),
     }
     assert_graphs_agree_with_keras(exported, inputs)
 

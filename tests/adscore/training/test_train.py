@@ -88,7 +88,7 @@ def test_bundle_of_two_targets_scores_both(
     scorer = Scorer.open(two_targets.path)
     score = scorer.score([sample_table.creative(0)])[0]
     assert list(score.targets) == ["ctr", "cvr"]
-    assert set(two_targets.metrics) == {"ctr", "cvr"}
+    assert set(two_targets.manifest.metrics) == {"ctr", "cvr"}
     assert all(target.lower < target.mean < target.upper for target in score.targets.values())
 
 
@@ -120,6 +120,12 @@ def test_percentiles_rise_and_span_the_predictions(
 
 
 # === Nothing to learn from ===
+
+
+def test_table_without_a_target_is_refused(make_table: MakeTable, tmp_path: Path) -> None:
+    table = dataclasses.replace(make_table(), successes={}, trials={}, target_columns={})
+    with pytest.raises(TrainingError, match="expected a target to learn, or alignment"):
+        train(table, tmp_path / "model")
 
 
 @pytest.mark.parametrize("successes", [[0] * 12, [1_000] * 12])
@@ -171,8 +177,8 @@ def test_a_group_for_each_row_trains_as_no_groups_and_reports_no_pairs(
         for groups in (None, make_table(30).ids)
     ]
     assert [result.manifest.training.groups for result in results] == [0, 0]
-    assert [result.metrics["ctr"].pairs for result in results] == [0, 0]
-    assert results[0].metrics == results[1].metrics
+    assert [result.manifest.metrics["ctr"]["pairs"] for result in results] == [0, 0]
+    assert results[0].manifest.metrics == results[1].manifest.metrics
 
 
 # === Learning ===
