@@ -18,6 +18,7 @@ GOLDEN = "golden.json"
 KERAS_MODEL = "model.keras"
 TRAINING_GROUPS = "training_groups.txt"
 MODEL_CARD = "MODEL_CARD.md"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True, slots=True)

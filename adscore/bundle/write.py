@@ -19,13 +19,19 @@ from adscore.bundle.contents import (
 from adscore.bundle.folder import is_version
 
 
-def write_bundle(model_dir: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
+def write_bundle(
+    model_dir: Path,
+    manifest: Manifest,
+    files: Mapping[str, bytes],
+    unchecked: Mapping[str, bytes] | None = None,
+) -> Path:
     """Writes the next version under a model's folder, all or nothing.
 
     Args:
         model_dir: The model's folder; made where it is missing.
         manifest: What the bundle says of itself.
         files: Contents by file name, the manifest excluded.
+        unchecked: The same of files without a checksum, which an owner may delete.
 
     Returns:
         The new bundle's folder.
@@ -41,7 +47,8 @@ def write_bundle(model_dir: Path, manifest: Manifest, files: Mapping[str, bytes]
         document = msgspec.json.encode(
             ManifestFile(FORMAT_VERSION, encoded, manifest_digest(encoded), sha256)
         )
-        for name, data in {**files, MANIFEST: msgspec.json.format(document, indent=2)}.items():
+        written = {**(unchecked or {}), **files, MANIFEST: msgspec.json.format(document, indent=2)}
+        for name, data in written.items():
             _write_durably(partial / name, data)
         partial.chmod(0o755)  # mkdtemp's folders are its owner's alone
         return _rename_to_next_version(partial, model_dir)

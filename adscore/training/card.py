@@ -26,7 +26,7 @@ nothing of audience, price or season.
 ## Figures on held-out groups
 
 {_metrics_table(manifest)}
-{_agreement(manifest)}"""
+{_report(manifest)}{_agreement(manifest)}"""
 
 
 def _purpose(manifest: Manifest) -> str:
@@ -78,6 +78,16 @@ def _metrics_table(manifest: Manifest) -> str:
         cells = [_cell(row.get(figure)) for row in manifest.metrics.values()]
         lines.append(f"| {figure} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _report(manifest: Manifest) -> str:
+    if not manifest.metrics:
+        return ""
+    return (
+        "\n[How well it predicts held-out groups](report.html), a page with thumbnails of held-out "
+        "creatives: delete it before you share the model where these are not to be seen. The model "
+        "does without it.\n"
+    )
 
 
 def _agreement(manifest: Manifest) -> str:

@@ -16,6 +16,7 @@ from adscore.bundle import Bundle, Manifest, TrainingSummary, group_digest, writ
 from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.evaluation import evaluate_target
+from adscore.evaluation.report import held_out_page
 from adscore.image import ImageSize
 from adscore.scorer import Scorer
 from adscore.table import CreativeTable
@@ -129,7 +130,12 @@ def train(
     manifest = replace(manifest, training=replace(manifest.training, seconds=elapsed))
     contents[files.GOLDEN] = golden_file(manifest, contents)
     contents[files.MODEL_CARD] = model_card(name, manifest).encode()
-    return TrainingResult(write_bundle(model_dir, manifest, contents), manifest)
+    unchecked = {}
+    if manifest.metrics:
+        progress("writing the report")
+        scorer = Scorer(Bundle(name, "", manifest, contents))
+        unchecked[files.REPORT] = held_out_page(scorer, table, split.test, options.seed)
+    return TrainingResult(write_bundle(model_dir, manifest, contents, unchecked), manifest)
 
 
 # === Data ===

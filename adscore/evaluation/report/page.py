@@ -10,7 +10,7 @@ from pathlib import Path
 from adscore.evaluation.report.gallery import Gallery
 from adscore.evaluation.report.markup import Markup, element
 from adscore.evaluation.report.rows import target_rows
-from adscore.evaluation.report.sections import ablation_table, chart_grid, tiles
+from adscore.evaluation.report.sections import ablation_table, agreement_tiles, chart_grid, tiles
 from adscore.evaluation.report.words import summary
 from adscore.evaluation.table import Evaluation
 from adscore.scorer import Scorer
@@ -42,7 +42,7 @@ class Report:
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
-        name = f"{self.scorer.name} version {self.scorer.version}"
+        name = " version ".join(filter(None, (self.scorer.name, self.scorer.version)))
         head = element(
             "head",
             element("meta", charset="utf-8"),
@@ -52,7 +52,9 @@ class Report:
             element("style", _style()),
         )
         targets = [self._target(target) for target in self.evaluation.targets]
-        body = element("body", self._header(), element("main", *targets), _footer())
+        body = element(
+            "body", self._header(), element("main", *targets, self._agreement()), _footer()
+        )
         return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
     def write(self, path: Path) -> None:
@@ -83,7 +85,7 @@ class Report:
         return element(
             "header",
             element("p", "How well it predicts", class_="eyebrow"),
-            element("h1", f"{self.scorer.name}, version {self.scorer.version}"),
+            element("h1", ", version ".join(filter(None, (self.scorer.name, self.scorer.version)))),
             element("p", facts, class_="facts"),
             self._warning(),
         )
@@ -97,6 +99,18 @@ class Report:
             "adscore evaluate --held-out leaves them out."
         )
         return element("p", text, class_="warn")
+
+    def _agreement(self) -> Markup | None:
+        figures = self.evaluation.agreement.to_dict()
+        if all(value is None for value in figures.values()):
+            return None
+        said = "Each headline looks for its own image among those of all these creatives."
+        return element(
+            "section",
+            element("h2", "How well headline and image fit"),
+            element("p", said, class_="said"),
+            agreement_tiles(figures),
+        )
 
     def _target(self, name: str) -> Markup:
         model_targets = self.scorer.manifest.targets

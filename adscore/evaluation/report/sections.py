@@ -51,6 +51,17 @@ def tiles(rows: TargetRows) -> Markup:
     return element("div", *(_tile(tile, figures) for tile in shown), class_="tiles")
 
 
+def agreement_tiles(figures: Figures) -> Markup:
+    """The figures of headline-image agreement, large."""
+    shown = [
+        _Tile("Best image first", "recall_at_1", "headlines whose own image fits best of all"),
+        _Tile("Among the ten best", "recall_at_10", "headlines whose own image is one of ten"),
+        _Tile("Median rank", "median_rank", "of a headline\N{RIGHT SINGLE QUOTATION MARK}s image"),
+        _Tile("AUC", "auc", "its own image above another; chance 50%"),
+    ]
+    return element("div", *(_tile(tile, figures) for tile in shown), class_="tiles")
+
+
 def _tile(tile: _Tile, figures: Figures) -> Markup:
     value = _data(tile.figure, figures[tile.figure])
     return element(
@@ -182,7 +193,7 @@ def ablation_table(rows: TargetRows, ablations: Mapping[str, Figures]) -> Markup
     table = element("table", element("thead", head), element("tbody", *lines))
     return element(
         "div",
-        element("h3", "What headline and image contribute"),
+        element("h3", "What each part contributes"),
         element("p", _ABLATION, class_="lead"),
         element("div", table, class_="scroll"),
         class_="panel",

@@ -22,6 +22,9 @@ FIGURES = {
     "pairs_significant": ("Clear pairs", "those with |z| above 1.96"),
     "calibration_error": ("Calibration error", "mean gap of predicted and observed rate"),
     "interval_coverage": ("Interval coverage", "observed rates inside their 90% interval"),
+    "recall_at_1": ("Best image first", "headlines whose own image fits best"),
+    "recall_at_10": ("Among the ten best", "headlines whose own image is one of ten"),
+    "median_rank": ("Median rank", "place of a headline's own image; 1 is best"),
 }
 # Figures of the table alone: they stay what they are, whatever is predicted.
 UNMOVED = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
@@ -33,6 +36,8 @@ _SHARES = frozenset(
         "pairwise_noise_ceiling",
         "interval_coverage",
         "calibration_error",
+        "recall_at_1",
+        "recall_at_10",
     }
 )
 

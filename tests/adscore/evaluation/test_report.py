@@ -18,14 +18,16 @@ from PIL import Image
 from scipy import stats
 from typer.testing import CliRunner
 
+from adscore.bundle import read_bundle, resolve_bundle, write_bundle
 from adscore.cli import app
 from adscore.creative import InputLimits
-from adscore.evaluation.report import Report
+from adscore.evaluation.report import Report, held_out, held_out_page
 from adscore.evaluation.report.markup import Markup, element, escape
 from adscore.evaluation.report.rows import target_rows
 from adscore.evaluation.report.svg import nice_step, number_axis, rate_axis
 from adscore.evaluation.report.thumbnail import THUMBNAIL_SIDE, thumbnail_uri
 from adscore.evaluation.report.words import percent
+from adscore.evaluation.retrieval import AgreementMetrics
 from adscore.evaluation.table import evaluate_table
 from adscore.table import Columns, Target, read_table
 
@@ -310,3 +312,37 @@ def test_ticks_are_labelled_as_people_write_them():
 )
 def test_shares_are_written_in_per_cent(share, text):
     assert percent(share) == text
+
+
+def test_agreement_is_shown_where_there_are_figures(scorer, sample_dir):
+    table = read(sample_dir)
+    plain = report_of(scorer, table)
+    figures = AgreementMetrics(0.25, 0.5, 3.5, 0.8)
+    matched = dataclasses.replace(
+        plain, evaluation=dataclasses.replace(plain.evaluation, agreement=figures)
+    )
+    assert "How well headline and image fit" not in plain.render()
+    shown = {data.get("class"): data.get("value") for data in parse(matched.render()).iter("data")}
+    assert [float(shown[name]) for name in ("recall_at_1", "recall_at_10", "median_rank")] == [
+        0.25,
+        0.5,
+        3.5,
+    ]
+
+
+def test_held_out_page_takes_at_most_so_many_rows(scorer, sample_dir, monkeypatch):
+    monkeypatch.setattr(held_out, "MOST_ROWS", 5)
+    page = held_out_page(scorer, read(sample_dir), np.arange(9)).decode()
+    assert "5 creatives of creatives.csv" in page
+
+
+def test_bundle_is_read_without_its_page(model_dir, tmp_path):
+    source = resolve_bundle(model_dir)
+    bundle = read_bundle(source)
+    written = write_bundle(
+        tmp_path / "model", bundle.manifest, bundle.files, {"report.html": b"page"}
+    )
+    assert (written / "report.html").read_bytes() == b"page"
+    assert "report.html" not in read_bundle(written).files
+    (written / "report.html").unlink()
+    assert read_bundle(written).files == bundle.files
