@@ -10,6 +10,7 @@ Array = NDArray[np.float32]
 # Directions in which creatives differ most, whose lengths are known each; the rest share one.
 DIRECTIONS = 32
 ROWS_A_DIRECTION = 4  # fewer rows say nothing of a direction
+SMALLEST_VARIANCE = 1e-12
 MOST_ROWS = 2_000  # of the rows that it is found on: more change nothing but the time
 
 # Of creatives that were held out, this share is nearer than the limit.
@@ -57,9 +58,12 @@ def _principal(centred: Array, width: int) -> tuple[Array, Array, float]:
     count = max(1, min(DIRECTIONS, len(centred) // ROWS_A_DIRECTION, width - 1))
     if min(centred.shape) <= count:
         count = min(centred.shape) - 1
-    start = np.full(min(centred.shape), 1.0)  # svds would start at random
+    if not centred.any():  # all rows are one
+        nowhere = np.zeros((1, width), np.float32)
+        return nowhere, np.array([SMALLEST_VARIANCE], np.float32), SMALLEST_VARIANCE
+    start = np.random.default_rng(0).normal(size=min(centred.shape))  # svds's own would differ
     _, lengths, directions = svds(centred.astype(np.float64), k=count, v0=start)
     variances = lengths**2 / len(centred)
     total = float((centred.astype(np.float64) ** 2).sum() / len(centred))
-    rest = max((total - variances.sum()) / (width - count), 1e-9 * total / width, 1e-12)
+    rest = max((total - variances.sum()) / (width - count), 1e-9 * total / width, SMALLEST_VARIANCE)
     return directions, np.maximum(variances, rest), rest

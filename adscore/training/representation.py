@@ -217,7 +217,8 @@ def _projection_of_frozen(
     preset: Preset, trunk: keras.Model, name: str, data: TrainingData, additive: bool
 ) -> keras.Model:
     if additive:
-        return linear_projection(preset.additive.members * data.trials.shape[1], trunk, name)
+        columns = preset.additive.members * data.trials.shape[1]
+        return linear_projection(max(columns, 1), trunk, name)  # without targets it is not used
     return frozen_projection(preset, trunk, name)
 
 

@@ -34,7 +34,7 @@ def test_one_bad_creative_costs_no_other_its_score(
         creatives[0],
         replace(creatives[1], image=b"no image"),
         creatives[2],
-        replace(creatives[3], headline=""),
+        replace(creatives[3], headline="", image=b""),
         replace(creatives[4], id="i" * 257),
         replace(creatives[5], context={"placement": "feed"}),
         creatives[6],

@@ -63,8 +63,6 @@ def test_large_image_says_that_it_was_downscaled(stubs: Any, encode: Callable[..
 @pytest.mark.parametrize(
     ("headline", "reason"),
     [
-        ("", "HEADLINE_MISSING"),
-        (" \t\n ", "HEADLINE_MISSING"),
         ("a" * 10_000, "HEADLINE_TOO_LONG"),
         ("nul \0 inside", "HEADLINE_NOT_TEXT"),
     ],
@@ -76,6 +74,26 @@ def test_bad_headline_is_refused(
     assert (code, received, field) == (INVALID, reason, "creative.headline")
     assert "expected" in text
     assert "Received" in text
+
+
+@pytest.mark.parametrize("headline", ["", " \t\n "])
+def test_creative_without_headline_and_image_is_refused(
+    stubs: Any, refusal: Any, headline: str
+) -> None:
+    code, reason, field, text = refusal(lambda: stubs.score(Creative(headline, b"")))
+    assert (code, reason, field) == (INVALID, "HEADLINE_MISSING", "creative.headline")
+    assert "a headline, an image or both" in text
+
+
+def test_creative_without_headline_or_image_is_scored_with_a_warning(
+    stubs: Any, image: bytes
+) -> None:
+    missing_headline = stubs.score(Creative("", image))
+    missing_image = stubs.score(Creative("Only words", b""))
+    assert scoring_pb2.WARNING_MISSING_HEADLINE in missing_headline.warnings
+    assert scoring_pb2.WARNING_MISSING_IMAGE in missing_image.warnings
+    for score in (missing_headline, missing_image):
+        assert 0 < score.targets["ctr"].lower < score.targets["ctr"].mean < 1
 
 
 def _animated_gif() -> bytes:
@@ -116,7 +134,6 @@ def test_unusual_image_is_scored(stubs: Any, picture: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param(lambda _: b"", "IMAGE_MISSING", id="empty"),
         pytest.param(lambda data: data[: len(data) // 2], "IMAGE_UNREADABLE", id="truncated"),
         pytest.param(lambda data: data[:20], "IMAGE_UNREADABLE", id="cut in its header"),
         pytest.param(lambda _: b"not an image at all", "IMAGE_UNREADABLE", id="text"),

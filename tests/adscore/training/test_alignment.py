@@ -197,7 +197,7 @@ def test_same_seed_gives_the_same_towers(make: Callable[[], Pairs]) -> None:
 def test_trunk_is_fitted_unless_it_is_frozen(frozen: str) -> None:
     pairs = scratch_pairs(freeze=frozen)
     for tower in ("headline", "image"):
-        trunk = getattr(pairs, tower).get_layer(f"{tower}_encoder")
+        trunk = getattr(pairs, tower).get_layer(f"{tower}_trunk")
         before = [weight.copy() for weight in trunk.get_weights()]
         pairs.fit(dataclasses.replace(TINY, epochs=2, least_steps=2))
         moved = [(a != b).any() for a, b in zip(before, trunk.get_weights(), strict=True)]

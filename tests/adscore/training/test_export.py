@@ -127,12 +127,12 @@ def test_text_tower_is_one_lstm_node_without_a_loop(exported: Exported) -> None:
     assert not {"Loop", "Scan", "If"} & set(kinds)
 
 
-def test_head_is_a_handful_of_nodes(exported: Exported) -> None:
-    """It runs for every pair of headline and image, so nothing of it may be bookkeeping."""
+def test_head_is_small_and_straight(exported: Exported) -> None:
+    """It runs for every pair of headline and image, so it may neither loop nor grow."""
     graph = onnx.load_from_string(exported.files[files.HEAD]).graph
-    assert {node.op_type for node in graph.node} <= {
-        "Add", "Concat", "Exp", "Gemm", "Identity", "MatMul", "Relu", "Sigmoid",
-    }  # fmt: skip
+    kinds = [node.op_type for node in graph.node]
+    assert not {"Loop", "Scan", "If", "LSTM", "Conv"} & set(kinds)
+    assert len(kinds) < 120
 
 
 def test_keras_file_opens_with_plain_keras_and_predicts_the_same(

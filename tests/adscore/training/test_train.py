@@ -78,7 +78,9 @@ def two_targets(
         TrainingOptions(preset=tiny_presets["baseline"]),
         stages.append,
     )
-    assert [stage.split()[0] for stage in stages] == ["reading", "fitting", "exporting"]
+    assert [stage.split()[0] for stage in stages] == [
+        "reading", "fitting", "exporting", "writing"
+    ]  # fmt: skip
     return result
 
 

@@ -1,0 +1,91 @@
+"""Trainings that learn how well headline and image fit, through to the bundle and its scores."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adscore.creative import Creative
+from adscore.errors import TrainingError
+from adscore.evaluation.table import evaluate_table
+from adscore.scorer import Scorer
+from adscore.table import CreativeTable
+from adscore.training.presets import Preset
+from adscore.training.train import TrainingOptions, train
+
+
+@pytest.fixture(scope="module")
+def aligned(
+    sample_table: CreativeTable,
+    tiny_presets: dict[str, Preset],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A model with one target and agreement."""
+    table = dataclasses.replace(
+        sample_table,
+        successes={"ctr": sample_table.successes["ctr"]},
+        trials={"ctr": sample_table.trials["ctr"]},
+    )
+    options = TrainingOptions(tiny_presets["default"], align=True)
+    return train(table, tmp_path_factory.mktemp("aligned") / "model", options).path
+
+
+def test_agreement_of_a_creative_is_that_of_its_pair(
+    aligned: Path, creatives: list[Creative]
+) -> None:
+    scorer = Scorer.open(aligned)  # checks the golden agreement too
+    assert scorer.has_agreement
+    some = creatives[:6]
+    similarity = scorer.match(
+        [scorer.prepare_headline(creative.headline) for creative in some],
+        [scorer.prepare_image(creative.image)[0] for creative in some],
+    )
+    assert similarity.shape == (6, 6)
+    assert np.abs(similarity).max() <= 1
+    assert np.ptp(similarity) > 1e-3
+    scores = scorer.score(some)
+    received = [score.agreement for score in scores]
+    np.testing.assert_allclose(received, np.diag(similarity), atol=1e-5)
+    assert all(0 < score.targets["ctr"].mean < 1 for score in scores)
+
+
+def test_half_a_creative_has_no_agreement(aligned: Path, creatives: list[Creative]) -> None:
+    scorer = Scorer.open(aligned)
+    halves = [Creative("Only words", b""), Creative("", creatives[0].image)]
+    assert [score.agreement for score in scorer.score(halves)] == [None, None]
+
+
+def test_without_targets_agreement_alone_is_learned(
+    sample_table: CreativeTable,
+    tiny_presets: dict[str, Preset],
+    creatives: list[Creative],
+    tmp_path: Path,
+) -> None:
+    table = dataclasses.replace(sample_table, successes={}, trials={}, target_columns={})
+    options = TrainingOptions(tiny_presets["default"], align=True)
+    result = train(table, tmp_path / "model", options)
+    assert not (result.path / "head.onnx").exists()
+    scorer = Scorer.open(result.path)
+    [score] = scorer.score(creatives[:1])
+    assert score.targets == {}
+    assert score.agreement is not None
+    figures = evaluate_table(scorer, table).agreement
+    assert figures.recall_at_10 is not None
+    assert set(result.manifest.agreement) == {"recall_at_1", "recall_at_10", "median_rank", "auc"}
+    assert "fit together" in (result.path / "MODEL_CARD.md").read_text()
+
+
+def test_headlines_alone_cannot_be_aligned(
+    sample_table: CreativeTable, tiny_presets: dict[str, Preset], tmp_path: Path
+) -> None:
+    table = dataclasses.replace(sample_table, images=[b""] * len(sample_table))
+    options = TrainingOptions(tiny_presets["default"], align=True)
+    with pytest.raises(TrainingError, match=r"headlines and images to align.*headline alone"):
+        train(table, tmp_path / "model", options)
+
+
+def test_model_without_agreement_matches_nothing(scorer: Scorer) -> None:
+    assert not scorer.has_agreement
+    with pytest.raises(ValueError, match="trained with --align"):
+        scorer.match(["a"], [np.zeros((64, 64, 3), np.uint8)])
