@@ -20,8 +20,7 @@ def model_card(name: str, manifest: Manifest) -> str:
 figures below only.
 - {_encoders(manifest)}
 - {_reads(manifest)}
-- A score is the rate to expect in the average campaign. It compares creatives; it knows \
-nothing of audience, price or season.
+- {_meaning(manifest)}
 
 ## Figures on held-out groups
 
@@ -35,6 +34,15 @@ def _purpose(manifest: Manifest) -> str:
     if not manifest.targets:
         return "Says how well headline and image of an ad creative fit together."
     return f"Predicts {', '.join(manifest.targets)} of an ad creative from its {creative}."
+
+
+def _meaning(manifest: Manifest) -> str:
+    if not manifest.targets:
+        return "An agreement compares pairs; by itself it is no probability of a match."
+    return (
+        "A score is the rate to expect in the average campaign. It compares creatives; it knows "
+        "nothing of audience, price or season."
+    )
 
 
 def _modalities(manifest: Manifest) -> list[str]:
@@ -51,7 +59,8 @@ def _reads(manifest: Manifest) -> str:
         "small print does not reach it.",
     }
     said = [sentences[name] for name in _modalities(manifest)]
-    if len(said) == 2 and limits.headline_optional and limits.image_optional:
+    optional = limits.headline_optional and limits.image_optional
+    if len(said) == 2 and optional and manifest.targets:
         said.append("Either may be missing; the interval is then wider.")
     if limits.context_names:
         said.append(f"Knows the context by {', '.join(limits.context_names)}.")
@@ -67,6 +76,8 @@ def _encoders(manifest: Manifest) -> str:
 
 
 def _metrics_table(manifest: Manifest) -> str:
+    if not manifest.metrics and manifest.agreement:
+        return ""
     if not manifest.metrics:
         return "None: no group was held out."
     figures = list(dict.fromkeys(name for row in manifest.metrics.values() for name in row))
@@ -81,6 +92,8 @@ def _metrics_table(manifest: Manifest) -> str:
 
 
 def _report(manifest: Manifest) -> str:
+    if not manifest.metrics and manifest.agreement:
+        return ""
     if not manifest.metrics:
         return ""
     return (
