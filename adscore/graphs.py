@@ -1,8 +1,7 @@
 """The graphs of a bundle together: prepared creatives -> what the towers and the head say."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ from adscore.encoder import (
 from adscore.errors import BundleError
 from adscore.headline_reader import HeadlineReader
 from adscore.preparation import PreparedCreative
-
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,14 @@ class Graphs:
     """
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
-        self._bundle, self._options = bundle, options
+        graphs = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER, files.HEAD)
         try:
-            self.headline_encoder = self._if_there(files.HEADLINE_ENCODER, self._headlines)
-            self.image_encoder = self._if_there(files.IMAGE_ENCODER, ImageEncoder)
-            self.head = self._if_there(files.HEAD, Head)
+            headline, image, head = (_graph(bundle, name, options) for name in graphs)
+            self.headline_encoder = (
+                None if headline is None else _headline_encoder(bundle, headline)
+            )
+            self.image_encoder = None if image is None else ImageEncoder(image)
+            self.head = None if head is None else Head(head)
         except Exception as error:  # tokenizers and onnxruntime have no common base class
             raise BundleError(
                 f"model {bundle.name} version {bundle.version}: its graphs or tokenizer cannot be "
@@ -99,15 +99,17 @@ class Graphs:
         mean, concentration = self.head.predict(known)
         return mean.astype(np.float64), concentration.astype(np.float64)
 
-    def _if_there(self, name: str, build: Callable[[Graph], _Value]) -> _Value | None:
-        data = self._bundle.files.get(name)
-        return None if data is None else build(Graph(data, self._options))
 
-    def _headlines(self, graph: Graph) -> HeadlineEncoder:
-        read = self._bundle.manifest.preprocessing
-        tokenizer = self._bundle.files[files.TOKENIZER].decode()
-        reader = HeadlineReader(tokenizer, read, graph.input_names)
-        return HeadlineEncoder(graph, reader, apart=read.headlines_apart)
+def _graph(bundle: Bundle, name: str, options: RuntimeOptions) -> Graph | None:
+    data = bundle.files.get(name)
+    return None if data is None else Graph(data, options)
+
+
+def _headline_encoder(bundle: Bundle, graph: Graph) -> HeadlineEncoder:
+    read = bundle.manifest.preprocessing
+    tokenizer = bundle.files[files.TOKENIZER].decode()
+    reader = HeadlineReader(tokenizer, read, graph.input_names)
+    return HeadlineEncoder(graph, reader, apart=read.headlines_apart)
 
 
 def _on_rows(found: Encodings, rows: NDArray[np.bool_], widths: Mapping[str, int]) -> Encodings:
