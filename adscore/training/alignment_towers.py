@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.training.alignment_options import AlignmentOptions
-from adscore.training.towers import inverse_frequency
+from adscore.training.towers import inputs_like, inverse_frequency
 
 Array = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ def aligned_image_tower(trunk: keras.Model, options: AlignmentOptions | None = N
         options: Sizes.
     """
     options = options or AlignmentOptions()
-    inputs = _inputs(trunk)
+    inputs = inputs_like(trunk.inputs)
     place = _place(_output(trunk, inputs), options)
     return _tower(inputs, place, "aligned_image_tower")
 
@@ -75,21 +75,13 @@ def aligned_headline_tower(
         options: Sizes.
     """
     options = options or AlignmentOptions()
-    inputs = _inputs(trunk)
+    inputs = inputs_like(trunk.inputs)
     place = _place(_output(trunk, inputs), options)
     if ngram_ids is not None:
         ids = keras.Input((None,), dtype="int32", name="ngram_ids")
         place = keras.layers.Add(name="deep_and_wide")([place, _wide(ids, ngram_ids, options)])
         inputs = {**inputs, "ngram_ids": ids}
     return _tower(inputs, place, "aligned_headline_tower")
-
-
-def _inputs(trunk: keras.Model) -> dict[str, keras.KerasTensor]:
-    """Inputs of a tower's own, named as its trunk's."""
-    return {
-        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
-        for tensor in trunk.inputs
-    }
 
 
 def _output(trunk: keras.Model, inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:

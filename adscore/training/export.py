@@ -19,6 +19,7 @@ from adscore.scorer import Scorer
 from adscore.training.network import Network
 from adscore.training.representation import Encoders
 from adscore.training.surgery import join
+from adscore.training.towers import inputs_like
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
 TOWER_FILES = {"headline": files.HEADLINE_ENCODER, "image": files.IMAGE_ENCODER}
@@ -69,11 +70,7 @@ def _call_once(model: keras.Model) -> None:
 
 def _side_by_side(towers: Mapping[str, keras.Model]) -> keras.Model:
     """One model of several towers, so that one file holds them."""
-    inputs = {
-        tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
-        for model in towers.values()
-        for tensor in model.inputs
-    }
+    inputs = inputs_like(tensor for model in towers.values() for tensor in model.inputs)
     outputs: dict[str, Any] = {}
     for name, model in towers.items():
         made = model({tensor.name: inputs[tensor.name] for tensor in model.inputs})

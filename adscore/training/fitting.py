@@ -24,6 +24,7 @@ from adscore.training.likelihood import Start, starting_point
 from adscore.training.network import MODALITIES, Network, build_network, deep_core
 from adscore.training.presets import Preset
 from adscore.training.representation import Representation
+from adscore.training.towers import inputs_like
 
 Known = NDArray[np.float32]  # whether headline, image and context are, (rows, 3)
 
@@ -197,10 +198,7 @@ def finished_towers(
     """By modality, a tower that says all that a bundle needs of it."""
     finished = {}
     for name, tower in towers.towers.items():
-        inputs = {
-            tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name)
-            for tensor in tower.embedding.inputs
-        }
+        inputs = inputs_like(tower.embedding.inputs)
         outputs: dict[str, Any] = {}
         if embedding:
             outputs |= tower.embedding(dict(inputs))

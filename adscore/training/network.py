@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from adscore.training.calibrate import PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.presets import Preset
-from adscore.training.towers import Tower
+from adscore.training.towers import Tower, inputs_like
 
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
 
@@ -54,11 +54,7 @@ class Network:
 def build_network(towers: Mapping[str, Tower], core: keras.Model, targets: int) -> Network:
     """Puts an untrained network together."""
     head = _head(core, targets)
-    inputs = {
-        name: keras.Input(t.shape[1:], dtype=t.dtype, name=name)
-        for tower in towers.values()
-        for name, t in tower.inputs.items()
-    }
+    inputs = inputs_like(t for tower in towers.values() for t in tower.inputs.values())
     known = {
         f"{name}_embedding": tower.embedding({n: inputs[n] for n in tower.inputs})["embedding"]
         for name, tower in towers.items()
@@ -199,7 +195,7 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     With m(1 - m) v the variance between the members' means, the variance of the rate is
     m(1 - m) (1 / (1 + c) + v): the beta distribution of the same mean and variance is meant.
     """
-    inputs = {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in core.inputs}
+    inputs = inputs_like(core.inputs)
     outputs = core(inputs)
     bits = keras.ops.round(inputs["present"]) * np.array([[1.0, 2.0, 4.0]], np.float32)
     pattern = keras.ops.cast(keras.ops.sum(bits, axis=1), "int32")

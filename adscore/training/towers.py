@@ -4,7 +4,7 @@ b creatives, l token ids, h x w pixels, f features of the trunk, n n-gram ids, e
 embedding. A trunk is what a tower knows of its input; the embedding is what the head needs of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,16 @@ class Tower:
         return {tensor.name: tensor for tensor in self.embedding.inputs}
 
 
+def inputs_like(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Inputs of a new model, by the names of another's and of their shapes and dtypes."""
+    return {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in tensors}
+
+
 def tower(
     name: str, trunk: keras.Model, projection: keras.Model, wide: keras.Model | None = None
 ) -> Tower:
     """Puts a tower together."""
-    inputs = {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in trunk.inputs}
+    inputs = inputs_like(trunk.inputs)
     embedding = projection(trunk(dict(inputs)))
     if wide is not None:
         ids = keras.Input((None,), dtype="int32", name="ngram_ids")
