@@ -40,6 +40,8 @@ class InputLimits:
     headline_optional: bool = False
     image_optional: bool = False
     context_names: tuple[str, ...] = ()
+    # Headlines times images of one grid: 100 x 100, whose scores fill about 0.3 MB on the wire.
+    max_combinations: int = 10_000
 
 
 class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not used here

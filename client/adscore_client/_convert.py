@@ -128,6 +128,9 @@ def _limits_from_wire(wire: model_pb2.InputLimits) -> InputLimits:
         headline_optional=wire.headline_optional,
         image_optional=wire.image_optional,
         context_names=tuple(wire.context_names),
+        max_combinations=wire.max_combinations,
+        image_height=wire.image_height,
+        image_width=wire.image_width,
     )
 
 

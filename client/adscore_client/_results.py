@@ -199,6 +199,10 @@ class InputLimits(_Result):
         image_optional: Whether a creative may come without an image.
         context_names: Context names that the model reads, none of them required; other names
             are refused. A value that was never seen in training is scored, with a warning.
+        max_combinations: Most combinations of one grid: headlines times images.
+        image_height: Height that the model stretches an image to, in pixels; 0 where it reads
+            none.
+        image_width: Width that the model stretches an image to, in pixels.
     """
 
     max_headline_characters: int
@@ -208,6 +212,9 @@ class InputLimits(_Result):
     headline_optional: bool
     image_optional: bool
     context_names: tuple[str, ...]
+    max_combinations: int = 0
+    image_height: int = 0
+    image_width: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Manifest
-from adscore.creative import Creative, InputLimits, Score
+from adscore.creative import Creative, Score
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.models import LoadedModel, ModelEntry
@@ -80,14 +80,16 @@ def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
         version=entry.version,
         state=model_pb2.MODEL_STATE_READY,
         targets=manifest.targets,
-        limits=_limits_to_wire(manifest.limits),
+        limits=_limits_to_wire(manifest),
         training=_training_to_wire(manifest),
         metrics=_metrics_to_wire(manifest),
         has_agreement=entry.scorer.has_agreement,
     )
 
 
-def _limits_to_wire(limits: InputLimits) -> model_pb2.InputLimits:
+def _limits_to_wire(manifest: Manifest) -> model_pb2.InputLimits:
+    limits, read = manifest.limits, manifest.preprocessing
+    reads_images = bool(limits.image_formats)
     return model_pb2.InputLimits(
         max_headline_characters=limits.max_headline_characters,
         max_image_bytes=limits.max_image_bytes,
@@ -96,6 +98,9 @@ def _limits_to_wire(limits: InputLimits) -> model_pb2.InputLimits:
         headline_optional=limits.headline_optional,
         image_optional=limits.image_optional,
         context_names=limits.context_names,
+        max_combinations=limits.max_combinations,
+        image_height=read.image_height if reads_images else 0,
+        image_width=read.image_width if reads_images else 0,
     )
 
 

@@ -50,7 +50,7 @@ models = st.builds(
     state_reason=text,
     targets=names,
     limits=st.builds(
-        InputLimits, counts, counts, counts, names, st.booleans(), st.booleans(), names
+        InputLimits, *(counts,) * 3, names, *(st.booleans(),) * 2, names, *(counts,) * 3
     ),
     training=st.builds(TrainingSummary, text, counts, counts, counts, text, text),
     metrics=st.dictionaries(text, st.dictionaries(text, numbers, max_size=3), max_size=3),

@@ -71,7 +71,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[InputLimits, _Mapping]] = ..., training: _Optional[_Union[TrainingSummary, _Mapping]] = ..., metrics: _Optional[_Mapping[str, TargetMetrics]] = ..., has_agreement: bool = ...) -> None: ...
 
 class InputLimits(_message.Message):
-    __slots__ = ("max_headline_characters", "max_image_bytes", "max_image_pixels", "image_formats", "headline_optional", "image_optional", "context_names")
+    __slots__ = ("max_headline_characters", "max_image_bytes", "max_image_pixels", "image_formats", "headline_optional", "image_optional", "context_names", "max_combinations", "image_height", "image_width")
     MAX_HEADLINE_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,9 @@ class InputLimits(_message.Message):
     HEADLINE_OPTIONAL_FIELD_NUMBER: _ClassVar[int]
     IMAGE_OPTIONAL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_NAMES_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMBINATIONS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     max_headline_characters: int
     max_image_bytes: int
     max_image_pixels: int
@@ -86,7 +89,10 @@ class InputLimits(_message.Message):
     headline_optional: bool
     image_optional: bool
     context_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, max_headline_characters: _Optional[int] = ..., max_image_bytes: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., image_formats: _Optional[_Iterable[str]] = ..., headline_optional: bool = ..., image_optional: bool = ..., context_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    max_combinations: int
+    image_height: int
+    image_width: int
+    def __init__(self, max_headline_characters: _Optional[int] = ..., max_image_bytes: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., image_formats: _Optional[_Iterable[str]] = ..., headline_optional: bool = ..., image_optional: bool = ..., context_names: _Optional[_Iterable[str]] = ..., max_combinations: _Optional[int] = ..., image_height: _Optional[int] = ..., image_width: _Optional[int] = ...) -> None: ...
 
 class TrainingSummary(_message.Message):
     __slots__ = ("preset", "creatives", "groups", "seed", "create_time", "adscore_version")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61\x64score_protos/v1/scoring.proto\x12\nadscore.v1\"\x9b\x01\n\x08\x43reative\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08headline\x18\x02 \x01(\t\x12\r\n\x05image\x18\x03 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x04 \x03(\x0b\x32!.adscore.v1.Creative.ContextEntry\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\\\n\x0cScoreRequest\x12&\n\x08\x63reative\x18\x01 \x01(\x0b\x32\x14.adscore.v1.Creative\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"1\n\rScoreResponse\x12 \n\x05score\x18\x01 \x01(\x0b\x32\x11.adscore.v1.Score\"b\n\x11\x42\x61tchScoreRequest\x12\'\n\tcreatives\x18\x01 \x03(\x0b\x32\x14.adscore.v1.Creative\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"C\n\x12\x42\x61tchScoreResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.adscore.v1.BatchScoreResult\"y\n\x10\x42\x61tchScoreResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05score\x18\x02 \x01(\x0b\x32\x11.adscore.v1.ScoreH\x00\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.adscore.v1.CreativeErrorH\x00\x42\t\n\x07outcome\"M\n\rCreativeError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"W\n\x0cMatchRequest\x12\x11\n\theadlines\x18\x01 \x03(\t\x12\x0e\n\x06images\x18\x02 \x03(\x0c\x12\r\n\x05model\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\"Y\n\rMatchResponse\x12\"\n\x04rows\x18\x01 \x03(\x0b\x32\x14.adscore.v1.MatchRow\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\x1e\n\x08MatchRow\x12\x12\n\nagreements\x18\x01 \x03(\x02\"\x89\x02\n\x05Score\x12\x13\n\x0b\x63reative_id\x18\x01 \x01(\t\x12/\n\x07targets\x18\x02 \x03(\x0b\x32\x1e.adscore.v1.Score.TargetsEntry\x12\x16\n\tagreement\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12%\n\x08warnings\x18\x04 \x03(\x0e\x32\x13.adscore.v1.Warning\x12\r\n\x05model\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x1aG\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.adscore.v1.TargetScore:\x02\x38\x01\x42\x0c\n\n_agreement\"M\n\x0bTargetScore\x12\x0c\n\x04mean\x18\x01 \x01(\x01\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\x12\x12\n\npercentile\x18\x04 \x01(\x01*\xd7\x01\n\x07Warning\x12\x17\n\x13WARNING_UNSPECIFIED\x10\x00\x12\x19\n\x15WARNING_MISSING_IMAGE\x10\x01\x12\x1c\n\x18WARNING_MISSING_HEADLINE\x10\x02\x12\x1f\n\x1bWARNING_UNFAMILIAR_CREATIVE\x10\x03\x12\x1c\n\x18WARNING_IMAGE_DOWNSCALED\x10\x04\x12\x1e\n\x1aWARNING_HEADLINE_TRUNCATED\x10\x05\x12\x1b\n\x17WARNING_UNKNOWN_CONTEXT\x10\x06\x32\xd9\x01\n\x0eScoringService\x12<\n\x05Score\x12\x18.adscore.v1.ScoreRequest\x1a\x19.adscore.v1.ScoreResponse\x12K\n\nBatchScore\x12\x1d.adscore.v1.BatchScoreRequest\x1a\x1e.adscore.v1.BatchScoreResponse\x12<\n\x05Match\x12\x18.adscore.v1.MatchRequest\x1a\x19.adscore.v1.MatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61\x64score_protos/v1/scoring.proto\x12\nadscore.v1\"\x9b\x01\n\x08\x43reative\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08headline\x18\x02 \x01(\t\x12\r\n\x05image\x18\x03 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x04 \x03(\x0b\x32!.adscore.v1.Creative.ContextEntry\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\\\n\x0cScoreRequest\x12&\n\x08\x63reative\x18\x01 \x01(\x0b\x32\x14.adscore.v1.Creative\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"1\n\rScoreResponse\x12 \n\x05score\x18\x01 \x01(\x0b\x32\x11.adscore.v1.Score\"b\n\x11\x42\x61tchScoreRequest\x12\'\n\tcreatives\x18\x01 \x03(\x0b\x32\x14.adscore.v1.Creative\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"C\n\x12\x42\x61tchScoreResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.adscore.v1.BatchScoreResult\"y\n\x10\x42\x61tchScoreResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05score\x18\x02 \x01(\x0b\x32\x11.adscore.v1.ScoreH\x00\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.adscore.v1.CreativeErrorH\x00\x42\t\n\x07outcome\"M\n\rCreativeError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"w\n\x12StreamScoreRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\tcreatives\x18\x02 \x03(\x0b\x32\x14.adscore.v1.Creative\x12\r\n\x05model\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\"X\n\x13StreamScoreResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\x07results\x18\x02 \x03(\x0b\x32\x1c.adscore.v1.BatchScoreResult\"\xd7\x01\n\x18ScoreCombinationsRequest\x12\x11\n\theadlines\x18\x01 \x03(\t\x12\x0e\n\x06images\x18\x02 \x03(\x0c\x12\x42\n\x07\x63ontext\x18\x03 \x03(\x0b\x32\x31.adscore.v1.ScoreCombinationsRequest.ContextEntry\x12\r\n\x05model\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf0\x02\n\x19ScoreCombinationsResponse\x12\x43\n\x07targets\x18\x01 \x03(\x0b\x32\x32.adscore.v1.ScoreCombinationsResponse.TargetsEntry\x12\x12\n\nagreements\x18\x02 \x03(\x01\x12\x33\n\x11headline_warnings\x18\x03 \x03(\x0b\x32\x18.adscore.v1.PartWarnings\x12\x30\n\x0eimage_warnings\x18\x04 \x03(\x0b\x32\x18.adscore.v1.PartWarnings\x12%\n\x08warnings\x18\x05 \x03(\x0e\x32\x13.adscore.v1.Warning\x12\r\n\x05model\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x1a\x46\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.adscore.v1.TargetGrid:\x02\x38\x01\"P\n\nTargetGrid\x12\r\n\x05means\x18\x01 \x03(\x01\x12\x0e\n\x06lowers\x18\x02 \x03(\x01\x12\x0e\n\x06uppers\x18\x03 \x03(\x01\x12\x13\n\x0bpercentiles\x18\x04 \x03(\x01\"5\n\x0cPartWarnings\x12%\n\x08warnings\x18\x01 \x03(\x0e\x32\x13.adscore.v1.Warning\"W\n\x0cMatchRequest\x12\x11\n\theadlines\x18\x01 \x03(\t\x12\x0e\n\x06images\x18\x02 \x03(\x0c\x12\r\n\x05model\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\"Y\n\rMatchResponse\x12\"\n\x04rows\x18\x01 \x03(\x0b\x32\x14.adscore.v1.MatchRow\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\x1e\n\x08MatchRow\x12\x12\n\nagreements\x18\x01 \x03(\x02\"\x89\x02\n\x05Score\x12\x13\n\x0b\x63reative_id\x18\x01 \x01(\t\x12/\n\x07targets\x18\x02 \x03(\x0b\x32\x1e.adscore.v1.Score.TargetsEntry\x12\x16\n\tagreement\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12%\n\x08warnings\x18\x04 \x03(\x0e\x32\x13.adscore.v1.Warning\x12\r\n\x05model\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x1aG\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.adscore.v1.TargetScore:\x02\x38\x01\x42\x0c\n\n_agreement\"M\n\x0bTargetScore\x12\x0c\n\x04mean\x18\x01 \x01(\x01\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\x12\x12\n\npercentile\x18\x04 \x01(\x01*\xd7\x01\n\x07Warning\x12\x17\n\x13WARNING_UNSPECIFIED\x10\x00\x12\x19\n\x15WARNING_MISSING_IMAGE\x10\x01\x12\x1c\n\x18WARNING_MISSING_HEADLINE\x10\x02\x12\x1f\n\x1bWARNING_UNFAMILIAR_CREATIVE\x10\x03\x12\x1c\n\x18WARNING_IMAGE_DOWNSCALED\x10\x04\x12\x1e\n\x1aWARNING_HEADLINE_TRUNCATED\x10\x05\x12\x1b\n\x17WARNING_UNKNOWN_CONTEXT\x10\x06\x32\x8f\x03\n\x0eScoringService\x12<\n\x05Score\x12\x18.adscore.v1.ScoreRequest\x1a\x19.adscore.v1.ScoreResponse\x12K\n\nBatchScore\x12\x1d.adscore.v1.BatchScoreRequest\x1a\x1e.adscore.v1.BatchScoreResponse\x12R\n\x0bStreamScore\x12\x1e.adscore.v1.StreamScoreRequest\x1a\x1f.adscore.v1.StreamScoreResponse(\x01\x30\x01\x12`\n\x11ScoreCombinations\x12$.adscore.v1.ScoreCombinationsRequest\x1a%.adscore.v1.ScoreCombinationsResponse\x12<\n\x05Match\x12\x18.adscore.v1.MatchRequest\x1a\x19.adscore.v1.MatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATIVE_CONTEXTENTRY']._loaded_options = None
   _globals['_CREATIVE_CONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_SCORECOMBINATIONSREQUEST_CONTEXTENTRY']._loaded_options = None
+  _globals['_SCORECOMBINATIONSREQUEST_CONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_SCORECOMBINATIONSRESPONSE_TARGETSENTRY']._loaded_options = None
+  _globals['_SCORECOMBINATIONSRESPONSE_TARGETSENTRY']._serialized_options = b'8\001'
   _globals['_SCORE_TARGETSENTRY']._loaded_options = None
   _globals['_SCORE_TARGETSENTRY']._serialized_options = b'8\001'
-  _globals['_WARNING']._serialized_start=1281
-  _globals['_WARNING']._serialized_end=1496
+  _globals['_WARNING']._serialized_start=2218
+  _globals['_WARNING']._serialized_end=2433
   _globals['_CREATIVE']._serialized_start=48
   _globals['_CREATIVE']._serialized_end=203
   _globals['_CREATIVE_CONTEXTENTRY']._serialized_start=157
@@ -53,18 +57,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHSCORERESULT']._serialized_end=640
   _globals['_CREATIVEERROR']._serialized_start=642
   _globals['_CREATIVEERROR']._serialized_end=719
-  _globals['_MATCHREQUEST']._serialized_start=721
-  _globals['_MATCHREQUEST']._serialized_end=808
-  _globals['_MATCHRESPONSE']._serialized_start=810
-  _globals['_MATCHRESPONSE']._serialized_end=899
-  _globals['_MATCHROW']._serialized_start=901
-  _globals['_MATCHROW']._serialized_end=931
-  _globals['_SCORE']._serialized_start=934
-  _globals['_SCORE']._serialized_end=1199
-  _globals['_SCORE_TARGETSENTRY']._serialized_start=1114
-  _globals['_SCORE_TARGETSENTRY']._serialized_end=1185
-  _globals['_TARGETSCORE']._serialized_start=1201
-  _globals['_TARGETSCORE']._serialized_end=1278
-  _globals['_SCORINGSERVICE']._serialized_start=1499
-  _globals['_SCORINGSERVICE']._serialized_end=1716
+  _globals['_STREAMSCOREREQUEST']._serialized_start=721
+  _globals['_STREAMSCOREREQUEST']._serialized_end=840
+  _globals['_STREAMSCORERESPONSE']._serialized_start=842
+  _globals['_STREAMSCORERESPONSE']._serialized_end=930
+  _globals['_SCORECOMBINATIONSREQUEST']._serialized_start=933
+  _globals['_SCORECOMBINATIONSREQUEST']._serialized_end=1148
+  _globals['_SCORECOMBINATIONSREQUEST_CONTEXTENTRY']._serialized_start=157
+  _globals['_SCORECOMBINATIONSREQUEST_CONTEXTENTRY']._serialized_end=203
+  _globals['_SCORECOMBINATIONSRESPONSE']._serialized_start=1151
+  _globals['_SCORECOMBINATIONSRESPONSE']._serialized_end=1519
+  _globals['_SCORECOMBINATIONSRESPONSE_TARGETSENTRY']._serialized_start=1449
+  _globals['_SCORECOMBINATIONSRESPONSE_TARGETSENTRY']._serialized_end=1519
+  _globals['_TARGETGRID']._serialized_start=1521
+  _globals['_TARGETGRID']._serialized_end=1601
+  _globals['_PARTWARNINGS']._serialized_start=1603
+  _globals['_PARTWARNINGS']._serialized_end=1656
+  _globals['_MATCHREQUEST']._serialized_start=1658
+  _globals['_MATCHREQUEST']._serialized_end=1745
+  _globals['_MATCHRESPONSE']._serialized_start=1747
+  _globals['_MATCHRESPONSE']._serialized_end=1836
+  _globals['_MATCHROW']._serialized_start=1838
+  _globals['_MATCHROW']._serialized_end=1868
+  _globals['_SCORE']._serialized_start=1871
+  _globals['_SCORE']._serialized_end=2136
+  _globals['_SCORE_TARGETSENTRY']._serialized_start=2051
+  _globals['_SCORE_TARGETSENTRY']._serialized_end=2122
+  _globals['_TARGETSCORE']._serialized_start=2138
+  _globals['_TARGETSCORE']._serialized_end=2215
+  _globals['_SCORINGSERVICE']._serialized_start=2436
+  _globals['_SCORINGSERVICE']._serialized_end=2835
 # @@protoc_insertion_point(module_scope)

@@ -96,6 +96,90 @@ class CreativeError(_message.Message):
     field: str
     def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
 
+class StreamScoreRequest(_message.Message):
+    __slots__ = ("request_id", "creatives", "model", "model_version")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATIVES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    creatives: _containers.RepeatedCompositeFieldContainer[Creative]
+    model: str
+    model_version: str
+    def __init__(self, request_id: _Optional[str] = ..., creatives: _Optional[_Iterable[_Union[Creative, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class StreamScoreResponse(_message.Message):
+    __slots__ = ("request_id", "results")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    results: _containers.RepeatedCompositeFieldContainer[BatchScoreResult]
+    def __init__(self, request_id: _Optional[str] = ..., results: _Optional[_Iterable[_Union[BatchScoreResult, _Mapping]]] = ...) -> None: ...
+
+class ScoreCombinationsRequest(_message.Message):
+    __slots__ = ("headlines", "images", "context", "model", "model_version")
+    class ContextEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    HEADLINES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    headlines: _containers.RepeatedScalarFieldContainer[str]
+    images: _containers.RepeatedScalarFieldContainer[bytes]
+    context: _containers.ScalarMap[str, str]
+    model: str
+    model_version: str
+    def __init__(self, headlines: _Optional[_Iterable[str]] = ..., images: _Optional[_Iterable[bytes]] = ..., context: _Optional[_Mapping[str, str]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class ScoreCombinationsResponse(_message.Message):
+    __slots__ = ("targets", "agreements", "headline_warnings", "image_warnings", "warnings", "model", "model_version")
+    class TargetsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: TargetGrid
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TargetGrid, _Mapping]] = ...) -> None: ...
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENTS_FIELD_NUMBER: _ClassVar[int]
+    HEADLINE_WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    targets: _containers.MessageMap[str, TargetGrid]
+    agreements: _containers.RepeatedScalarFieldContainer[float]
+    headline_warnings: _containers.RepeatedCompositeFieldContainer[PartWarnings]
+    image_warnings: _containers.RepeatedCompositeFieldContainer[PartWarnings]
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    model: str
+    model_version: str
+    def __init__(self, targets: _Optional[_Mapping[str, TargetGrid]] = ..., agreements: _Optional[_Iterable[float]] = ..., headline_warnings: _Optional[_Iterable[_Union[PartWarnings, _Mapping]]] = ..., image_warnings: _Optional[_Iterable[_Union[PartWarnings, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class TargetGrid(_message.Message):
+    __slots__ = ("means", "lowers", "uppers", "percentiles")
+    MEANS_FIELD_NUMBER: _ClassVar[int]
+    LOWERS_FIELD_NUMBER: _ClassVar[int]
+    UPPERS_FIELD_NUMBER: _ClassVar[int]
+    PERCENTILES_FIELD_NUMBER: _ClassVar[int]
+    means: _containers.RepeatedScalarFieldContainer[float]
+    lowers: _containers.RepeatedScalarFieldContainer[float]
+    uppers: _containers.RepeatedScalarFieldContainer[float]
+    percentiles: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, means: _Optional[_Iterable[float]] = ..., lowers: _Optional[_Iterable[float]] = ..., uppers: _Optional[_Iterable[float]] = ..., percentiles: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class PartWarnings(_message.Message):
+    __slots__ = ("warnings",)
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    def __init__(self, warnings: _Optional[_Iterable[_Union[Warning, str]]] = ...) -> None: ...
+
 class MatchRequest(_message.Message):
     __slots__ = ("headlines", "images", "model", "model_version")
     HEADLINES_FIELD_NUMBER: _ClassVar[int]

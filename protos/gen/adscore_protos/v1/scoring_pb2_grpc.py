@@ -46,6 +46,16 @@ class ScoringServiceStub(object):
                 request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.SerializeToString,
                 response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.FromString,
                 _registered_method=True)
+        self.StreamScore = channel.stream_stream(
+                '/adscore.v1.ScoringService/StreamScore',
+                request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreRequest.SerializeToString,
+                response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreResponse.FromString,
+                _registered_method=True)
+        self.ScoreCombinations = channel.unary_unary(
+                '/adscore.v1.ScoringService/ScoreCombinations',
+                request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsRequest.SerializeToString,
+                response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsResponse.FromString,
+                _registered_method=True)
         self.Match = channel.unary_unary(
                 '/adscore.v1.ScoringService/Match',
                 request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.SerializeToString,
@@ -74,6 +84,32 @@ class ScoringServiceServicer(object):
 
         INVALID_ARGUMENT is for the whole call only when the number of creatives is
         zero or above the limit (1,000 unless the operator sets another).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamScore(self, request_iterator, context):
+        """Scores creatives in bulk: the caller sends requests of some creatives each, the
+        server answers each request once, with its request_id, in whatever order they are
+        done. An answer has a result for each creative of its request, as BatchScore.
+
+        The server reads on only while it has room, so that a fast caller waits and takes
+        no more memory than a slow one; a full queue slows a stream down and fails none.
+        A request that would fail a BatchScore as a whole, e.g. with MODEL_NOT_FOUND, ends
+        the stream with that status; answers sent before stay valid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScoreCombinations(self, request, context):
+        """Scores every combination of some headlines with some images, all in one context.
+        N headlines and M images cost N + M encodings and one pass over the N x M pairs.
+
+        The first headline or image that is refused fails the whole call, as in Match.
+        INVALID_ARGUMENT with BATCH_TOO_LARGE also where N x M is above the model's limit
+        (InputLimits.max_combinations).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +144,16 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.BatchScore,
                     request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.FromString,
                     response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.SerializeToString,
+            ),
+            'StreamScore': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamScore,
+                    request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreRequest.FromString,
+                    response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreResponse.SerializeToString,
+            ),
+            'ScoreCombinations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreCombinations,
+                    request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsRequest.FromString,
+                    response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsResponse.SerializeToString,
             ),
             'Match': grpc.unary_unary_rpc_method_handler(
                     servicer.Match,
@@ -171,6 +217,60 @@ class ScoringService(object):
             '/adscore.v1.ScoringService/BatchScore',
             adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreRequest.SerializeToString,
             adscore__protos_dot_v1_dot_scoring__pb2.BatchScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamScore(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/adscore.v1.ScoringService/StreamScore',
+            adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreRequest.SerializeToString,
+            adscore__protos_dot_v1_dot_scoring__pb2.StreamScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreCombinations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/adscore.v1.ScoringService/ScoreCombinations',
+            adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsRequest.SerializeToString,
+            adscore__protos_dot_v1_dot_scoring__pb2.ScoreCombinationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
