@@ -5,37 +5,39 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from adscore_server.call_log import JsonFormatter, TextFormatter
 from adscore_server.config import ServerConfig
 from adscore_server.model_root import open_models
 from adscore_server.models import ModelRegistry
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 
 _logger = logging.getLogger(__name__)
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, form: str = "text") -> None:
     """Sends the log to stderr, one line an entry, with times in UTC.
 
     Args:
         level: One of `LOG_LEVELS`.
+        form: One of `LOG_FORMATS`.
 
     Raises:
         ValueError: It is none of them.
     """
-    if level not in LOG_LEVELS:
-        raise ValueError(f"--log-level: expected one of {', '.join(LOG_LEVELS)}. Received: {level}")
+    for option, value, known in (
+        ("--log-level", level, LOG_LEVELS),
+        ("--log-format", form, LOG_FORMATS),
+    ):
+        if value not in known:
+            raise ValueError(f"{option}: expected one of {', '.join(known)}. Received: {value}")
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(
-        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 

@@ -10,11 +10,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.call_log import CallLog
 from adscore_server.calls import CallInterceptor, CallThreads
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry
+from adscore_server.observation import ObservingInterceptor
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
 
@@ -43,7 +45,9 @@ class Server:
         self._health = health.HealthServicer()
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server = grpc.server(
-            self._call_threads, interceptors=[self._calls], options=_channel_options(self.config)
+            self._call_threads,
+            interceptors=[ObservingInterceptor([CallLog()]), self._calls],
+            options=_channel_options(self.config),
         )
         self._add_services(models)
         self._port: int | None = None
