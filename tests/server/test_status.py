@@ -93,7 +93,7 @@ def test_each_call_is_logged_without_content(
     caplog.set_level(logging.DEBUG)
     stubs.score(creatives[0])
     [line] = [r.getMessage() for r in caplog.records if r.name == "adscore_server.call_log"]
-    assert line.startswith("/adscore.v1.ScoringService/Score OK ")
+    assert " method=Score code=OK " in line
     assert creatives[0].headline not in caplog.text
     assert creatives[0].id not in caplog.text
 
