@@ -1,15 +1,15 @@
 """Checks, decodes and scores what calls bring: one creative, many, or parts of some."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.combinations import ScoreGrid
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.image import Pixels
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallReason, InvalidRequestError, ModelWithoutAgreementError
@@ -72,14 +72,48 @@ class ScoringEngine:
                 first bad one, cannot be read.
             ModelWithoutAgreementError: The model was not trained for it.
         """
-        self._check_match_size(len(headlines), len(images))
+        self._check_parts(len(headlines), len(images))
         if not scorer.has_agreement:
             raise ModelWithoutAgreementError(scorer.name, scorer.version)
-        texts = [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
-        pixels = self._decoders.map(lambda item: _prepare_image(scorer, *item), enumerate(images))
-        return scorer.match(texts, list(pixels))
+        return scorer.match(*self._prepare_parts(scorer, headlines, images))
 
-    def _check_match_size(self, headlines: int, images: int) -> None:
+    def score_combinations(
+        self,
+        scorer: Scorer,
+        headlines: Sequence[str],
+        images: Sequence[bytes],
+        context: Mapping[str, str],
+    ) -> ScoreGrid:
+        """Scores every headline with every image.
+
+        Raises:
+            InvalidRequestError: There are too few or too many; or a headline or an image, the
+                first bad one, or the context cannot be read.
+        """
+        self._check_parts(len(headlines), len(images))
+        most = scorer.manifest.limits.max_combinations
+        if len(headlines) * len(images) > most:
+            raise InvalidRequestError(
+                "headlines" if len(headlines) > len(images) else "images",
+                CallReason.BATCH_TOO_LARGE,
+                f"expected at most {most} combinations. Received: {len(headlines)} headlines x "
+                f"{len(images)} images = {len(headlines) * len(images)}",
+            )
+        try:
+            scorer.check_context(context)
+        except InvalidCreativeError as error:
+            raise _refused(error.field, error) from error
+        parts = self._prepare_parts(scorer, headlines, images)
+        return scorer.score_combinations(*parts, context)
+
+    def _prepare_parts(
+        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes]
+    ) -> tuple[list[PreparedHeadline], list[PreparedImage]]:
+        texts = [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
+        pictures = self._decoders.map(lambda item: _prepare_image(scorer, *item), enumerate(images))
+        return texts, list(pictures)
+
+    def _check_parts(self, headlines: int, images: int) -> None:
         for name, count in (("headlines", headlines), ("images", images)):
             if not count:
                 raise InvalidRequestError(
@@ -115,7 +149,7 @@ def _try_to_prepare(scorer: Scorer, creative: Creative) -> PreparedCreative | Ex
         return error
 
 
-def _prepare_headline(scorer: Scorer, position: int, headline: str) -> str:
+def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedHeadline:
     field = f"headlines[{position}]"
     if not headline.strip():
         raise InvalidRequestError(field, Reason.HEADLINE_MISSING, "expected text. Received: none")
@@ -125,19 +159,18 @@ def _prepare_headline(scorer: Scorer, position: int, headline: str) -> str:
         raise _refused(field, error) from error
 
 
-def _prepare_image(scorer: Scorer, position: int, image: bytes) -> Pixels:
+def _prepare_image(scorer: Scorer, position: int, image: bytes) -> PreparedImage:
     field = f"images[{position}]"
     if not image:
         raise InvalidRequestError(
             field, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
         )
     try:
-        pixels, _ = scorer.prepare_image(image)
+        return scorer.prepare_image(image)
     except InvalidCreativeError as error:
         raise _refused(field, error) from error
-    return pixels
 
 
 def _refused(field: str, error: InvalidCreativeError) -> InvalidRequestError:
-    """The same refusal, of the item of a list."""
+    """The same refusal, of a field of the call."""
     return InvalidRequestError(field, error.reason, str(error).removeprefix(f"{error.field}: "))
