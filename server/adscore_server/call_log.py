@@ -1,4 +1,4 @@
-"""The log of calls: one line each, of ids, sizes and timings; and the two forms of the log.
+"""The log of calls: one line each, of ids, sizes and timings.
 
 A line holds nothing that a caller wrote but its request id: no headline, image, token, header,
 context, id of a creative or name of a model. Failed calls are logged at the level info, others
@@ -43,37 +43,6 @@ class CallLog:
         given = {name: value for name, value in fields.items() if value != ""}
         text = " ".join(f"{name}={_word(value)}" for name, value in given.items())
         _logger.log(level, "call %s", text, extra={"fields": given})
-
-
-class TextFormatter(logging.Formatter):
-    """A line for people, with the time in UTC."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
-
-
-class JsonFormatter(logging.Formatter):
-    """A JSON object a line: time (UTC), level, logger, message; a call's figures by their names."""
-
-    def __init__(self) -> None:
-        super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
-        self.converter = time.gmtime
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Formats one entry."""
-        stamp = self.formatTime(record, self.datefmt)
-        fields = getattr(record, "fields", None)
-        entry = {
-            "time": f"{stamp}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": "call" if fields else record.getMessage(),
-            **(fields or {}),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
 
 
 def _word(value: Any) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from adscore_server.current_call import current_call
 from adscore_server.errors import CallReason, InvalidRequestError, ServerStoppingError
 from adscore_server.observation import OWN_METHODS
-from adscore_server.status import describe, log_unexpected, to_rpc_status
+from adscore_server.status import abort
 
 _Behaviour = Callable[[Any, grpc.ServicerContext], Message]
 if TYPE_CHECKING:  # generic in its stubs alone
@@ -75,13 +74,7 @@ def _answer_errors(method: str, behaviour: _Behaviour) -> _Behaviour:
                 raise _unreadable()
             return behaviour(request, context)
         except Exception as error:
-            failure = describe(error)
-            if failure.code is grpc.StatusCode.INTERNAL:
-                log_unexpected(error, method)
-            call = current_call()
-            call.reason = failure.reason
-            context.abort_with_status(to_rpc_status(failure, call.request_id))
-            raise  # never reached: the line above raises
+            abort(context, error, method)
 
     return answer
 

@@ -1,4 +1,4 @@
-"""Runs a server as a process: logging, signals, one line when it is ready."""
+"""Runs a server as a process: signals, and one line when it is ready."""
 
 import logging
 import os
@@ -9,36 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from adscore_server.call_log import JsonFormatter, TextFormatter
-from adscore_server.config import ServerConfig
+from adscore_server.config import ServerConfig, describe
 from adscore_server.model_root import open_models
 from adscore_server.models import ModelRegistry
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
-LOG_FORMATS = ("text", "json")
-
 _logger = logging.getLogger(__name__)
-
-
-def configure_logging(level: str, form: str = "text") -> None:
-    """Sends the log to stderr, one line an entry, with times in UTC.
-
-    Args:
-        level: One of `LOG_LEVELS`.
-        form: One of `LOG_FORMATS`.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    for option, value, known in (
-        ("--log-level", level, LOG_LEVELS),
-        ("--log-format", form, LOG_FORMATS),
-    ):
-        if value not in known:
-            raise ValueError(f"{option}: expected one of {', '.join(known)}. Received: {value}")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def run_server(
@@ -64,6 +39,7 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
+    _logger.info("Settings: %s", describe(config))
     models = open_models(root, default_model)
     server = Server(models, config)
     server.start()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.call_log import JsonFormatter, TextFormatter
 from adscore_server.current_call import request_id_from
+from adscore_server.log_format import JsonFormatter, TextFormatter
 
 
 def _request(creative: Creative) -> scoring_pb2.ScoreRequest:
