@@ -18,7 +18,7 @@ from adscore.encoder import Encodings, RuntimeOptions
 from adscore.golden import check_golden
 from adscore.graphs import EncodedCreatives, Graphs
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage, Preparer
-from adscore.rates import Rates
+from adscore.rates import rate_figures
 from adscore.towers import LARGEST_BATCH
 
 
@@ -65,7 +65,6 @@ class Scorer:
         self._cache = EncodingCache(cache_bytes) if cache_bytes else None
         self._preparer = Preparer(bundle.manifest, self._cache)
         self._graphs = Graphs(bundle, options or RuntimeOptions(), self._cache)
-        self._rates = Rates(bundle.manifest)
 
     @classmethod
     def open(
@@ -149,7 +148,7 @@ class Scorer:
         if not creatives:
             return []
         predictions = self.predict(creatives)
-        figures = self._rates.figures(predictions.mean, predictions.concentration).tolist()
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration).tolist()
         agreements = predictions.agreement.tolist()
         targets = self.manifest.targets
         return [
@@ -194,7 +193,7 @@ class Scorer:
         image = self._graphs.encode_images(images)
         pairs = PairsToScore(headline, image, (len(headlines), len(images)), ids)
         predictions = self._predict_encoded(pairs.blocks())
-        figures = self._rates.figures(predictions.mean, predictions.concentration)
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration)
         far_headline = self._unfamiliar("headline", headline, len(headlines))
         far_image = self._unfamiliar("image", image, len(images))
         downscaled = [image.downscaled for image in images]

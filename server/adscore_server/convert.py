@@ -1,6 +1,6 @@
 """Wire messages <-> the words of the domain."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,18 @@ def score_to_wire(score: Score, creative_id: str, scorer: Scorer) -> scoring_pb2
     )
 
 
-def batch_result_to_wire(
+def batch_results_to_wire(
+    creatives: Sequence[Creative], outcomes: Sequence[Score | Exception], scorer: Scorer
+) -> list[scoring_pb2.BatchScoreResult]:
+    """Converts the outcomes of the creatives of a batch."""
+    pairs = zip(creatives, outcomes, strict=True)
+    return [
+        _batch_result_to_wire(outcome, creative.id, position, scorer)
+        for position, (creative, outcome) in enumerate(pairs)
+    ]
+
+
+def _batch_result_to_wire(
     outcome: Score | Exception, creative_id: str, position: int, scorer: Scorer
 ) -> scoring_pb2.BatchScoreResult:
     """Converts the outcome of the creative at a position (from 0) of a batch."""

@@ -12,15 +12,17 @@ from grpc_reflection.v1alpha import reflection
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.access import AccessInterceptor
 from adscore_server.call_log import CallLog
-from adscore_server.calls import CallInterceptor, CallThreads
+from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
-from adscore_server.errors import StartError
+from adscore_server.errors import ServerStoppingError, StartError
+from adscore_server.grids import GridEngine
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry
 from adscore_server.observation import ObservingInterceptor
 from adscore_server.rate_limit import RateLimiter, RateLimitInterceptor
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.streaming import Streams
 from adscore_server.tls import server_credentials
 from adscore_server.tokens import TokenFile
 
@@ -46,13 +48,14 @@ class Server:
 
     def __init__(self, models: ModelRegistry, config: ServerConfig | None = None) -> None:
         self.config = config or ServerConfig()
-        self._calls = CallInterceptor()
-        self._call_threads = CallThreads(self.config.threads)
-        self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
+        self._calls = CallInterceptor(self.config)
+        self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
+        # Two requests for each worker: one is worked on while the next one travels.
+        self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server = grpc.server(
-            self._call_threads,
+            self._calls.scores,
             interceptors=self._interceptors(),
             options=_channel_options(self.config),
         )
@@ -100,11 +103,12 @@ class Server:
         self._stopped = True
         self._health.enter_graceful_shutdown()
         self._calls.refuse_new_calls()
+        self._streams.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
-        drained = self._port is None or self._call_threads.wait_for_calls(limit)
+        drained = self._port is None or self._calls.wait_for_calls(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
-        for threads in (self._call_threads, self._decoders):
-            threads.shutdown(wait=drained)
+        self._calls.shutdown(wait=drained)
+        self._workers.shutdown(wait=drained)
         return drained
 
     def __enter__(self) -> Self:
@@ -137,9 +141,10 @@ class Server:
         return interceptors
 
     def _add_services(self, models: ModelRegistry) -> None:
-        engine = ScoringEngine(self.config, self._decoders)
+        engine = ScoringEngine(self.config, self._workers)
+        grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine), self._server
+            ScoringService(models, engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -39,7 +39,7 @@ def test_agreement_of_a_creative_is_that_of_its_pair(
     some = creatives[:6]
     similarity = scorer.match(
         [scorer.prepare_headline(creative.headline) for creative in some],
-        [scorer.prepare_image(creative.image)[0] for creative in some],
+        [scorer.prepare_image(creative.image) for creative in some],
     )
     assert similarity.shape == (6, 6)
     assert np.abs(similarity).max() <= 1
@@ -88,4 +88,4 @@ def test_headlines_alone_cannot_be_aligned(
 def test_model_without_agreement_matches_nothing(scorer: Scorer) -> None:
     assert not scorer.has_agreement
     with pytest.raises(ValueError, match="trained with --align"):
-        scorer.match(["a"], [np.zeros((64, 64, 3), np.uint8)])
+        scorer.match([PreparedHeadline("a")], [PreparedImage(np.zeros((64, 64, 3), np.uint8))])
