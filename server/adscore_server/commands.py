@@ -48,6 +48,8 @@ def serve(
     tokens: options.Tokens = None,
     creatives_per_second: options.CreativesPerSecond = None,
     insecure_network: options.InsecureNetwork = False,
+    metrics_address: options.MetricsAddress = "",
+    otel: options.Otel = False,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "text",
 ) -> None:
@@ -69,6 +71,8 @@ def serve(
             tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
             tokens=tokens,
             creatives_per_second=creatives_per_second,
+            metrics_address=metrics_address,
+            otel=otel,
             insecure_network=insecure_network,
         )
         run_server(root, default_model, config, typer.echo)
