@@ -40,11 +40,11 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    _logger.info("Settings: %s", describe(config))
     models = open_models(root, default_model)
     with monitoring(config) as observers:
         server = Server(models, config, observers)
         server.start()
+        _logger.info("Settings: %s", describe(config))
         announce(_ready_line(server.address, models))
         stopping.wait()
         _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
