@@ -4,6 +4,7 @@
     ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
     ├── ModelNotFoundError            a call for a model or version that is not served
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
+    ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
     └── StartError                    what keeps the server from starting, told to its operator
 
@@ -23,6 +24,7 @@ class CallReason(StrEnum):
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
+    SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
     INTERNAL = "INTERNAL"
 
@@ -54,6 +56,13 @@ class ModelWithoutAgreementError(AdscoreError):
             "expected a model that was trained to say how well headline and image fit together "
             f"(adscore train --align). Received: {name} version {version}, which was not"
         )
+
+
+class ServerStartingError(AdscoreError):
+    """A call that came before any model was ready; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no model that is ready yet. Call another, or later")
 
 
 class ServerStoppingError(AdscoreError):
