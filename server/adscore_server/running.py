@@ -1,44 +1,21 @@
-"""Runs a server as a process: logging, signals, one line when it is ready."""
+"""Runs a server as a process: signals, and one line when it is ready."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from adscore_server.config import ServerConfig
+from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
 from adscore_server.model_poller import ModelPoller
 from adscore_server.model_root import ModelRoot, ModelRootOptions
 from adscore_server.models import ModelRegistry
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
-
 _logger = logging.getLogger(__name__)
-
-
-def configure_logging(level: str) -> None:
-    """Sends the log to stderr, one line an entry, with times in UTC.
-
-    Args:
-        level: One of `LOG_LEVELS`.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if level not in LOG_LEVELS:
-        raise ValueError(f"--log-level: expected one of {', '.join(LOG_LEVELS)}. Received: {level}")
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(
-        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def run_server(
@@ -67,6 +44,7 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
+    _logger.info("Settings: %s", describe(config))
     models = ModelRoot(root, options)
     registry = _first_models(models, options)
     server = Server(registry, config)
