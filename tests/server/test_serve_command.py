@@ -147,6 +147,6 @@ def test_debug_log_of_a_process_holds_no_creative(
     stubs.score(Creative("planted headline", image, "planted id"))
     stubs.batch_score([Creative("planted headline", b"planted image", "planted id")])
     _, stderr = process.stop()
-    assert "/adscore.v1.ScoringService/Score OK" in stderr
-    assert "/adscore.v1.ScoringService/BatchScore OK" in stderr
+    assert "method=Score code=OK" in stderr
+    assert "method=BatchScore code=OK" in stderr
     assert "planted" not in stderr
