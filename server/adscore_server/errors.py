@@ -5,6 +5,7 @@
     ├── ModelNotFoundError            a call for a model or version that is not served
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
     ├── RateLimitedError              a call beyond what its caller may send
+    ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
     ├── UnauthenticatedError          a call without a token that the server knows
     └── StartError                    what keeps the server from starting, told to its operator
@@ -26,6 +27,7 @@ class CallReason(StrEnum):
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
     RATE_LIMITED = "RATE_LIMITED"
+    SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
     TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
     TOKEN_UNKNOWN = "TOKEN_UNKNOWN"  # noqa: S105
@@ -59,6 +61,13 @@ class ModelWithoutAgreementError(AdscoreError):
             "expected a model that was trained to say how well headline and image fit together "
             f"(adscore train --align). Received: {name} version {version}, which was not"
         )
+
+
+class ServerStartingError(AdscoreError):
+    """A call that came before any model was ready; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no model that is ready yet. Call another, or later")
 
 
 class ServerStoppingError(AdscoreError):

@@ -17,16 +17,14 @@ from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ModelRegistry, ServedModels
 from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
 from adscore_server.tls import server_credentials
 
-SERVICE_NAMES = (
-    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-)
+SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # What is left to do once every call has returned: its last bytes go out.
 _FLUSH_SECONDS = 1.0
@@ -36,7 +34,7 @@ class Server:
     """Serves models at an address; as a context manager it starts and stops.
 
     Args:
-        models: What it serves.
+        models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
         observers: Are told of every call.
 
@@ -51,18 +49,19 @@ class Server:
         observers: Sequence[Observer] = (CallLog(),),
     ) -> None:
         self.config = config or ServerConfig()
+        self._models = ServedModels(models)
         self._calls = CallInterceptor()
         self._call_threads = CallThreads(self.config.threads)
         self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
         self._health = health.HealthServicer()
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._port: int | None = None
+        self._show_health()
         self._server = grpc.server(
             self._call_threads,
             interceptors=interceptors(self.config, observers, self._calls),
             options=_channel_options(self.config),
         )
-        self._add_services(models)
-        self._port: int | None = None
+        self._add_services(self._models)
         self._stopped = False
 
     @property
@@ -85,8 +84,17 @@ class Server:
         except RuntimeError as error:
             raise _address_error(self.config.address) from error
         self._server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._show_health()
         return self._port
+
+    def serve_models(self, models: ModelRegistry) -> None:
+        """Serves another set of models from now on; calls under way keep the model they have.
+
+        Without a model that scores, health of ScoringService and of the whole server says
+        NOT_SERVING, and calls for a score get UNAVAILABLE.
+        """
+        self._models.registry = models
+        self._show_health()
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
@@ -130,7 +138,7 @@ class Server:
         credentials = server_credentials(self.config.tls)
         return self._server.add_secure_port(self.config.address, credentials)
 
-    def _add_services(self, models: ModelRegistry) -> None:
+    def _add_services(self, models: ServedModels) -> None:
         engine = ScoringEngine(self.config, self._decoders)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
             ScoringService(models, engine), self._server
@@ -138,12 +146,17 @@ class Server:
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self.config.reflection:
-            names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
-    def _set_health(self, status: int) -> None:
-        for name in (health.OVERALL_HEALTH, *SERVICE_NAMES):
-            self._health.set(name, status)
+    def _show_health(self) -> None:
+        """ModelService answers as soon as the server does, the rest with the first model."""
+        listens = self._port is not None
+        scores = listens and bool(self._models.registry.loaded)
+        services = ((health.OVERALL_HEALTH, scores), (SCORING, scores), (MODELS, listens))
+        status = health_pb2.HealthCheckResponse
+        for name, serves in services:
+            self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -25,6 +25,7 @@ from adscore_server.errors import (
     ModelNotFoundError,
     ModelWithoutAgreementError,
     RateLimitedError,
+    ServerStartingError,
     ServerStoppingError,
     UnauthenticatedError,
 )
@@ -78,6 +79,8 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
         case ModelWithoutAgreementError():
             code = grpc.StatusCode.FAILED_PRECONDITION
             return Failure(code, CallReason.MODEL_WITHOUT_AGREEMENT, text)
+        case ServerStartingError():
+            return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STARTING, text)
         case ServerStoppingError():
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
         case UnauthenticatedError(reason=reason):
