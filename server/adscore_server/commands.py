@@ -29,6 +29,15 @@ def serve(
             show_default="the only one there is",
         ),
     ] = "",
+    keep_versions: Annotated[
+        int, typer.Option(min=1, help="Versions of each model that are served, the newest first.")
+    ] = 1,
+    poll_seconds: Annotated[
+        float, typer.Option(min=0, help="Time between two looks for new models; 0 means one look.")
+    ] = 5.0,
+    wait_for_model: Annotated[
+        bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
+    ] = False,
     max_message_bytes: Annotated[int, typer.Option(min=1, help="Largest request, in bytes.")] = 16
     * 1024
     * 1024,
@@ -48,6 +57,8 @@ def serve(
     tokens: options.Tokens = None,
     creatives_per_second: options.CreativesPerSecond = None,
     insecure_network: options.InsecureNetwork = False,
+    metrics_address: options.MetricsAddress = "",
+    otel: options.Otel = False,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "text",
 ) -> None:
@@ -55,6 +66,7 @@ def serve(
     from adscore_server.config import ServerConfig
     from adscore_server.errors import StartError
     from adscore_server.log_format import configure_logging
+    from adscore_server.model_root import ModelRootOptions
     from adscore_server.running import run_server
 
     try:
@@ -69,9 +81,12 @@ def serve(
             tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
             tokens=tokens,
             creatives_per_second=creatives_per_second,
+            metrics_address=metrics_address,
+            otel=otel,
             insecure_network=insecure_network,
         )
-        run_server(root, default_model, config, typer.echo)
+        served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)
+        run_server(root, served, config, typer.echo)
     except (StartError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -7,6 +7,7 @@
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
     ├── OverloadedError               a call for which there is no room
     ├── RateLimitedError              a call beyond what its caller may send
+    ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
     ├── UnauthenticatedError          a call without a token that the server knows
     └── StartError                    what keeps the server from starting, told to its operator
@@ -30,6 +31,7 @@ class CallReason(StrEnum):
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
     QUEUE_FULL = "QUEUE_FULL"
     RATE_LIMITED = "RATE_LIMITED"
+    SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
     TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
     TOKEN_UNKNOWN = "TOKEN_UNKNOWN"  # noqa: S105
@@ -63,6 +65,13 @@ class ModelWithoutAgreementError(AdscoreError):
             "expected a model that was trained to say how well headline and image fit together "
             f"(adscore train --align). Received: {name} version {version}, which was not"
         )
+
+
+class ServerStartingError(AdscoreError):
+    """A call that came before any model was ready; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no model that is ready yet. Call another, or later")
 
 
 class ServerStoppingError(AdscoreError):

@@ -13,7 +13,7 @@ from adscore_server.convert import (
     score_to_wire,
 )
 from adscore_server.grids import GridEngine
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ServedModels
 from adscore_server.scoring import ScoringEngine, check_request_id
 from adscore_server.streaming import Streams
 
@@ -22,7 +22,7 @@ class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):
     """Predicts the performance of creatives, and says how their parts fit together."""
 
     def __init__(
-        self, models: ModelRegistry, engine: ScoringEngine, grids: GridEngine, streams: Streams
+        self, models: ServedModels, engine: ScoringEngine, grids: GridEngine, streams: Streams
     ) -> None:
         self._models = models
         self._engine = engine

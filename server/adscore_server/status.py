@@ -27,6 +27,7 @@ from adscore_server.errors import (
     ModelWithoutAgreementError,
     OverloadedError,
     RateLimitedError,
+    ServerStartingError,
     ServerStoppingError,
     UnauthenticatedError,
 )
@@ -80,6 +81,8 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
         case ModelWithoutAgreementError():
             code = grpc.StatusCode.FAILED_PRECONDITION
             return Failure(code, CallReason.MODEL_WITHOUT_AGREEMENT, text)
+        case ServerStartingError():
+            return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STARTING, text)
         case ServerStoppingError():
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
         case UnauthenticatedError(reason=reason):
