@@ -41,6 +41,8 @@ class ServerConfig:
         tokens: File of the tokens that callers must bring; None means that none is asked for.
         creatives_per_second: Most creatives a second from each token, or from all callers together
             where there are no tokens; None means any number.
+        reuse_port: Whether other processes may listen at the address too, each with a share of
+            the connections; see `workers`.
         insecure_network: Whether an address beyond this machine may be listened on without
             encryption, or without tokens or certificates of clients.
 
@@ -68,6 +70,8 @@ class ServerConfig:
     tokens: Path | None = None
     # The bounded queue already refuses what is too much for the server.
     creatives_per_second: float | None = None
+    # Two servers on one port by mistake would share its calls unnoticed.
+    reuse_port: bool = False
     # A service that anyone may call, or listen in on, must be somebody's decision.
     insecure_network: bool = False
 
