@@ -61,6 +61,8 @@ def serve(
     tokens: options.Tokens = None,
     creatives_per_second: options.CreativesPerSecond = None,
     insecure_network: options.InsecureNetwork = False,
+    metrics_address: options.MetricsAddress = "",
+    otel: options.Otel = False,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "text",
 ) -> None:
@@ -82,6 +84,8 @@ def serve(
             tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
             tokens=tokens,
             creatives_per_second=creatives_per_second,
+            metrics_address=metrics_address,
+            otel=otel,
             insecure_network=insecure_network,
         )
         served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)

@@ -41,6 +41,8 @@ class ServerConfig:
         tokens: File of the tokens that callers must bring; None means that none is asked for.
         creatives_per_second: Most creatives a second from each token, or from all callers together
             where there are no tokens; None means any number.
+        metrics_address: HOST:PORT of the page of metrics, over plain HTTP; empty means none.
+        otel: Whether calls are traced with OpenTelemetry, which reads its own variables.
         reuse_port: Whether other processes may listen at the address too, each with a share of
             the connections; see `workers`.
         insecure_network: Whether an address beyond this machine may be listened on without
@@ -70,17 +72,19 @@ class ServerConfig:
     tokens: Path | None = None
     # The bounded queue already refuses what is too much for the server.
     creatives_per_second: float | None = None
+    # What is not looked at need not be open.
+    metrics_address: str = ""
+    # Needs an extra, and somebody who collects the spans.
+    otel: bool = False
     # Two servers on one port by mistake would share its calls unnoticed.
     reuse_port: bool = False
     # A service that anyone may call, or listen in on, must be somebody's decision.
     insecure_network: bool = False
 
     def __post_init__(self) -> None:
-        host, separator, port = self.address.rpartition(":")
-        if not (host and separator and port.isascii() and port.isdigit() and int(port) < 65536):
-            raise ValueError(
-                f"address: expected HOST:PORT, e.g. 127.0.0.1:50051. Received: {self.address!r}"
-            )
+        host = _host("address", self.address)
+        if self.metrics_address:
+            _host("metrics_address", self.metrics_address)
         for name in (
             "max_message_bytes",
             "max_batch_creatives",
@@ -110,6 +114,15 @@ class ServerConfig:
             f"{self.address} without. Where the network itself is safe, for instance behind a "
             "proxy that does both, say --insecure-network"
         )
+
+
+def _host(setting: str, address: str) -> str:
+    host, separator, port = address.rpartition(":")
+    if not (host and separator and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(
+            f"{setting}: expected HOST:PORT, e.g. 127.0.0.1:50051. Received: {address!r}"
+        )
+    return host
 
 
 def is_loopback(host: str) -> bool:

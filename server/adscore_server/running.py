@@ -41,20 +41,22 @@ def run_server(
     # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
     # say less than the errors raised for them. It reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from adscore_server.monitoring import monitoring
     from adscore_server.server import Server
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    _logger.info("Settings: %s", describe(config))
     models = ModelRoot(root, options)
     registry = _first_models(models, options)
-    server = Server(registry, config)
-    server.start()
-    announce(_ready_line(server.address, registry))
-    with ModelPoller(models, server.serve_models, options.poll_seconds):
-        stopping.wait()
-        _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
-        drained = server.stop()
+    with monitoring(config) as observers:
+        server = Server(registry, config, observers)
+        server.start()
+        _logger.info("Settings: %s", describe(config))
+        announce(_ready_line(server.address, registry))
+        with ModelPoller(models, server.serve_models, options.poll_seconds):
+            stopping.wait()
+            _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
+            drained = server.stop()
     if not drained:
         _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
         # Their threads cannot be stopped, and a normal exit would wait for them.

@@ -1,5 +1,6 @@
 """A gRPC server over a set of models."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -9,19 +10,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
-from adscore_server.access import AccessInterceptor
 from adscore_server.addresses import address_error, bound_socket
 from adscore_server.call_log import CallLog
 from adscore_server.calls import CallInterceptor, CallThreads
 from adscore_server.config import ServerConfig
+from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry, ServedModels
-from adscore_server.observation import ObservingInterceptor
-from adscore_server.rate_limit import RateLimiter, RateLimitInterceptor
+from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
 from adscore_server.tls import server_credentials
-from adscore_server.tokens import TokenFile
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
@@ -36,12 +35,18 @@ class Server:
     Args:
         models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
+        observers: Are told of every call.
 
     Raises:
         StartError: The token file is no good.
     """
 
-    def __init__(self, models: ModelRegistry, config: ServerConfig | None = None) -> None:
+    def __init__(
+        self,
+        models: ModelRegistry,
+        config: ServerConfig | None = None,
+        observers: Sequence[Observer] = (CallLog(),),
+    ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
         self._calls = CallInterceptor()
@@ -52,7 +57,7 @@ class Server:
         self._show_health()
         self._server = grpc.server(
             self._call_threads,
-            interceptors=self._interceptors(),
+            interceptors=interceptors(self.config, observers, self._calls),
             options=_channel_options(self.config),
         )
         self._add_services(self._models)
@@ -132,17 +137,6 @@ class Server:
             return self._server.add_insecure_port(self.config.address)
         credentials = server_credentials(self.config.tls)
         return self._server.add_secure_port(self.config.address, credentials)
-
-    def _interceptors(self) -> list[grpc.ServerInterceptor]:
-        """From the outermost, which sees all calls, to the innermost, which sees good requests."""
-        interceptors: list[grpc.ServerInterceptor] = [ObservingInterceptor([CallLog()])]
-        if self.config.tokens is not None:
-            interceptors.append(AccessInterceptor(TokenFile(self.config.tokens)))
-        interceptors.append(self._calls)
-        if self.config.creatives_per_second is not None:
-            limiter = RateLimiter(self.config.creatives_per_second)
-            interceptors.append(RateLimitInterceptor(limiter))
-        return interceptors
 
     def _add_services(self, models: ServedModels) -> None:
         engine = ScoringEngine(self.config, self._decoders)

@@ -108,7 +108,7 @@ class Supervisor:
             StartError: One of them ended.
         """
         for number in range(self._count):
-            self._workers.append(Worker(number, self._job))
+            self._workers.append(Worker(number, _job_of(number, self._job)))
         lines = []
         for worker in self._workers:
             told = multiprocessing.connection.wait([worker.news, self._signals])
@@ -215,6 +215,15 @@ class Worker:
                 lived,
                 pause,
             )
+
+
+def _job_of(number: int, job: WorkerJob) -> WorkerJob:
+    """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
+    host, _, port = job.config.metrics_address.rpartition(":")
+    if not host or port == "0":
+        return job
+    config = replace(job.config, metrics_address=f"{host}:{int(port) + number}")
+    return replace(job, config=config)
 
 
 def _work(job: WorkerJob, supervisor: Connection) -> None:

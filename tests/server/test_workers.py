@@ -1,11 +1,13 @@
 """`adscore serve --workers`: several processes behind one port, as their callers see them."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,16 @@ def _command_line(pid: int) -> bytes:
 
 def runs(pid: int) -> bool:
     return b"spawn_main" in _command_line(pid)
+
+
+def two_free_ports() -> int:
+    """The first of two in a row."""
+    while True:
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def score_on_new_connections(address: str, creative: Creative, connections: int) -> list[str]:
@@ -96,6 +108,14 @@ def test_workers_end_when_their_supervisor_is_killed(start_process: Any, model_d
     workers = workers_of(served.process.pid)
     served.process.kill()
     wait_until(lambda: not any(runs(worker) for worker in workers))
+
+
+def test_each_worker_has_a_page_of_metrics_of_its_own(start_process: Any, model_dir: Path) -> None:
+    port = two_free_ports()
+    start_process(model_dir, "--workers", "2", "--metrics-address", f"127.0.0.1:{port}")
+    for one in (port, port + 1):
+        with urllib.request.urlopen(f"http://127.0.0.1:{one}/metrics", timeout=30) as page:
+            assert b"adscore" in page.read()
 
 
 def test_supervisor_stays_small(start_process: Any, model_dir: Path) -> None:
