@@ -48,6 +48,8 @@ class ServerConfig:
             where there are no tokens; None means any number.
         metrics_address: HOST:PORT of the page of metrics, over plain HTTP; empty means none.
         otel: Whether calls are traced with OpenTelemetry, which reads its own variables.
+        reuse_port: Whether other processes may listen at the address too, each with a share of
+            the connections; see `workers`.
         insecure_network: Whether an address beyond this machine may be listened on without
             encryption, or without tokens or certificates of clients.
 
@@ -87,6 +89,8 @@ class ServerConfig:
     metrics_address: str = ""
     # Needs an extra, and somebody who collects the spans.
     otel: bool = False
+    # Two servers on one port by mistake would share its calls unnoticed.
+    reuse_port: bool = False
     # A service that anyone may call, or listen in on, must be somebody's decision.
     insecure_network: bool = False
 

@@ -12,8 +12,9 @@ from types import FrameType
 from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
 from adscore_server.model_opener import ModelOpener
+from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_poller import ModelPoller
-from adscore_server.model_root import ModelRoot, ModelRootOptions
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import ModelRegistry
 
 _logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """A gRPC server over a set of models."""
 
-import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -11,10 +10,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.addresses import address_error, bound_socket
 from adscore_server.call_log import CallLog
 from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
-from adscore_server.errors import ServerStoppingError, StartError
+from adscore_server.errors import ServerStoppingError
 from adscore_server.grids import GridEngine
 from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
@@ -85,7 +85,8 @@ class Server:
         try:
             self._port = self._listen()
         except RuntimeError as error:
-            raise _address_error(self.config.address) from error
+            bound_socket(self.config.address).close()  # says why, if it can
+            raise address_error(self.config.address, "it cannot be listened on") from error
         self._server.start()
         self._show_health()
         return self._port
@@ -168,23 +169,5 @@ def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
-        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls unnoticed
+        ("grpc.so_reuseport", int(config.reuse_port)),
     ]
-
-
-def _address_error(address: str) -> StartError:
-    """Says why an address cannot be listened on; grpcio itself only says that it cannot."""
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(place)
-            cause = "the address cannot be listened on"
-    except OSError as error:
-        cause = error.strerror or str(error)
-    return StartError(
-        f"expected a free address of this machine to listen on. Received: {address}: {cause}. "
-        "Choose another with --address; port 0 means any free one"
-    )
