@@ -158,7 +158,7 @@ class Scorer:
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         )
 
-    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
+    def match(self, headlines: Iterable[str], images: Iterable[Pixels]) -> NDArray[np.float32]:
         """Says how well each headline fits each image.
 
         Args:
@@ -173,8 +173,8 @@ class Scorer:
         """
         if not self.has_agreement:
             raise ValueError(f"model {self.name}: expected one trained with --align")
-        texts = [PreparedCreative(headline, None, self._no_context) for headline in headlines]
-        pictures = [PreparedCreative("", pixels, self._no_context) for pixels in images]
+        texts = (PreparedCreative(headline, None, self._no_context) for headline in headlines)
+        pictures = (PreparedCreative("", pixels, self._no_context) for pixels in images)
         rows = self._aligned(texts, "headline")
         columns = self._aligned(pictures, "image")
         cosines: NDArray[np.float32] = np.clip(rows @ columns.T, -1, 1)
@@ -184,7 +184,7 @@ class Scorer:
     def _no_context(self) -> tuple[int, ...]:
         return (0,) * len(self.manifest.preprocessing.context)
 
-    def _aligned(self, creatives: Sequence[PreparedCreative], tower: str) -> NDArray[np.float32]:
+    def _aligned(self, creatives: Iterable[PreparedCreative], tower: str) -> NDArray[np.float32]:
         parts = [
             getattr(self._graphs.encode(batch), tower)["aligned"]
             for batch in _batched(creatives, LARGEST_BATCH)

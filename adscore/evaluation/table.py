@@ -1,7 +1,7 @@
 """A model and a table of what really happened -> the figures, as `adscore evaluate` prints them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import group_digest
-from adscore.errors import InvalidCreativeError, TableError
-from adscore.evaluation.agreement import agreement_figures
+from adscore.errors import TableError
+from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.retrieval import AgreementMetrics
 from adscore.preparation import PreparedCreative
@@ -18,7 +18,7 @@ from adscore.rows import prepare_rows
 from adscore.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 
-NO_AGREEMENT = AgreementMetrics(None, None, None, None)
+ROWS_AT_ONCE = 256  # 40 MB of pixels, as large as encoders read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,7 @@ def evaluate_table(
             f"expected targets of the model ({', '.join(scorer.manifest.targets)}). "
             f"Received: {', '.join(unknown)}"
         )
-    prepared = _prepared(scorer, table, rows)
-    predictions = scorer.predict(prepared)
-    agreement = agreement_figures(scorer, prepared) if scorer.has_agreement else NO_AGREEMENT
+    predictions = scorer.predict(_prepared(scorer, table, rows))
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
@@ -104,7 +102,7 @@ def evaluate_table(
             name: _figures(scorer, predictions, table, name, rows, group)
             for name in table.successes
         },
-        agreement=agreement,
+        agreement=_agreement(scorer, table, rows[~np.isnan(predictions.agreement)]),
         row_numbers=rows,
         predictions=predictions,
     )
@@ -128,16 +126,32 @@ def _figures(
     )
 
 
+def _agreement(scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]) -> AgreementMetrics:
+    """Figures of agreement among rows that have headline and image; none of them without one."""
+    rows = compared_rows(rows)
+    headlines = [scorer.prepare_headline(table.headlines[row]) for row in rows.tolist()]
+    creatives = _prepared(scorer, table, rows)
+    return agreement_figures(
+        scorer, headlines, (c.pixels for c in creatives if c.pixels is not None)
+    )
+
+
 def _prepared(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]
-) -> Sequence[PreparedCreative]:
+) -> Iterator[PreparedCreative]:
+    """Decodes rows some at a time, so that memory does not grow with their number.
+
+    Raises:
+        TableError: Rows that cannot be scored, named when all have been looked at.
+    """
+    broken = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = prepare_rows(scorer, table, rows.tolist(), pool)
-    broken = [
-        (row, str(result))
-        for row, result in zip(rows.tolist(), results, strict=True)
-        if isinstance(result, InvalidCreativeError)
-    ]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE].tolist()
+            for row, result in zip(some, prepare_rows(scorer, table, some, pool), strict=True):
+                if isinstance(result, PreparedCreative):
+                    yield result
+                else:
+                    broken.append((row, str(result)))
     if broken:
         raise table.broken_rows(broken)
-    return [result for result in results if isinstance(result, PreparedCreative)]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.evaluation.agreement import agreement_figures
+from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.golden import RELATIVE_TOLERANCE
 from adscore.preparation import PreparedCreative
 from adscore.scorer import Predictions, Scorer
@@ -88,8 +88,9 @@ def held_out_agreement(
     scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]
 ) -> dict[str, float | None]:
     """Figures of agreement among rows that have headline and image."""
-    rows = rows[data.present[rows, :2].all(axis=1)]
+    rows = compared_rows(rows[data.present[rows, :2].all(axis=1)])
     if not rows.size:
         return {}
-    prepared = list(prepared_rows(data, rows))
-    return agreement_figures(scorer, prepared).to_dict()
+    headlines = [data.headlines[row] for row in rows]
+    images = (data.pixels[data.image_index[row]] for row in rows)
+    return agreement_figures(scorer, headlines, images).to_dict()
