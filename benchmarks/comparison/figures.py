@@ -62,7 +62,9 @@ def of_rates(prepared: Prepared, rates: Rates) -> Figures:
     mean_rate = successes.sum() / max(1, trials.sum())
     error = metrics.calibration_error
     perfect = None
-    if rates.concentration is not None or trials.max() <= 1:  # else their spread is not known
+    if (
+        rates.concentration is not None or trials.max(initial=0) <= 1
+    ):  # else their spread is not known
         perfect = perfect_calibration_error(rates.mean, trials, concentration=rates.concentration)
     figures: Figures = {
         "rows": len(rates.rows),
