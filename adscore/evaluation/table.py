@@ -95,6 +95,9 @@ def evaluate_table(
             f"Received: {', '.join(unknown)}"
         )
     predictions = scorer.predict(_prepared(scorer, table, rows))
+    # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
+    both = compared_rows(rows[~np.isnan(predictions.agreement)])
+    agreement = agreement_figures(scorer, _prepared(scorer, table, both))
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
@@ -102,7 +105,7 @@ def evaluate_table(
             name: _figures(scorer, predictions, table, name, rows, group)
             for name in table.successes
         },
-        agreement=_agreement(scorer, table, rows[~np.isnan(predictions.agreement)]),
+        agreement=agreement,
         row_numbers=rows,
         predictions=predictions,
     )
@@ -123,16 +126,6 @@ def _figures(
         table.trials[name][rows],
         concentration=predictions.concentration[:, column],
         group=group,
-    )
-
-
-def _agreement(scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]) -> AgreementMetrics:
-    """Figures of agreement among rows that have headline and image; none of them without one."""
-    rows = compared_rows(rows)
-    headlines = [scorer.prepare_headline(table.headlines[row]) for row in rows.tolist()]
-    creatives = _prepared(scorer, table, rows)
-    return agreement_figures(
-        scorer, headlines, (c.pixels for c in creatives if c.pixels is not None)
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from adscore.errors import TrainingError
 from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.golden import RELATIVE_TOLERANCE
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Predictions, Scorer
 from adscore.training.data import TrainingData
 from adscore.training.inputs import TowerInputs
@@ -24,10 +24,11 @@ ROWS_COMPARED = 8
 def prepared_rows(data: TrainingData, rows: NDArray[np.int64]) -> Iterator[PreparedCreative]:
     """The rows as serving would prepare them."""
     for row in rows:
+        headline = data.headlines[row]
         has_image = data.present[row, 1] > 0
         yield PreparedCreative(
-            data.headlines[row],
-            data.pixels[data.image_index[row]] if has_image else None,
+            PreparedHeadline(headline) if headline else None,
+            PreparedImage(data.pixels[data.image_index[row]]) if has_image else None,
             tuple(data.context_ids[row].tolist()),
         )
 
@@ -89,8 +90,4 @@ def held_out_agreement(
 ) -> dict[str, float | None]:
     """Figures of agreement among rows that have headline and image."""
     rows = compared_rows(rows[data.present[rows, :2].all(axis=1)])
-    if not rows.size:
-        return {}
-    headlines = [data.headlines[row] for row in rows]
-    images = (data.pixels[data.image_index[row]] for row in rows)
-    return agreement_figures(scorer, headlines, images).to_dict()
+    return agreement_figures(scorer, prepared_rows(data, rows)).to_dict() if rows.size else {}
