@@ -1,10 +1,15 @@
 """The errors of the server beside those of the scoring core.
 
     AdscoreError
+    ├── CallAbandonedError            a call whose caller has gone
     ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
     ├── ModelNotFoundError            a call for a model or version that is not served
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
+    ├── OverloadedError               a call for which there is no room
+    ├── RateLimitedError              a call beyond what its caller may send
+    ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
+    ├── UnauthenticatedError          a call without a token that the server knows
     └── StartError                    what keeps the server from starting, told to its operator
 
 `adscore_server.status` says which gRPC status each of them becomes.
@@ -20,10 +25,16 @@ class CallReason(StrEnum):
 
     BATCH_EMPTY = "BATCH_EMPTY"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+    CALL_ABANDONED = "CALL_ABANDONED"
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
+    QUEUE_FULL = "QUEUE_FULL"
+    RATE_LIMITED = "RATE_LIMITED"
+    SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
+    TOKEN_UNKNOWN = "TOKEN_UNKNOWN"  # noqa: S105
     INTERNAL = "INTERNAL"
 
 
@@ -56,11 +67,71 @@ class ModelWithoutAgreementError(AdscoreError):
         )
 
 
+class ServerStartingError(AdscoreError):
+    """A call that came before any model was ready; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no model that is ready yet. Call another, or later")
+
+
 class ServerStoppingError(AdscoreError):
     """A call that came after the server began to stop; another server may take it."""
 
     def __init__(self) -> None:
         super().__init__("this server is stopping and takes no new calls. Call another, or later")
+
+
+class CallAbandonedError(AdscoreError):
+    """A call that was cancelled, or whose deadline passed, before it was worked on."""
+
+    def __init__(self) -> None:
+        super().__init__("the caller has gone, so this call was not worked on")
+
+
+class OverloadedError(AdscoreError):
+    """A call for which there is no room, since many wait already.
+
+    Attributes:
+        retry_seconds: After how long those that wait should be done.
+    """
+
+    def __init__(self, retry_seconds: float) -> None:
+        super().__init__(
+            "expected no more calls than this server can take. Received: one that found its queue "
+            f"full. Try again in {retry_seconds:.3f} s, or call another server"
+        )
+        self.retry_seconds = retry_seconds
+
+
+class RateLimitedError(AdscoreError):
+    """A call beyond what its caller may send.
+
+    Attributes:
+        retry_seconds: After how long a retry is worth it.
+    """
+
+    def __init__(self, creatives_per_second: float, retry_seconds: float) -> None:
+        super().__init__(
+            f"expected at most {creatives_per_second:g} creatives a second from this caller. "
+            f"Received: more. Try again in {retry_seconds:.3f} s"
+        )
+        self.retry_seconds = retry_seconds
+
+
+class UnauthenticatedError(AdscoreError):
+    """A call without a token that the server knows.
+
+    Attributes:
+        reason: Stable name of the cause: no token, or an unknown one.
+    """
+
+    def __init__(self, *, token_given: bool) -> None:
+        self.reason = CallReason.TOKEN_UNKNOWN if token_given else CallReason.TOKEN_MISSING
+        received = "a token that this server does not know" if token_given else "none"
+        super().__init__(
+            "expected a token, as metadata `authorization: Bearer TOKEN`. "
+            f"Received: {received}. The operator of the server makes one with `adscore token`"
+        )
 
 
 class StartError(AdscoreError):

@@ -1,54 +1,38 @@
-"""Runs a server as a process: logging, signals, one line when it is ready."""
+"""Runs a server as a process: signals, and one line when it is ready."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from adscore_server.config import ServerConfig
-from adscore_server.model_root import open_models
+from adscore_server.config import ServerConfig, describe
+from adscore_server.errors import StartError
+from adscore_server.model_opener import ModelOpener
+from adscore_server.model_options import ModelRootOptions
+from adscore_server.model_poller import ModelPoller
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import ModelRegistry
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _logger = logging.getLogger(__name__)
 
 
-def configure_logging(level: str) -> None:
-    """Sends the log to stderr, one line an entry, with times in UTC.
-
-    Args:
-        level: One of `LOG_LEVELS`.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if level not in LOG_LEVELS:
-        raise ValueError(f"--log-level: expected one of {', '.join(LOG_LEVELS)}. Received: {level}")
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(
-        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-
-
 def run_server(
-    root: Path, default_model: str, config: ServerConfig, announce: Callable[[str], None]
+    root: Path, options: ModelRootOptions, config: ServerConfig, announce: Callable[[str], None]
 ) -> None:
     """Serves the models under a root until SIGTERM or SIGINT, then drains.
+
+    It listens once its models are ready, so that a caller who gets through gets a score; only
+    where it waits for a first model does it listen before.
 
     Must run in the main thread, which is the one that gets signals.
 
     Args:
-        root: As of `open_models`.
-        default_model: As of `open_models`.
+        root: As of `ModelRoot`.
+        options: Which of its models are served.
         config: How to listen and how much to take on.
         announce: Told one line when calls are answered.
 
@@ -58,22 +42,38 @@ def run_server(
     # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
     # say less than the errors raised for them. It reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from adscore_server.monitoring import monitoring
     from adscore_server.server import Server
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = open_models(root, default_model)
-    server = Server(models, config)
-    server.start()
-    announce(_ready_line(server.address, models))
-    stopping.wait()
-    _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
-    if not server.stop():
+    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes))
+    registry = _first_models(models, options)
+    with monitoring(config) as observers:
+        server = Server(registry, config, observers)
+        server.start()
+        _logger.info("Settings: %s", describe(config))
+        announce(_ready_line(server.address, registry))
+        with ModelPoller(models, server.serve_models, options.poll_seconds):
+            stopping.wait()
+            _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
+            drained = server.stop()
+    if not drained:
         _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
         # Their threads cannot be stopped, and a normal exit would wait for them.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
+
+
+def _first_models(models: ModelRoot, options: ModelRootOptions) -> ModelRegistry:
+    try:
+        return models.open()
+    except StartError as error:
+        if not options.wait_for_model:
+            raise
+        _logger.info("Waiting for a model: %s", error)
+        return ModelRegistry()
 
 
 def _set_on_signals(event: threading.Event) -> None:
@@ -90,4 +90,6 @@ def _ready_line(address: str, models: ModelRegistry) -> str:
         f"{model.name} version {model.version} (loaded in {model.load_seconds:.2f} s)"
         for model in models.loaded
     )
+    if not names:
+        return f"Listening on {address}: no model yet"
     return f"Ready on {address}: {names}"

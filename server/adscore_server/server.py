@@ -1,6 +1,6 @@
 """A gRPC server over a set of models."""
 
-import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -10,18 +10,23 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
-from adscore_server.calls import CallInterceptor, CallThreads
+from adscore_server.addresses import address_error, bound_socket
+from adscore_server.call_log import CallLog
+from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
-from adscore_server.errors import StartError
+from adscore_server.errors import ServerStoppingError
+from adscore_server.grids import GridEngine
+from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ModelRegistry, ServedModels
+from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.streaming import Streams
+from adscore_server.tls import server_credentials
 
-SERVICE_NAMES = (
-    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-)
+SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # What is left to do once every call has returned: its last bytes go out.
 _FLUSH_SECONDS = 1.0
@@ -31,22 +36,35 @@ class Server:
     """Serves models at an address; as a context manager it starts and stops.
 
     Args:
-        models: What it serves.
+        models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
+        observers: Are told of every call.
+
+    Raises:
+        StartError: The token file is no good.
     """
 
-    def __init__(self, models: ModelRegistry, config: ServerConfig | None = None) -> None:
+    def __init__(
+        self,
+        models: ModelRegistry,
+        config: ServerConfig | None = None,
+        observers: Sequence[Observer] = (CallLog(),),
+    ) -> None:
         self.config = config or ServerConfig()
-        self._calls = CallInterceptor()
-        self._call_threads = CallThreads(self.config.threads)
-        self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
+        self._models = ServedModels(models)
+        self._calls = CallInterceptor(self.config)
+        self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
+        # Two requests for each worker: one is worked on while the next one travels.
+        self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server = grpc.server(
-            self._call_threads, interceptors=[self._calls], options=_channel_options(self.config)
-        )
-        self._add_services(models)
         self._port: int | None = None
+        self._show_health()
+        self._server = grpc.server(
+            self._calls.scores,
+            interceptors=interceptors(self.config, observers, self._calls),
+            options=_channel_options(self.config),
+        )
+        self._add_services(self._models)
         self._stopped = False
 
     @property
@@ -62,15 +80,25 @@ class Server:
             The port.
 
         Raises:
-            StartError: The address cannot be listened on.
+            StartError: The address cannot be listened on, or the certificates are no good.
         """
         try:
-            self._port = self._server.add_insecure_port(self.config.address)
+            self._port = self._listen()
         except RuntimeError as error:
-            raise _address_error(self.config.address) from error
+            bound_socket(self.config.address).close()  # says why, if it can
+            raise address_error(self.config.address, "it cannot be listened on") from error
         self._server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._show_health()
         return self._port
+
+    def serve_models(self, models: ModelRegistry) -> None:
+        """Serves another set of models from now on; calls under way keep the model they have.
+
+        Without a model that scores, health of ScoringService and of the whole server says
+        NOT_SERVING, and calls for a score get UNAVAILABLE.
+        """
+        self._models.registry = models
+        self._show_health()
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
@@ -89,11 +117,12 @@ class Server:
         self._stopped = True
         self._health.enter_graceful_shutdown()
         self._calls.refuse_new_calls()
+        self._streams.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
-        drained = self._port is None or self._call_threads.wait_for_calls(limit)
+        drained = self._port is None or self._calls.wait_for_calls(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
-        for threads in (self._call_threads, self._decoders):
-            threads.shutdown(wait=drained)
+        self._calls.shutdown(wait=drained)
+        self._workers.shutdown(wait=drained)
         return drained
 
     def __enter__(self) -> Self:
@@ -108,43 +137,37 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _add_services(self, models: ModelRegistry) -> None:
-        engine = ScoringEngine(self.config, self._decoders)
+    def _listen(self) -> int:
+        if self.config.tls is None:
+            return self._server.add_insecure_port(self.config.address)
+        credentials = server_credentials(self.config.tls)
+        return self._server.add_secure_port(self.config.address, credentials)
+
+    def _add_services(self, models: ServedModels) -> None:
+        engine = ScoringEngine(self.config, self._workers)
+        grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine), self._server
+            ScoringService(models, engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self.config.reflection:
-            names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
-    def _set_health(self, status: int) -> None:
-        for name in (health.OVERALL_HEALTH, *SERVICE_NAMES):
-            self._health.set(name, status)
+    def _show_health(self) -> None:
+        """ModelService answers as soon as the server does, the rest with the first model."""
+        listens = self._port is not None
+        scores = listens and bool(self._models.registry.loaded)
+        services = ((health.OVERALL_HEALTH, scores), (SCORING, scores), (MODELS, listens))
+        status = health_pb2.HealthCheckResponse
+        for name, serves in services:
+            self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
-        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls unnoticed
+        ("grpc.so_reuseport", int(config.reuse_port)),
     ]
-
-
-def _address_error(address: str) -> StartError:
-    """Says why an address cannot be listened on; grpcio itself only says that it cannot."""
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(place)
-            cause = "the address cannot be listened on"
-    except OSError as error:
-        cause = error.strerror or str(error)
-    return StartError(
-        f"expected a free address of this machine to listen on. Received: {address}: {cause}. "
-        "Choose another with --address; port 0 means any free one"
-    )
