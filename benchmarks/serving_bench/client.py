@@ -1,11 +1,12 @@
 """A process that sends creatives to a server.
 
-Run by `workers.py` as `python -m serving_bench.client TRANSPORT ADDRESS PICTURES NUMBER`, where
+Run by `workers.py` as `python -m serving_bench.client TRANSPORT ADDRESS PICTURES`, where
 TRANSPORT is the full name of a function as those of `transports.py`.
 """
 
 import importlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,10 +25,10 @@ _START_SECONDS = 90
 
 def main() -> None:
     """Obeys until the input ends."""
-    transport, address, folder, number = sys.argv[1:]
+    transport, address, folder = sys.argv[1:]
     module, _, name = transport.rpartition(".")
     send = getattr(importlib.import_module(module), name)(address)
-    streams = itertools.count(int(number) * _STREAMS_OF_A_PROCESS)
+    streams = itertools.count(os.getpid() * _STREAMS_OF_A_PROCESS)
     if not transport.endswith((".stream", ".grid")):
         _wait_until_served(send, next(Pictures(Path(folder), USUAL).ads(next(streams))))
 

@@ -31,20 +31,20 @@ class Workers:
 
     Args:
         arguments: Of each process, behind `python -m`.
-        number: Of processes. Where there is more than one, its number is their last argument.
+        number: Of processes.
         python: The interpreter.
     """
 
     def __init__(self, arguments: Sequence[str], number: int, python: str = sys.executable) -> None:
         self._processes = [
             subprocess.Popen(
-                [python, "-m", *arguments, *([str(position)] if number > 1 else [])],
+                [python, "-m", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **python_path()},
                 text=True,
             )
-            for position in range(number)
+            for _ in range(number)
         ]
 
     def run(self, order: Order, usage: Callable[[], Usage]) -> tuple[Done, Usage, Usage]:
