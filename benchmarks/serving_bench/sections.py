@@ -151,6 +151,7 @@ def _closed(bench: Bench, kind: str, ads: str = "fresh") -> Order:
 
 
 def _open(bench: Bench, rate: float) -> Order:
-    # Threads enough that a call hardly ever waits for one to send it.
-    load = Load(bench.settings.seconds, 64, calls_per_second=rate / PROCESSES)
+    # As many open at once as adscore takes by default; a call that comes when all are open is sent
+    # when one ends, and its latency counts from when it was due.
+    load = Load(bench.settings.seconds, 32, calls_per_second=rate / PROCESSES)
     return Order(load, USUAL)

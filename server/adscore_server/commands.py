@@ -49,6 +49,7 @@ def serve(
         int, typer.Option(min=1, help="Most creatives in one BatchScore.")
     ] = 1_000,
     threads: Annotated[int, typer.Option(min=1, help="Calls worked on at once.")] = 8,
+    cache_bytes: options.CacheBytes = 64 * 1024 * 1024,
     drain_seconds: Annotated[
         float, typer.Option(min=0, help="How long calls may take to finish on SIGTERM.")
     ] = 20.0,
@@ -79,6 +80,7 @@ def serve(
             max_message_bytes=max_message_bytes,
             max_batch_creatives=max_batch_creatives,
             threads=threads,
+            cache_bytes=cache_bytes,
             drain_seconds=drain_seconds,
             reflection=reflection,
             tls=options.tls_files(tls_cert, tls_key, tls_client_ca),

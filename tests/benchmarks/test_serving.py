@@ -156,7 +156,7 @@ def test_first_failure_ends_a_run(pictures_dir: Path):
 def test_children_are_counted_and_stopped_with_their_process():
     script = (
         "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c', 'import time; x = bytes(50_000_000); "
+        "subprocess.Popen([sys.executable, '-c', 'import time; x = b\"x\" * 50_000_000; "
         'print("up", flush=True); time.sleep(60)\']).wait()'
     )
     with ServerProcess([sys.executable, "-c", script], {}) as process:
