@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, Manifest, read_bundle, resolve_bundle
+from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
 from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
 from adscore.encoder import Encodings, RuntimeOptions
 from adscore.golden import check_golden
@@ -64,13 +64,23 @@ class Scorer:
         self._graphs = Graphs(bundle, options or RuntimeOptions())
 
     @classmethod
-    def open(cls, path: Path, options: RuntimeOptions | None = None) -> "Scorer":
+    def open(
+        cls,
+        path: Path,
+        options: RuntimeOptions | None = None,
+        check: BundleCheck | None = None,
+    ) -> "Scorer":
         """Opens a model's folder (its newest version) or one version's folder.
+
+        Args:
+            path: The folder.
+            options: As of the class.
+            check: As of `read_bundle`.
 
         Raises:
             BundleError: A checksum, the format version or a golden score is off.
         """
-        bundle = read_bundle(resolve_bundle(path))
+        bundle = read_bundle(resolve_bundle(path), check)
         scorer = cls(bundle, options)
         model = f"model {scorer.name} version {scorer.version}"
         check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)
