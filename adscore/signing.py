@@ -128,7 +128,7 @@ def _require_no_other_files(path: Path, contents: Mapping[str, bytes]) -> None:
 def _cause(error: Exception, contents: Mapping[str, bytes]) -> str:
     """What is wrong with a signature; of files that differ their names, without the digests."""
     text = str(error).strip() or type(error).__name__
-    differing = [name for name in contents if f"'{name}'" in text]
+    differing = [name for name in contents if name in text]
     if text.startswith("Signature mismatch") and differing:
         return f"that of other contents of {', '.join(differing)}"
     return text

@@ -51,7 +51,7 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = ModelRoot(root, options, ModelOpener(root, _check(options)))
+    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes, _check(options)))
     registry = _first_models(models, options)
     with monitoring(config) as observers:
         server = Server(registry, config, observers)

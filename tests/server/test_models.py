@@ -114,10 +114,10 @@ def test_model_that_fails_in_an_unforeseen_way_is_refused(
     shutil.copytree(copied_model, copied_model.parent / "zebra")
     real_open = Scorer.open
 
-    def open_or_fail(path: Path) -> Scorer:
+    def open_or_fail(path: Path, *options: Any) -> Scorer:
         if path.parent.name == "zebra":
             raise IndexError("graph")
-        return real_open(path)
+        return real_open(path, *options)
 
     monkeypatch.setattr(Scorer, "open", open_or_fail)
     models = open_models(copied_model.parent)
