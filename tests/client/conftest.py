@@ -15,10 +15,26 @@ from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
+UNARY = {"Score", "BatchScore", "ScoreCombinations", "Match"}
+
+
 class ScriptedScoring(scoring_pb2_grpc.ScoringServiceServicer):
     def __init__(self, handlers: dict[str, Handler]) -> None:
-        for name in handlers.keys() & {"Score", "BatchScore", "Match"}:
+        for name in handlers.keys() & UNARY:
             setattr(self, name, handlers[name])
+        if "StreamScore" in handlers:
+            self.StreamScore = _answer_each(handlers["StreamScore"])
+
+
+def _answer_each(handler: Handler) -> Any:
+    """A StreamScore method that answers requests as they come, with the handler's results."""
+
+    def stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        for request in requests:
+            results = handler(request, context).results
+            yield scoring_pb2.StreamScoreResponse(request_id=request.request_id, results=results)
+
+    return stream
 
 
 class ScriptedModels(model_pb2_grpc.ModelServiceServicer):
@@ -55,7 +71,7 @@ def connect(serve: Callable[..., str]) -> Iterator[Callable[..., Client]]:
     clients = []
 
     def start(**arguments: Any) -> Client:
-        names = {"Score", "BatchScore", "Match", "ListModels", "GetModel"}
+        names = {*UNARY, "StreamScore", "ListModels", "GetModel"}
         handlers = {name: arguments.pop(name) for name in names & arguments.keys()}
         client = Client(serve(**handlers), **arguments)
         clients.append(client)
@@ -85,7 +101,7 @@ def refuse() -> Callable[..., None]:
 
 @pytest.fixture
 def score_each() -> Handler:
-    """A BatchScore handler that scores every creative with the length of its headline."""
+    """A StreamScore handler that scores every creative with the length of its headline."""
 
     def handler(request: Any, context: grpc.ServicerContext) -> Any:
         results = [
