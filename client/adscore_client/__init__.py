@@ -41,6 +41,7 @@ from adscore_client._results import (
     TrainingSummary,
     Warning,
 )
+from adscore_client._tables import to_arrow, to_pandas
 
 __all__ = [
     "AccessError",
@@ -74,4 +75,6 @@ __all__ = [
     "TrainingSummary",
     "UnsupportedError",
     "Warning",
+    "to_arrow",
+    "to_pandas",
 ]

@@ -38,6 +38,8 @@ PUBLIC = [
     "TrainingSummary",
     "UnsupportedError",
     "Warning",
+    "to_arrow",
+    "to_pandas",
 ]
 
 # Beside what `import grpc` loads by itself, which depends on what else is installed.
