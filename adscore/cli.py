@@ -314,7 +314,9 @@ def _require_folder_of(path: Path | None) -> None:
 
 def _add_commands_of_other_packages() -> None:
     for entry in importlib.metadata.entry_points(group=COMMAND_GROUP):
-        app.command(entry.name)(entry.load())
+        # Options of what runs unattended may come from the environment: ADSCORE_SERVE_ADDRESS.
+        settings = {"auto_envvar_prefix": f"ADSCORE_{entry.name.upper()}"}
+        app.command(entry.name, context_settings=settings)(entry.load())
 
 
 _add_commands_of_other_packages()

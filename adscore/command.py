@@ -30,6 +30,7 @@ EXTRA_OF_COMMAND = {
     "sample": "offline",
     "score": "offline",
     "serve": "server",
+    "token": "server",
     "train": "train",
 }
 

@@ -1,6 +1,7 @@
 """Reading a bundle and verifying all of it."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import msgspec
@@ -44,8 +45,9 @@ def read_bundle(path: Path) -> Bundle:
     missing = _needed(manifest) - files.keys()
     if missing:
         raise BundleError(f"{path / MANIFEST}: expected a checksum of {', '.join(sorted(missing))}")
-    resolved = path.resolve()
-    return Bundle(resolved.parent.name, resolved.name, manifest, files)
+    # A link keeps its own name: it stands for the version that it is called.
+    named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow it
+    return Bundle(named.parent.name, named.name, manifest, files)
 
 
 def _needed(manifest: Manifest) -> set[str]:

@@ -1,7 +1,5 @@
-"""What surrounds every call: reading the request, errors, the log line, and draining."""
+"""What surrounds every call: reading the request, errors, and draining."""
 
-import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -10,12 +8,8 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from adscore_server.errors import CallReason, InvalidRequestError, ServerStoppingError
-from adscore_server.status import describe, log_unexpected, to_rpc_status
-
-# Health and reflection answer as they always do, while the server drains too.
-_OWN_METHODS = "/adscore.v1."
-
-_logger = logging.getLogger(__name__)
+from adscore_server.observation import OWN_METHODS
+from adscore_server.status import abort
 
 _Behaviour = Callable[[Any, grpc.ServicerContext], Message]
 if TYPE_CHECKING:  # generic in its stubs alone
@@ -23,7 +17,7 @@ if TYPE_CHECKING:  # generic in its stubs alone
 
 
 class CallInterceptor(grpc.ServerInterceptor):
-    """Gives every unary call of adscore's services its status, log line and drain refusal."""
+    """Gives every unary call of adscore's services its status and drain refusal."""
 
     def __init__(self) -> None:
         self._stopping = False
@@ -38,9 +32,10 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "_Handler | None":
         """Runs as a call arrives, before it waits for a thread."""
+        # Health and reflection answer as they always do, while the server drains too.
         handler = continuation(handler_call_details)
         method = str(handler_call_details.method)
-        if handler is None or handler.unary_unary is None or not method.startswith(_OWN_METHODS):
+        if handler is None or handler.unary_unary is None or not method.startswith(OWN_METHODS):
             return handler
         return grpc.unary_unary_rpc_method_handler(
             _answer_errors(method, _refuse if self._stopping else handler.unary_unary),
@@ -74,19 +69,12 @@ class CallThreads(ThreadPoolExecutor):
 
 def _answer_errors(method: str, behaviour: _Behaviour) -> _Behaviour:
     def answer(request: Any, context: grpc.ServicerContext) -> Message:
-        start = time.monotonic()
         try:
             if isinstance(request, DecodeError):
                 raise _unreadable()
-            response = behaviour(request, context)
+            return behaviour(request, context)
         except Exception as error:
-            failure = describe(error)
-            if failure.code is grpc.StatusCode.INTERNAL:
-                log_unexpected(error, method)
-            _log_call(method, failure.code, start, request, None)
-            context.abort_with_status(to_rpc_status(failure))
-        _log_call(method, grpc.StatusCode.OK, start, request, response)
-        return response
+            abort(context, error, method)
 
     return answer
 
@@ -119,20 +107,4 @@ def _unreadable() -> InvalidRequestError:
         "",
         CallReason.REQUEST_UNREADABLE,
         "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
-    )
-
-
-def _log_call(
-    method: str, code: grpc.StatusCode, start: float, request: Any, response: Message | None
-) -> None:
-    """One line a call, of sizes and timing alone: never what a creative holds."""
-    if not _logger.isEnabledFor(logging.DEBUG):
-        return
-    _logger.debug(
-        "%s %s %.1f ms, %d bytes in, %d bytes out",
-        method,
-        code.name,
-        (time.monotonic() - start) * 1000,
-        request.ByteSize() if isinstance(request, Message) else 0,
-        response.ByteSize() if response is not None else 0,
     )

@@ -1,4 +1,4 @@
-"""The commands that `adscore` gets from the server: `adscore serve` and `adscore demo`.
+"""The commands that `adscore` gets from the server: `serve`, `token` and `demo`.
 
 What a command needs is imported when it runs, so that `adscore --help` stays quick.
 """
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from adscore_server import options
 
 
 def serve(
@@ -27,6 +29,15 @@ def serve(
             show_default="the only one there is",
         ),
     ] = "",
+    keep_versions: Annotated[
+        int, typer.Option(min=1, help="Versions of each model that are served, the newest first.")
+    ] = 1,
+    poll_seconds: Annotated[
+        float, typer.Option(min=0, help="Time between two looks for new models; 0 means one look.")
+    ] = 5.0,
+    wait_for_model: Annotated[
+        bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
+    ] = False,
     max_message_bytes: Annotated[int, typer.Option(min=1, help="Largest request, in bytes.")] = 16
     * 1024
     * 1024,
@@ -40,17 +51,24 @@ def serve(
     reflection: Annotated[
         bool, typer.Option(help="Describe the services to tools such as grpcurl.")
     ] = True,
-    log_level: Annotated[
-        str, typer.Option(help="debug (a line for each call), info, warning or error.")
-    ] = "info",
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    tls_client_ca: options.TlsClientCa = None,
+    tokens: options.Tokens = None,
+    creatives_per_second: options.CreativesPerSecond = None,
+    insecure_network: options.InsecureNetwork = False,
+    log_level: options.LogLevel = "info",
+    log_format: options.LogFormat = "text",
 ) -> None:
     """Serves models over gRPC until SIGTERM or Ctrl-C."""
     from adscore_server.config import ServerConfig
     from adscore_server.errors import StartError
-    from adscore_server.running import configure_logging, run_server
+    from adscore_server.log_format import configure_logging
+    from adscore_server.model_root import ModelRootOptions
+    from adscore_server.running import run_server
 
     try:
-        configure_logging(log_level)
+        configure_logging(log_level, log_format)
         config = ServerConfig(
             address=address,
             max_message_bytes=max_message_bytes,
@@ -58,11 +76,39 @@ def serve(
             threads=threads,
             drain_seconds=drain_seconds,
             reflection=reflection,
+            tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
+            tokens=tokens,
+            creatives_per_second=creatives_per_second,
+            insecure_network=insecure_network,
         )
-        run_server(root, default_model, config, typer.echo)
+        served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)
+        run_server(root, served, config, typer.echo)
     except (StartError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; stands in logs.")],
+    add_to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add its line to this token file, new or not."),
+    ] = None,
+) -> None:
+    """Makes a bearer token for callers of `adscore serve --tokens`; only its hash is kept."""
+    from adscore_server.tokens import add_token_line, new_token, token_line
+
+    secret = new_token()
+    try:
+        line = token_line(name, secret)
+        if add_to is not None:
+            add_token_line(add_to, line)
+    except (OSError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    if add_to is None:
+        typer.echo(f"Add this line to the file of --tokens:\n{line}\nThe token:", err=True)
+    typer.echo(secret)
 
 
 def demo(

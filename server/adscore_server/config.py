@@ -1,11 +1,28 @@
 """The settings of a server."""
 
+import ipaddress
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 
 def _core_count() -> int:
     return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the certificates lie, all in PEM form.
+
+    Attributes:
+        certificate: The server's certificate, those that vouch for it after it.
+        key: The key of the server's certificate, without a passphrase.
+        client_ca: Authorities that vouch for clients; None lets clients without a certificate in.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +37,12 @@ class ServerConfig:
         decode_threads: Threads that decode the images of batches, shared by all calls.
         drain_seconds: How long calls in flight may take to finish when the server stops.
         reflection: Whether the server describes its services to tools such as grpcurl.
+        tls: Certificates for encrypted connections; None means plain text.
+        tokens: File of the tokens that callers must bring; None means that none is asked for.
+        creatives_per_second: Most creatives a second from each token, or from all callers together
+            where there are no tokens; None means any number.
+        insecure_network: Whether an address beyond this machine may be listened on without
+            encryption, or without tokens or certificates of clients.
 
     Raises:
         ValueError: A setting is outside its range.
@@ -40,6 +63,13 @@ class ServerConfig:
     drain_seconds: float = 20.0
     # The contract is public; an operator can still switch it off.
     reflection: bool = True
+    # On one machine plain text and no tokens are how people begin; see `insecure_network`.
+    tls: TlsFiles | None = None
+    tokens: Path | None = None
+    # The bounded queue already refuses what is too much for the server.
+    creatives_per_second: float | None = None
+    # A service that anyone may call, or listen in on, must be somebody's decision.
+    insecure_network: bool = False
 
     def __post_init__(self) -> None:
         host, separator, port = self.address.rpartition(":")
@@ -55,5 +85,37 @@ class ServerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1. Received: {getattr(self, name)}")
+        if self.creatives_per_second is not None and self.creatives_per_second <= 0:
+            raise ValueError(
+                f"creatives_per_second: expected above 0. Received: {self.creatives_per_second}"
+            )
+        self._require_protection(host)
         if self.drain_seconds < 0:
             raise ValueError(f"drain_seconds: expected 0 or more. Received: {self.drain_seconds}")
+
+    def _require_protection(self, host: str) -> None:
+        """Raises ValueError where strangers could call, or read what is sent."""
+        known_callers = self.tokens or (self.tls and self.tls.client_ca)
+        if self.insecure_network or is_loopback(host) or (self.tls and known_callers):
+            return
+        missing = [] if self.tls else ["encryption (--tls-cert and --tls-key)"]
+        if not known_callers:
+            missing.append("callers that are known (--tokens or --tls-client-ca)")
+        raise ValueError(
+            f"address: beyond this machine, expected {' and '.join(missing)}. Received: "
+            f"{self.address} without. Where the network itself is safe, for instance behind a "
+            "proxy that does both, say --insecure-network"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def describe(config: ServerConfig) -> str:
+    """The settings in one line; they name files and hold no secret."""
+    return " ".join(f"{setting.name}={getattr(config, setting.name)}" for setting in fields(config))

@@ -7,7 +7,7 @@ from adscore.bundle import Manifest
 from adscore.creative import Creative, Score
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.models import LoadedModel, ModelEntry
+from adscore_server.models import LoadingModel, ModelEntry, RefusedModel
 from adscore_server.status import code_number, describe
 
 
@@ -66,8 +66,12 @@ def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb
 
 
 def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
-    """Converts what is known of a model; of a refused one that is its name and the reason."""
-    if not isinstance(entry, LoadedModel):
+    """Converts what is known of a model; of one that does not score, its name and why."""
+    if isinstance(entry, LoadingModel):
+        return model_pb2.Model(
+            name=entry.name, version=entry.version, state=model_pb2.MODEL_STATE_LOADING
+        )
+    if isinstance(entry, RefusedModel):
         return model_pb2.Model(
             name=entry.name,
             version=entry.version,

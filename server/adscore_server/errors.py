@@ -4,7 +4,10 @@
     ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
     ├── ModelNotFoundError            a call for a model or version that is not served
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
+    ├── RateLimitedError              a call beyond what its caller may send
+    ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
+    ├── UnauthenticatedError          a call without a token that the server knows
     └── StartError                    what keeps the server from starting, told to its operator
 
 `adscore_server.status` says which gRPC status each of them becomes.
@@ -23,7 +26,11 @@ class CallReason(StrEnum):
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
+    RATE_LIMITED = "RATE_LIMITED"
+    SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
+    TOKEN_UNKNOWN = "TOKEN_UNKNOWN"  # noqa: S105
     INTERNAL = "INTERNAL"
 
 
@@ -56,11 +63,49 @@ class ModelWithoutAgreementError(AdscoreError):
         )
 
 
+class ServerStartingError(AdscoreError):
+    """A call that came before any model was ready; another server may take it."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no model that is ready yet. Call another, or later")
+
+
 class ServerStoppingError(AdscoreError):
     """A call that came after the server began to stop; another server may take it."""
 
     def __init__(self) -> None:
         super().__init__("this server is stopping and takes no new calls. Call another, or later")
+
+
+class RateLimitedError(AdscoreError):
+    """A call beyond what its caller may send.
+
+    Attributes:
+        retry_seconds: After how long a retry is worth it.
+    """
+
+    def __init__(self, creatives_per_second: float, retry_seconds: float) -> None:
+        super().__init__(
+            f"expected at most {creatives_per_second:g} creatives a second from this caller. "
+            f"Received: more. Try again in {retry_seconds:.3f} s"
+        )
+        self.retry_seconds = retry_seconds
+
+
+class UnauthenticatedError(AdscoreError):
+    """A call without a token that the server knows.
+
+    Attributes:
+        reason: Stable name of the cause: no token, or an unknown one.
+    """
+
+    def __init__(self, *, token_given: bool) -> None:
+        self.reason = CallReason.TOKEN_UNKNOWN if token_given else CallReason.TOKEN_MISSING
+        received = "a token that this server does not know" if token_given else "none"
+        super().__init__(
+            "expected a token, as metadata `authorization: Bearer TOKEN`. "
+            f"Received: {received}. The operator of the server makes one with `adscore token`"
+        )
 
 
 class StartError(AdscoreError):

@@ -1,85 +1,277 @@
-"""Opens the folder that a server is given, and the models in it."""
+"""Keeps the models of a folder loaded as the folder changes.
+
+The rules, per model:
+
+- The newest `keep_versions` versions that pass every check are served; newer ones that failed are
+  shown as refused. Removing or renaming a version's folder brings the one before it back.
+- A version is read once its files have rested for one poll, so that one that is still being copied
+  is not taken for broken; one without a manifest does not count yet. At the start, all are read.
+- What failed is tried again when its files change, and so is what is served: the new contents
+  replace the old if they pass.
+- A version goes only when others of its model serve, or when the model's folder holds none any
+  more. A root without any model is taken for a fault, such as a volume that is not mounted, and
+  what is served stays.
+"""
 
 import logging
-import time
-import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adscore.bundle import MANIFEST, list_versions
-from adscore.errors import BundleError
-from adscore.scorer import Scorer
 from adscore_server.errors import StartError
-from adscore_server.models import LoadedModel, ModelEntry, ModelRegistry, RefusedModel
+from adscore_server.model_opener import ModelOpener
+from adscore_server.models import (
+    LoadedModel,
+    LoadingModel,
+    ModelEntry,
+    ModelRegistry,
+    RefusedModel,
+)
+from adscore_server.version_folders import Fingerprint, VersionFolder, find_versions
 
 _logger = logging.getLogger(__name__)
 
+Publish = Callable[[ModelRegistry], None]
 
-def open_models(root: Path, default_model: str = "") -> ModelRegistry:
-    """Opens the newest version of each model under a root.
 
-    Where the newest version fails a check, the one before it is opened, so that a server
-    that starts again serves what it served before the bad version came.
+@dataclass(frozen=True, slots=True)
+class ModelRootOptions:
+    """Which models are served.
+
+    Attributes:
+        default_model: Name of the model that calls without a name mean; empty means the
+            only one there is.
+        keep_versions: How many versions of each model are served, the newest first.
+        poll_seconds: Time between two looks at the folder; 0 means that it is looked at once.
+        wait_for_model: Whether a server starts without a model, and waits for the first one.
+
+    Raises:
+        ValueError: A setting is outside its range.
+    """
+
+    default_model: str = ""
+    # Callers compare scores of one version; a second one costs its memory again.
+    keep_versions: int = 1
+    # A look costs a millisecond; a model that is there a few seconds later disturbs nobody.
+    poll_seconds: float = 5.0
+    # A wrong path is told at once; waiting is for volumes that are filled beside the server.
+    wait_for_model: bool = False
+
+    def __post_init__(self) -> None:
+        if self.keep_versions < 1:
+            raise ValueError(f"keep_versions: expected at least 1. Received: {self.keep_versions}")
+        if self.poll_seconds < 0:
+            raise ValueError(f"poll_seconds: expected 0 or more. Received: {self.poll_seconds}")
+        if self.wait_for_model and not self.poll_seconds:
+            raise ValueError("wait_for_model: expected poll_seconds above 0. Received: 0")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCounts:
+    """What became of versions since the start.
+
+    Attributes:
+        loaded: Times that one was loaded.
+        refused: Times that one failed a check.
+        dropped: Times that one that scored was let go of.
+    """
+
+    loaded: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was made of a version's folder, and what the folder was like then."""
+
+    fingerprint: Fingerprint
+    entry: LoadedModel | RefusedModel
+
+
+class ModelRoot:
+    """The models of one folder; used by one thread at a time.
 
     Args:
         root: ROOT/NAME/VERSION, or one model's folder, or one version's folder. The name of
             a model is no number.
-        default_model: Name of the model that calls without a name mean; empty means the
-            only one there is.
-
-    Raises:
-        StartError: The folder holds no model, cannot be read, or no model in it can be served.
+        options: Which of them are served.
+        opener: Opens one version; None means the usual one.
     """
-    try:
-        candidates = _find_versions(root)
-    except OSError as error:
-        raise StartError(f"{error.filename or root}: cannot be read: {error.strerror}") from error
-    if not candidates:
-        raise StartError(
-            f"expected a folder with models (NAME/VERSION), one model's folder or one version's "
-            f"folder. Received: {root}, which "
-            f"{'holds none' if root.is_dir() else 'is not a folder'}. Train one: adscore train"
-        )
-    entries = [entry for versions in candidates for entry in _open_newest(versions, root)]
-    return ModelRegistry(entries, default_model)
 
+    def __init__(
+        self,
+        root: Path,
+        options: ModelRootOptions | None = None,
+        opener: ModelOpener | None = None,
+    ) -> None:
+        self._root = root
+        self._options = options or ModelRootOptions()
+        self._opener = opener or ModelOpener(root)
+        self._known: dict[Path, _Known] = {}
+        self._last_seen: dict[Path, Fingerprint] = {}
+        self._published: tuple[ModelEntry, ...] = ()
+        self._complaint = ""
+        self.counts = UpdateCounts()
 
-def _find_versions(root: Path) -> list[list[Path]]:
-    """The versions' folders of each model under a root, newest first."""
-    root = root.resolve()  # a model is named by its folder, which "." does not say
-    if (root / MANIFEST).is_file():
-        return [[root]]
-    if list_versions(root):
-        return [_newest_first(root)]
-    if not root.is_dir():
-        return []
-    models = (entry for entry in sorted(root.iterdir()) if not entry.name.startswith("."))
-    return [versions for model in models if (versions := _newest_first(model))]
+    def open(self) -> ModelRegistry:
+        """Opens what there is.
 
-
-def _newest_first(model_dir: Path) -> list[Path]:
-    return [model_dir / str(version) for version in reversed(list_versions(model_dir))]
-
-
-def _open_newest(versions: list[Path], root: Path) -> list[ModelEntry]:
-    """Opens the first version that can be; those before it are refused."""
-    entries: list[ModelEntry] = []
-    for path in versions:
-        start = time.monotonic()
+        Raises:
+            StartError: The folder cannot be read, or there is no model in it, none that can be
+                served, or none of the default's name.
+        """
         try:
-            scorer = Scorer.open(path)
-        except Exception as error:  # a graph can fail in as many ways as its runtime
-            entries.append(_refused(path, error, root))
-            continue
-        return [*entries, LoadedModel(scorer, time.monotonic() - start)]
-    return entries
+            found = find_versions(self._root)
+        except OSError as error:
+            problem = f"{error.filename or self._root}: cannot be read: {error.strerror}"
+            raise StartError(f"expected a folder with models. Received: {problem}") from error
+        if not found:
+            raise StartError(
+                "expected a folder with models (NAME/VERSION), one model's folder or one version's "
+                f"folder. Received: {self._root}, which holds none. Train one: adscore train"
+            )
+        registry = self._update(found, lambda _: True, lambda _: None)
+        self._require_served(registry)
+        return registry
 
+    def poll(self, publish: Publish) -> None:
+        """Looks at the folder again, and opens what is new.
 
-def _refused(path: Path, error: Exception, root: Path) -> RefusedModel:
-    reason = str(error)
-    if not isinstance(error, BundleError):
-        _logger.error("".join(traceback.format_exception(error)).rstrip())
-        reason = f"{path}: the model cannot be run: {type(error).__name__}: {error}"
-    # Callers read the reason too; where the server keeps its models is the operator's affair.
-    reason = reason.replace(f"{root.resolve()}/", "")
-    _logger.warning("Model %s version %s is refused: %s", path.parent.name, path.name, reason)
-    return RefusedModel(path.parent.name, path.name, reason)
+        Args:
+            publish: Told each new set of models: when one begins to load, and when it has.
+        """
+        try:
+            found = find_versions(self._root)
+        except OSError as error:
+            self._complain(f"{error.filename or self._root}: cannot be read: {error.strerror}")
+            return
+        if not found:
+            # Before the first model there is nothing to complain of: it may be waited for.
+            if self._known:
+                self._complain(f"{self._root}: expected models. Received: a folder without any")
+            return
+        self._complaint = ""
+        self._update(found, self._rests, publish)
+
+    def _update(
+        self,
+        found: Sequence[Sequence[VersionFolder]],
+        may_open: Callable[[VersionFolder], bool],
+        publish: Publish,
+    ) -> ModelRegistry:
+        """Opens what is to be served and is not yet; forgets what no longer is."""
+        for folders in found:
+            for folder in self._to_open(folders, may_open):
+                self._publish(self._registry(found, opening=folder), publish)
+                self._known[folder.path] = self._open(folder)
+        self._last_seen = {folder.path: folder.fingerprint for one in found for folder in one}
+        registry = self._registry(found)
+        self._forget_all_but(registry)
+        self._publish(registry, publish)
+        return registry
+
+    def _publish(self, registry: ModelRegistry, publish: Publish) -> None:
+        if registry.entries != self._published:
+            self._published = registry.entries
+            publish(registry)
+
+    def _to_open(
+        self, folders: Sequence[VersionFolder], may_open: Callable[[VersionFolder], bool]
+    ) -> Iterator[VersionFolder]:
+        """Newest first, until enough of them serve; each must be opened before the next."""
+        serving = 0
+        for folder in folders:
+            known = self._known.get(folder.path)
+            changed = known is None or known.fingerprint != folder.fingerprint
+            if changed and may_open(folder):
+                yield folder
+                known = self._known[folder.path]
+            serving += known is not None and isinstance(known.entry, LoadedModel)
+            if serving == self._options.keep_versions:
+                return
+
+    def _rests(self, folder: VersionFolder) -> bool:
+        return self._last_seen.get(folder.path) == folder.fingerprint
+
+    def _open(self, folder: VersionFolder) -> _Known:
+        entry = self._opener.open(folder)
+        model = f"Model {folder.name} version {folder.version}"
+        if isinstance(entry, LoadedModel):
+            self.counts = replace(self.counts, loaded=self.counts.loaded + 1)
+            _logger.info("%s is loaded after %.2f s", model, entry.load_seconds)
+            return _Known(folder.fingerprint, entry)
+        self.counts = replace(self.counts, refused=self.counts.refused + 1)
+        _logger.warning("%s is refused: %s", model, entry.reason)
+        before = self._known.get(folder.path)
+        if before is not None and isinstance(before.entry, LoadedModel):
+            _logger.warning("%s serves on as it was before its files changed", model)
+            return _Known(folder.fingerprint, before.entry)
+        return _Known(folder.fingerprint, entry)
+
+    def _registry(
+        self, found: Sequence[Sequence[VersionFolder]], opening: VersionFolder | None = None
+    ) -> ModelRegistry:
+        entries = [entry for folders in found for entry in self._entries(folders, opening)]
+        return ModelRegistry(entries, self._options.default_model)
+
+    def _entries(
+        self, folders: Sequence[VersionFolder], opening: VersionFolder | None
+    ) -> list[ModelEntry]:
+        """What is known of a model's versions, down to the last one that is to be served."""
+        entries: list[ModelEntry] = []
+        serving = 0
+        for folder in folders:
+            known = self._known.get(folder.path)
+            if known is not None and isinstance(known.entry, LoadedModel):
+                entries.append(known.entry)
+                serving += 1
+            elif folder == opening:
+                entries.append(LoadingModel(folder.name, folder.version))
+            elif known is not None:
+                entries.append(known.entry)
+            if serving == self._options.keep_versions:
+                return entries
+        return entries if serving else [*entries, *self._without_folder(folders)]
+
+    def _without_folder(self, folders: Sequence[VersionFolder]) -> list[LoadedModel]:
+        """Versions of a model that still serve although their folders are gone."""
+        there = {folder.path for folder in folders}
+        return [
+            known.entry
+            for path, known in self._known.items()
+            if isinstance(known.entry, LoadedModel)
+            and known.entry.name == folders[0].name
+            and path not in there
+        ]
+
+    def _forget_all_but(self, registry: ModelRegistry) -> None:
+        """Lets go of what a set of models does not hold."""
+        entries = set(registry.entries)
+        for path, known in list(self._known.items()):
+            if known.entry not in entries:
+                del self._known[path]
+                if isinstance(known.entry, LoadedModel):
+                    self.counts = replace(self.counts, dropped=self.counts.dropped + 1)
+                    _logger.info("Model %s version %s is let go of", path.parent.name, path.name)
+
+    def _complain(self, problem: str) -> None:
+        """Warns of a root that cannot be used; once, however often it is looked at."""
+        if problem != self._complaint:
+            _logger.warning("%s. What is served stays", problem)
+        self._complaint = problem
+
+    def _require_served(self, registry: ModelRegistry) -> None:
+        names, default = registry.loaded_names, self._options.default_model
+        if not names:
+            refusals = "; ".join(
+                f"{entry.name} version {entry.version}, refused: {entry.reason}"
+                for entry in registry.entries
+                if isinstance(entry, RefusedModel)
+            )
+            raise StartError(f"expected a model that can be served. Received: {refusals}")
+        if default and default not in names:
+            raise StartError(
+                f"expected the default model to be one of: {', '.join(names)}. "
+                f"Received: {default!r}"
+            )

@@ -4,13 +4,13 @@ import grpc
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc
 from adscore_server.convert import model_to_wire
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ServedModels
 
 
 class ModelService(model_pb2_grpc.ModelServiceServicer):
     """Describes the models that the server holds."""
 
-    def __init__(self, models: ModelRegistry) -> None:
+    def __init__(self, models: ServedModels) -> None:
         self._models = models
 
     def ListModels(  # noqa: N802 - the contract's name

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adscore.scorer import Scorer
-from adscore_server.errors import ModelNotFoundError, StartError
+from adscore_server.errors import ModelNotFoundError, ServerStartingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,19 @@ class LoadedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadingModel:
+    """One version of one model that is being verified and warmed.
+
+    Attributes:
+        name: Name of the model.
+        version: Version of the model, a number in decimal.
+    """
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedModel:
     """One version of one model that failed a check and is not used.
 
@@ -45,7 +58,7 @@ class RefusedModel:
     reason: str
 
 
-ModelEntry = LoadedModel | RefusedModel
+ModelEntry = LoadedModel | LoadingModel | RefusedModel
 
 
 class ModelRegistry:
@@ -55,24 +68,15 @@ class ModelRegistry:
         entries: What was found, in any order.
         default_model: Name of the model that calls without a name mean; empty means the
             only one there is.
-
-    Raises:
-        StartError: No entry scores, or none that scores has the default's name.
     """
 
-    def __init__(self, entries: Iterable[ModelEntry], default_model: str = "") -> None:
+    def __init__(self, entries: Iterable[ModelEntry] = (), default_model: str = "") -> None:
         newest_first = sorted(entries, key=lambda entry: int(entry.version), reverse=True)
         self._entries = tuple(sorted(newest_first, key=lambda entry: entry.name))
-        loaded_names = list(dict.fromkeys(model.name for model in self.loaded))
-        if not loaded_names:
-            raise StartError(f"expected a model that can be served. Received: {self._refusals()}")
-        if default_model and default_model not in loaded_names:
-            raise StartError(
-                f"expected the default model to be one of: {', '.join(loaded_names)}. "
-                f"Received: {default_model!r}"
-            )
-        only_model = loaded_names[0] if len(loaded_names) == 1 else ""
-        self._by_name_and_version = self._index(default_model or only_model)
+        names = self.loaded_names
+        self._by_name_and_version = self._index(
+            default_model or (names[0] if len(names) == 1 else "")
+        )
 
     @property
     def entries(self) -> tuple[ModelEntry, ...]:
@@ -84,6 +88,11 @@ class ModelRegistry:
         """The entries that score, in the same order."""
         return tuple(entry for entry in self._entries if isinstance(entry, LoadedModel))
 
+    @property
+    def loaded_names(self) -> tuple[str, ...]:
+        """Names of the models that score, each once, in order."""
+        return tuple(dict.fromkeys(model.name for model in self.loaded))
+
     def find(self, name: str, version: str) -> ModelEntry:
         """Finds what is known of one version of one model.
 
@@ -93,28 +102,34 @@ class ModelRegistry:
 
         Raises:
             ModelNotFoundError: There is no such entry.
+            ServerStartingError: There is none yet that scores.
         """
         entry = self._by_name_and_version.get((name, version))
-        if entry is None:
-            served = ", ".join(f"{model.name} version {model.version}" for model in self.loaded)
-            raise ModelNotFoundError(
-                f"expected one of: {served}. Received: {_asked(name, version)}"
-            )
-        return entry
+        if entry is not None:
+            return entry
+        if not self.loaded:
+            raise ServerStartingError
+        served = ", ".join(f"{model.name} version {model.version}" for model in self.loaded)
+        raise ModelNotFoundError(f"expected one of: {served}. Received: {_asked(name, version)}")
 
     def resolve(self, name: str, version: str) -> Scorer:
         """Finds the model that a call is for; arguments as of `find`.
 
         Raises:
-            ModelNotFoundError: There is no such model, or it was refused.
+            ModelNotFoundError: There is no such model, it was refused or is not ready yet.
+            ServerStartingError: There is none yet that scores.
         """
         entry = self.find(name, version)
-        if isinstance(entry, RefusedModel):
-            raise ModelNotFoundError(
-                f"model {entry.name} version {entry.version} failed a check and is not served. "
-                "ModelService.GetModel says why"
-            )
-        return entry.scorer
+        if isinstance(entry, LoadedModel):
+            return entry.scorer
+        if not self.loaded:
+            raise ServerStartingError
+        problem = (
+            "failed a check and is not served. ModelService.GetModel says why"
+            if isinstance(entry, RefusedModel)
+            else "is still being verified. Call later, or name another version"
+        )
+        raise ModelNotFoundError(f"model {entry.name} version {entry.version} {problem}")
 
     def _index(self, default_model: str) -> dict[tuple[str, str], ModelEntry]:
         """By name and version as calls give them, where either may be empty."""
@@ -127,12 +142,32 @@ class ModelRegistry:
                 index.setdefault(("", ""), entry)
         return index
 
-    def _refusals(self) -> str:
-        refused = [entry for entry in self._entries if isinstance(entry, RefusedModel)]
-        texts = (
-            f"{entry.name} version {entry.version}, refused: {entry.reason}" for entry in refused
-        )
-        return "; ".join(texts) or "none"
+
+class ServedModels:
+    """The registry that a server answers from now; safe to use from many threads.
+
+    A call takes what it needs from one registry and keeps it, so replacing the registry
+    disturbs no call; what only the old one held is freed with the last such call.
+
+    Args:
+        registry: The first one.
+    """
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        self.registry = registry
+
+    @property
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """As of `ModelRegistry.entries`, now."""
+        return self.registry.entries
+
+    def find(self, name: str, version: str) -> ModelEntry:
+        """As of `ModelRegistry.find`, now."""
+        return self.registry.find(name, version)
+
+    def resolve(self, name: str, version: str) -> Scorer:
+        """As of `ModelRegistry.resolve`, now."""
+        return self.registry.resolve(name, version)
 
 
 def _asked(name: str, version: str) -> str:

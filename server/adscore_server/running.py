@@ -1,54 +1,36 @@
-"""Runs a server as a process: logging, signals, one line when it is ready."""
+"""Runs a server as a process: signals, and one line when it is ready."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from adscore_server.config import ServerConfig
-from adscore_server.model_root import open_models
+from adscore_server.config import ServerConfig, describe
+from adscore_server.errors import StartError
+from adscore_server.model_poller import ModelPoller
+from adscore_server.model_root import ModelRoot, ModelRootOptions
 from adscore_server.models import ModelRegistry
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _logger = logging.getLogger(__name__)
 
 
-def configure_logging(level: str) -> None:
-    """Sends the log to stderr, one line an entry, with times in UTC.
-
-    Args:
-        level: One of `LOG_LEVELS`.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if level not in LOG_LEVELS:
-        raise ValueError(f"--log-level: expected one of {', '.join(LOG_LEVELS)}. Received: {level}")
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(
-        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-
-
 def run_server(
-    root: Path, default_model: str, config: ServerConfig, announce: Callable[[str], None]
+    root: Path, options: ModelRootOptions, config: ServerConfig, announce: Callable[[str], None]
 ) -> None:
     """Serves the models under a root until SIGTERM or SIGINT, then drains.
+
+    It listens once its models are ready, so that a caller who gets through gets a score; only
+    where it waits for a first model does it listen before.
 
     Must run in the main thread, which is the one that gets signals.
 
     Args:
-        root: As of `open_models`.
-        default_model: As of `open_models`.
+        root: As of `ModelRoot`.
+        options: Which of its models are served.
         config: How to listen and how much to take on.
         announce: Told one line when calls are answered.
 
@@ -62,18 +44,32 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = open_models(root, default_model)
-    server = Server(models, config)
+    _logger.info("Settings: %s", describe(config))
+    models = ModelRoot(root, options)
+    registry = _first_models(models, options)
+    server = Server(registry, config)
     server.start()
-    announce(_ready_line(server.address, models))
-    stopping.wait()
-    _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
-    if not server.stop():
+    announce(_ready_line(server.address, registry))
+    with ModelPoller(models, server.serve_models, options.poll_seconds):
+        stopping.wait()
+        _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
+        drained = server.stop()
+    if not drained:
         _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
         # Their threads cannot be stopped, and a normal exit would wait for them.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
+
+
+def _first_models(models: ModelRoot, options: ModelRootOptions) -> ModelRegistry:
+    try:
+        return models.open()
+    except StartError as error:
+        if not options.wait_for_model:
+            raise
+        _logger.info("Waiting for a model: %s", error)
+        return ModelRegistry()
 
 
 def _set_on_signals(event: threading.Event) -> None:
@@ -90,4 +86,6 @@ def _ready_line(address: str, models: ModelRegistry) -> str:
         f"{model.name} version {model.version} (loaded in {model.load_seconds:.2f} s)"
         for model in models.loaded
     )
+    if not names:
+        return f"Listening on {address}: no model yet"
     return f"Ready on {address}: {names}"

@@ -9,14 +9,14 @@ from adscore_server.convert import (
     match_to_wire,
     score_to_wire,
 )
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ServedModels
 from adscore_server.scoring import ScoringEngine
 
 
 class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):
     """Predicts the performance of creatives, and says how their parts fit together."""
 
-    def __init__(self, models: ModelRegistry, engine: ScoringEngine) -> None:
+    def __init__(self, models: ServedModels, engine: ScoringEngine) -> None:
         self._models = models
         self._engine = engine
 

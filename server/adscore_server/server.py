@@ -10,18 +10,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.access import AccessInterceptor
+from adscore_server.call_log import CallLog
 from adscore_server.calls import CallInterceptor, CallThreads
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.model_service import ModelService
-from adscore_server.models import ModelRegistry
+from adscore_server.models import ModelRegistry, ServedModels
+from adscore_server.observation import ObservingInterceptor
+from adscore_server.rate_limit import RateLimiter, RateLimitInterceptor
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.tls import server_credentials
+from adscore_server.tokens import TokenFile
 
-SERVICE_NAMES = (
-    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-)
+SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # What is left to do once every call has returned: its last bytes go out.
 _FLUSH_SECONDS = 1.0
@@ -31,22 +35,28 @@ class Server:
     """Serves models at an address; as a context manager it starts and stops.
 
     Args:
-        models: What it serves.
+        models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
+
+    Raises:
+        StartError: The token file is no good.
     """
 
     def __init__(self, models: ModelRegistry, config: ServerConfig | None = None) -> None:
         self.config = config or ServerConfig()
+        self._models = ServedModels(models)
         self._calls = CallInterceptor()
         self._call_threads = CallThreads(self.config.threads)
         self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
         self._health = health.HealthServicer()
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server = grpc.server(
-            self._call_threads, interceptors=[self._calls], options=_channel_options(self.config)
-        )
-        self._add_services(models)
         self._port: int | None = None
+        self._show_health()
+        self._server = grpc.server(
+            self._call_threads,
+            interceptors=self._interceptors(),
+            options=_channel_options(self.config),
+        )
+        self._add_services(self._models)
         self._stopped = False
 
     @property
@@ -62,15 +72,24 @@ class Server:
             The port.
 
         Raises:
-            StartError: The address cannot be listened on.
+            StartError: The address cannot be listened on, or the certificates are no good.
         """
         try:
-            self._port = self._server.add_insecure_port(self.config.address)
+            self._port = self._listen()
         except RuntimeError as error:
             raise _address_error(self.config.address) from error
         self._server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._show_health()
         return self._port
+
+    def serve_models(self, models: ModelRegistry) -> None:
+        """Serves another set of models from now on; calls under way keep the model they have.
+
+        Without a model that scores, health of ScoringService and of the whole server says
+        NOT_SERVING, and calls for a score get UNAVAILABLE.
+        """
+        self._models.registry = models
+        self._show_health()
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
@@ -108,7 +127,24 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _add_services(self, models: ModelRegistry) -> None:
+    def _listen(self) -> int:
+        if self.config.tls is None:
+            return self._server.add_insecure_port(self.config.address)
+        credentials = server_credentials(self.config.tls)
+        return self._server.add_secure_port(self.config.address, credentials)
+
+    def _interceptors(self) -> list[grpc.ServerInterceptor]:
+        """From the outermost, which sees all calls, to the innermost, which sees good requests."""
+        interceptors: list[grpc.ServerInterceptor] = [ObservingInterceptor([CallLog()])]
+        if self.config.tokens is not None:
+            interceptors.append(AccessInterceptor(TokenFile(self.config.tokens)))
+        interceptors.append(self._calls)
+        if self.config.creatives_per_second is not None:
+            limiter = RateLimiter(self.config.creatives_per_second)
+            interceptors.append(RateLimitInterceptor(limiter))
+        return interceptors
+
+    def _add_services(self, models: ServedModels) -> None:
         engine = ScoringEngine(self.config, self._decoders)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
             ScoringService(models, engine), self._server
@@ -116,12 +152,17 @@ class Server:
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self.config.reflection:
-            names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
-    def _set_health(self, status: int) -> None:
-        for name in (health.OVERALL_HEALTH, *SERVICE_NAMES):
-            self._health.set(name, status)
+    def _show_health(self) -> None:
+        """ModelService answers as soon as the server does, the rest with the first model."""
+        listens = self._port is not None
+        scores = listens and bool(self._models.registry.loaded)
+        services = ((health.OVERALL_HEALTH, scores), (SCORING, scores), (MODELS, listens))
+        status = health_pb2.HealthCheckResponse
+        for name, serves in services:
+            self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:

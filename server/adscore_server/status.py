@@ -6,22 +6,28 @@ and is not logged either: the log gets the exception's type and traceback.
 """
 
 import logging
+import math
 import traceback
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from adscore.errors import InvalidCreativeError
+from adscore_server.current_call import current_call
 from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
     ModelNotFoundError,
     ModelWithoutAgreementError,
+    RateLimitedError,
+    ServerStartingError,
     ServerStoppingError,
+    UnauthenticatedError,
 )
 
 ERROR_DOMAIN = "adscore"
@@ -44,12 +50,14 @@ class Failure:
         reason: Stable name of the cause.
         message: Text for a person.
         field: Path of the field at fault in the request; empty where there is none.
+        retry_seconds: After how long a retry is worth it; None where it is not.
     """
 
     code: grpc.StatusCode
     reason: str
     message: str
     field: str = ""
+    retry_seconds: float | None = None
 
 
 def describe(error: Exception, creative_path: str = "creative") -> Failure:
@@ -71,17 +79,51 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
         case ModelWithoutAgreementError():
             code = grpc.StatusCode.FAILED_PRECONDITION
             return Failure(code, CallReason.MODEL_WITHOUT_AGREEMENT, text)
+        case ServerStartingError():
+            return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STARTING, text)
         case ServerStoppingError():
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
+        case UnauthenticatedError(reason=reason):
+            return Failure(grpc.StatusCode.UNAUTHENTICATED, reason, text)
+        case RateLimitedError(retry_seconds=seconds):
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            return Failure(code, CallReason.RATE_LIMITED, text, retry_seconds=seconds)
         case _:
             return Failure(grpc.StatusCode.INTERNAL, CallReason.INTERNAL, INTERNAL_TEXT)
 
 
-def to_rpc_status(failure: Failure) -> grpc.Status:
-    """Converts a failure to what a servicer's context aborts with."""
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=failure.reason, domain=ERROR_DOMAIN)
-    ]
+def abort(context: grpc.ServicerContext, error: Exception, where: str) -> NoReturn:
+    """Ends a call with the status of an error, and notes the reason for its log line.
+
+    Args:
+        context: The call's.
+        error: What failed it; an unexpected one is logged, without its text.
+        where: Place for that entry of the log.
+    """
+    failure = describe(error)
+    if failure.code is grpc.StatusCode.INTERNAL:
+        log_unexpected(error, where)
+    call = current_call()
+    call.reason = failure.reason
+    context.abort_with_status(to_rpc_status(failure, call.request_id))
+    raise AssertionError  # never reached: the line above raises
+
+
+def to_rpc_status(failure: Failure, request_id: str = "") -> grpc.Status:
+    """Converts a failure to what a servicer's context aborts with.
+
+    Args:
+        failure: What the caller is told.
+        request_id: Id of the call, which the details repeat; empty where it has none.
+    """
+    info = error_details_pb2.ErrorInfo(reason=failure.reason, domain=ERROR_DOMAIN)
+    if request_id:
+        info.metadata["request_id"] = request_id
+    details: list[Message] = [info]
+    if failure.retry_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(_milliseconds(failure.retry_seconds))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if failure.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=failure.field, description=failure.message
@@ -90,7 +132,14 @@ def to_rpc_status(failure: Failure) -> grpc.Status:
     status = status_pb2.Status(
         code=code_number(failure.code), message=failure.message, details=map(_packed, details)
     )
-    return rpc_status.to_status(status)
+    converted: grpc.Status = rpc_status.to_status(status)
+    if failure.retry_seconds is None:
+        return converted
+    # gRPC's own retries wait as long as this says, where the client has them switched on.
+    pushback = ("grpc-retry-pushback-ms", str(_milliseconds(failure.retry_seconds)))
+    return _Status(
+        converted.code, converted.details, (*(converted.trailing_metadata or ()), pushback)
+    )
 
 
 def code_number(code: grpc.StatusCode) -> int:
@@ -103,6 +152,17 @@ def log_unexpected(error: Exception, where: str) -> None:
     """Logs an exception without its text, which may quote a creative."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     _logger.error("%s failed: %s\n%s", where, type(error).__qualname__, frames.rstrip())
+
+
+class _Status(grpc.Status):
+    def __init__(self, code: grpc.StatusCode, details: str, trailing_metadata: Any) -> None:
+        self.code = code
+        self.details = details
+        self.trailing_metadata = trailing_metadata
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))
 
 
 def _packed(message: Message) -> any_pb2.Any:

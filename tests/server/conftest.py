@@ -105,7 +105,7 @@ class ServeProcess:
     def __init__(self, process: subprocess.Popen[str], ready_line: str) -> None:
         self.process = process
         self.ready_line = ready_line
-        self.address = ready_line.removeprefix("Ready on ").split(": ")[0]
+        self.address = ready_line.partition(" on ")[2].split(": ")[0]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Signals it and waits; returns its exit code and what it wrote to stderr."""
@@ -239,7 +239,7 @@ def start_process(adscore_command: list[str]) -> Iterator[Callable[..., ServePro
         started.append(process)
         assert process.stdout
         line = process.stdout.readline().strip()
-        assert line.startswith("Ready on "), process.communicate()[1]
+        assert line.startswith(("Ready on ", "Listening on ")), process.communicate()[1]
         return ServeProcess(process, line)
 
     yield start

@@ -14,9 +14,13 @@ from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError
-from adscore_server.model_root import open_models
+from adscore_server.model_root import ModelRoot, ModelRootOptions
 from adscore_server.models import LoadedModel, ModelRegistry, RefusedModel
 from adscore_server.server import Server
+
+
+def open_models(root: Path, default_model: str = "") -> ModelRegistry:
+    return ModelRoot(root, ModelRootOptions(default_model)).open()
 
 
 def _entries(models: ModelRegistry) -> list[tuple[str, str, bool]]:
@@ -120,7 +124,7 @@ def test_model_that_fails_in_an_unforeseen_way_is_refused(
     assert "IndexError: graph" in models.entries[1].reason  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("path", "text"), [("", "holds none"), ("gone", "is not a folder")])
+@pytest.mark.parametrize(("path", "text"), [("", "holds none"), ("gone", "gone: cannot be read")])
 def test_root_without_models_is_an_error(tmp_path: Path, path: str, text: str) -> None:
     with pytest.raises(StartError, match=text):
         open_models(tmp_path / path)

@@ -20,6 +20,12 @@ def _run(command: list[str], *arguments: str) -> "subprocess.CompletedProcess[st
     )
 
 
+def _errors(stderr: str) -> list[str]:
+    """What is told to the operator, apart from the log."""
+    assert "Traceback" not in stderr
+    return [line for line in stderr.splitlines() if line.startswith("error: ")]
+
+
 def test_ready_line_names_address_models_and_load_time(start_process: Any, model_dir: Path) -> None:
     process = start_process(model_dir.parent)
     host, port = process.address.split(":")
@@ -100,7 +106,7 @@ def test_port_in_use_is_one_line_and_exit_code_1(
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = _run(adscore_command, str(model_dir), "--address", address)
     assert result.returncode == 1
-    [line] = result.stderr.splitlines()
+    [line] = _errors(result.stderr)
     assert f"{address}: Address already in use" in line
 
 
@@ -109,7 +115,7 @@ def test_root_without_models_is_one_line_and_exit_code_1(
 ) -> None:
     result = _run(adscore_command, str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
-    [line] = result.stderr.splitlines()
+    [line] = _errors(result.stderr)
     assert "expected a folder with models" in line
 
 
@@ -129,7 +135,7 @@ def test_wrong_option_is_one_line_and_exit_code_1(
 ) -> None:
     result = _run(adscore_command, str(model_dir), *options)
     assert result.returncode == 1
-    [line] = result.stderr.splitlines()
+    [line] = _errors(result.stderr)
     assert options[1] in line
 
 
@@ -141,6 +147,6 @@ def test_debug_log_of_a_process_holds_no_creative(
     stubs.score(Creative("planted headline", image, "planted id"))
     stubs.batch_score([Creative("planted headline", b"planted image", "planted id")])
     _, stderr = process.stop()
-    assert "/adscore.v1.ScoringService/Score OK" in stderr
-    assert "/adscore.v1.ScoringService/BatchScore OK" in stderr
+    assert "method=Score code=OK" in stderr
+    assert "method=BatchScore code=OK" in stderr
     assert "planted" not in stderr

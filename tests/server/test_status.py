@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from adscore.creative import Creative
 from adscore.errors import InvalidCreativeError, Reason
@@ -18,7 +19,7 @@ from adscore_server.errors import (
     ServerStoppingError,
     StartError,
 )
-from adscore_server.status import INTERNAL_TEXT, describe
+from adscore_server.status import INTERNAL_TEXT, Failure, describe, to_rpc_status
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,17 @@ def test_each_call_is_logged_without_content(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     stubs.score(creatives[0])
-    [line] = [r.getMessage() for r in caplog.records if r.name == "adscore_server.calls"]
-    assert line.startswith("/adscore.v1.ScoringService/Score OK ")
+    [line] = [r.getMessage() for r in caplog.records if r.name == "adscore_server.call_log"]
+    assert " method=Score code=OK " in line
     assert creatives[0].headline not in caplog.text
     assert creatives[0].id not in caplog.text
+
+
+def test_retry_travels_as_details_and_as_pushback() -> None:
+    failure = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "text", "", 0.25)
+    status = to_rpc_status(failure, "id")
+    assert ("grpc-retry-pushback-ms", "250") in status.trailing_metadata
+    [details] = [v for k, v in status.trailing_metadata if k == "grpc-status-details-bin"]
+    retry = error_details_pb2.RetryInfo()
+    assert any(one.Unpack(retry) for one in status_pb2.Status.FromString(details).details)
+    assert retry.retry_delay.ToMilliseconds() == 250

@@ -1,0 +1,51 @@
+"""The log of calls: one line each, of ids, sizes and timings.
+
+A line holds nothing that a caller wrote but its request id: no headline, image, token, header,
+context, id of a creative or name of a model. Failed calls are logged at the level info, others
+at debug.
+"""
+
+import json
+import logging
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from adscore_server.current_call import Call
+
+_logger = logging.getLogger(__name__)
+
+
+class CallLog:
+    """Writes a line for each call that ends."""
+
+    def answered(self, call: Call, response: Message) -> None:
+        """Answers are counted when the call ends."""
+
+    def ended(self, call: Call, code: grpc.StatusCode) -> None:
+        """Writes the line."""
+        level = logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO
+        if not _logger.isEnabledFor(level):
+            return
+        fields: dict[str, Any] = {
+            "request_id": call.request_id,
+            "method": call.method.rpartition("/")[2],
+            "code": code.name,
+            "reason": call.reason,
+            "caller": call.caller,
+            "milliseconds": round((time.monotonic() - call.arrival) * 1000, 1),
+            "creatives": call.creatives,
+            "bytes_in": call.bytes_in,
+            "bytes_out": call.bytes_out,
+        }
+        given = {name: value for name, value in fields.items() if value != ""}
+        text = " ".join(f"{name}={_word(value)}" for name, value in given.items())
+        _logger.log(level, "call %s", text, extra={"fields": given})
+
+
+def _word(value: Any) -> str:
+    """As it is, or quoted where it would read as several words."""
+    text = str(value)
+    return json.dumps(text) if " " in text or '"' in text else text

@@ -1,0 +1,63 @@
+"""The log of the process: where it goes, and its two forms."""
+
+import json
+import logging
+import sys
+import time
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+
+def configure_logging(level: str, form: str = "text") -> None:
+    """Sends the log to stderr, one line an entry, with times in UTC.
+
+    Args:
+        level: One of `LOG_LEVELS`.
+        form: One of `LOG_FORMATS`.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    for option, value, known in (
+        ("--log-level", level, LOG_LEVELS),
+        ("--log-format", form, LOG_FORMATS),
+    ):
+        if value not in known:
+            raise ValueError(f"{option}: expected one of {', '.join(known)}. Received: {value}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # gRPC's own entries quote the texts of exceptions, which may quote a creative.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people, with the time in UTC."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+
+
+class JsonFormatter(logging.Formatter):
+    """A JSON object a line: time (UTC), level, logger, message; a call's figures by their names."""
+
+    def __init__(self) -> None:
+        super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats one entry."""
+        stamp = self.formatTime(record, self.datefmt)
+        fields = getattr(record, "fields", None)
+        entry = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": "call" if fields else record.getMessage(),
+            **(fields or {}),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)

@@ -1,0 +1,68 @@
+"""Opens one version of a model: read, verified and warmed, or refused with the reason."""
+
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from adscore.errors import BundleError
+from adscore.preparation import PreparedCreative
+from adscore.scorer import Scorer
+from adscore_server.models import LoadedModel, RefusedModel
+from adscore_server.version_folders import VersionFolder, absolute
+
+# The first pass of a size is up to three times as slow as the next ones: the runtime lays out
+# its memory. Calls bring one creative, a full server's batches some, BatchScore many.
+WARM_BATCHES = (1, 8, 32)
+
+_logger = logging.getLogger(__name__)
+
+
+class ModelOpener:
+    """Opens versions of models.
+
+    Args:
+        root: What the server was given; reasons are told to callers without it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = absolute(root)
+
+    def open(self, folder: VersionFolder) -> LoadedModel | RefusedModel:
+        """Reads a version, checks it against its checksums and golden scores, and warms it."""
+        start = time.monotonic()
+        try:
+            scorer = Scorer.open(folder.path)
+            for batch in _warming_batches(scorer):
+                scorer.score_prepared(batch)
+        except Exception as error:  # a graph can fail in as many ways as its runtime
+            return self._refused(folder, error)
+        return LoadedModel(scorer, time.monotonic() - start)
+
+    def _refused(self, folder: VersionFolder, error: Exception) -> RefusedModel:
+        reason = str(error)
+        if not isinstance(error, BundleError):
+            _logger.error("".join(traceback.format_exception(error)).rstrip())
+            reason = f"{folder.path}: the model cannot be run: {type(error).__name__}: {error}"
+        # Callers read the reason too; where the server keeps its models is the operator's affair.
+        reason = reason.replace(f"{self._root}/", "")
+        return RefusedModel(folder.name, folder.version, reason)
+
+
+def _warming_batches(scorer: Scorer) -> Iterator[list[PreparedCreative]]:
+    read, limits = scorer.manifest.preprocessing, scorer.limits
+    random = np.random.default_rng(0)
+    shape = (read.image_height, read.image_width, 3)
+    no_context = (0,) * len(read.context)
+    for size in WARM_BATCHES:
+        yield [
+            PreparedCreative(
+                f"headline {position}" if limits.max_headline_characters else "",
+                random.integers(0, 256, shape, np.uint8) if limits.image_formats else None,
+                no_context,
+            )
+            for position in range(size)
+        ]

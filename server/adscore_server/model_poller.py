@@ -1,0 +1,53 @@
+"""Polls a model root beside the calls, and hands on what has changed."""
+
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from adscore_server.model_root import ModelRoot, Publish
+
+_logger = logging.getLogger(__name__)
+
+
+class ModelPoller:
+    """Polls in a thread of its own; as a context manager it starts and stops.
+
+    Models are opened in that thread. ONNX Runtime and the reading of files leave the other
+    threads running, so calls go on meanwhile.
+
+    Args:
+        models: The root.
+        publish: Told each new set of models, in the poller's thread.
+        seconds: Time between two looks; 0 means never to look.
+    """
+
+    def __init__(self, models: ModelRoot, publish: Publish, seconds: float) -> None:
+        self._models = models
+        self._publish = publish
+        self._seconds = seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="models")
+
+    def __enter__(self) -> Self:
+        if self._seconds:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Waits for the model that is being opened, if one is."""
+        self._stopping.set()
+        if self._thread.is_alive():  # a daemon inside a graph's runtime would crash the exit
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._seconds):
+            try:
+                self._models.poll(self._publish)
+            except Exception:  # the next look may find a folder that can be used
+                _logger.exception("The model root could not be looked at")

@@ -1,0 +1,73 @@
+"""TLS: certificates that may be renewed while the server runs, and clients that show their own."""
+
+import logging
+import ssl
+from pathlib import Path
+
+import grpc
+
+from adscore_server.config import TlsFiles
+from adscore_server.errors import StartError
+from adscore_server.watched_files import WatchedFiles
+
+_logger = logging.getLogger(__name__)
+
+
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """Makes credentials that read the files again, once they change, at the next handshake.
+
+    Files that are no good then leave the certificates as they were, with a line in the log.
+
+    Raises:
+        StartError: The files are no good now.
+    """
+    # Looked at before the files are read: what changes meanwhile is then seen as a change.
+    watched = WatchedFiles([path for path in _paths(files) if path])
+    watched.changed()
+    try:
+        first = _read(files)
+    except (OSError, ValueError) as error:
+        raise StartError(_unusable(error)) from error
+
+    def renew() -> grpc.ServerCertificateConfiguration | None:
+        if not watched.changed():
+            return None
+        try:
+            renewed = _read(files)
+        except (OSError, ValueError) as error:
+            _logger.error("%s. The certificates stay as they were", _unusable(error))
+            return None
+        _logger.info("Read the certificates again: %s", files.certificate)
+        return renewed
+
+    return grpc.dynamic_ssl_server_credentials(
+        first,
+        renew,  # type: ignore[arg-type]  # None means unchanged, which the stubs do not know
+        require_client_authentication=files.client_ca is not None,
+    )
+
+
+def _paths(files: TlsFiles) -> tuple[Path, Path, Path | None]:
+    return files.certificate, files.key, files.client_ca
+
+
+def _read(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
+    # gRPC takes whatever it is given and then fails every handshake.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Without a passphrase to give, an encrypted key would be asked for at the terminal.
+    context.load_cert_chain(files.certificate, files.key, password=lambda: "")
+    if files.client_ca:
+        context.load_verify_locations(files.client_ca)
+    return grpc.ssl_server_certificate_configuration(
+        [(files.key.read_bytes(), files.certificate.read_bytes())],
+        root_certificates=files.client_ca.read_bytes() if files.client_ca else None,
+    )
+
+
+def _unusable(error: Exception) -> str:
+    cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    name = getattr(error, "filename", None)
+    return (
+        "--tls-cert, --tls-key, --tls-client-ca: expected PEM files, with a key that fits the "
+        f"certificate and has no passphrase. Received: {f'{name}: ' if name else ''}{cause}"
+    )

@@ -1,0 +1,79 @@
+"""Finds the versions of models under a root, and tells when one of them has changed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from adscore.bundle import MANIFEST, list_versions
+
+# Of each file: its name, size, time of change and inode.
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFolder:
+    """One version's folder as it lies there now.
+
+    Attributes:
+        path: The folder, NAME/VERSION.
+        fingerprint: What its files are, without their contents: another when one has changed.
+    """
+
+    path: Path
+    fingerprint: Fingerprint
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.path.parent.name
+
+    @property
+    def version(self) -> str:
+        """Version of the model, a number in decimal."""
+        return self.path.name
+
+
+def find_versions(root: Path) -> list[list[VersionFolder]]:
+    """Finds the versions of each model under a root, newest first.
+
+    A version's folder without a manifest is one that is still being copied: it does not count.
+    Links are followed and keep their own names, so that a root may be a link that is swapped.
+
+    Args:
+        root: ROOT/NAME/VERSION, or one model's folder, or one version's folder.
+
+    Raises:
+        OSError: The root cannot be read.
+    """
+    root = absolute(root)
+    if (root / MANIFEST).is_file():
+        models = [[root]]
+    elif list_versions(root):
+        models = [_newest_first(root)]
+    else:
+        # A root that is gone or may not be read raises here.
+        entries = [entry for entry in sorted(root.iterdir()) if not entry.name.startswith(".")]
+        models = [_newest_first(entry) for entry in entries]
+    found = ([folder for path in paths if (folder := _look_at(path))] for paths in models)
+    return [folders for folders in found if folders]
+
+
+def absolute(path: Path) -> Path:
+    """A path that names its folder, which "." does not, with links left as they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
+
+
+def _newest_first(model_dir: Path) -> list[Path]:
+    return [model_dir / str(version) for version in reversed(list_versions(model_dir))]
+
+
+def _look_at(path: Path) -> VersionFolder | None:
+    try:
+        with os.scandir(path) as entries:
+            files = [(entry.name, entry.stat()) for entry in entries]
+    except OSError:  # it is going away this moment
+        return None
+    if MANIFEST not in (name for name, _ in files):
+        return None
+    told = ((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in files)
+    return VersionFolder(path, tuple(sorted(told)))

@@ -1,0 +1,35 @@
+"""Files that are read again once they change: tokens and certificates are replaced in place."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+# Time of change, size and inode of each file; a replaced link has another inode.
+Signature = tuple[tuple[int, int, int], ...]
+
+
+class WatchedFiles:
+    """Notices that one of some files was written, replaced or removed.
+
+    Args:
+        paths: The files; links are followed.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._seen: Signature | None = None
+
+    def changed(self) -> bool:
+        """Whether they are other than at the last call; true for the first."""
+        signature = tuple(_signature(path) for path in self._paths)
+        if signature == self._seen:
+            return False
+        self._seen = signature
+        return True
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino

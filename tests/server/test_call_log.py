@@ -1,0 +1,84 @@
+"""Request ids and the log of calls: what a caller gets back, and what an operator reads."""
+
+import json
+import logging
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adscore.creative import Creative
+from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server.current_call import request_id_from
+from adscore_server.log_format import JsonFormatter, TextFormatter
+
+
+def _request(creative: Creative) -> scoring_pb2.ScoreRequest:
+    wire = scoring_pb2.Creative(headline=creative.headline, image=creative.image)
+    return scoring_pb2.ScoreRequest(creative=wire)
+
+
+def _calls(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [record.fields for record in caplog.records if hasattr(record, "fields")]
+
+
+def test_request_id_of_the_caller_comes_back_and_is_logged(
+    stubs: Any, creatives: list[Creative], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "adscore_server")
+    metadata = (("x-request-id", "order 7/b"),)
+    _, call = stubs.scoring.Score.with_call(_request(creatives[0]), metadata=metadata, timeout=60)
+    assert ("x-request-id", "order 7/b") in [tuple(pair) for pair in call.initial_metadata()]
+    [line] = [fields for fields in _calls(caplog) if fields["request_id"] == "order 7/b"]
+    assert (line["method"], line["code"], line["creatives"]) == ("Score", "OK", 1)
+    assert line["bytes_in"] > len(creatives[0].image)
+    assert line["bytes_out"] > 0
+
+
+def test_server_makes_a_request_id_where_there_is_none(stubs: Any) -> None:
+    ids = set()
+    for _ in range(2):
+        _, call = stubs.models.ListModels.with_call(model_pb2.ListModelsRequest(), timeout=60)
+        ids.add(dict(call.initial_metadata())["x-request-id"])
+    assert len(ids) == 2
+
+
+def test_failed_call_tells_its_request_id_to_caller_and_log(
+    stubs: Any, creatives: list[Creative], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adscore_server")
+    request = _request(Creative("headline", b"no image"))
+    with pytest.raises(grpc.RpcError) as caught:
+        stubs.scoring.Score(request, metadata=(("x-request-id", "r-1"),), timeout=60)
+    error: Any = caught.value
+    assert dict(error.initial_metadata())["x-request-id"] == "r-1"
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in rpc_status.from_call(error).details)
+    assert info.metadata["request_id"] == "r-1"
+    [line] = _calls(caplog)
+    assert (line["code"], line["reason"]) == ("INVALID_ARGUMENT", "IMAGE_UNREADABLE")
+
+
+@given(st.text())
+def test_request_id_is_the_callers_or_a_new_one(text: str) -> None:
+    allowed = 1 <= len(text) <= 128 and text.isascii() and text.isprintable()
+    taken = request_id_from([("x-request-id", text)])
+    assert (taken == text) == allowed
+    assert 1 <= len(taken) <= 128
+
+
+def test_line_of_json_is_one_object_with_the_figures_of_the_call() -> None:
+    record = logging.LogRecord("name", logging.INFO, "", 0, "call %s", ("x=1",), None)
+    record.fields = {"request_id": "r", "milliseconds": 1.5}
+    entry = json.loads(JsonFormatter().format(record))
+    assert (entry["message"], entry["request_id"], entry["milliseconds"]) == ("call", "r", 1.5)
+    assert entry["time"].endswith("Z")
+
+
+def test_line_of_text_stays_one_line() -> None:
+    record = logging.LogRecord("name", logging.INFO, "", 0, "call %s", ("x=1",), None)
+    assert TextFormatter().format(record).endswith("INFO name: call x=1")

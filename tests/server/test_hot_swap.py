@@ -1,0 +1,144 @@
+"""Models that come, break and go under a running `adscore serve`, seen by its callers."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from adscore.creative import Creative
+from adscore.scorer import Scorer
+from adscore_protos.v1 import model_pb2
+
+POLL = ("--poll-seconds", "0.1")
+LIMIT_SECONDS = 60.0
+
+
+class Callers:
+    """Threads that score one creative again and again, until they are told to stop."""
+
+    def __init__(self, stubs: Any, creative: Creative, count: int = 4) -> None:
+        self._stubs, self._creative = stubs, creative
+        self._stopping = threading.Event()
+        self.answers: list[tuple[str, float]] = []
+        self.errors: list[BaseException] = []
+        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def last_version(self) -> str:
+        return self.answers[-1][0] if self.answers else ""
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(LIMIT_SECONDS)
+
+    def _call(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                score = self._stubs.score(self._creative)
+                self.answers.append((score.model_version, score.targets["ctr"].mean))
+            except Exception as error:
+                self.errors.append(error)
+
+
+def publish(model: Path, version: int) -> None:
+    """Adds a copy of version 1 as the training would: renamed when it is whole."""
+    partial = shutil.copytree(model / "1", model / f".partial-{version}")
+    partial.rename(model / str(version))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def versions(stubs: Any) -> list[tuple[str, int]]:
+    models = stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30).models
+    return [(model.version, model.state) for model in models]
+
+
+def health(stubs: Any, service: str) -> int:
+    check = health_pb2_grpc.HealthStub(stubs.channel).Check
+    return int(check(health_pb2.HealthCheckRequest(service=service), timeout=30).status)
+
+
+def test_swaps_under_load_fail_no_call_and_change_no_score(
+    start_process: Any, connect: Any, copied_model: Path, creatives: list[Creative], scorer: Scorer
+) -> None:
+    process = start_process(copied_model.parent, *POLL)
+    stubs = connect(process.address)
+    callers = Callers(stubs, creatives[0])
+    for version in (2, 3, 4):
+        publish(copied_model, version)
+        wait_until(lambda version=version: callers.last_version == str(version))
+    shutil.rmtree(copied_model / "4")
+    wait_until(lambda: callers.last_version == "3")
+    callers.stop()
+    assert callers.errors == []
+    expected = scorer.score([creatives[0]])[0].targets["ctr"].mean
+    assert all(mean == pytest.approx(expected, rel=1e-4) for _, mean in callers.answers)
+    code, stderr = process.stop()
+    assert code == 0
+    assert "Model sample version 3 is loaded after" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_broken_version_is_shown_with_its_reason_while_the_old_serves(
+    start_process: Any, connect: Any, copied_model: Path, creatives: list[Creative]
+) -> None:
+    stubs = connect(start_process(copied_model.parent, *POLL).address)
+    partial = shutil.copytree(copied_model / "1", copied_model / ".partial")
+    (partial / "head.onnx").write_bytes(b"no graph")
+    partial.rename(copied_model / "2")
+    refused, ready = model_pb2.MODEL_STATE_REFUSED, model_pb2.MODEL_STATE_READY
+    wait_until(lambda: versions(stubs) == [("2", refused), ("1", ready)])
+    request = model_pb2.GetModelRequest(model="sample", model_version="2")
+    reason = stubs.models.GetModel(request, timeout=30).model.state_reason
+    assert reason.startswith("sample/2/head.onnx: the file was changed")
+    assert stubs.score(creatives[0]).model_version == "1"
+    shutil.copy(copied_model / "1" / "head.onnx", copied_model / "2" / "head.onnx")
+    wait_until(lambda: stubs.score(creatives[0]).model_version == "2")
+
+
+def test_server_that_waits_for_a_model_says_so_until_it_comes(
+    start_process: Any,
+    connect: Any,
+    refusal: Any,
+    model_dir: Path,
+    tmp_path: Path,
+    creatives: list[Creative],
+) -> None:
+    process = start_process(tmp_path, *POLL, "--wait-for-model")
+    assert process.ready_line.endswith(": no model yet")
+    stubs = connect(process.address)
+    status = health_pb2.HealthCheckResponse
+    assert health(stubs, "") == health(stubs, "adscore.v1.ScoringService") == status.NOT_SERVING
+    assert health(stubs, "adscore.v1.ModelService") == status.SERVING
+    assert versions(stubs) == []
+    code, reason, *_ = refusal(lambda: stubs.score(creatives[0]))
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING")
+    shutil.copytree(model_dir, tmp_path / "sample")
+    wait_until(lambda: health(stubs, "adscore.v1.ScoringService") == status.SERVING)
+    assert stubs.score(creatives[0]).model == "sample"
+    assert process.stop()[0] == 0
+
+
+def test_polling_can_be_off(
+    start_process: Any, connect: Any, copied_model: Path, creatives: list[Creative]
+) -> None:
+    process = start_process(copied_model.parent, "--poll-seconds", "0", "--keep-versions", "2")
+    stubs = connect(process.address)
+    publish(copied_model, 2)
+    time.sleep(0.5)
+    assert stubs.score(creatives[0]).model_version == "1"
+    assert len(versions(stubs)) == 1

@@ -1,0 +1,135 @@
+"""TLS and certificates of clients, on live servers with certificates made for the test."""
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from adscore_protos.v1 import model_pb2, model_pb2_grpc
+from adscore_server.config import ServerConfig, TlsFiles
+from adscore_server.errors import StartError
+from adscore_server.tls import server_credentials
+
+
+class Certificates:
+    """A server's certificate files, and the authority that vouches for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.files = TlsFiles(folder / "server.pem", folder / "server.key")
+        self.client_ca = folder / "clients.pem"
+        self.renew()
+
+    def renew(self) -> None:
+        """Writes a certificate of the authority of the day, as a renewal would."""
+        made = self.authority.issue_cert("localhost", "127.0.0.1")
+        made.private_key_pem.write_to_path(self.files.key)
+        self.files.certificate.write_bytes(b"".join(p.bytes() for p in made.cert_chain_pems))
+
+    @property
+    def roots(self) -> bytes:
+        return self.authority.cert_pem.bytes()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+def _serve(start_server: Any, scorer: Any, files: TlsFiles) -> str:
+    return start_server(scorer, config=ServerConfig(address="127.0.0.1:0", tls=files)).address
+
+
+def _call(address: str, credentials: grpc.ChannelCredentials) -> Any:
+    # A pool of its own: connections of other channels to this address would be used again.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.secure_channel(address, credentials, options=options) as channel:
+        stub = model_pb2_grpc.ModelServiceStub(channel)
+        return stub.ListModels(model_pb2.ListModelsRequest(), timeout=20)
+
+
+def _refused(address: str, credentials: grpc.ChannelCredentials) -> bool:
+    with pytest.raises(grpc.RpcError) as caught:
+        _call(address, credentials)
+    error: Any = caught.value
+    return error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_client_that_trusts_the_authority_is_answered(
+    start_server: Any, scorer: Any, certificates: Certificates
+) -> None:
+    address = _serve(start_server, scorer, certificates.files)
+    assert _call(address, grpc.ssl_channel_credentials(certificates.roots)).models
+
+
+def test_client_of_plain_text_or_of_another_authority_is_not(
+    start_server: Any, connect: Any, scorer: Any, certificates: Certificates
+) -> None:
+    address = _serve(start_server, scorer, certificates.files)
+    assert _refused(address, grpc.ssl_channel_credentials(trustme.CA().cert_pem.bytes()))
+    with pytest.raises(grpc.RpcError):
+        connect(address).models.ListModels(model_pb2.ListModelsRequest(), timeout=5)
+
+
+def test_client_needs_a_certificate_where_an_authority_is_named(
+    start_server: Any, scorer: Any, certificates: Certificates
+) -> None:
+    clients, strangers = trustme.CA(), trustme.CA()
+    clients.cert_pem.write_to_path(certificates.client_ca)
+    files = TlsFiles(certificates.files.certificate, certificates.files.key, certificates.client_ca)
+    address = _serve(start_server, scorer, files)
+    known, stranger = (ca.issue_cert("client") for ca in (clients, strangers))
+
+    def credentials(one: trustme.LeafCert) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(
+            certificates.roots, one.private_key_pem.bytes(), one.cert_chain_pems[0].bytes()
+        )
+
+    assert _call(address, credentials(known)).models
+    assert _refused(address, credentials(stranger))
+    assert _refused(address, grpc.ssl_channel_credentials(certificates.roots))
+
+
+def test_renewed_certificate_is_used_without_a_restart(
+    start_server: Any, scorer: Any, certificates: Certificates
+) -> None:
+    address = _serve(start_server, scorer, certificates.files)
+    old_roots = certificates.roots
+    certificates.authority = trustme.CA()
+    certificates.renew()
+    assert _call(address, grpc.ssl_channel_credentials(certificates.roots)).models
+    assert _refused(address, grpc.ssl_channel_credentials(old_roots))
+
+
+def test_broken_renewal_leaves_the_certificate_as_it_was(
+    start_server: Any, scorer: Any, certificates: Certificates
+) -> None:
+    address = _serve(start_server, scorer, certificates.files)
+    other = trustme.CA().issue_cert("localhost")
+    other.private_key_pem.write_to_path(certificates.files.key)  # fits no certificate there
+    assert _call(address, grpc.ssl_channel_credentials(certificates.roots)).models
+
+
+def test_server_does_not_start_with_bad_files(certificates: Certificates) -> None:
+    files = certificates.files
+    with pytest.raises(StartError, match="No such file"):
+        server_credentials(TlsFiles(files.certificate.with_name("absent"), files.key))
+    trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(files.key)
+    with pytest.raises(StartError, match="expected PEM files, with a key that fits"):
+        server_credentials(files)
+
+
+def test_key_with_a_passphrase_is_refused_and_not_asked_for(certificates: Certificates) -> None:
+    key = serialization.load_pem_private_key(certificates.files.key.read_bytes(), None)
+    certificates.files.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"passphrase"),
+        )
+    )
+    with pytest.raises(StartError, match="has no passphrase"):
+        server_credentials(certificates.files)

@@ -1,0 +1,268 @@
+"""Bearer tokens and the limit of each: who is let in, who is not, and what they are told."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import typer
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from adscore.creative import Creative
+from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server.commands import token as token_command
+from adscore_server.config import ServerConfig
+from adscore_server.errors import StartError
+from adscore_server.rate_limit import RateLimiter, TokenBucket
+from adscore_server.tokens import TokenFile, new_token, parse_token_lines, token_line
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> tuple[Path, str]:
+    """A file with one token, and the token."""
+    token = new_token()
+    path = tmp_path / "tokens"
+    path.write_text(f"# who\n\n{token_line('campaign-tool', token)}\n")
+    return path, token
+
+
+def _config(path: Path, **settings: Any) -> ServerConfig:
+    return ServerConfig(address="127.0.0.1:0", tokens=path, **settings)
+
+
+def _list_models(stubs: Any, authorization: str | None) -> Any:
+    metadata = () if authorization is None else (("authorization", authorization),)
+    return stubs.models.ListModels(model_pb2.ListModelsRequest(), metadata=metadata, timeout=60)
+
+
+# === The file ===
+
+
+def test_file_holds_the_hash_and_not_the_token(token_file: tuple[Path, str]) -> None:
+    path, token = token_file
+    assert token not in path.read_text()
+    assert hashlib.sha256(token.encode()).hexdigest() in path.read_text()
+    assert TokenFile(path).name_of(token) == "campaign-tool"
+    assert TokenFile(path).name_of(token[:-1]) is None
+
+
+def test_a_name_may_have_two_tokens_while_it_goes_over_to_the_new_one(tmp_path: Path) -> None:
+    old, new = new_token(), new_token()
+    path = tmp_path / "tokens"
+    path.write_text(f"{token_line('a', old)}\n{token_line('a', new)}\n")
+    assert [TokenFile(path).name_of(one) for one in (old, new)] == ["a", "a"]
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused_without_quoting_it(text: str) -> None:
+    lines = [line.strip() for line in text.splitlines()]
+    if all(not line or line.startswith("#") for line in lines):
+        assert parse_token_lines(text) == {}
+    else:
+        with pytest.raises(ValueError, match=r"^line \d+: .* Received: something else$"):
+            parse_token_lines(text)
+
+
+@pytest.mark.parametrize("text", ["", "# none\n", "campaign-tool secret\n", "\xff"])
+def test_server_does_not_start_with_a_bad_token_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(StartError, match="--tokens"):
+        TokenFile(path)
+
+
+def test_command_makes_a_token_that_its_file_lets_in(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(token_command)
+    path = tmp_path / "tokens"
+    made = CliRunner().invoke(app, ["campaign-tool", "--add-to", str(path)])
+    assert made.exit_code == 0
+    assert TokenFile(path).name_of(made.stdout.strip()) == "campaign-tool"
+    assert path.stat().st_mode & 0o077 == 0
+    assert CliRunner().invoke(app, ["a b"]).exit_code == 1
+
+
+# === A live server ===
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        (None, "TOKEN_MISSING"),
+        ("Basic abc", "TOKEN_MISSING"),
+        ("Bearer ", "TOKEN_MISSING"),
+        ("Bearer adscore_unknown", "TOKEN_UNKNOWN"),
+    ],
+)
+def test_call_without_a_known_token_is_unauthenticated(
+    start_server: Any,
+    connect: Any,
+    scorer: Any,
+    refusal: Any,
+    token_file: tuple[Path, str],
+    authorization: str | None,
+    reason: str,
+) -> None:
+    stubs = connect(start_server(scorer, config=_config(token_file[0])).address)
+    code, told, _, text = refusal(lambda: _list_models(stubs, authorization))
+    assert (code, told) == (grpc.StatusCode.UNAUTHENTICATED, reason)
+    assert "adscore_unknown" not in text
+
+
+def test_known_token_is_let_in_until_it_is_taken_from_the_file(
+    start_server: Any, connect: Any, scorer: Any, refusal: Any, token_file: tuple[Path, str]
+) -> None:
+    path, token = token_file
+    stubs = connect(start_server(scorer, config=_config(path)).address)
+    assert _list_models(stubs, f"Bearer {token}").models
+    other = new_token()
+    path.write_text(token_line("other", other) + "\n")
+    code, reason, *_ = refusal(lambda: _list_models(stubs, f"Bearer {token}"))
+    assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN")
+    assert _list_models(stubs, f"bearer {other}").models
+
+
+def test_broken_file_leaves_the_tokens_as_they_were(
+    start_server: Any, connect: Any, scorer: Any, token_file: tuple[Path, str]
+) -> None:
+    path, token = token_file
+    stubs = connect(start_server(scorer, config=_config(path)).address)
+    path.write_text("half a li")
+    assert _list_models(stubs, f"Bearer {token}").models
+    path.unlink()
+    assert _list_models(stubs, f"Bearer {token}").models
+
+
+def test_health_is_open_and_reflection_is_not(
+    start_server: Any, connect: Any, scorer: Any, token_file: tuple[Path, str]
+) -> None:
+    channel = connect(start_server(scorer, config=_config(token_file[0])).address).channel
+    health = health_pb2_grpc.HealthStub(channel)
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == 1
+    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with pytest.raises(grpc.RpcError) as caught:
+        list(reflection.ServerReflectionInfo(iter([request]), timeout=60))
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+# === The rate limit ===
+
+
+def test_bucket_gives_the_rate_over_time_and_a_second_at_once() -> None:
+    clock = Clock()
+    bucket = TokenBucket(10, clock)
+    assert [bucket.take(1) for _ in range(10)] == [0] * 10
+    assert bucket.take(1) > 0
+    clock.seconds = 0.5
+    assert [bucket.take(1) > 0 for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_batch_above_the_limit_passes_and_later_calls_pay_for_it() -> None:
+    clock = Clock()
+    bucket = TokenBucket(10, clock)
+    assert bucket.take(100) == 0
+    assert bucket.take(1) == pytest.approx(9)
+    clock.seconds = 9.1
+    assert bucket.take(1) == 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 200)), max_size=60))
+def test_no_order_of_calls_gets_more_than_the_rate(calls: list[tuple[float, int]]) -> None:
+    clock, taken, largest = Clock(), 0, 0
+    bucket = TokenBucket(50, clock)
+    for pause, amount in calls:
+        clock.seconds += pause
+        if bucket.take(amount) == 0:
+            taken, largest = taken + amount, max(largest, amount)
+    assert taken <= 50 * (clock.seconds + 1) + largest + 1e-6
+
+
+def test_callers_do_not_share_a_bucket() -> None:
+    limiter = RateLimiter(1, Clock())
+    assert limiter.take("a", 5) == 0
+    assert limiter.take("a", 1) > 0
+    assert limiter.take("b", 1) == 0
+
+
+def test_call_beyond_the_limit_is_told_when_to_come_back(
+    start_server: Any,
+    connect: Any,
+    scorer: Any,
+    creatives: list[Creative],
+    token_file: tuple[Path, str],
+) -> None:
+    path, token = token_file
+    config = _config(path, creatives_per_second=0.01)
+    stubs = connect(start_server(scorer, config=config).address)
+    wire = scoring_pb2.Creative(headline=creatives[0].headline, image=creatives[0].image)
+    request = scoring_pb2.ScoreRequest(creative=wire)
+    metadata = (("authorization", f"Bearer {token}"),)
+    assert stubs.scoring.Score(request, metadata=metadata, timeout=60).score.targets
+    with pytest.raises(grpc.RpcError) as caught:
+        stubs.scoring.Score(request, metadata=metadata, timeout=60)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
+    for detail in rpc_status.from_call(error).details:
+        detail.Unpack(retry)
+        detail.Unpack(info)
+    assert info.reason == "RATE_LIMITED"
+    # 99 seconds are missing at a hundredth of a creative a second.
+    assert 90 < retry.retry_delay.ToMilliseconds() / 1000 <= 99
+    pushback = dict(error.trailing_metadata())["grpc-retry-pushback-ms"]
+    assert int(pushback) == retry.retry_delay.ToMilliseconds()
+    # What scores nothing is not limited.
+    assert _list_models(stubs, f"Bearer {token}").models
+
+
+# === Listening beyond this machine ===
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "host.example:1", "10.0.0.1:1"])
+def test_network_needs_encryption_and_known_callers(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"encryption .* and callers that are known"):
+        ServerConfig(address=address)
+    with pytest.raises(ValueError, match="expected encryption"):
+        ServerConfig(address=address, tokens=tmp_path)
+    assert ServerConfig(address=address, insecure_network=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0", "127.9.9.9:0"])
+def test_loopback_needs_neither(address: str) -> None:
+    assert ServerConfig(address=address)
+
+
+def test_serve_on_the_network_without_protection_says_why(
+    adscore_command: list[str], model_dir: Path
+) -> None:
+    result = subprocess.run(
+        [*adscore_command, "serve", str(model_dir)],
+        env={**os.environ, "ADSCORE_SERVE_ADDRESS": "0.0.0.0:0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "--insecure-network" in result.stderr
