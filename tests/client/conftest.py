@@ -48,14 +48,22 @@ def serve() -> Iterator[Callable[..., str]]:
     """Starts a server with the given handlers, e.g. ``serve(Score=...)``; returns its address."""
     servers = []
 
-    def start(*, address: str = "127.0.0.1:0", **handlers: Handler) -> str:
+    def start(
+        *,
+        address: str = "127.0.0.1:0",
+        credentials: grpc.ServerCredentials | None = None,
+        **handlers: Handler,
+    ) -> str:
         server = grpc.server(
             ThreadPoolExecutor(max_workers=2),
             options=[("grpc.max_receive_message_length", 16 * 1024 * 1024)],
         )
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(ScriptedScoring(handlers), server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(ScriptedModels(handlers), server)
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
         server.start()
         servers.append(server)
         return f"127.0.0.1:{port}"
