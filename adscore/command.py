@@ -13,6 +13,7 @@ EXTRA_OF_PACKAGE = {
     "grpc_reflection": "server",
     "grpc_status": "server",
     "prometheus_client": "server",
+    "opentelemetry": "otel",
     "huggingface_hub": "train",
     "keras": "train",
     "onnx": "train",

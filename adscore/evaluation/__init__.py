@@ -3,6 +3,7 @@
 from adscore.evaluation.calibration import (
     ReliabilityCurve,
     calibration_error,
+    perfect_calibration_error,
     reliability_curve,
 )
 from adscore.evaluation.coverage import interval_coverage
@@ -34,5 +35,6 @@ __all__ = [
     "lift_curve",
     "log_loss",
     "pairwise_metrics",
+    "perfect_calibration_error",
     "reliability_curve",
 ]

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adscore.evaluation.outcomes import Floats, Ints, read_outcomes, sum_by
+from adscore.evaluation.outcomes import (
+    Floats,
+    Ints,
+    read_concentration,
+    read_outcomes,
+    sum_by,
+)
+
+# As in adscore.evaluation.coverage: beyond these, the distribution has no numbers.
+_LEAST_RATE = 1e-12
+_MOST_CONCENTRATION = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,57 @@ def calibration_error(
         return None
     gap = np.abs(curve.predicted - curve.observed)
     return float(curve.trials @ gap / curve.trials.sum())
+
+
+def perfect_calibration_error(
+    mean: ArrayLike,
+    trials: ArrayLike,
+    *,
+    concentration: ArrayLike | None = None,
+    bins: int = 10,
+    draws: int = 200,
+    seed: int = 0,
+) -> float | None:
+    """The ``calibration_error`` to expect of these predictions if they were exactly right.
+
+    Simulated: successes are drawn from the predictions, again and again, and each draw's error
+    is that of a perfect model. It is what noise alone adds up to, so an aim below it cannot be
+    reached on rows of so few trials. Rows are drawn one by one; what the rows of a campaign have
+    in common would add to it.
+
+    Args:
+        mean: (n,) predicted rate, from 0 to 1, taken for the truth.
+        trials: (n,) whole numbers from 0; rows of 0 are left out.
+        concentration: (n,) above 0, of the beta distribution that each row's rate is drawn
+            from; None or infinite: the rate is the mean itself.
+        bins: Most bins wanted, from 1.
+        draws: Simulated tables, from 1; 200 give the mean to about 2 % of itself.
+        seed: Same seed, same figure.
+
+    Returns:
+        From 0 to 1; None without a trial.
+
+    Raises:
+        ValueError: The arrays differ in length, or hold a value outside its range.
+    """
+    rows = read_outcomes(mean, np.zeros(len(np.asarray(trials))), trials)
+    if not len(rows.trials):
+        return None
+    rng = np.random.default_rng(seed)
+    place = _bin_by_mass(rows.mean, rows.trials, bins)
+    mass = sum_by(place, rows.trials)
+    expected = sum_by(place, rows.trials * rows.mean)
+    shape = None
+    if concentration is not None:
+        spread = np.minimum(read_concentration(concentration, rows.kept), _MOST_CONCENTRATION)
+        rate = np.clip(rows.mean, _LEAST_RATE, 1 - _LEAST_RATE)
+        shape = rate * spread, (1 - rate) * spread
+    errors = []
+    for _ in range(draws):
+        rate = rows.mean if shape is None else rng.beta(*shape)
+        successes = rng.binomial(rows.trials.astype(np.int64), rate).astype(np.float64)
+        errors.append(np.abs(sum_by(place, successes) - expected).sum() / mass.sum())
+    return float(np.mean(errors))
 
 
 def _bin_by_mass(mean: Floats, trials: Floats, bins: int) -> Ints:

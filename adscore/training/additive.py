@@ -93,9 +93,24 @@ class AdditiveFit:
     folds: NDArray[np.int64]
     losses: list[float]
 
+    def parts(self, design: Design) -> dict[str, NDArray[np.float32]]:
+        """What each part adds to the logits of some rows, (n, m * t) float32 each."""
+        parts = {name: features @ self.dense[name] for name, features in design.dense.items()}
+        if design.ngrams is not None:
+            parts["headline"] = parts["headline"] + design.ngrams @ self.ngrams
+        return parts
+
+
+# Outcomes, which rows each member keeps (n, m), options -> logits (n, m, t) -> the loss, ().
+Objective = Callable[[Outcomes, NDArray[np.float32], AdditiveOptions], Callable[[Tensor], Tensor]]
+
 
 def fit_additive(
-    design: Design, outcomes: Outcomes, options: AdditiveOptions, seed: int
+    design: Design,
+    outcomes: Outcomes,
+    options: AdditiveOptions,
+    seed: int,
+    objective: Objective | None = None,
 ) -> AdditiveFit:
     """Fits all members at once; the same seed gives the same weights.
 
@@ -104,13 +119,14 @@ def fit_additive(
         outcomes: What they learn.
         options: How.
         seed: Decides which member leaves out which groups.
+        objective: The loss, without the penalty; `centred_loss` by default.
     """
     folds = leave_out(outcomes.groups, options.members, seed)
     kept = (folds[:, None] != np.arange(options.members)).astype(np.float32)  # (n, m)
     if options.members == 1:
         kept[:] = 1
     predict, weights = _linear(design, outcomes, options)
-    loss = _loss(outcomes, kept, options)
+    loss = (objective or centred_loss)(outcomes, kept, options)
     penalty = _penalty(outcomes, options)
     bias, *slopes = weights
     schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.steps)
@@ -166,7 +182,7 @@ def _linear(
     return predict, [bias, *weights]
 
 
-def _loss(
+def centred_loss(
     outcomes: Outcomes, kept: NDArray[np.float32], options: AdditiveOptions
 ) -> Callable[[Tensor], Tensor]:
     """Logits (n, m, t) -> the loss of all members, summed over the rows they keep."""

@@ -85,22 +85,23 @@ def build_additive(
         options: How heads are fitted.
         seed: Decides which member leaves out which groups.
     """
-    dense, ngrams = _features(towers, data, rows)
     encodings = context_encodings(data, rows)
-    if encodings:
-        dense["context"] = _looked_up(encodings, data.context_ids[rows])
-    numbers = np.unique(data.groups[rows], return_inverse=True)[1]
-    outcomes = Outcomes(data.successes[rows], data.trials[rows], numbers, data.is_grouped)
-    fit = fit_additive(Design(dense, ngrams), outcomes, options, seed)
+    design = read_design(towers, encodings, data, rows)
+    outcomes = read_outcomes(data, rows)
+    fit = fit_additive(design, outcomes, options, seed)
     for name, tower in towers.towers.items():
         _set_weights(tower, fit.dense[name], fit.ngrams if name == "headline" else None)
     tables = _context_tables(encodings, fit.dense.get("context"))
     core = additive_core(towers.towers, tables, fit.bias, start)
     network = build_network(towers.towers, core, data.trials.shape[1])
-    parts = {name: features @ fit.dense[name] for name, features in dense.items()}
-    if ngrams is not None:
-        parts["headline"] = parts["headline"] + ngrams @ fit.ngrams
-    return network, AdditiveRows(parts, fit.bias, fit.folds, start, outcomes), fit
+    rows_fitted = AdditiveRows(fit.parts(design), fit.bias, fit.folds, start, outcomes)
+    return network, rows_fitted, fit
+
+
+def read_outcomes(data: TrainingData, rows: NDArray[np.int64]) -> Outcomes:
+    """What was observed of some rows, their groups numbered anew."""
+    groups = np.unique(data.groups[rows], return_inverse=True)[1]
+    return Outcomes(data.successes[rows], data.trials[rows], groups, data.is_grouped)
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:
@@ -136,10 +137,20 @@ def _context_tables(encodings: Mapping[str, Array], weights: Array | None) -> di
     }
 
 
-def _features(
-    towers: Representation, data: TrainingData, rows: NDArray[np.int64]
-) -> tuple[dict[str, Array], sparse.csr_matrix | None]:
-    """Trunks of the fitted rows, zeros where a part is absent; and weighted n-grams."""
+def read_design(
+    towers: Representation,
+    encodings: Mapping[str, Array],
+    data: TrainingData,
+    rows: NDArray[np.int64],
+) -> Design:
+    """What the heads read of some rows: trunks, weighted n-grams and context.
+
+    Args:
+        towers: On frozen encoders all.
+        encodings: Of the context, see `context_encodings`.
+        data: All rows.
+        rows: Which rows.
+    """
     dense: dict[str, Array] = {}
     ngrams = None
     for name, tower in towers.towers.items():
@@ -149,7 +160,9 @@ def _features(
             [weights] = tower.wide.get_layer("ngram_weight").get_weights()
             ids = towers.inputs.batch(rows, ["ngram_ids"])["ngram_ids"]
             ngrams = sparse.diags_array(present[:, 0]) @ _weighted(ids, weights[:, 0])
-    return dense, ngrams
+    if encodings:
+        dense["context"] = _looked_up(encodings, data.context_ids[rows])
+    return Design(dense, ngrams)
 
 
 def trunk_features(tower: Tower, towers: Representation, rows: NDArray[np.int64]) -> Array:

@@ -4,15 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import norm, t
 
+from adscore.evaluation import interval_coverage
 from adscore.training.likelihood import log_likelihood
 
 Array = NDArray[np.float64]
 
-UPPER = 0.95  # upper end of the 90 % interval that a score states
+LEVEL = 0.9  # of the interval that a score states
+UPPER = (1 + LEVEL) / 2
+# A rate that varies more is no longer told from none at all.
+MOST_VARIANCE = 0.95
+# In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
+LARGEST_CORRECTION = 1.0
 
 # What is known of a creative: headline, image, context, each or not; a bit each, from the first.
 PATTERNS = 8
@@ -54,11 +60,33 @@ class HeldOut:
     groups: int
 
 
-def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Array]:
-    """Finds the calibration under which held-out counts are most likely.
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The held-out rows of one target, each attribute (rows,); see `HeldOut`."""
 
-    The groups are new to the model, so the spread that is found includes what an unknown
-    campaign adds. It is then widened for how few groups it was found on.
+    logit: Array
+    log_concentration: Array
+    disagreement: Array
+    successes: Array
+    trials: Array
+
+    def concentration(self, rate: Array, slope: float, spread: float) -> Array:
+        """Of each row's beta distribution, the members' disagreement in it."""
+        alone = 1 / (1 + np.exp(self.log_concentration + spread))
+        added = rate * (1 - rate) * slope**2 * self.disagreement
+        concentration: Array = 1 / np.minimum(alone + added, MOST_VARIANCE) - 1
+        return concentration
+
+
+def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Array]:
+    """Finds the slope and shift under which held-out counts are most likely, and their spread.
+
+    The spread is the one whose 90 % intervals hold 90 % of the held-out rates, since these
+    intervals are what a score states: rates have heavier tails than a beta distribution, so
+    that the likeliest one is too wide for them. Where nearly all of the spread is the noise of
+    few trials no spread does that, and the likeliest stands. The groups are new to the model, so
+    the spread includes what an unknown campaign adds. It is then widened for how few groups it
+    was found on.
 
     Args:
         held_out: Predictions and counts.
@@ -74,12 +102,13 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
         held_out.successes,
         held_out.trials,
     )
-    columns = [
-        _calibrate_one(*(array[:, target].astype(np.float64) for array in arrays), mean=mean)
-        for target in range(held_out.logit.shape[1])
-    ]
-    slope, shift, spread = np.array(columns).T
-    return slope, shift, spread - np.log(widening(held_out.groups))
+    columns = []
+    for target in range(held_out.logit.shape[1]):
+        rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
+        slope, shift, likeliest = _most_likely(rows, mean=mean)
+        columns.append((slope, shift, _as_stated(rows, slope, shift, likeliest)))
+    slopes, shifts, spreads = np.array(columns).T
+    return slopes, shifts, spreads - np.log(widening(held_out.groups))
 
 
 def widening(groups: int) -> float:
@@ -94,36 +123,42 @@ def widening(groups: int) -> float:
     return float(quantiles**2 * (1 + 1 / groups) * groups / freedom)
 
 
-def _calibrate_one(
-    logit: Array,
-    log_concentration: Array,
-    disagreement: Array,
-    successes: Array,
-    trials: Array,
-    *,
-    mean: bool,
-) -> tuple[float, float, float]:
-    weights = np.maximum(trials, 1e-9)
-    centre = float(np.average(logit, weights=weights))
+def _most_likely(rows: _Rows, *, mean: bool) -> tuple[float, float, float]:
+    """Slope, shift and spread under which the counts are most likely."""
+    weights = np.maximum(rows.trials, 1e-9)
+    centre = float(np.average(rows.logit, weights=weights))
     # Started where predictions and counts agree on average, the search cannot stall far away.
-    total = successes.sum() + 0.5, (trials - successes).sum() + 0.5
+    total = rows.successes.sum() + 0.5, (rows.trials - rows.successes).sum() + 0.5
     first = float(np.log(total[0]) - np.log(total[1])) - centre
 
     def loss(parameters: Array) -> float:
-        slope, shift, spread = _unpack(parameters)
-        moved = centre + shift + slope * (logit - centre)
-        rate = expit(moved)
-        variance = 1 / (1 + np.exp(log_concentration + spread))
-        variance = np.minimum(variance + rate * (1 - rate) * slope**2 * disagreement, 0.95)
-        value = log_likelihood(moved, np.log(1 / variance - 1), successes, trials).mean()
+        slope, shift, spread = unpack(parameters)
+        moved = centre + shift + slope * (rows.logit - centre)
+        concentration = rows.concentration(expit(moved), slope, spread)
+        value = log_likelihood(moved, np.log(concentration), rows.successes, rows.trials).mean()
         # Weak priors keep a handful of validation rows from turning the ranking over.
-        return -float(value) + ((slope - 1) ** 2 + (spread / 4) ** 2) / len(logit)
+        return -float(value) + ((slope - 1) ** 2 + (spread / 4) ** 2) / len(rows.logit)
 
-    def _unpack(parameters: Array) -> tuple[float, float, float]:
+    def unpack(parameters: Array) -> tuple[float, float, float]:
         if not mean:
             return 1.0, 0.0, float(parameters[0])
         return float(np.exp(parameters[0])), first + float(parameters[1]), float(parameters[2])
 
     best = minimize(loss, np.zeros(3 if mean else 1), method="Nelder-Mead")
-    slope, shift, spread = _unpack(best.x)
+    slope, shift, spread = unpack(best.x)
     return slope, centre + shift - slope * centre, spread
+
+
+def _as_stated(rows: _Rows, slope: float, shift: float, likeliest: float) -> float:
+    """The spread near the likeliest whose intervals hold as many rates as they state."""
+    rate = expit(slope * rows.logit + shift)
+
+    def excess(spread: float) -> float:
+        concentration = rows.concentration(rate, slope, spread)
+        held = interval_coverage(rate, concentration, rows.successes, rows.trials, level=LEVEL)
+        return 0.0 if held is None else held - LEVEL
+
+    low, high = likeliest - LARGEST_CORRECTION, likeliest + LARGEST_CORRECTION
+    if not excess(low) > 0 > excess(high):
+        return likeliest
+    return float(brentq(excess, low, high, xtol=0.005))

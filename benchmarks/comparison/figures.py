@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.evaluation import AgreementMetrics, evaluate_target, evidence_curve
+from adscore.evaluation import (
+    AgreementMetrics,
+    evaluate_target,
+    evidence_curve,
+    perfect_calibration_error,
+)
 from adscore.evaluation.pairs import SIGNIFICANT_Z
 from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
 
@@ -54,16 +59,17 @@ def of_rates(prepared: Prepared, rates: Rates) -> Figures:
     observed = rates.mean, successes, trials
     group = None if prepared.pair_groups is None else prepared.pair_groups[rates.rows]
     metrics = evaluate_target(*observed, concentration=rates.concentration, group=group)
-    error = metrics.calibration_error
     mean_rate = successes.sum() / max(1, trials.sum())
+    error = metrics.calibration_error
+    perfect = perfect_calibration_error(rates.mean, trials, concentration=rates.concentration)
     figures: Figures = {
         "rows": len(rates.rows),
         "auc": metrics.auc,
         "log_loss": metrics.log_loss,
         "calibration_error": error,
-        "calibration_error_relative": None
-        if error is None or not mean_rate
-        else float(error / mean_rate),
+        "calibration_error_perfect": perfect,
+        "calibration_error_relative": _relative(error, mean_rate),
+        "calibration_error_perfect_relative": _relative(perfect, mean_rate),
         "interval_coverage": metrics.interval_coverage,
     }
     if group is None:
@@ -77,6 +83,10 @@ def of_rates(prepared: Prepared, rates: Rates) -> Figures:
         return figures
     headlines = np.array(prepared.headlines, dtype=object)[rates.rows]
     return figures | _of_different_headlines(observed, group, headlines)
+
+
+def _relative(error: float | None, mean_rate: float) -> float | None:
+    return None if error is None or not mean_rate else float(error / mean_rate)
 
 
 def of_agreement(metrics: AgreementMetrics, rows: int) -> Figures:

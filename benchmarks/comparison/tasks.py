@@ -67,7 +67,8 @@ RANKED = "pairs_ranked_right"
 CEILING = "pairs_ceiling"
 DIFFERENT = "pairs_of_different_headlines_ranked_right"
 OF_RATES = (
-    Figure("calibration_error_relative", "calibration error / mean rate"),
+    Figure("calibration_error_relative", "calibration error / mean rate", "<= 0.1"),
+    Figure("calibration_error_perfect_relative", "... of a perfect model (simulated)"),
     Figure("interval_coverage", "90 % intervals that hold", "0.90"),
 )
 # Weeks in which the archive's authors doubt that readers were assigned at random.
@@ -112,7 +113,8 @@ POSTS = Task(
     (
         Figure("auc", "AUC", ">= 0.86"),
         Figure("new_auc", "... of texts new to the model"),
-        Figure("calibration_error", "calibration error"),
+        Figure("calibration_error", "calibration error", "<= 0.02"),
+        Figure("calibration_error_perfect", "... of a perfect model (simulated)"),
     ),
     keep=_has_text,
 )

@@ -11,18 +11,15 @@ import time
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from adscore_server.current_call import Call
+from adscore_server.observation import Observer
 
 _logger = logging.getLogger(__name__)
 
 
-class CallLog:
+class CallLog(Observer):
     """Writes a line for each call that ends."""
-
-    def answered(self, call: Call, response: Message) -> None:
-        """Answers are counted when the call ends."""
 
     def ended(self, call: Call, code: grpc.StatusCode) -> None:
         """Writes the line."""

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import Message
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 OWN_METHODS = "/adscore.v1."
 
 
-class Observer(Protocol):
+class Observer:
     """Is told of calls, in the thread that works on them; must be quick and never fail."""
+
+    def began(self, call: Call, context: grpc.ServicerContext) -> None:
+        """The call has its thread."""
 
     def answered(self, call: Call, response: Message) -> None:
         """The call has one more answer, which is not yet sent."""
@@ -59,7 +62,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
 
     def _watch(self, call: Call, behaviour: Behaviour) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Message:
-            _send_request_id(call, context)
+            self._begin(call, context)
             try:
                 response: Message = behaviour(request, context)
             except BaseException:
@@ -73,7 +76,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
 
     def _watch_stream(self, call: Call, behaviour: Behaviour) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
-            _send_request_id(call, context)
+            self._begin(call, context)
             code = grpc.StatusCode.CANCELLED  # unless it is read to its end
             try:
                 for response in behaviour(request, context):
@@ -88,6 +91,11 @@ class ObservingInterceptor(grpc.ServerInterceptor):
 
         return answer
 
+    def _begin(self, call: Call, context: grpc.ServicerContext) -> None:
+        context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
+        for observer in self._observers:
+            observer.began(call, context)
+
     def _answered(self, call: Call, response: Message) -> None:
         call.bytes_out += response.ByteSize()
         for observer in self._observers:
@@ -96,10 +104,6 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     def _end(self, call: Call, code: grpc.StatusCode) -> None:
         for observer in self._observers:
             observer.ended(call, code)
-
-
-def _send_request_id(call: Call, context: grpc.ServicerContext) -> None:
-    context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
 
 
 def _code_of_failure(context: grpc.ServicerContext) -> grpc.StatusCode:

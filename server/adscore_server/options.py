@@ -37,6 +37,16 @@ InsecureNetwork = Annotated[
         help="Listen beyond this machine although calls are not encrypted or not authenticated.",
     ),
 ]
+MetricsAddress = Annotated[
+    str,
+    typer.Option(metavar="HOST:PORT", help="Show metrics to Prometheus.", show_default="none"),
+]
+Otel = Annotated[
+    bool,
+    typer.Option(
+        "--otel", help="Send OpenTelemetry traces over OTLP, as the variables OTEL_... say."
+    ),
+]
 LogLevel = Annotated[
     str,
     typer.Option(

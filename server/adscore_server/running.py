@@ -11,8 +11,10 @@ from types import FrameType
 
 from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
+from adscore_server.model_opener import ModelOpener
+from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_poller import ModelPoller
-from adscore_server.model_root import ModelRoot, ModelRootOptions
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import ModelRegistry
 
 _logger = logging.getLogger(__name__)
@@ -40,20 +42,22 @@ def run_server(
     # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
     # say less than the errors raised for them. It reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from adscore_server.monitoring import monitoring
     from adscore_server.server import Server
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    _logger.info("Settings: %s", describe(config))
-    models = ModelRoot(root, options)
+    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes))
     registry = _first_models(models, options)
-    server = Server(registry, config)
-    server.start()
-    announce(_ready_line(server.address, registry))
-    with ModelPoller(models, server.serve_models, options.poll_seconds):
-        stopping.wait()
-        _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
-        drained = server.stop()
+    with monitoring(config) as observers:
+        server = Server(registry, config, observers)
+        server.start()
+        _logger.info("Settings: %s", describe(config))
+        announce(_ready_line(server.address, registry))
+        with ModelPoller(models, server.serve_models, options.poll_seconds):
+            stopping.wait()
+            _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
+            drained = server.stop()
     if not drained:
         _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
         # Their threads cannot be stopped, and a normal exit would wait for them.

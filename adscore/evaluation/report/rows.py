@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.evaluation.calibration import perfect_calibration_error
 from adscore.evaluation.coverage import beta_binomial_below_and_at
 from adscore.evaluation.metrics import TargetMetrics
 from adscore.evaluation.outcomes import Floats, Ints
 from adscore.evaluation.table import Evaluation
-from adscore.scorer import INTERVAL
+from adscore.rates import INTERVAL
 from adscore.table import CreativeTable
 
 # As in adscore.evaluation.coverage: beyond these, the distribution has no numbers.
@@ -63,6 +64,11 @@ class TargetRows:
         """Observed rate of all rows together; None without a trial."""
         total = self.trials.sum()
         return float(self.successes.sum() / total) if total else None
+
+    @property
+    def perfect_calibration_error(self) -> float | None:
+        """What the calibration error would be if the predictions were exactly right."""
+        return perfect_calibration_error(self.mean, self.trials, concentration=self.concentration)
 
     @property
     def surprise(self) -> Floats:

@@ -35,7 +35,6 @@ def tiles(rows: TargetRows) -> Markup:
     """The figures that a reader looks for first, large."""
     figures: Figures = rows.figures.to_dict()
     ceiling = figure_text("pairwise_noise_ceiling", figures["pairwise_noise_ceiling"])
-    overall = "" if rows.overall is None else f", where the mean rate is {percent(rows.overall)}"
     shown = [
         _Tile("Pairs ranked right", "pairwise_accuracy", f"chance 50%, within reach {ceiling}"),
         _Tile(
@@ -43,12 +42,22 @@ def tiles(rows: TargetRows) -> Markup:
             "pairwise_accuracy_significant",
             "of creatives that surely differ",
         ),
-        _Tile("Calibration error", "calibration_error", f"mean gap{overall}"),
+        _Tile("Calibration error", "calibration_error", _calibration_hint(rows)),
         _Tile("Interval coverage", "interval_coverage", "should be near 90%"),
     ]
     if rows.figures.pairwise_accuracy is None:
         shown[:2] = [_Tile("AUC", "auc", "a success above a failure; chance 50%")]
     return element("div", *(_tile(tile, figures) for tile in shown), class_="tiles")
+
+
+def _calibration_hint(rows: TargetRows) -> str:
+    perfect = rows.perfect_calibration_error
+    if rows.overall is None or perfect is None:
+        return "mean gap"
+    return (
+        f"mean gap, where the mean rate is {percent(rows.overall)}; a perfect model would show "
+        f"about {percent(perfect, 2)} on these rows (simulated)"
+    )
 
 
 def agreement_tiles(figures: Figures) -> Markup:

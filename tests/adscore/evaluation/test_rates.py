@@ -11,6 +11,7 @@ from adscore.evaluation import (
     deviance_explained,
     lift_curve,
     log_loss,
+    perfect_calibration_error,
     reliability_curve,
 )
 
@@ -165,3 +166,32 @@ def test_impossible_sizes_are_refused():
         reliability_curve([0.1], [0], [1], bins=0)
     with pytest.raises(ValueError, match="points: expected at least 2"):
         lift_curve([0.1], [0], [1], points=1)
+
+
+# === What a perfect model would show ===
+
+
+def test_perfect_model_of_few_trials_shows_an_error_by_noise_alone():
+    """The mean |gap| of 10 bins of 57 labels of one rate is that of a normal deviation."""
+    mean = np.full(570, 0.5) + np.linspace(-1e-6, 1e-6, 570)
+    error = perfect_calibration_error(mean, np.ones(570))
+    assert error == pytest.approx(np.sqrt(2 / np.pi) * np.sqrt(0.25 / 57), rel=0.06)
+
+
+def test_perfect_error_is_what_counts_drawn_from_the_predictions_show():
+    rng = np.random.default_rng(5)
+    mean, trials = rng.uniform(0.01, 0.1, 400), rng.integers(50, 500, 400)
+    concentration = np.full(400, 300.0)
+    rate = rng.beta(mean * 300, (1 - mean) * 300, (300, 400))
+    drawn = [calibration_error(mean, rng.binomial(trials, row), trials) for row in rate]
+    expected = perfect_calibration_error(mean, trials, concentration=concentration)
+    assert expected == pytest.approx(np.mean(drawn), rel=0.1)
+    assert perfect_calibration_error(mean, trials) < expected
+
+
+def test_perfect_error_falls_with_the_trials_and_needs_one():
+    mean = np.linspace(0.1, 0.3, 200)
+    few, many = (perfect_calibration_error(mean, np.full(200, n)) for n in (1, 10_000))
+    assert many < few / 50
+    assert perfect_calibration_error(mean, np.zeros(200)) is None
+    assert perfect_calibration_error(mean, np.ones(200)) == few

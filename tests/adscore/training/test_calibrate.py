@@ -123,3 +123,24 @@ def test_intervals_hold_for_campaigns_outside_the_calibration(campaigns: int, si
             interval_coverage(mean, spread, successes[~seen, 0], trials[~seen, 0]) or 0.0
         )
     assert np.mean(covered) == pytest.approx(0.9, abs=0.03)
+
+
+def test_intervals_hold_what_they_state_where_rates_have_heavy_tails() -> None:
+    """A likelihood alone would widen all intervals for the few rates that lie far away."""
+    rng = np.random.default_rng(6)
+    predicted = rng.normal(-4.5, 0.3, (ROWS, 1))
+    trials = rng.integers(100_000, 1_000_000, predicted.shape)
+    rate = expit(predicted + 0.1 * rng.standard_t(2.5, predicted.shape))
+    successes = rng.binomial(trials, rate)
+    held, new = slice(ROWS // 2), slice(ROWS // 2, None)
+    stated = np.full_like(predicted, 6.0)
+    slope, shift, spread = calibrate(
+        held_out(predicted[held], stated[held], successes[held], trials[held])
+    )
+    coverage = interval_coverage(
+        expit(predicted[new, 0] * slope + shift),
+        np.exp(stated[new, 0] + spread),
+        successes[new, 0],
+        trials[new, 0],
+    )
+    assert coverage == pytest.approx(0.9, abs=0.015)

@@ -1,0 +1,137 @@
+"""What Prometheus reads: calls, creatives, refusals, models, and where scores fall.
+
+Every label is one of a bounded set: names of methods, codes and reasons are the contract's,
+those of models and targets the operator's. No label holds what a caller wrote.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adscore_protos.v1 import scoring_pb2
+from adscore_server.current_call import Call
+from adscore_server.observation import Observer
+from adscore_server.score_distribution import BINS, Distribution, ScoreDistributions
+
+# From a hit of the cache on an idle server to a large batch on a busy one, in seconds.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CREATIVES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+
+
+class Metrics(Observer):
+    """Counts calls as they begin and end; `registry` is what is shown."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._scores = ScoreDistributions()
+        make: dict[str, Any] = {"registry": self.registry, "namespace": "adscore"}
+        self._calls = Counter("calls", "Calls that ended.", ["method", "code"], **make)
+        self._in_flight = Gauge("calls_in_flight", "Calls being worked on.", **make)
+        self._seconds = Histogram(
+            "call_seconds",
+            "From the arrival of a call to its end, waiting included.",
+            ["method"],
+            buckets=_SECONDS,
+            **make,
+        )
+        self._creatives = Histogram(
+            "call_creatives", "Creatives of a call.", ["method"], buckets=_CREATIVES, **make
+        )
+        self._failures = Counter("calls_failed", "Calls that failed.", ["reason"], **make)
+        self._scored = Counter(
+            "creatives_scored", "Creatives that got a score, by model.", ["model"], **make
+        )
+        self._refused = Counter(
+            "creatives_refused", "Creatives of batches that got an error.", ["reason"], **make
+        )
+        self.registry.register(_ScoreCollector(self._scores))
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def began(self, call: Call, context: grpc.ServicerContext) -> None:  # noqa: ARG002
+        """Counts a call that is being worked on."""
+        self._in_flight.inc()
+
+    def answered(self, call: Call, response: Message) -> None:  # noqa: ARG002
+        """Counts the scores and refusals of an answer.
+
+        Grids are left out: their combinations are no creatives that somebody means to run.
+        """
+        match response:
+            case scoring_pb2.ScoreResponse():
+                self._count_score(response.score)
+            case scoring_pb2.BatchScoreResponse() | scoring_pb2.StreamScoreResponse():
+                for result in response.results:
+                    if result.HasField("score"):
+                        self._count_score(result.score)
+                    else:
+                        self._refused.labels(result.error.reason).inc()
+
+    def ended(self, call: Call, code: grpc.StatusCode) -> None:
+        """Counts a call that is over."""
+        method = call.method.rpartition("/")[2]
+        self._in_flight.dec()
+        self._calls.labels(method, code.name).inc()
+        self._seconds.labels(method).observe(time.monotonic() - call.arrival)
+        if call.creatives:
+            self._creatives.labels(method).observe(call.creatives)
+        if call.reason:
+            self._failures.labels(call.reason).inc()
+
+    def _count_score(self, score: scoring_pb2.Score) -> None:
+        self._scored.labels(score.model).inc()
+        percentiles = [(name, target.percentile) for name, target in score.targets.items()]
+        self._scores.add(score.model, score.model_version, percentiles)
+
+
+class _ScoreCollector(Collector):
+    """Shows where scores fall, as they stand when they are asked for."""
+
+    def __init__(self, scores: ScoreDistributions) -> None:
+        self._scores = scores
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["model", "version", "target"]
+        percentiles = HistogramMetricFamily(
+            "adscore_score_percentile",
+            "Percentiles of scores among the training reference, from 0 to 100.",
+            labels=labels,
+        )
+        index = GaugeMetricFamily(
+            "adscore_score_stability_index",
+            "Population stability index of recent scores against the training reference.",
+            labels=labels,
+        )
+        for key, distribution in self._scores.snapshot().items():
+            percentiles.add_metric(
+                key, list(_cumulative(distribution)), distribution.percentile_sum
+            )
+            shift = distribution.stability_index()
+            if shift is not None:
+                index.add_metric(key, shift)
+        yield percentiles
+        yield index
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked for at registration."""
+        return []
+
+
+def _cumulative(distribution: Distribution) -> Iterator[tuple[str, float]]:
+    total = 0
+    for tenth, count in enumerate(distribution.totals, start=1):
+        total += count
+        yield "+Inf" if tenth == BINS else f"{tenth * 100 / BINS}", total
