@@ -72,9 +72,9 @@ def test_server_that_is_not_who_it_should_be_gets_nothing(
     if isinstance(tls, dict):
         paths = {"ca_file": files / tls["ca_file"]} if "ca_file" in tls else {}
         tls = Tls(**{**tls, **paths})
-    with Client(serve_encrypted(), tls=tls, timeout_seconds=30) as client:
-        with pytest.raises(ServerUnavailableError):
-            client.score("headline")
+    client = Client(serve_encrypted(), tls=tls, timeout_seconds=30)
+    with client, pytest.raises(ServerUnavailableError):
+        client.score("headline")
     assert score_recorder.requests == []
 
 

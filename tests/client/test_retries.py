@@ -80,9 +80,9 @@ def test_failure_that_time_does_not_mend_is_not_tried_again(call, error, server,
 @pytest.mark.parametrize("call", CALLS)
 def test_wait_beyond_the_deadline_ends_the_call(call, server):
     server.fail_next(OverloadedError("busy", retry_after_seconds=600))
-    with Client(server.address, timeout_seconds=0.5) as client:
-        with pytest.raises((DeadlineExceededError, OverloadedError)):
-            CALLS[call](client)
+    client = Client(server.address, timeout_seconds=0.5)
+    with client, pytest.raises((DeadlineExceededError, OverloadedError)):
+        CALLS[call](client)
     assert len(server.calls) == 1
 
 
