@@ -38,6 +38,13 @@ def serve(
     wait_for_model: Annotated[
         bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
     ] = False,
+    require_signature: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve only versions that this key signed (adscore sign); public key, PEM.",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
@@ -90,7 +97,13 @@ def serve(
             otel=otel,
             insecure_network=insecure_network,
         )
-        served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)
+        served = ModelRootOptions(
+            default_model=default_model,
+            keep_versions=keep_versions,
+            poll_seconds=poll_seconds,
+            wait_for_model=wait_for_model,
+            required_key=require_signature,
+        )
         if workers == 1:
             from adscore_server.running import run_server
 
