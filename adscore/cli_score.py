@@ -66,6 +66,9 @@ def score(
         if engine not in ENGINES:
             raise ValueError(f"--engine: expected {' or '.join(ENGINES)}. Received: {engine}")
         _require_output(out, engine)
+        if engine == "spark":
+            _score_on_spark(table, model, out, ScoringOptions(columns, kept, image_root or ""))
+            return
         stream = open_stream(table, ScoringOptions(columns, kept).read)
         options = ScoringOptions(columns, kept, image_root or stream.folder)
         summary = _score_here(stream, model, out, options, part_rows)
@@ -91,6 +94,13 @@ def _score_here(
             part_rows=part_rows,
             progress=lambda progress: tell(progress.done, progress.before, progress.total),
         )
+
+
+def _score_on_spark(table: str, model: Path, out: Path, options: "ScoringOptions") -> None:
+    from adscore.offline.spark import score_table
+
+    rows = score_table(table, out, model=model, options=options)
+    results().print(f"wrote {rows} rows: {out}")
 
 
 def _require_output(out: Path, engine: str) -> None:
