@@ -1,6 +1,6 @@
 """The graphs of a bundle together: prepared creatives -> what the towers and the head say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from adscore import bundle as files
 from adscore.bundle import Bundle
+from adscore.cache import EncodingCache
 from adscore.encoder import (
     Encodings,
     Graph,
@@ -18,7 +19,8 @@ from adscore.encoder import (
 )
 from adscore.errors import BundleError
 from adscore.headline_reader import HeadlineReader
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
+from adscore.towers import Tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,20 @@ class Graphs:
     Args:
         bundle: The model; which graphs it has depends on what it reads and predicts.
         options: How they are run.
+        cache: Keeps what the towers say; None means that nothing is kept.
 
     Raises:
         BundleError: The installed libraries cannot open them.
     """
 
-    def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
+    def __init__(
+        self, bundle: Bundle, options: RuntimeOptions, cache: EncodingCache | None = None
+    ) -> None:
         graphs = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER, files.HEAD)
         try:
             headline, image, head = (_graph(bundle, name, options) for name in graphs)
-            self.headline_encoder = (
-                None if headline is None else _headline_encoder(bundle, headline)
-            )
-            self.image_encoder = None if image is None else ImageEncoder(image)
+            self.headlines = None if headline is None else _headline_tower(bundle, headline, cache)
+            self.images = None if image is None else _image_tower(image, cache)
             self.head = None if head is None else Head(head)
         except Exception as error:  # tokenizers and onnxruntime have no common base class
             raise BundleError(
@@ -68,24 +71,25 @@ class Graphs:
 
     def encode(self, creatives: Sequence[PreparedCreative]) -> EncodedCreatives:
         """Runs the towers on a batch."""
-        has_headline = np.array([bool(creative.headline) for creative in creatives])
-        has_image = np.array([creative.pixels is not None for creative in creatives])
-        ids = np.array([creative.context_ids for creative in creatives], dtype=np.int32)
-        truncated = np.zeros(len(creatives), dtype=bool)
-        headline: Encodings = {}
-        image: Encodings = {}
-        if self.headline_encoder is not None:
-            texts = [creative.headline for creative in creatives if creative.headline]
-            found: Encodings = {}
-            if texts:
-                found, truncated[has_headline] = self.headline_encoder.encode(texts)
-            headline = _on_rows(found, has_headline, self.headline_encoder.widths)
-        if self.image_encoder is not None:
-            pixels = [creative.pixels for creative in creatives if creative.pixels is not None]
-            found = self.image_encoder.encode(np.stack(pixels)) if pixels else {}
-            image = _on_rows(found, has_image, self.image_encoder.widths)
-        present = np.stack([has_headline, has_image, ids.any(axis=1)], axis=1)
-        return EncodedCreatives(headline, image, ids, present.astype(np.float32), truncated)
+        headline, truncated = self.encode_headlines([c.headline for c in creatives])
+        image = self.encode_images([c.image for c in creatives])
+        ids = np.array([c.context_ids for c in creatives], dtype=np.int32)
+        known = [
+            (c.headline is not None, c.image is not None, any(c.context_ids)) for c in creatives
+        ]
+        return EncodedCreatives(headline, image, ids, np.array(known, np.float32), truncated)
+
+    def encode_headlines(
+        self, headlines: Sequence[PreparedHeadline | None]
+    ) -> tuple[Encodings, NDArray[np.bool_]]:
+        """Runs the text tower; gives the encodings, and whether each headline was cut, (batch,)."""
+        if self.headlines is None:
+            return {}, np.zeros(len(headlines), dtype=bool)
+        return self.headlines.encode(headlines)
+
+    def encode_images(self, images: Sequence[PreparedImage | None]) -> Encodings:
+        """Runs the image tower."""
+        return {} if self.images is None else self.images.encode(images)[0]
 
     def predict(self, encoded: EncodedCreatives) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and concentration of each target, (batch, targets); see `encoder.Head`."""
@@ -105,18 +109,25 @@ def _graph(bundle: Bundle, name: str, options: RuntimeOptions) -> Graph | None:
     return None if data is None else Graph(data, options)
 
 
-def _headline_encoder(bundle: Bundle, graph: Graph) -> HeadlineEncoder:
+def _headline_tower(
+    bundle: Bundle, graph: Graph, cache: EncodingCache | None
+) -> Tower[PreparedHeadline]:
     read = bundle.manifest.preprocessing
     tokenizer = bundle.files[files.TOKENIZER].decode()
     reader = HeadlineReader(tokenizer, read, graph.input_names)
-    return HeadlineEncoder(graph, reader, apart=read.headlines_apart)
+    encoder = HeadlineEncoder(graph, reader, apart=read.headlines_apart)
+
+    def run(headlines: Sequence[PreparedHeadline]) -> tuple[Encodings, NDArray[np.bool_]]:
+        return encoder.encode([headline.text for headline in headlines])
+
+    return Tower(encoder.widths, run, lambda headline: headline.text, cache)
 
 
-def _on_rows(found: Encodings, rows: NDArray[np.bool_], widths: Mapping[str, int]) -> Encodings:
-    """Encodings of some rows of a batch -> of all of them, zeros elsewhere."""
-    if rows.all() and found:
-        return found
-    spread = {name: np.zeros((len(rows), width), np.float32) for name, width in widths.items()}
-    for name, values in found.items():
-        spread[name][rows] = values
-    return spread
+def _image_tower(graph: Graph, cache: EncodingCache | None) -> Tower[PreparedImage]:
+    encoder = ImageEncoder(graph)
+
+    def run(images: Sequence[PreparedImage]) -> tuple[Encodings, NDArray[np.bool_]]:
+        pixels = [image.pixels for image in images if image.pixels is not None]
+        return encoder.encode(np.stack(pixels)), np.array([image.downscaled for image in images])
+
+    return Tower(encoder.widths, run, lambda image: image.digest, cache)

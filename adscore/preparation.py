@@ -1,9 +1,11 @@
 """Creatives -> what the towers read; the part of scoring that can refuse a creative."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adscore.bundle import Manifest
+from adscore.cache import EncodedPart, EncodingCache
 from adscore.context import context_ids, unknown_context
 from adscore.creative import Creative, InputLimits, Warning
 from adscore.errors import InvalidCreativeError, Reason
@@ -12,18 +14,48 @@ from adscore.text import normalise
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedHeadline:
+    """A headline that passed every check.
+
+    Attributes:
+        text: Normalised, never empty.
+        encoded: What the tower said of it, where that is known.
+    """
+
+    text: str = field(repr=False)
+    encoded: EncodedPart | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An image that passed every check: its pixels, or what the tower said of them.
+
+    Attributes:
+        pixels: (height, width, 3) uint8; None where `encoded` makes them needless.
+        downscaled: Whether it was shrunk so far that small print is lost.
+        digest: SHA-256 of the file, which a cache knows it by; empty where there is none.
+        encoded: What the tower said of it, where that is known.
+    """
+
+    pixels: Pixels | None = field(repr=False)
+    downscaled: bool = False
+    digest: bytes = b""
+    encoded: EncodedPart | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedCreative:
     """A creative that passed every check, as the towers read it.
 
     Attributes:
-        headline: Normalised headline; ``""`` means absent.
-        pixels: (height, width, 3) uint8; None means absent.
+        headline: None means absent.
+        image: None means absent.
         context_ids: For each context name of the model the number of its value; see `context`.
         warnings: What was noticed so far.
     """
 
-    headline: str
-    pixels: Pixels | None = field(repr=False)
+    headline: PreparedHeadline | None
+    image: PreparedImage | None
     context_ids: tuple[int, ...] = ()
     warnings: tuple[Warning, ...] = ()
 
@@ -33,16 +65,18 @@ class Preparer:
 
     Args:
         manifest: What the model reads and accepts.
+        cache: What its towers said before; a part that it holds is not decoded.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, cache: EncodingCache | None = None) -> None:
         read = manifest.preprocessing
+        self._cache = cache
         self._limits: InputLimits = manifest.limits
         self._vocabulary: Mapping[str, tuple[str, ...]] = read.context
         self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
 
-    def headline(self, headline: str) -> str:
-        """Normalises a headline; ``""`` means absent.
+    def headline(self, headline: str) -> PreparedHeadline | None:
+        """Normalises a headline; None where it is absent.
 
         Raises:
             InvalidCreativeError: It is no text, too long, absent where the model needs it, or
@@ -51,23 +85,21 @@ class Preparer:
         if headline and not self._limits.max_headline_characters:
             raise _not_read("headline", Reason.HEADLINE_NOT_READ)
         text = normalise(headline, self._limits)
-        if not text and self._limits.max_headline_characters and not self._limits.headline_optional:
+        if text:
+            return PreparedHeadline(text, self._cache.get(text) if self._cache else None)
+        if self._limits.max_headline_characters and not self._limits.headline_optional:
             raise _missing("headline", Reason.HEADLINE_MISSING)
-        return text
+        return None
 
-    def required_headline(self, headline: str) -> str:
+    def required_headline(self, headline: str) -> PreparedHeadline:
         """The same for a headline that may not be absent."""
-        text = self.headline(headline)
-        if not text:
+        prepared = self.headline(headline)
+        if prepared is None:
             raise _absent("headline", Reason.HEADLINE_MISSING)
-        return text
+        return prepared
 
-    def image(self, image: bytes) -> tuple[Pixels | None, bool]:
-        """Decodes an image.
-
-        Returns:
-            Pixels (height, width, 3) uint8, or None where it is absent; and whether it was
-            shrunk so far that small print is lost.
+    def image(self, image: bytes) -> PreparedImage | None:
+        """Decodes an image; None where it is absent.
 
         Raises:
             InvalidCreativeError: It cannot be decoded, is too large, absent where the model
@@ -76,17 +108,28 @@ class Preparer:
         if image and not self._limits.image_formats:
             raise _not_read("image", Reason.IMAGE_NOT_READ)
         if image:
-            return decode(image, self._size, self._limits)
+            return self._decoded(image)
         if self._limits.image_formats and not self._limits.image_optional:
             raise _missing("image", Reason.IMAGE_MISSING)
-        return None, False
+        return None
 
-    def required_image(self, image: bytes) -> tuple[Pixels, bool]:
+    def required_image(self, image: bytes) -> PreparedImage:
         """The same for an image that may not be absent."""
-        pixels, downscaled = self.image(image)
-        if pixels is None:
+        prepared = self.image(image)
+        if prepared is None:
             raise _absent("image", Reason.IMAGE_MISSING)
-        return pixels, downscaled
+        return prepared
+
+    def context(self, context: Mapping[str, str]) -> tuple[tuple[int, ...], tuple[Warning, ...]]:
+        """The ids of a context, one for each name of the model, and what was noticed.
+
+        Raises:
+            InvalidCreativeError: It has a name that the model does not read.
+        """
+        _require_known_names(context, self._limits)
+        unknown = unknown_context(context, self._vocabulary)
+        warnings = (Warning.UNKNOWN_CONTEXT,) if unknown else ()
+        return context_ids(context, self._vocabulary), warnings
 
     def creative(self, creative: Creative) -> PreparedCreative:
         """Prepares all parts of a creative.
@@ -95,23 +138,31 @@ class Preparer:
             InvalidCreativeError: With the field at fault.
         """
         headline = self.headline(creative.headline)
-        if not headline and not creative.image:
+        if headline is None and not creative.image:
             raise InvalidCreativeError(
                 "headline",
                 Reason.HEADLINE_MISSING,
                 "expected a headline, an image or both. Received: neither",
             )
-        _require_known_names(creative.context, self._limits)
-        pixels, downscaled = self.image(creative.image)
+        ids, context_warnings = self.context(creative.context)
+        image = self.image(creative.image)
         noticed = {
-            Warning.MISSING_HEADLINE: not headline and self._limits.max_headline_characters > 0,
-            Warning.MISSING_IMAGE: pixels is None and bool(self._limits.image_formats),
-            Warning.IMAGE_DOWNSCALED: downscaled,
-            Warning.UNKNOWN_CONTEXT: unknown_context(creative.context, self._vocabulary),
+            Warning.MISSING_HEADLINE: headline is None and self._limits.max_headline_characters > 0,
+            Warning.MISSING_IMAGE: image is None and bool(self._limits.image_formats),
+            Warning.IMAGE_DOWNSCALED: image is not None and image.downscaled,
         }
         warnings = tuple(warning for warning, here in noticed.items() if here)
-        ids = context_ids(creative.context, self._vocabulary)
-        return PreparedCreative(headline, pixels, ids, warnings)
+        return PreparedCreative(headline, image, ids, (*warnings, *context_warnings))
+
+    def _decoded(self, image: bytes) -> PreparedImage:
+        # A file above the limit is not worth a hash; `decode` refuses it.
+        if self._cache is None or len(image) > self._limits.max_image_bytes:
+            return PreparedImage(*decode(image, self._size, self._limits))
+        digest = hashlib.sha256(image).digest()
+        encoded = self._cache.get(digest)
+        if encoded is not None:
+            return PreparedImage(None, encoded.noticed, digest, encoded)
+        return PreparedImage(*decode(image, self._size, self._limits), digest)
 
 
 def _require_known_names(context: Mapping[str, str], limits: InputLimits) -> None:

@@ -1,27 +1,25 @@
 """Creatives -> scores: the only inference path, shared by server, command line and evaluation."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, read_bundle, resolve_bundle
+from adscore.cache import CacheStatistics, EncodingCache
+from adscore.combinations import PairsToScore, ScoreGrid, target_grids
 from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
 from adscore.encoder import Encodings, RuntimeOptions
 from adscore.golden import check_golden
 from adscore.graphs import EncodedCreatives, Graphs
-from adscore.image import Pixels
-from adscore.preparation import PreparedCreative, Preparer
-
-INTERVAL = 0.90
-
-# Larger batches are no faster, and their intermediate results no longer fit the caches.
-LARGEST_BATCH = 64
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage, Preparer
+from adscore.rates import rate_figures
+from adscore.towers import LARGEST_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +49,44 @@ class Scorer:
     Args:
         bundle: The model, read and verified.
         options: How its graphs are run.
+        cache_bytes: Memory for what the towers said of headlines and images, in bytes, so that
+            those that come again are neither decoded nor encoded; 0 keeps nothing.
 
     Raises:
         BundleError: The installed libraries cannot open its graphs.
     """
 
-    def __init__(self, bundle: Bundle, options: RuntimeOptions | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, options: RuntimeOptions | None = None, cache_bytes: int = 0
+    ) -> None:
         self.name = bundle.name
         self.version = bundle.version
         self.manifest: Manifest = bundle.manifest
-        self._preparer = Preparer(bundle.manifest)
-        self._graphs = Graphs(bundle, options or RuntimeOptions())
+        self._cache = EncodingCache(cache_bytes) if cache_bytes else None
+        self._preparer = Preparer(bundle.manifest, self._cache)
+        self._graphs = Graphs(bundle, options or RuntimeOptions(), self._cache)
 
     @classmethod
-    def open(cls, path: Path, options: RuntimeOptions | None = None) -> "Scorer":
+    def open(
+        cls, path: Path, options: RuntimeOptions | None = None, cache_bytes: int = 0
+    ) -> "Scorer":
         """Opens a model's folder (its newest version) or one version's folder.
+
+        Arguments are those of the class.
 
         Raises:
             BundleError: A checksum, the format version or a golden score is off.
         """
         bundle = read_bundle(resolve_bundle(path))
-        scorer = cls(bundle, options)
+        scorer = cls(bundle, options, cache_bytes)
         model = f"model {scorer.name} version {scorer.version}"
         check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)
         return scorer
+
+    @property
+    def cache_statistics(self) -> CacheStatistics:
+        """What its cache did so far; all zeros where there is none."""
+        return CacheStatistics() if self._cache is None else self._cache.statistics()
 
     @property
     def limits(self) -> InputLimits:
@@ -84,7 +96,7 @@ class Scorer:
     @property
     def has_agreement(self) -> bool:
         """Whether the model was trained to say how well headline and image fit together."""
-        towers = (self._graphs.headline_encoder, self._graphs.image_encoder)
+        towers = (self._graphs.headlines, self._graphs.images)
         return all(tower is not None and "aligned" in tower.widths for tower in towers)
 
     # === Preparing: the part that can refuse a creative ===
@@ -97,24 +109,29 @@ class Scorer:
         """
         return self._preparer.creative(creative)
 
-    def prepare_headline(self, headline: str) -> str:
-        """Checks and normalises a headline that stands alone.
+    def prepare_headline(self, headline: str) -> PreparedHeadline:
+        """Checks and normalises a headline that may not be absent.
 
         Raises:
             InvalidCreativeError: It cannot be read.
         """
         return self._preparer.required_headline(headline)
 
-    def prepare_image(self, image: bytes) -> tuple[Pixels, bool]:
-        """Checks and decodes an image that stands alone, (height, width, 3) uint8.
-
-        Returns:
-            Its pixels, and whether it was shrunk so far that small print is lost.
+    def prepare_image(self, image: bytes) -> PreparedImage:
+        """Checks and decodes an image that may not be absent.
 
         Raises:
             InvalidCreativeError: It cannot be read.
         """
         return self._preparer.required_image(image)
+
+    def check_context(self, context: Mapping[str, str]) -> None:
+        """Checks the context of combinations, before their parts are prepared.
+
+        Raises:
+            InvalidCreativeError: It has a name that the model does not read.
+        """
+        self._preparer.context(context)
 
     # === Scoring ===
 
@@ -131,15 +148,17 @@ class Scorer:
         if not creatives:
             return []
         predictions = self.predict(creatives)
-        targets = self._target_scores(predictions)
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration).tolist()
+        agreements = predictions.agreement.tolist()
+        targets = self.manifest.targets
         return [
             Score(
-                targets=targets[row],
-                agreement=None if np.isnan(agreement) else float(agreement),
-                warnings=(*creative.warnings, *_noticed(predictions, row)),
+                targets={name: TargetScore(*row[at]) for at, name in enumerate(targets)},
+                agreement=None if math.isnan(agreement) else agreement,
+                warnings=(*creative.warnings, *_noticed(predictions, number)),
             )
-            for row, (creative, agreement) in enumerate(
-                zip(creatives, predictions.agreement, strict=True)
+            for number, (creative, row, agreement) in enumerate(
+                zip(creatives, figures, agreements, strict=True)
             )
         ]
 
@@ -149,21 +168,51 @@ class Scorer:
         They are run in batches of `LARGEST_BATCH`, so that memory does not grow with
         their number.
         """
-        parts = [
-            self._predict_encoded(self._graphs.encode(batch))
-            for batch in _batched(creatives, LARGEST_BATCH)
-        ]
-        names = [field.name for field in fields(Predictions)]
-        return Predictions(
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return self._predict_encoded(
+            self._graphs.encode(batch) for batch in _batched(creatives, LARGEST_BATCH)
         )
 
-    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
+    def score_combinations(
+        self,
+        headlines: Sequence[PreparedHeadline],
+        images: Sequence[PreparedImage],
+        context: Mapping[str, str],
+    ) -> ScoreGrid:
+        """Scores every headline with every image, all in one context.
+
+        Args:
+            headlines: At least one.
+            images: At least one.
+            context: As of `Creative`.
+
+        Raises:
+            InvalidCreativeError: The context has a name that the model does not read.
+        """
+        ids, warnings = self._preparer.context(context)
+        headline, truncated = self._graphs.encode_headlines(headlines)
+        image = self._graphs.encode_images(images)
+        pairs = PairsToScore(headline, image, (len(headlines), len(images)), ids)
+        predictions = self._predict_encoded(pairs.blocks())
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration)
+        far_headline = self._unfamiliar("headline", headline, len(headlines))
+        far_image = self._unfamiliar("image", image, len(images))
+        downscaled = [image.downscaled for image in images]
+        return ScoreGrid(
+            targets=target_grids(self.manifest.targets, figures, pairs.counts),
+            agreement=predictions.agreement.reshape(pairs.counts) if self.has_agreement else None,
+            headline_warnings=_warnings(far_headline, truncated, Warning.HEADLINE_TRUNCATED),
+            image_warnings=_warnings(far_image, downscaled, Warning.IMAGE_DOWNSCALED),
+            warnings=warnings,
+        )
+
+    def match(
+        self, headlines: Sequence[PreparedHeadline], images: Sequence[PreparedImage]
+    ) -> NDArray[np.float32]:
         """Says how well each headline fits each image.
 
         Args:
-            headlines: Prepared headlines, at least one.
-            images: Prepared images, at least one, (height, width, 3) uint8 each.
+            headlines: At least one.
+            images: At least one.
 
         Returns:
             Agreement from -1 to 1, (headlines, images).
@@ -173,55 +222,38 @@ class Scorer:
         """
         if not self.has_agreement:
             raise ValueError(f"model {self.name}: expected one trained with --align")
-        texts = [PreparedCreative(headline, None, self._no_context) for headline in headlines]
-        pictures = [PreparedCreative("", pixels, self._no_context) for pixels in images]
-        rows = self._aligned(texts, "headline")
-        columns = self._aligned(pictures, "image")
+        rows = self._graphs.encode_headlines(headlines)[0]["aligned"]
+        columns = self._graphs.encode_images(images)["aligned"]
         cosines: NDArray[np.float32] = np.clip(rows @ columns.T, -1, 1)
         return cosines
 
-    @property
-    def _no_context(self) -> tuple[int, ...]:
-        return (0,) * len(self.manifest.preprocessing.context)
+    def _predict_encoded(self, batches: Iterable[EncodedCreatives]) -> Predictions:
+        parts = [self._predict_batch(encoded) for encoded in batches]
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in fields(Predictions)]
+        return Predictions(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        )
 
-    def _aligned(self, creatives: Sequence[PreparedCreative], tower: str) -> NDArray[np.float32]:
-        parts = [
-            getattr(self._graphs.encode(batch), tower)["aligned"]
-            for batch in _batched(creatives, LARGEST_BATCH)
-        ]
-        return np.concatenate(parts)
-
-    def _predict_encoded(self, encoded: EncodedCreatives) -> Predictions:
+    def _predict_batch(self, encoded: EncodedCreatives) -> Predictions:
         mean, concentration = self._graphs.predict(encoded)
-        unfamiliar = np.zeros(len(mean), dtype=bool)
-        for tower, farthest in self.manifest.familiarity.items():
-            encodings: Encodings = getattr(encoded, tower)
-            unfamiliar |= encodings["distance"][:, 0] > farthest
-        agreement = np.full(len(mean), np.nan)
+        rows = len(mean)
+        unfamiliar = self._unfamiliar("headline", encoded.headline, rows)
+        unfamiliar |= self._unfamiliar("image", encoded.image, rows)
+        agreement = np.full(rows, np.nan)
         if self.has_agreement:
             both = encoded.present[:, :2].all(axis=1)
             products = encoded.headline["aligned"] * encoded.image["aligned"]
             agreement[both] = products.sum(axis=1)[both].clip(-1, 1)
         return Predictions(mean, concentration, encoded.truncated, unfamiliar, agreement)
 
-    def _target_scores(self, predictions: Predictions) -> list[dict[str, TargetScore]]:
-        """One dict a creative, by target."""
-        mean, concentration = predictions.mean, predictions.concentration
-        tail = (1 - INTERVAL) / 2
-        alpha, beta = mean * concentration, (1 - mean) * concentration
-        lower, upper = betaincinv(alpha, beta, tail), betaincinv(alpha, beta, 1 - tail)
-        percentile = np.empty_like(mean)
-        for column, target in enumerate(self.manifest.targets):
-            reference = self.manifest.reference[target]
-            percentile[:, column] = np.interp(mean[:, column], reference, np.arange(101.0))
-        values = np.stack([mean, lower, upper, percentile], axis=-1).tolist()
-        return [
-            {
-                target: TargetScore(*row[column])
-                for column, target in enumerate(self.manifest.targets)
-            }
-            for row in values
-        ]
+    def _unfamiliar(self, tower: str, encodings: Encodings, rows: int) -> NDArray[np.bool_]:
+        """Whether what a tower read is far from everything that it was trained on, (rows,)."""
+        farthest = self.manifest.familiarity.get(tower)
+        if farthest is None:
+            return np.zeros(rows, dtype=bool)
+        return encodings["distance"][:, 0] > farthest
 
 
 def _noticed(predictions: Predictions, row: int) -> Iterator[Warning]:
@@ -229,6 +261,16 @@ def _noticed(predictions: Predictions, row: int) -> Iterator[Warning]:
         yield Warning.UNFAMILIAR_CREATIVE
     if predictions.truncated[row]:
         yield Warning.HEADLINE_TRUNCATED
+
+
+def _warnings(
+    unfamiliar: NDArray[np.bool_], noticed: Sequence[bool] | NDArray[np.bool_], warning: Warning
+) -> tuple[tuple[Warning, ...], ...]:
+    """The warnings of each headline or each image of a grid."""
+    return tuple(
+        (Warning.UNFAMILIAR_CREATIVE,) * bool(far) + (warning,) * bool(seen)
+        for far, seen in zip(unfamiliar, noticed, strict=True)
+    )
 
 
 def _batched(

@@ -1,5 +1,6 @@
 """Headline -> normalised headline -> token ids: the one path for training and scoring."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +14,9 @@ from adscore.errors import InvalidCreativeError, Reason
 TokenIds = NDArray[np.int32]
 
 PADDING_ID = 0
+
+# NUL, and the halves of surrogate pairs.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def normalise(headline: str, limits: InputLimits) -> str:
@@ -33,14 +37,13 @@ def normalise(headline: str, limits: InputLimits) -> str:
             f"expected at most {limits.max_headline_characters} characters. "
             f"Received: {len(headline)} characters",
         )
-    for position, character in enumerate(headline):
-        if character == "\0" or "\ud800" <= character <= "\udfff":
-            raise InvalidCreativeError(
-                "headline",
-                Reason.HEADLINE_NOT_TEXT,
-                f"expected text. Received: U+{ord(character):04X} at character "
-                f"{position + 1}; was the file read in a wrong encoding?",
-            )
+    if found := _NO_TEXT.search(headline):
+        raise InvalidCreativeError(
+            "headline",
+            Reason.HEADLINE_NOT_TEXT,
+            f"expected text. Received: U+{ord(found[0]):04X} at character "
+            f"{found.start() + 1}; was the file read in a wrong encoding?",
+        )
     return " ".join(unicodedata.normalize("NFC", headline).split())
 
 

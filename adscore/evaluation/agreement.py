@@ -22,14 +22,17 @@ def agreement_figures(
         creatives: Creatives of which some have headline and image.
         seed: Decides which are taken, where there are too many.
     """
-    pairs = [c for c in creatives if c.headline and c.pixels is not None]
+    pairs = [
+        (creative.headline, creative.image)
+        for creative in creatives
+        if creative.headline is not None and creative.image is not None
+    ]
     if len(pairs) > MOST_ROWS:
         taken = np.random.default_rng(seed).choice(len(pairs), MOST_ROWS, replace=False)
         pairs = [pairs[row] for row in np.sort(taken)]
     if not pairs:
         return AgreementMetrics(None, None, None, None)
-    similarity = scorer.match(
-        [c.headline for c in pairs], [c.pixels for c in pairs if c.pixels is not None]
-    )
-    _, name = np.unique([c.headline for c in pairs], return_inverse=True)
+    headlines, images = zip(*pairs, strict=True)
+    similarity = scorer.match(headlines, images)
+    _, name = np.unique([headline.text for headline in headlines], return_inverse=True)
     return evaluate_agreement(similarity, np.argwhere(name[:, None] == name))

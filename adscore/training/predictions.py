@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from adscore.errors import TrainingError
 from adscore.evaluation.agreement import agreement_figures
 from adscore.golden import RELATIVE_TOLERANCE
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Predictions, Scorer
 from adscore.training.data import TrainingData
 from adscore.training.inputs import TowerInputs
@@ -24,10 +24,11 @@ ROWS_COMPARED = 8
 def prepared_rows(data: TrainingData, rows: NDArray[np.int64]) -> Iterator[PreparedCreative]:
     """The rows as serving would prepare them."""
     for row in rows:
+        headline = data.headlines[row]
         has_image = data.present[row, 1] > 0
         yield PreparedCreative(
-            data.headlines[row],
-            data.pixels[data.image_index[row]] if has_image else None,
+            PreparedHeadline(headline) if headline else None,
+            PreparedImage(data.pixels[data.image_index[row]]) if has_image else None,
             tuple(data.context_ids[row].tolist()),
         )
 

@@ -1,86 +1,151 @@
-"""What surrounds every call: reading the request, errors, and draining."""
+"""What surrounds every call: room for it, reading the request, errors, and draining."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from adscore_server.errors import CallReason, InvalidRequestError, ServerStoppingError
+from adscore_protos.v1 import scoring_pb2
+from adscore_server.call_threads import CallThreads
+from adscore_server.config import ServerConfig
+from adscore_server.errors import (
+    CallAbandonedError,
+    CallReason,
+    InvalidRequestError,
+    OverloadedError,
+    ServerStoppingError,
+)
+from adscore_server.handlers import Behaviour, behaviour_of, refusing, replaced
 from adscore_server.observation import OWN_METHODS
 from adscore_server.status import abort
 
-_Behaviour = Callable[[Any, grpc.ServicerContext], Message]
-if TYPE_CHECKING:  # generic in its stubs alone
-    _Handler = grpc.RpcMethodHandler[Any, Any]
+if TYPE_CHECKING:
+    from adscore_server.handlers import Handler
+
+_SCORING = f"/{scoring_pb2.DESCRIPTOR.services_by_name['ScoringService'].full_name}/"
+
+# What answers at once, and refusals above all, must not wait behind calls that score.
+_QUICK_THREADS = 2
+_MOST_QUICK_CALLS = 1_000
 
 
 class CallInterceptor(grpc.ServerInterceptor):
-    """Gives every unary call of adscore's services its status and drain refusal."""
+    """Gives every call its threads or a refusal, and calls of adscore's services their status.
 
-    def __init__(self) -> None:
+    Scores wait for one kind of threads, in a queue with an end. Streams, which last, have
+    others, one each. Health, what the models are and refusals wait for neither.
+
+    Args:
+        config: How many calls of each kind there may be.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.scores = CallThreads(config.threads, config.max_waiting_calls)
+        self.streams = CallThreads(config.max_streams, 0, "stream")
+        self.quick = CallThreads(_QUICK_THREADS, _MOST_QUICK_CALLS, "quick")
         self._stopping = False
 
     def refuse_new_calls(self) -> None:
         """From now on, calls that arrive are answered with UNAVAILABLE."""
         self._stopping = True
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], _Handler | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
-        """Runs as a call arrives, before it waits for a thread."""
-        # Health and reflection answer as they always do, while the server drains too.
-        handler = continuation(handler_call_details)
-        method = str(handler_call_details.method)
-        if handler is None or handler.unary_unary is None or not method.startswith(OWN_METHODS):
-            return handler
-        return grpc.unary_unary_rpc_method_handler(
-            _answer_errors(method, _refuse if self._stopping else handler.unary_unary),
-            request_deserializer=_tolerant(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
-        )
-
-
-class CallThreads(ThreadPoolExecutor):
-    """Threads that work on calls, and a way to wait for the calls that they hold."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__(max_workers=threads, thread_name_prefix="call")
-        self._calls: set[Future[Any]] = set()
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Takes a call; it waits where all threads are busy."""
-        future = super().submit(fn, *args, **kwargs)
-        self._calls.add(future)
-        future.add_done_callback(self._calls.discard)
-        return future
-
     def wait_for_calls(self, timeout_seconds: float) -> bool:
-        """Waits for the calls taken so far; those that come meanwhile do not count.
+        """Waits for the calls taken so far.
 
         Returns:
             Whether all of them ended in time.
         """
-        return not wait(self._calls.copy(), timeout_seconds).not_done
+        end = time.monotonic() + timeout_seconds
+        pools = (self.scores, self.streams, self.quick)
+        return all(pool.wait_for_calls(max(0, end - time.monotonic())) for pool in pools)
+
+    def shutdown(self, *, wait: bool) -> None:
+        """Ends the threads; waits for what they do where that is asked for."""
+        for pool in (self.scores, self.streams, self.quick):
+            pool.shutdown(wait=wait)
+
+    def intercept_service(
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], Handler | None]",
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """Runs as a call arrives, before it waits for a thread."""
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = str(handler_call_details.method)
+        threads = self._threads_for(method, handler)
+        # Health and reflection answer as they always do, while the server drains too.
+        if self._stopping and method.startswith(OWN_METHODS):
+            return self._refused(method, ServerStoppingError())
+        if not threads.has_room:
+            return self._refused(method, OverloadedError(threads.seconds_until_idle))
+        if not method.startswith(OWN_METHODS):
+            return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
+        answer = _answer_stream if handler.request_streaming else _answer_one
+        return replaced(
+            handler,
+            _on(threads, answer(method, behaviour_of(handler))),
+            _tolerant(handler.request_deserializer),
+        )
+
+    def _threads_for(self, method: str, handler: "Handler") -> CallThreads:
+        if handler.request_streaming:
+            return self.streams
+        return self.scores if method.startswith(_SCORING) else self.quick
+
+    def _refused(self, method: str, error: Exception) -> "Handler":
+        def refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001
+            abort(context, error, method)
+
+        return refusing(_on(self.quick, refuse))
 
 
-def _answer_errors(method: str, behaviour: _Behaviour) -> _Behaviour:
+def _on(threads: CallThreads, behaviour: Behaviour) -> Behaviour:
+    """The behaviour, run on threads of its own rather than those of the server."""
+    behaviour.experimental_thread_pool = threads  # type: ignore[attr-defined]
+    return behaviour
+
+
+def _wrapped(behaviour: Behaviour) -> Behaviour:
+    """A function of its own, with the behaviour's attributes: methods cannot be given others."""
+    return functools.wraps(behaviour)(lambda *arguments: behaviour(*arguments))
+
+
+def _answer_one(method: str, behaviour: Behaviour) -> Behaviour:
     def answer(request: Any, context: grpc.ServicerContext) -> Message:
         try:
-            if isinstance(request, DecodeError):
-                raise _unreadable()
-            return behaviour(request, context)
+            response: Message = behaviour(_readable(request), context)
+        except Exception as error:
+            abort(context, error, method)
+        return response
+
+    return answer
+
+
+def _answer_stream(method: str, behaviour: Behaviour) -> Behaviour:
+    def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Message]:
+        try:
+            yield from behaviour(map(_readable, requests), context)
+        except grpc.RpcError:  # raised by reading what a client sends that has gone
+            abort(context, CallAbandonedError(), method)
         except Exception as error:
             abort(context, error, method)
 
     return answer
 
 
-def _refuse(request: Any, context: grpc.ServicerContext) -> Message:  # noqa: ARG001
-    raise ServerStoppingError
+def _readable(request: Any) -> Any:
+    if isinstance(request, DecodeError):
+        raise InvalidRequestError(
+            "",
+            CallReason.REQUEST_UNREADABLE,
+            "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
+        )
+    return request
 
 
 def _tolerant(
@@ -100,11 +165,3 @@ def _tolerant(
             return error
 
     return read
-
-
-def _unreadable() -> InvalidRequestError:
-    return InvalidRequestError(
-        "",
-        CallReason.REQUEST_UNREADABLE,
-        "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
-    )

@@ -38,6 +38,10 @@ def serve(
     wait_for_model: Annotated[
         bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
+    ] = 1,
     max_message_bytes: Annotated[int, typer.Option(min=1, help="Largest request, in bytes.")] = 16
     * 1024
     * 1024,
@@ -66,8 +70,7 @@ def serve(
     from adscore_server.config import ServerConfig
     from adscore_server.errors import StartError
     from adscore_server.log_format import configure_logging
-    from adscore_server.model_root import ModelRootOptions
-    from adscore_server.running import run_server
+    from adscore_server.model_options import ModelRootOptions
 
     try:
         configure_logging(log_level, log_format)
@@ -86,7 +89,15 @@ def serve(
             insecure_network=insecure_network,
         )
         served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)
-        run_server(root, served, config, typer.echo)
+        if workers == 1:
+            from adscore_server.running import run_server
+
+            run_server(root, served, config, typer.echo)
+        else:
+            from adscore_server.workers import WorkerJob, run_workers
+
+            job = WorkerJob(root, served, config, log_level, log_format)
+            run_workers(workers, job, typer.echo)
     except (StartError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

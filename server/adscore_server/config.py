@@ -33,8 +33,13 @@ class ServerConfig:
         address: HOST:PORT to listen on; port 0 means any free one.
         max_message_bytes: Largest request accepted, in bytes.
         max_batch_creatives: Largest number of creatives in one BatchScore.
-        threads: Most calls that are worked on at once; others wait their turn.
-        decode_threads: Threads that decode the images of batches, shared by all calls.
+        threads: Most calls, streams apart, that are worked on at once; others wait their turn.
+        max_waiting_calls: Most calls that wait; what comes beyond is refused at once.
+        max_waiting_bytes: Most bytes of decoded images that wait to be scored.
+        max_streams: Most streams that are open at once.
+        decode_threads: Threads that decode and score, for calls that bring many creatives.
+        cache_bytes: Memory for what each model said of headlines and images, in bytes, so that
+            those that come again are not worked on again; 0 keeps nothing.
         drain_seconds: How long calls in flight may take to finish when the server stops.
         reflection: Whether the server describes its services to tools such as grpcurl.
         tls: Certificates for encrypted connections; None means plain text.
@@ -43,6 +48,8 @@ class ServerConfig:
             where there are no tokens; None means any number.
         metrics_address: HOST:PORT of the page of metrics, over plain HTTP; empty means none.
         otel: Whether calls are traced with OpenTelemetry, which reads its own variables.
+        reuse_port: Whether other processes may listen at the address too, each with a share of
+            the connections; see `workers`.
         insecure_network: Whether an address beyond this machine may be listened on without
             encryption, or without tokens or certificates of clients.
 
@@ -59,8 +66,16 @@ class ServerConfig:
     # On 2 cores with 32 callers, 2 to 8 give the same throughput and 32 gives 10 % less; a caller
     # who sends slowly holds one meanwhile, so not the fewest.
     threads: int = 8
+    # What waits longer than a caller's patience is worked on for nobody.
+    max_waiting_calls: int = 64
+    # Some hundred images as the largest encoders read them; `threads` is met first as a rule.
+    max_waiting_bytes: int = 64 * 1024 * 1024
+    # Each holds a thread and a few requests while it is open, busy or not.
+    max_streams: int = 32
     # Pillow releases the GIL, so every core can decode.
     decode_threads: int = field(default_factory=_core_count)
+    # 60,000 images and headlines of the default preset; they hold no pixels and no text of images.
+    cache_bytes: int = 64 * 1024 * 1024
     # Below the 30 seconds that Kubernetes waits before it kills.
     drain_seconds: float = 20.0
     # The contract is public; an operator can still switch it off.
@@ -74,6 +89,8 @@ class ServerConfig:
     metrics_address: str = ""
     # Needs an extra, and somebody who collects the spans.
     otel: bool = False
+    # Two servers on one port by mistake would share its calls unnoticed.
+    reuse_port: bool = False
     # A service that anyone may call, or listen in on, must be somebody's decision.
     insecure_network: bool = False
 
@@ -85,10 +102,14 @@ class ServerConfig:
             "max_message_bytes",
             "max_batch_creatives",
             "threads",
+            "max_streams",
             "decode_threads",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1. Received: {getattr(self, name)}")
+        for name in ("max_waiting_calls", "max_waiting_bytes", "cache_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected 0 or more. Received: {getattr(self, name)}")
         if self.creatives_per_second is not None and self.creatives_per_second <= 0:
             raise ValueError(
                 f"creatives_per_second: expected above 0. Received: {self.creatives_per_second}"

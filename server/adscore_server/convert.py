@@ -1,10 +1,13 @@
 """Wire messages <-> the words of the domain."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Manifest
-from adscore.creative import Creative, Score
+from adscore.combinations import ScoreGrid, TargetGrid
+from adscore.creative import Creative, Score, Warning
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.models import LoadingModel, ModelEntry, RefusedModel
@@ -32,13 +35,24 @@ def score_to_wire(score: Score, creative_id: str, scorer: Scorer) -> scoring_pb2
             for name, target in score.targets.items()
         },
         agreement=score.agreement,
-        warnings=[f"WARNING_{warning}" for warning in score.warnings],
+        warnings=_warnings_to_wire(score.warnings),
         model=scorer.name,
         model_version=scorer.version,
     )
 
 
-def batch_result_to_wire(
+def batch_results_to_wire(
+    creatives: Sequence[Creative], outcomes: Sequence[Score | Exception], scorer: Scorer
+) -> list[scoring_pb2.BatchScoreResult]:
+    """Converts the outcomes of the creatives of a batch."""
+    pairs = zip(creatives, outcomes, strict=True)
+    return [
+        _batch_result_to_wire(outcome, creative.id, position, scorer)
+        for position, (creative, outcome) in enumerate(pairs)
+    ]
+
+
+def _batch_result_to_wire(
     outcome: Score | Exception, creative_id: str, position: int, scorer: Scorer
 ) -> scoring_pb2.BatchScoreResult:
     """Converts the outcome of the creative at a position (from 0) of a batch."""
@@ -60,6 +74,19 @@ def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb
     """Converts the agreements, (headlines, images), that a model gave."""
     return scoring_pb2.MatchResponse(
         rows=[scoring_pb2.MatchRow(agreements=row) for row in agreements.tolist()],
+        model=scorer.name,
+        model_version=scorer.version,
+    )
+
+
+def grid_to_wire(grid: ScoreGrid, scorer: Scorer) -> scoring_pb2.ScoreCombinationsResponse:
+    """Converts the grid of scores that a model gave, headline by headline."""
+    return scoring_pb2.ScoreCombinationsResponse(
+        targets={name: _target_grid_to_wire(target) for name, target in grid.targets.items()},
+        agreements=() if grid.agreement is None else grid.agreement.ravel(),
+        headline_warnings=_part_warnings_to_wire(grid.headline_warnings),
+        image_warnings=_part_warnings_to_wire(grid.image_warnings),
+        warnings=_warnings_to_wire(grid.warnings),
         model=scorer.name,
         model_version=scorer.version,
     )
@@ -89,6 +116,25 @@ def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
         metrics=_metrics_to_wire(manifest),
         has_agreement=entry.scorer.has_agreement,
     )
+
+
+def _target_grid_to_wire(target: TargetGrid) -> scoring_pb2.TargetGrid:
+    return scoring_pb2.TargetGrid(
+        means=target.mean.ravel(),
+        lowers=target.lower.ravel(),
+        uppers=target.upper.ravel(),
+        percentiles=target.percentile.ravel(),
+    )
+
+
+def _part_warnings_to_wire(
+    parts: Iterable[Iterable[Warning]],
+) -> list[scoring_pb2.PartWarnings]:
+    return [scoring_pb2.PartWarnings(warnings=_warnings_to_wire(part)) for part in parts]
+
+
+def _warnings_to_wire(warnings: Iterable[Warning]) -> list[str]:
+    return [f"WARNING_{warning}" for warning in warnings]
 
 
 def _limits_to_wire(manifest: Manifest) -> model_pb2.InputLimits:

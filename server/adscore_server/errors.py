@@ -1,9 +1,11 @@
 """The errors of the server beside those of the scoring core.
 
     AdscoreError
+    ├── CallAbandonedError            a call whose caller has gone
     ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
     ├── ModelNotFoundError            a call for a model or version that is not served
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
+    ├── OverloadedError               a call for which there is no room
     ├── RateLimitedError              a call beyond what its caller may send
     ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
@@ -23,9 +25,11 @@ class CallReason(StrEnum):
 
     BATCH_EMPTY = "BATCH_EMPTY"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+    CALL_ABANDONED = "CALL_ABANDONED"
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
+    QUEUE_FULL = "QUEUE_FULL"
     RATE_LIMITED = "RATE_LIMITED"
     SERVER_STARTING = "SERVER_STARTING"
     SERVER_STOPPING = "SERVER_STOPPING"
@@ -75,6 +79,28 @@ class ServerStoppingError(AdscoreError):
 
     def __init__(self) -> None:
         super().__init__("this server is stopping and takes no new calls. Call another, or later")
+
+
+class CallAbandonedError(AdscoreError):
+    """A call that was cancelled, or whose deadline passed, before it was worked on."""
+
+    def __init__(self) -> None:
+        super().__init__("the caller has gone, so this call was not worked on")
+
+
+class OverloadedError(AdscoreError):
+    """A call for which there is no room, since many wait already.
+
+    Attributes:
+        retry_seconds: After how long those that wait should be done.
+    """
+
+    def __init__(self, retry_seconds: float) -> None:
+        super().__init__(
+            "expected no more calls than this server can take. Received: one that found its queue "
+            f"full. Try again in {retry_seconds:.3f} s, or call another server"
+        )
+        self.retry_seconds = retry_seconds
 
 
 class RateLimitedError(AdscoreError):

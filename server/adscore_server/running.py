@@ -11,8 +11,10 @@ from types import FrameType
 
 from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
+from adscore_server.model_opener import ModelOpener
+from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_poller import ModelPoller
-from adscore_server.model_root import ModelRoot, ModelRootOptions
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import ModelRegistry
 
 _logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = ModelRoot(root, options)
+    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes))
     registry = _first_models(models, options)
     with monitoring(config) as observers:
         server = Server(registry, config, observers)

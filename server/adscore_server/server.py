@@ -1,6 +1,5 @@
 """A gRPC server over a set of models."""
 
-import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -11,16 +10,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.addresses import address_error, bound_socket
 from adscore_server.call_log import CallLog
-from adscore_server.calls import CallInterceptor, CallThreads
+from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
-from adscore_server.errors import StartError
+from adscore_server.errors import ServerStoppingError
+from adscore_server.grids import GridEngine
 from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry, ServedModels
 from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.streaming import Streams
 from adscore_server.tls import server_credentials
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
@@ -50,14 +52,15 @@ class Server:
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
-        self._calls = CallInterceptor()
-        self._call_threads = CallThreads(self.config.threads)
-        self._decoders = ThreadPoolExecutor(self.config.decode_threads, "decode")
+        self._calls = CallInterceptor(self.config)
+        self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
+        # Two requests for each worker: one is worked on while the next one travels.
+        self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
         self._port: int | None = None
         self._show_health()
         self._server = grpc.server(
-            self._call_threads,
+            self._calls.scores,
             interceptors=interceptors(self.config, observers, self._calls),
             options=_channel_options(self.config),
         )
@@ -82,7 +85,8 @@ class Server:
         try:
             self._port = self._listen()
         except RuntimeError as error:
-            raise _address_error(self.config.address) from error
+            bound_socket(self.config.address).close()  # says why, if it can
+            raise address_error(self.config.address, "it cannot be listened on") from error
         self._server.start()
         self._show_health()
         return self._port
@@ -113,11 +117,12 @@ class Server:
         self._stopped = True
         self._health.enter_graceful_shutdown()
         self._calls.refuse_new_calls()
+        self._streams.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
-        drained = self._port is None or self._call_threads.wait_for_calls(limit)
+        drained = self._port is None or self._calls.wait_for_calls(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
-        for threads in (self._call_threads, self._decoders):
-            threads.shutdown(wait=drained)
+        self._calls.shutdown(wait=drained)
+        self._workers.shutdown(wait=drained)
         return drained
 
     def __enter__(self) -> Self:
@@ -139,9 +144,10 @@ class Server:
         return self._server.add_secure_port(self.config.address, credentials)
 
     def _add_services(self, models: ServedModels) -> None:
-        engine = ScoringEngine(self.config, self._decoders)
+        engine = ScoringEngine(self.config, self._workers)
+        grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine), self._server
+            ScoringService(models, engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -163,23 +169,5 @@ def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
-        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls unnoticed
+        ("grpc.so_reuseport", int(config.reuse_port)),
     ]
-
-
-def _address_error(address: str) -> StartError:
-    """Says why an address cannot be listened on; grpcio itself only says that it cannot."""
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(place)
-            cause = "the address cannot be listened on"
-    except OSError as error:
-        cause = error.strerror or str(error)
-    return StartError(
-        f"expected a free address of this machine to listen on. Received: {address}: {cause}. "
-        "Choose another with --address; port 0 means any free one"
-    )

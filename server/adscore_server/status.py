@@ -20,10 +20,12 @@ from grpc_status import rpc_status
 from adscore.errors import InvalidCreativeError
 from adscore_server.current_call import current_call
 from adscore_server.errors import (
+    CallAbandonedError,
     CallReason,
     InvalidRequestError,
     ModelNotFoundError,
     ModelWithoutAgreementError,
+    OverloadedError,
     RateLimitedError,
     ServerStartingError,
     ServerStoppingError,
@@ -85,6 +87,11 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
         case UnauthenticatedError(reason=reason):
             return Failure(grpc.StatusCode.UNAUTHENTICATED, reason, text)
+        case CallAbandonedError():
+            return Failure(grpc.StatusCode.CANCELLED, CallReason.CALL_ABANDONED, text)
+        case OverloadedError(retry_seconds=seconds):
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            return Failure(code, CallReason.QUEUE_FULL, text, retry_seconds=seconds)
         case RateLimitedError(retry_seconds=seconds):
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             return Failure(code, CallReason.RATE_LIMITED, text, retry_seconds=seconds)

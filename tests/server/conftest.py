@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adscore.creative import Creative, Score
-from adscore.image import Pixels
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.config import ServerConfig
@@ -66,6 +65,8 @@ class ReplacedScorer:
     ) -> None:
         self.name, self.version, self.manifest = scorer.name, scorer.version, scorer.manifest
         self.prepare = scorer.prepare
+        self.check_context = scorer.check_context
+        self.score_combinations = scorer.score_combinations
         self.prepare_headline, self.prepare_image = scorer.prepare_headline, scorer.prepare_image
         self.score_prepared = run
 
@@ -78,9 +79,11 @@ class MatchingScorer(ReplacedScorer):
     def __init__(self, scorer: Scorer) -> None:
         super().__init__(scorer, scorer.score_prepared)
 
-    def match(self, headlines: Sequence[str], images: Sequence[Pixels]) -> NDArray[np.float32]:
-        lengths = np.array([len(headline) for headline in headlines], np.float32)
-        brightness = np.array([pixels.mean() for pixels in images], np.float32)
+    def match(
+        self, headlines: Sequence[PreparedHeadline], images: Sequence[PreparedImage]
+    ) -> NDArray[np.float32]:
+        lengths = np.array([len(headline.text) for headline in headlines], np.float32)
+        brightness = np.array([image.pixels.mean() for image in images], np.float32)
         return np.cos(lengths[:, None] + brightness[None, :])
 
 
@@ -88,12 +91,14 @@ class HeldScorer(ReplacedScorer):
     """A real model that begins to score only when it is released."""
 
     def __init__(self, scorer: Scorer) -> None:
+        self.runs = 0
         self.entered = threading.Event()
         self.released = threading.Event()
         super().__init__(scorer, self._run)
         self._scorer = scorer
 
     def _run(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
+        self.runs += 1
         self.entered.set()
         assert self.released.wait(TIMEOUT_SECONDS)
         return self._scorer.score_prepared(creatives)

@@ -28,7 +28,7 @@ def test_there_is_a_row_for_each_headline_and_a_number_for_each_image(
     response = matching_stubs.match(headlines, images)
     expected = matching_scorer.match(
         [matching_scorer.prepare_headline(headline) for headline in headlines],
-        [matching_scorer.prepare_image(image)[0] for image in images],
+        [matching_scorer.prepare_image(image) for image in images],
     )
     received = np.array([row.agreements for row in response.rows], np.float32)
     np.testing.assert_array_equal(received, expected)
@@ -49,8 +49,9 @@ def test_client_gets_the_matrix_and_ranks_it(
     with Client(server.address, timeout_seconds=60) as client:
         match = client.match(headlines, images)
         assert client.model().has_agreement
-    pixels = [matching_scorer.prepare_image(image)[0] for image in images]
-    expected = matching_scorer.match(headlines, pixels)
+    pixels = [matching_scorer.prepare_image(image) for image in images]
+    texts = [matching_scorer.prepare_headline(headline) for headline in headlines]
+    expected = matching_scorer.match(texts, pixels)
     assert match.agreement == tuple(map(tuple, expected.tolist()))
     assert match.images_for(2) == tuple(np.argsort(-expected[2], kind="stable"))
     assert match.headlines_for(5) == tuple(np.argsort(-expected[:, 5], kind="stable"))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adscore_server.model_root import ModelRoot, ModelRootOptions
+from adscore_server.model_options import ModelRootOptions
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.version_folders import find_versions
 

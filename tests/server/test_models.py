@@ -14,7 +14,8 @@ from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError
-from adscore_server.model_root import ModelRoot, ModelRootOptions
+from adscore_server.model_options import ModelRootOptions
+from adscore_server.model_root import ModelRoot
 from adscore_server.models import LoadedModel, ModelRegistry, RefusedModel
 from adscore_server.server import Server
 
@@ -113,10 +114,10 @@ def test_model_that_fails_in_an_unforeseen_way_is_refused(
     shutil.copytree(copied_model, copied_model.parent / "zebra")
     real_open = Scorer.open
 
-    def open_or_fail(path: Path) -> Scorer:
+    def open_or_fail(path: Path, *options: Any) -> Scorer:
         if path.parent.name == "zebra":
             raise IndexError("graph")
-        return real_open(path)
+        return real_open(path, *options)
 
     monkeypatch.setattr(Scorer, "open", open_or_fail)
     models = open_models(copied_model.parent)

@@ -110,7 +110,7 @@ def test_calls_that_wait_for_a_thread_are_finished_too(
     for caller in callers:
         caller.start()
     assert held_scorer.entered.wait(30)
-    while len(server._call_threads._calls) < 4:
+    while server._calls.scores.calls < 4:
         threading.Event().wait(0.01)
     threading.Timer(0.2, held_scorer.released.set).start()
     assert server.stop()

@@ -10,7 +10,7 @@ from adscore.evaluation.coverage import beta_binomial_below_and_at
 from adscore.evaluation.metrics import TargetMetrics
 from adscore.evaluation.outcomes import Floats, Ints
 from adscore.evaluation.table import Evaluation
-from adscore.scorer import INTERVAL
+from adscore.rates import INTERVAL
 from adscore.table import CreativeTable
 
 # As in adscore.evaluation.coverage: beyond these, the distribution has no numbers.

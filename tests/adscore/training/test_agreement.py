@@ -9,6 +9,7 @@ import pytest
 from adscore.creative import Creative
 from adscore.errors import TrainingError
 from adscore.evaluation.table import evaluate_table
+from adscore.preparation import PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.presets import Preset
@@ -39,7 +40,7 @@ def test_agreement_of_a_creative_is_that_of_its_pair(
     some = creatives[:6]
     similarity = scorer.match(
         [scorer.prepare_headline(creative.headline) for creative in some],
-        [scorer.prepare_image(creative.image)[0] for creative in some],
+        [scorer.prepare_image(creative.image) for creative in some],
     )
     assert similarity.shape == (6, 6)
     assert np.abs(similarity).max() <= 1
@@ -88,4 +89,4 @@ def test_headlines_alone_cannot_be_aligned(
 def test_model_without_agreement_matches_nothing(scorer: Scorer) -> None:
     assert not scorer.has_agreement
     with pytest.raises(ValueError, match="trained with --align"):
-        scorer.match(["a"], [np.zeros((64, 64, 3), np.uint8)])
+        scorer.match([PreparedHeadline("a")], [PreparedImage(np.zeros((64, 64, 3), np.uint8))])

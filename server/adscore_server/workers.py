@@ -1,0 +1,285 @@
+"""Several server processes behind one port: started, watched, restarted and drained together.
+
+The kernel hands each new connection to one of the processes (SO_REUSEPORT). A process that dies
+takes its calls with it, no others, and is started again; one that dies soon after its start is
+started again ever later. Should the supervisor itself be killed, the workers drain and end.
+
+The supervisor itself imports neither gRPC nor ONNX Runtime: it stays small, and has no threads.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+from adscore_server.addresses import bound_socket
+from adscore_server.config import ServerConfig
+from adscore_server.errors import StartError
+from adscore_server.log_format import configure_logging
+from adscore_server.model_options import ModelRootOptions
+
+FIRST_RESTART_SECONDS = 0.5
+LONGEST_RESTART_SECONDS = 30.0
+# A worker that has lived this long did not die of its start.
+SETTLED_SECONDS = 60.0
+# Beyond the drain, for a worker to write its last bytes and end.
+EXIT_SECONDS = 10.0
+
+_logger = logging.getLogger(__name__)
+_processes = multiprocessing.get_context("spawn")  # gRPC does not survive a fork
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJob:
+    """What each worker does; sent to its process.
+
+    Attributes:
+        root: As of `run_server`.
+        options: As of `run_server`.
+        config: As of `run_server`.
+        log_level: As of `configure_logging`.
+        log_format: As of `configure_logging`.
+    """
+
+    root: Path
+    options: ModelRootOptions
+    config: ServerConfig
+    log_level: str
+    log_format: str
+
+
+def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> None:
+    """Serves with several processes until SIGTERM or SIGINT, then drains them.
+
+    Must run in the main thread, which is the one that gets signals.
+
+    Args:
+        count: How many processes, at least 1.
+        job: What each of them does.
+        announce: Told one line when all of them answer calls.
+
+    Raises:
+        StartError: A worker could not start, or the address cannot be listened on.
+    """
+    with _reserved(job.config.address) as address, _signals() as signals:
+        config = replace(job.config, address=address, reuse_port=True)
+        supervisor = Supervisor(count, replace(job, config=config), signals)
+        try:
+            line = supervisor.start()
+            if line is not None:
+                announce(f"{line}, {count} workers")
+                supervisor.watch()
+        finally:
+            supervisor.stop()
+
+
+class Supervisor:
+    """Keeps so many workers running.
+
+    Args:
+        count: How many.
+        job: What each of them does.
+        signals: Readable once this process was told to stop; a byte for each time.
+    """
+
+    def __init__(self, count: int, job: WorkerJob, signals: socket.socket) -> None:
+        self._job = job
+        self._signals = signals
+        self._count = count
+        self._workers: list[Worker] = []
+
+    def start(self) -> str | None:
+        """Starts all workers and waits until they answer calls.
+
+        Returns:
+            What the first of them announced; None where the process was told to stop meanwhile.
+
+        Raises:
+            StartError: One of them ended.
+        """
+        for number in range(self._count):
+            self._workers.append(Worker(number, _job_of(number, self._job)))
+        lines = []
+        for worker in self._workers:
+            told = multiprocessing.connection.wait([worker.news, self._signals])
+            if self._signals in told:
+                return None
+            lines.append(worker.ready_line())
+        return lines[0]
+
+    def watch(self) -> None:
+        """Starts workers that end again, until this process is told to stop."""
+        while True:
+            sentinels = [one.process.sentinel for one in self._workers if one.restart_at is None]
+            pauses = [one.restart_at for one in self._workers if one.restart_at is not None]
+            pause = max(0.0, min(pauses) - time.monotonic()) if pauses else None
+            if self._signals in multiprocessing.connection.wait([*sentinels, self._signals], pause):
+                return
+            for worker in self._workers:
+                worker.look_after()
+
+    def stop(self) -> None:
+        """Drains all workers; kills them at a second signal, or when they take too long."""
+        with contextlib.suppress(BlockingIOError):
+            self._signals.recv(1)
+        running = [worker.process for worker in self._workers if worker.process.is_alive()]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + self._job.config.drain_seconds + EXIT_SECONDS
+        while any(process.is_alive() for process in running):
+            alive = [process.sentinel for process in running if process.is_alive()]
+            pause = max(0.0, deadline - time.monotonic())
+            told = multiprocessing.connection.wait([*alive, self._signals], pause)
+            if not told or self._signals in told:
+                _logger.warning("%d workers are killed before they have drained", len(alive))
+                for process in running:
+                    process.kill()
+                break
+        for process in running:
+            process.join()
+
+
+class Worker:
+    """A process that serves, and those that come after it in its place.
+
+    Args:
+        number: Its place, from 0.
+        job: What it does.
+
+    Attributes:
+        process: The latest process.
+        news: Where that process says that it is ready, or why it cannot be.
+        restart_at: Monotonic time at which it is started again; None while it runs.
+    """
+
+    def __init__(self, number: int, job: WorkerJob) -> None:
+        self._number = number
+        self._job = job
+        self._early_ends = 0
+        self._start()
+
+    def _start(self) -> None:
+        self.restart_at: float | None = None
+        self.news, theirs = _processes.Pipe(duplex=False)
+        with theirs:
+            self.process = _processes.Process(target=_work, args=(self._job, theirs))
+            self.process.start()
+        self._started_at = time.monotonic()
+
+    def ready_line(self) -> str:
+        """What the process announced, once it has.
+
+        Raises:
+            StartError: It ended instead.
+        """
+        try:
+            told = self.news.recv()
+        except EOFError:
+            self.process.join()
+            raise StartError(
+                "expected each worker to start. "
+                f"Received: worker {self._number} ended with exit code {self.process.exitcode}"
+            ) from None
+        if isinstance(told, StartError):
+            raise told
+        return str(told)
+
+    def look_after(self) -> None:
+        """Starts a process again that has ended, when its time has come."""
+        now = time.monotonic()
+        if self.restart_at is not None:
+            if now >= self.restart_at:
+                self.news.close()
+                self._start()
+        elif not self.process.is_alive():
+            lived = now - self._started_at
+            self._early_ends = 0 if lived >= SETTLED_SECONDS else self._early_ends + 1
+            pause = min(
+                FIRST_RESTART_SECONDS * 2 ** max(self._early_ends - 1, 0), LONGEST_RESTART_SECONDS
+            )
+            self.restart_at = now + pause
+            _logger.error(
+                "Worker %d ended with exit code %s after %.0f s; another starts in %.1f s",
+                self._number,
+                self.process.exitcode,
+                lived,
+                pause,
+            )
+
+
+def _job_of(number: int, job: WorkerJob) -> WorkerJob:
+    """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
+    host, _, port = job.config.metrics_address.rpartition(":")
+    if not host or port == "0":
+        return job
+    config = replace(job.config, metrics_address=f"{host}:{int(port) + number}")
+    return replace(job, config=config)
+
+
+def _work(job: WorkerJob, supervisor: Connection) -> None:
+    """What a worker's process does."""
+    threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
+    try:
+        from adscore_server.running import run_server  # and with it gRPC and ONNX Runtime
+
+        configure_logging(job.log_level, job.log_format)
+        run_server(job.root, job.options, job.config, supervisor.send)
+    except StartError as error:
+        _logger.error("A worker cannot start: %s", error)
+        supervisor.send(StartError(str(error)))
+        raise SystemExit(1) from None
+
+
+def _end_with_the_supervisor() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _reserved(address: str) -> Iterator[str]:
+    """Holds an address without listening, so that the workers share it and no other takes it.
+
+    Yields:
+        The address, with a real port in place of 0.
+
+    Raises:
+        StartError: It is taken, or not one of this machine.
+    """
+    host = address.rpartition(":")[0]
+    with bound_socket(address) as alone:  # where others share it, that would go unnoticed
+        port = alone.getsockname()[1]
+    with bound_socket(f"{host}:{port}", shared=True):
+        yield f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def _signals(numbers: Sequence[int] = (signal.SIGTERM, signal.SIGINT)) -> Iterator[socket.socket]:
+    """Yields a socket that gets a byte for each of some signals."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(BlockingIOError):
+            writer.send(b"\0")
+
+    before = {number: signal.signal(number, tell) for number in numbers}
+    try:
+        yield reader
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()
