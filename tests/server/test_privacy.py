@@ -65,7 +65,7 @@ class LoggedProcess:
         self.work.mkdir()
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                arguments, stdout=out, stderr=err, cwd=self.work, env={**os.environ, "HOME": "/"}
+                arguments, stdout=out, stderr=err, cwd=self.work, env=_user_in(self.work)
             )
         self.address = self._wait_for(r"Ready on (\S+): ")
 
@@ -88,6 +88,14 @@ class LoggedProcess:
             assert self.process.poll() is None, self.output()
             time.sleep(0.1)
         raise AssertionError(self.output())
+
+
+def _user_in(folder: Path) -> dict[str, str]:
+    """The environment of a user whose home, caches and temporary files are in a folder."""
+    homes = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(folder))
+    # ONNX Runtime reports to its maker except in CI, so this is no CI.
+    hidden = ("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY")
+    return {name: value for name, value in os.environ.items() if name not in hidden} | homes
 
 
 @pytest.fixture
