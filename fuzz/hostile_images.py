@@ -7,8 +7,10 @@ fuzzers begin with them.
 import io
 import random
 import struct
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from PIL import Image
 
@@ -23,8 +25,8 @@ def hostile_images(whole: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str,
         seed: Of the random changes.
     """
     draw = random.Random(seed)  # noqa: S311 - no secret
-    variants = [*whole, *(data for _, data in _strange_but_whole())]
-    yield from _strange_but_whole()
+    variants = [*whole, *(data for _, data in whole_images())]
+    yield from whole_images()
     for number, data in enumerate(variants):
         for name, broken in _broken(data, draw):
             yield f"{name} of image {number}", broken
@@ -36,7 +38,8 @@ def hostile_images(whole: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str,
 # === Whole, but rarely met ===
 
 
-def _strange_but_whole() -> Iterator[tuple[str, bytes]]:
+def whole_images() -> Iterator[tuple[str, bytes]]:
+    """Pairs of a name and a file of every form that is read, the common and the strange."""
     gradient = Image.linear_gradient("L").resize((60, 40))
     colours = Image.merge("RGB", (gradient, gradient.rotate(180), gradient))
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
@@ -156,3 +159,13 @@ def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
+
+
+if (
+    __name__ == "__main__"
+):  # hostile_images.py FOLDER: small ones as files, for fuzzers to begin with
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (_, data) in enumerate(hostile_images([])):
+        if len(data) <= 20_000:
+            (folder / f"{number:04d}").write_bytes(data)
