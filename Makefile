@@ -34,7 +34,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 another folder for it."
 
@@ -68,6 +68,10 @@ bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="latency size"
 	done; \
 	test $$ran = yes || echo "There are no benchmarks yet; each is one script, benchmarks/NAME.py."
 
+.PHONY: bench-peers
+bench-peers: $(STAMP)  ## measure the server beside its peers, each installed into .peers/NAME
+	@$(BIN)/python benchmarks/serving.py --install-peers --peers $(or $(PEERS),mlserver bentoml litserve ray pytriton) $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its own
 	@set -e; if ! test -x $(FUZZ_VENV)/bin/python; then echo "skipped: atheris has no wheel for this Python and system"; exit 0; fi; \
@@ -75,7 +79,7 @@ fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its
 	for name in image headline servicer; do \
 		echo "== fuzz/fuzz_$$name.py for $(SECONDS) s"; mkdir -p $(FUZZ_VENV)/corpus/$$name; \
 		$(FUZZ_VENV)/bin/python fuzz/fuzz_$$name.py -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 \
-			-artifact_prefix=$(FUZZ_VENV)/ -max_len=20000 -print_final_stats=1 $(ARGS) $(FUZZ_VENV)/corpus/$$name 2>&1 | tail -n 30; \
+			-artifact_prefix=$(FUZZ_VENV)/ -max_len=20000 -verbosity=0 -print_final_stats=1 $(ARGS) $(FUZZ_VENV)/corpus/$$name; \
 	done
 
 .PHONY: lock
@@ -86,8 +90,8 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache .pytest_cache \
-		.ruff_cache .import_linter_cache
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache \
+		.pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # === The parts of check ===

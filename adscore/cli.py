@@ -275,6 +275,25 @@ def score(
     results().print(f"wrote {scores.num_rows} rows{failures}: {out}")
 
 
+@app.command()
+def sign(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model or one version of it.")],
+    key: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Private key, elliptic curve, PEM, no passphrase."),
+    ],
+) -> None:
+    """Signs a version of a model, for adscore serve --require-signature."""
+    from adscore.bundle import resolve_bundle
+    from adscore.signing import sign_bundle
+
+    try:
+        signature = sign_bundle(resolve_bundle(model), key)
+    except (AdscoreError, OSError) as error:
+        fail(error)
+    results().print(f"wrote {signature}")
+
+
 @app.callback(invoke_without_command=True)
 def _before_every_command(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
