@@ -53,8 +53,9 @@ def run_server(
     _set_on_signals(stopping)
     models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes, _check(options)))
     registry = _first_models(models, options)
-    with monitoring(config) as observers:
-        server = Server(registry, config, observers)
+    with monitoring(config) as monitors:
+        server = Server(registry, config, monitors.observers)
+        monitors.watch(server.statistics)
         server.start()
         _logger.info("Settings: %s", describe(config))
         announce(_ready_line(server.address, registry))

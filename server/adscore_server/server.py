@@ -22,6 +22,7 @@ from adscore_server.models import ModelRegistry, ServedModels
 from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.statistics import ServerStatistics
 from adscore_server.streaming import Streams
 from adscore_server.tls import server_credentials
 
@@ -52,8 +53,10 @@ class Server:
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
+        self._model_changes = 0
         self._calls = CallInterceptor(self.config)
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
+        self._engine = ScoringEngine(self.config, self._workers)
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
@@ -98,7 +101,21 @@ class Server:
         NOT_SERVING, and calls for a score get UNAVAILABLE.
         """
         self._models.registry = models
+        self._model_changes += 1
         self._show_health()
+
+    def statistics(self) -> ServerStatistics:
+        """What it has done and holds now."""
+        return ServerStatistics(
+            models=self._models.entries,
+            model_changes=self._model_changes,
+            batcher=self._engine.batcher_statistics,
+            calls={
+                "score": self._calls.scores.calls,
+                "stream": self._calls.streams.calls,
+                "quick": self._calls.quick.calls,
+            },
+        )
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
@@ -144,10 +161,9 @@ class Server:
         return self._server.add_secure_port(self.config.address, credentials)
 
     def _add_services(self, models: ServedModels) -> None:
-        engine = ScoringEngine(self.config, self._workers)
         grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine, grids, self._streams), self._server
+            ScoringService(models, self._engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
