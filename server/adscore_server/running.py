@@ -51,7 +51,9 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes, _check(options)))
+    models = ModelRoot(
+        root, options, ModelOpener(root, config.cache_bytes, _check(options), config.lowered)
+    )
     registry = _first_models(models, options)
     with monitoring(config) as monitors:
         server = Server(registry, config, monitors.observers)

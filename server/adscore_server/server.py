@@ -16,6 +16,7 @@ from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ServerStoppingError
 from adscore_server.grids import GridEngine
+from adscore_server.health_server import HealthServer
 from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry, ServedModels
@@ -60,6 +61,7 @@ class Server:
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
+        self.health_server = self._make_health_server()
         self._port: int | None = None
         self._show_health()
         self._server = grpc.server(
@@ -90,6 +92,8 @@ class Server:
         except RuntimeError as error:
             bound_socket(self.config.address).close()  # says why, if it can
             raise address_error(self.config.address, "it cannot be listened on") from error
+        if self.health_server is not None:
+            self.health_server.start()
         self._server.start()
         self._show_health()
         return self._port
@@ -138,6 +142,8 @@ class Server:
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
         drained = self._port is None or self._calls.wait_for_calls(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
+        if self.health_server is not None:
+            self.health_server.stop()
         self._calls.shutdown(wait=drained)
         self._workers.shutdown(wait=drained)
         return drained
@@ -159,6 +165,12 @@ class Server:
             return self._server.add_insecure_port(self.config.address)
         credentials = server_credentials(self.config.tls)
         return self._server.add_secure_port(self.config.address, credentials)
+
+    def _make_health_server(self) -> HealthServer | None:
+        config = self.config
+        if not config.health_address:
+            return None
+        return HealthServer(self._health, config.health_address, reuse_port=config.reuse_port)
 
     def _add_services(self, models: ServedModels) -> None:
         grids = GridEngine(self.config, self._workers)
