@@ -16,6 +16,8 @@ PROMISED = {
     "check",
     "proto",
     "bench",
+    "bench-peers",
+    "fuzz",
     "lock",
     "clean",
     "help",
