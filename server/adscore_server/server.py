@@ -56,6 +56,7 @@ class Server:
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
+        self._engine = ScoringEngine(self.config, self._workers)
         self._health = health.HealthServicer()
         self._port: int | None = None
         self._show_health()
@@ -144,10 +145,9 @@ class Server:
         return self._server.add_secure_port(self.config.address, credentials)
 
     def _add_services(self, models: ServedModels) -> None:
-        engine = ScoringEngine(self.config, self._workers)
         grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine, grids, self._streams), self._server
+            ScoringService(models, self._engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
