@@ -30,7 +30,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 another folder for it."
 
@@ -64,6 +64,10 @@ bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="latency size"
 	done; \
 	test $$ran = yes || echo "There are no benchmarks yet; each is one script, benchmarks/NAME.py."
 
+.PHONY: bench-peers
+bench-peers: $(STAMP)  ## measure the server beside its peers, each installed into .peers/NAME
+	@$(BIN)/python benchmarks/serving.py --install-peers --peers $(or $(PEERS),mlserver bentoml litserve ray pytriton) $(ARGS)
+
 .PHONY: lock
 lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews them all)
 	@$(call compile,requirements-proto.in,requirements-proto.txt)
@@ -72,7 +76,7 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) $(PROTO_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache .pytest_cache \
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache .pytest_cache \
 		.ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

@@ -19,6 +19,8 @@ EXTRA_OF_PACKAGE = {
     "onnx": "train",
     "tensorflow": "train",
     "tf2onnx": "train",
+    "OpenSSL": "sign",
+    "model_signing": "sign",
     "pyarrow": "offline",
 }
 # Packages of several extras: the command that was asked for decides.
@@ -31,6 +33,7 @@ EXTRA_OF_COMMAND = {
     "sample": "offline",
     "score": "offline",
     "serve": "server",
+    "sign": "sign",
     "token": "server",
     "train": "train",
 }

@@ -4,6 +4,7 @@
     ├── InvalidCreativeError    a creative that cannot be scored, with the field at fault
     ├── TableError              a table of creatives that cannot be used, with the row or column
     ├── BundleError             a model folder that is not whole, changed, or of another format
+    ├── SigningError            a key that cannot sign or verify
     └── TrainingError           a table that is well formed but cannot be learned from
 
 Each text says what was expected, what was received and, where there is one, what to do.
@@ -57,3 +58,7 @@ class TrainingError(AdscoreError):
 
 class BundleError(AdscoreError):
     """A model folder that is not whole, was changed, or has a format this version cannot read."""
+
+
+class SigningError(AdscoreError):
+    """A key that cannot sign or verify; the text names its file."""

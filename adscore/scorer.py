@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, Manifest, read_bundle, resolve_bundle
+from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
 from adscore.cache import CacheStatistics, EncodingCache
 from adscore.combinations import PairsToScore, ScoreGrid, target_grids
 from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
@@ -68,16 +68,24 @@ class Scorer:
 
     @classmethod
     def open(
-        cls, path: Path, options: RuntimeOptions | None = None, cache_bytes: int = 0
+        cls,
+        path: Path,
+        options: RuntimeOptions | None = None,
+        cache_bytes: int = 0,
+        check: BundleCheck | None = None,
     ) -> "Scorer":
         """Opens a model's folder (its newest version) or one version's folder.
 
-        Arguments are those of the class.
+        Args:
+            path: The folder.
+            options: As of the class.
+            cache_bytes: As of the class.
+            check: As of `read_bundle`.
 
         Raises:
             BundleError: A checksum, the format version or a golden score is off.
         """
-        bundle = read_bundle(resolve_bundle(path))
+        bundle = read_bundle(resolve_bundle(path), check)
         scorer = cls(bundle, options, cache_bytes)
         model = f"model {scorer.name} version {scorer.version}"
         check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)

@@ -9,6 +9,8 @@
     model.keras             what was trained of it, for Keras: with frozen encoders, all but these
     training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
     MODEL_CARD.md           the same for a person
+    report.html             the evaluation as a page; it has no checksum and may be deleted
+    model.sig               who vouches for all this, where it was signed: see `adscore.signing`
 
 There are no pickles. A bundle is written under a temporary name and renamed, so that
 whoever polls the folder sees all of it or nothing.
@@ -34,7 +36,7 @@ from adscore.bundle.contents import (
     group_digest,
 )
 from adscore.bundle.folder import list_versions, require_model_dir, resolve_bundle
-from adscore.bundle.read import read_bundle
+from adscore.bundle.read import BundleCheck, read_bundle
 from adscore.bundle.write import write_bundle
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "TOKENIZER",
     "TRAINING_GROUPS",
     "Bundle",
+    "BundleCheck",
     "GoldenCase",
     "Manifest",
     "Preprocessing",

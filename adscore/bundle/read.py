@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,15 +23,23 @@ from adscore.bundle.contents import (
 )
 from adscore.errors import BundleError
 
+# Told the folder and the contents of its files, manifest included; raises BundleError.
+BundleCheck = Callable[[Path, Mapping[str, bytes]], None]
 
-def read_bundle(path: Path) -> Bundle:
+
+def read_bundle(path: Path, check: BundleCheck | None = None) -> Bundle:
     """Reads one version's folder and verifies its format and every checksum.
+
+    Args:
+        path: The folder.
+        check: What else is asked of it, for instance a signature.
 
     Raises:
         BundleError: The folder is not a bundle, is of another format, lacks a file, or
-            holds one that was changed.
+            holds one that was changed; or the check refused it.
     """
-    document, manifest = _read_manifest(path / MANIFEST)
+    data = _read_file(path / MANIFEST)
+    document, manifest = _parse_manifest(path / MANIFEST, data)
     files = {}
     for name, expected in document.sha256.items():
         if Path(name).name != name or name in ("", "..") or "\0" in name:
@@ -45,6 +54,8 @@ def read_bundle(path: Path) -> Bundle:
     missing = _needed(manifest) - files.keys()
     if missing:
         raise BundleError(f"{path / MANIFEST}: expected a checksum of {', '.join(sorted(missing))}")
+    if check is not None:
+        check(path, {MANIFEST: data, **files})
     # A link keeps its own name: it stands for the version that it is called.
     named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow it
     return Bundle(named.parent.name, named.name, manifest, files)
@@ -62,8 +73,7 @@ def _needed(manifest: Manifest) -> set[str]:
     return needed
 
 
-def _read_manifest(path: Path) -> tuple[ManifestFile, Manifest]:
-    data = _read_file(path)
+def _parse_manifest(path: Path, data: bytes) -> tuple[ManifestFile, Manifest]:
     try:
         received = msgspec.json.decode(data, type=FormatVersion).format_version
         if received != FORMAT_VERSION:

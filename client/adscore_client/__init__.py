@@ -7,6 +7,8 @@ with Client("127.0.0.1:50051") as client:
     print(score.targets["ctr"])
 """
 
+from adscore_client._access import Tls
+from adscore_client._async_client import AsyncClient
 from adscore_client._client import Client
 from adscore_client._creative import Creative
 from adscore_client._exceptions import (
@@ -28,6 +30,7 @@ from adscore_client._exceptions import (
     ServerUnavailableError,
     UnsupportedError,
 )
+from adscore_client._grid import Combination, Grid
 from adscore_client._results import (
     InputLimits,
     Match,
@@ -38,17 +41,21 @@ from adscore_client._results import (
     TrainingSummary,
     Warning,
 )
+from adscore_client._tables import to_arrow, to_pandas
 
 __all__ = [
     "AccessError",
     "AdscoreError",
+    "AsyncClient",
     "AuthenticationError",
     "CallCancelledError",
     "Client",
     "ClientClosedError",
+    "Combination",
     "Creative",
     "DeadlineExceededError",
     "FieldViolation",
+    "Grid",
     "InputLimits",
     "InvalidCreativeError",
     "InvalidRequestError",
@@ -64,7 +71,10 @@ __all__ = [
     "ServerError",
     "ServerUnavailableError",
     "TargetScore",
+    "Tls",
     "TrainingSummary",
     "UnsupportedError",
     "Warning",
+    "to_arrow",
+    "to_pandas",
 ]

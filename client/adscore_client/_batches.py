@@ -12,6 +12,7 @@ from adscore_client._exceptions import (
     ServerError,
     WrongTypeError,
 )
+from adscore_client._image_reader import ImageReader
 from adscore_client._images import image_file_name
 from adscore_client._results import Score
 from adscore_client._status import CallContext, error_from_item
@@ -39,19 +40,19 @@ class PreparedCreative:
 Entry: TypeAlias = PreparedCreative | AdscoreError
 
 
-def prepare(creative: Creative, max_request_bytes: int) -> PreparedCreative:
+def prepare(creative: Creative, reader: ImageReader) -> PreparedCreative:
     """Reads the image of a creative.
 
     Args:
         creative: What the caller passed.
-        max_request_bytes: What a request has for creatives.
+        reader: Reads the image; its limit is what a request has for creatives.
 
     Raises:
         TypeError: A part is of the wrong type.
         InvalidCreativeError: A part cannot be read, or the whole fits into no request.
     """
     try:
-        wire = creative_to_wire(creative, max_request_bytes - _CREATIVE_FRAME_BYTES)
+        wire = creative_to_wire(creative, reader.leaving(_CREATIVE_FRAME_BYTES))
     except InvalidCreativeError as exc:
         exc.creative_id = creative.id if isinstance(creative.id, str) else ""
         raise
@@ -59,7 +60,7 @@ def prepare(creative: Creative, max_request_bytes: int) -> PreparedCreative:
     return PreparedCreative(wire, {"image": file} if file else {})
 
 
-def prepare_item(item: object, position: int, max_request_bytes: int) -> Entry:
+def prepare_item(item: object, position: int, reader: ImageReader) -> Entry:
     """Prepares one item of an iterable; a creative that cannot be sent becomes its error.
 
     A table of thousands of rows has one without text or without its file: that must not
@@ -70,7 +71,7 @@ def prepare_item(item: object, position: int, max_request_bytes: int) -> Entry:
     """
     creative = _as_creative(item, position)
     try:
-        return prepare(creative, max_request_bytes)
+        return prepare(creative, reader)
     except InvalidCreativeError as exc:
         # The traceback would keep what its frames hold for as long as the caller keeps this.
         return exc.with_traceback(None)
@@ -83,6 +84,13 @@ def prepare_item(item: object, position: int, max_request_bytes: int) -> Entry:
         )
         error.__cause__ = exc.with_traceback(None)
         return error
+
+
+def image_of(item: object) -> object:
+    """Returns the image of an item; None where it has none, or is no creative."""
+    if isinstance(item, Creative):
+        return item.image
+    return item[1] if isinstance(item, tuple) and len(item) == 2 else None
 
 
 def _as_creative(item: object, position: int) -> Creative:

@@ -1,35 +1,24 @@
-"""The client: one object for one server."""
+"""The client that blocks."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from adscore_client._arguments import ModelChoice, check_address, check_count, check_timeout
-from adscore_client._batches import (
-    Batch,
-    Entry,
-    PreparedCreative,
-    outcomes,
-    prepare,
-    prepare_item,
-)
-from adscore_client._connection import Connection
-from adscore_client._convert import model_from_wire, score_from_wire
-from adscore_client._creative import Creative
-from adscore_client._deadline import Deadline
-from adscore_client._exceptions import AdscoreError, ServerError
+from adscore_client._base import BaseClient
+from adscore_client._bulk import Bulk
+from adscore_client._connection import BulkStream, Connection
+from adscore_client._core import READINESS_POLL_SECONDS, CallOptions
+from adscore_client._creative import Creative, CreativeInput
+from adscore_client._exceptions import AdscoreError
+from adscore_client._grid import Grid
 from adscore_client._images import ImageInput
-from adscore_client._matching import match_from_wire, prepare_match
-from adscore_client._results import Match, Model, Score
-from adscore_client._status import CallContext, mapped_errors
-from adscore_protos.v1 import model_pb2, scoring_pb2
-
-_MIN_MESSAGE_BYTES = 1024  # less holds no creative beside the name of its model
-_MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit
+from adscore_client._results import InputLimits, Match, Model, Score
+from adscore_client._status import no_answer
 
 
-class Client:
-    """Scores creatives on an adscore server.
+class Client(BaseClient[Connection]):
+    """Scores creatives on adscore servers.
 
     A client connects with its first call, may be used from several threads, and is closed
     by ``close()`` or its ``with`` block:
@@ -38,36 +27,12 @@ class Client:
             score = client.score("Save 20 % on running shoes", "banners/shoes.png")
             print(score.targets["ctr"].mean)
 
-    Args:
-        address: ``HOST:PORT``, or any gRPC target. The connection is not encrypted.
-        timeout_seconds: How long a call may take, in seconds, above 0; a method may be given
-            another.
-        model: Name of the model to use; empty for the server's only model, or its default.
-        model_version: Version of that model, e.g. ``"3"``; empty for the newest.
-        max_message_bytes: Limit of one request and of one answer, from 1,024 to 2,147,483,647
-            bytes. The default is the server's default.
-
-    Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of range.
+    A call that finds a server gone or busy is made again, up to five times within its
+    timeout. See ``BaseClient.__init__`` for the settings.
     """
 
-    def __init__(
-        self,
-        address: str = "127.0.0.1:50051",
-        *,
-        timeout_seconds: float = 10.0,
-        model: str = "",
-        model_version: str = "",
-        max_message_bytes: int = 16 * 1024 * 1024,
-    ) -> None:
-        self._address = check_address(address)
-        self._timeout_seconds = check_timeout(timeout_seconds)
-        self._model_choice = ModelChoice.of(model, model_version)
-        self._max_message_bytes = check_count(
-            max_message_bytes, "max_message_bytes", _MIN_MESSAGE_BYTES, _MAX_MESSAGE_BYTES
-        )
-        self._connection = Connection(self._address, self._max_message_bytes)
+    def _connect(self) -> Connection:
+        return Connection(self._core)
 
     def score(
         self,
@@ -103,27 +68,14 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
         """
-        timeout = self._timeout(timeout_seconds)
-        deadline = Deadline(timeout)
-        choice = self._model_choice.replace(model, model_version)
+        options = self._core.options(timeout_seconds, model, model_version)
         self._connection.check_open()
         creative = Creative(headline, image, id, {} if context is None else context)
-        prepared = prepare(creative, self._max_message_bytes - choice.request_bytes)
-        request = scoring_pb2.ScoreRequest(
-            creative=prepared.wire, model=choice.model, model_version=choice.model_version
-        )
-        call = CallContext(self._address, timeout, creative.id, prepared.image_files)
-        with mapped_errors(call):
-            response = self._connection.scoring().Score(
-                request, timeout=deadline.remaining_seconds(creative.id)
-            )
-        if not response.HasField("score"):
-            raise ServerError(f"Expected a score from {self._address}. Received: an empty answer")
-        return score_from_wire(response.score)
+        return self._connection.send(self._core.score(creative, options, self._shrink_for(options)))
 
     def score_many(
         self,
-        creatives: Iterable[Creative | tuple[str | None, ImageInput | None]],
+        creatives: Iterable[CreativeInput],
         *,
         batch_size: int = 32,
         timeout_seconds: float | None = None,
@@ -142,30 +94,76 @@ class Client:
                 else:
                     print(result.creative_id, "has no score:", result)
 
-        What fails a whole call (no server, no such model, ...) is raised; what was yielded
-        until then stays valid. Creatives are read only as results are asked for, at most
-        ``batch_size`` (and one) ahead, so that an endless iterable takes constant memory.
+        What fails the whole call (no such model, ...) is raised; what was yielded until then
+        stays valid. A connection that breaks is opened again, to another server where there
+        are several, and what had no answer yet is sent again. An exception of the iterable
+        itself is raised once all results before it were yielded.
+
+        Creatives are read only as results are asked for, some requests ahead, so that an
+        endless iterable takes constant memory. Leaving the loop early ends the call.
 
         Args:
             creatives: Creatives, or pairs of headline and image.
-            batch_size: Creatives of one call, from 1 to 1,000; fewer are sent together where
-                the message limit asks for it.
-            timeout_seconds: How long each of the calls may take; None for the client's.
+            batch_size: Creatives of one request, from 1 to 1,000; fewer are sent together
+                where the message limit asks for it. Four requests are on their way at most.
+            timeout_seconds: How long to wait for the next answer of the server, all attempts
+                together; None for the client's. What the caller does between two results
+                does not count.
             model: As for ``score``.
             model_version: As for ``score``.
 
         Raises:
-            AdscoreError: A whole call failed; the subclass says why.
+            AdscoreError: The call failed; the subclass says why.
             TypeError: An argument is of the wrong type, or an item is no creative. (A part of
                 a creative that is of the wrong type is an error of this creative.)
             ValueError: An argument is out of range.
         """
         # Not itself a generator: wrong arguments should fail here, not at the first result.
-        batch_size = check_count(batch_size, "batch_size", 1, 1_000)
-        timeout = self._timeout(timeout_seconds)
-        choice = self._model_choice.replace(model, model_version)
+        options = self._core.options(timeout_seconds, model, model_version)
+        bulk = self._core.bulk(options, batch_size)
         self._connection.check_open()
-        return self._score_lazily(iter(creatives), batch_size, timeout, choice)
+        return self._score_lazily(iter(creatives), bulk, options)
+
+    def score_combinations(
+        self,
+        headlines: Iterable[str],
+        images: Iterable[ImageInput],
+        *,
+        context: Mapping[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        model: str | None = None,
+        model_version: str | None = None,
+    ) -> Grid:
+        """Scores every combination of headlines and images, much faster than one by one.
+
+            grid = client.score_combinations(headlines, images)
+            grid.scores[0][2]  # the first headline with the third image
+            grid.best(5)  # the five combinations with the highest rates
+
+        All are sent in one call, and the first that is refused fails it.
+
+        Args:
+            headlines: Texts, at least one and none of them empty.
+            images: At least one; each as for ``score``, but never None. Headlines times images
+                are at most ``Model.limits.max_combinations``.
+            context: As for ``score``; all combinations share it.
+            timeout_seconds: How long reading the images and the call may take together;
+                None for the client's. A read that blocks cannot be cut short.
+            model: As for ``score``.
+            model_version: As for ``score``.
+
+        Raises:
+            InvalidCreativeError: A headline or an image cannot be read, or was refused; its
+                ``field`` says which, e.g. ``"images[5]"``.
+            AdscoreError: The call failed; the subclass says why.
+            TypeError: An argument is of the wrong type.
+            ValueError: The timeout is not above 0.
+        """
+        options = self._core.options(timeout_seconds, model, model_version)
+        self._connection.check_open()
+        return self._connection.send(
+            self._core.combinations(headlines, images, context, options, self._shrink_for(options))
+        )
 
     def match(
         self,
@@ -200,17 +198,11 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
         """
-        timeout = self._timeout(timeout_seconds)
-        deadline = Deadline(timeout)
-        choice = self._model_choice.replace(model, model_version)
+        options = self._core.options(timeout_seconds, model, model_version)
         self._connection.check_open()
-        prepared = prepare_match(headlines, images, choice, self._max_message_bytes)
-        call = CallContext(self._address, timeout, image_files=prepared.image_files)
-        with mapped_errors(call):
-            response = self._connection.scoring().Match(
-                prepared.request, timeout=deadline.remaining_seconds()
-            )
-        return match_from_wire(response, prepared.request, self._address)
+        return self._connection.send(
+            self._core.match(headlines, images, options, self._shrink_for(options))
+        )
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model of the server, by name, the newest first.
@@ -221,12 +213,7 @@ class Client:
         Raises:
             AdscoreError: The call failed; the subclass says why.
         """
-        timeout = self._timeout(timeout_seconds)
-        with mapped_errors(CallContext(self._address, timeout)):
-            response: model_pb2.ListModelsResponse = self._connection.models().ListModels(
-                model_pb2.ListModelsRequest(), timeout=timeout
-            )
-        return [model_from_wire(wire) for wire in response.models]
+        return self._connection.send(self._core.models(self._core.options(timeout_seconds)))
 
     def model(
         self,
@@ -247,14 +234,24 @@ class Client:
             ModelNotFoundError: The server has no such model or version.
             AdscoreError: The call failed; the subclass says why.
         """
-        timeout = self._timeout(timeout_seconds)
-        choice = self._model_choice.replace(name, version)
-        request = model_pb2.GetModelRequest(model=choice.model, model_version=choice.model_version)
-        with mapped_errors(CallContext(self._address, timeout)):
-            response: model_pb2.GetModelResponse = self._connection.models().GetModel(
-                request, timeout=timeout
-            )
-        return model_from_wire(response.model)
+        options = self._core.options(timeout_seconds, name, version)
+        return self._connection.send(self._core.model(options))
+
+    def wait_until_ready(self, timeout_seconds: float | None = None) -> None:
+        """Waits until a server is there and serves, e.g. one that was started a moment ago.
+
+        Args:
+            timeout_seconds: How long to wait; None for the client's.
+
+        Raises:
+            DeadlineExceededError: None serves within the timeout.
+            AdscoreError: The call failed; the subclass says why.
+        """
+        options = self._core.options(timeout_seconds)
+        while not self._connection.send(call := self._core.readiness(options), wait_for_ready=True):
+            if options.deadline.left_seconds <= READINESS_POLL_SECONDS:
+                raise no_answer(call.context)
+            time.sleep(READINESS_POLL_SECONDS)
 
     def close(self) -> None:
         """Closes the connection; calls under way are cancelled. May be called again."""
@@ -273,36 +270,27 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self._address}{', closed' if self._connection.is_closed else ''}>"
+        return self._describe(self._connection.is_closed)
 
-    def _timeout(self, timeout_seconds: float | None) -> float:
-        return self._timeout_seconds if timeout_seconds is None else check_timeout(timeout_seconds)
+    def _shrink_for(self, options: CallOptions) -> InputLimits | None:
+        if not self._core.shrink_images:
+            return None
+        known = self._core.known_limits
+        if options.choice not in known:
+            known[options.choice] = self._connection.send(self._core.model(options)).limits
+        return known[options.choice]
 
     def _score_lazily(
-        self, items: Iterator[object], batch_size: int, timeout: float, choice: ModelChoice
+        self, items: Iterator[object], bulk: Bulk, options: CallOptions
     ) -> Iterator[Score | AdscoreError]:
-        max_bytes = self._max_message_bytes - choice.request_bytes
-        batch = Batch(batch_size, max_bytes)
-        for position, item in enumerate(items):
-            entry = prepare_item(item, position, max_bytes)
-            if not batch.has_room_for(entry):
-                yield from self._score_batch(batch.take(), timeout, choice)
-            batch.add(entry)
-            if batch.is_full:
-                yield from self._score_batch(batch.take(), timeout, choice)
-        yield from self._score_batch(batch.take(), timeout, choice)
-
-    def _score_batch(
-        self, entries: list[Entry], timeout: float, choice: ModelChoice
-    ) -> list[Score | AdscoreError]:
-        request = scoring_pb2.BatchScoreRequest(
-            creatives=[entry.wire for entry in entries if isinstance(entry, PreparedCreative)],
-            model=choice.model,
-            model_version=choice.model_version,
-        )
-        response = scoring_pb2.BatchScoreResponse()
-        call = CallContext(self._address, timeout)
-        if request.creatives:  # an empty call would be refused
-            with mapped_errors(call):
-                response = self._connection.scoring().BatchScore(request, timeout=timeout)
-        return outcomes(entries, response.results, call)
+        bulk.shrink_images_for(self._shrink_for(options.renewed()))
+        with BulkStream(self._connection, self._core, bulk) as stream:
+            while not bulk.is_done:
+                while bulk.wants_items:
+                    for request in bulk.read_on(items):
+                        stream.send(request)
+                results = bulk.take_results()
+                yield from results
+                if not (results or bulk.is_done):
+                    bulk.answer(stream.receive())
+        bulk.raise_failure()

@@ -1,51 +1,35 @@
-"""The connection to a server: one channel, opened by the first call."""
+"""The connection of the client that blocks: one channel, opened by the first call."""
 
+import queue
 import threading
-from typing import Any
+import time
+from typing import Any, Self, TypeVar
 
 import grpc
 
+from adscore_client._bulk import Bulk
+from adscore_client._core import Call, Core, Metadata
+from adscore_client._deadline import Deadline
 from adscore_client._exceptions import ClientClosedError
-from adscore_protos.v1 import model_pb2_grpc, scoring_pb2_grpc
+from adscore_client._methods import bind_methods
+from adscore_client._retry import Attempts
+from adscore_client._status import StreamEndedError, error_from_call, no_answer
 
-_LOOPBACK = ("127.", "localhost", "[::1]", "ipv4:127.", "ipv6:[::1]", "unix:")
-
-
-def channel_options(address: str, max_message_bytes: int) -> list[tuple[str, Any]]:
-    """Returns the settings of a channel, as gRPC names them.
-
-    Args:
-        address: Address of the server.
-        max_message_bytes: Limit of an answer. Requests are measured before they are sent.
-    """
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        # By default a lost server is looked for ever more rarely, up to every 2 minutes, and
-        # calls fail at once meanwhile; one that restarts should be found within seconds.
-        ("grpc.max_reconnect_backoff_ms", 2_000),
-        # Else all channels of a process to one address share that waiting time, so that a
-        # new client fails because an old one did.
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
-    if address.startswith(_LOOPBACK):
-        # gRPC would ask the proxy of the environment for this very machine.
-        options.append(("grpc.enable_http_proxy", 0))
-    return options
+Result = TypeVar("Result")
 
 
 class Connection:
-    """The stubs of both services over one channel; safe to use from several threads.
+    """Sends calls over one channel; safe to use from several threads.
 
     The channel is made by the first call and not before: a process may fork once it has its
     client, and gRPC must not have been started by then.
     """
 
-    def __init__(self, address: str, max_message_bytes: int) -> None:
-        self._address = address
-        self._options = channel_options(address, max_message_bytes)
+    def __init__(self, core: Core) -> None:
+        self._core = core
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
+        self._methods: dict[str, Any] = {}
         self._closed = False
 
     @property
@@ -56,26 +40,45 @@ class Connection:
     def check_open(self) -> None:
         """Raises ClientClosedError after ``close``."""
         if self._closed:
-            raise ClientClosedError(
-                f"Expected an open client of {self._address}. Received: a call after close(). "
-                "Make a new Client, or move the call into its `with` block"
+            raise ClientClosedError.of(self._core.address)
+
+    def send(self, call: Call[Result], *, wait_for_ready: bool = False) -> Result:
+        """Sends a call and returns its result.
+
+        Args:
+            call: What to send.
+            wait_for_ready: Whether to wait for a server rather than to fail without one.
+
+        Raises:
+            AdscoreError: The call failed; the subclass says why.
+        """
+        remaining = call.deadline.remaining_seconds(call.context.creative_id)
+        try:
+            response = self.method(call.method)(
+                call.request,
+                timeout=remaining,
+                metadata=call.metadata,
+                wait_for_ready=wait_for_ready or None,
             )
+        except grpc.RpcError as exc:
+            raise error_from_call(exc, call.context) from exc
+        except ValueError as exc:
+            # gRPC's answer to a call on a channel that another thread has just closed.
+            raise ClientClosedError.of(self._core.address) from exc
+        return call.convert(response)
 
-    def scoring(self) -> Any:
-        """Returns the stub of ScoringService.
-
-        Raises:
-            ClientClosedError: The connection is closed.
-        """
-        return scoring_pb2_grpc.ScoringServiceStub(self._open())
-
-    def models(self) -> Any:
-        """Returns the stub of ModelService.
+    def method(self, name: str) -> Any:
+        """Returns what calls a method.
 
         Raises:
             ClientClosedError: The connection is closed.
         """
-        return model_pb2_grpc.ModelServiceStub(self._open())
+        with self._lock:
+            self.check_open()
+            if self._channel is None:
+                self._channel = self._core.channel.open()
+                self._methods = bind_methods(self._channel)
+            return self._methods[name]
 
     def close(self) -> None:
         """Cancels calls that are under way; may be called more than once."""
@@ -84,9 +87,96 @@ class Connection:
             if self._channel is not None:
                 self._channel.close()
 
-    def _open(self) -> grpc.Channel:
-        with self._lock:
-            self.check_open()
-            if self._channel is None:
-                self._channel = grpc.insecure_channel(self._address, options=self._options)
-            return self._channel
+
+class BulkStream:
+    """The StreamScore call of one score_many, opened again where it breaks.
+
+    Args:
+        connection: Opens it.
+        core: Gives the metadata of each attempt.
+        bulk: Knows what has no answer yet.
+    """
+
+    def __init__(self, connection: Connection, core: Core, bulk: Bulk) -> None:
+        self._connection = connection
+        self._core = core
+        self._bulk = bulk
+        self._attempts = Attempts()
+        self._stream: _Stream | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._stream is not None:
+            self._stream.close(cancel=not self._bulk.is_done)
+
+    def send(self, request: Any) -> None:
+        """Sends a request; the first opens the stream."""
+        self._opened().requests.put(request)
+
+    def receive(self) -> Any:
+        """Waits for the next answer.
+
+        Raises:
+            AdscoreError: There is none within the timeout, or the stream broke for good.
+        """
+        context = self._bulk.context
+        deadline = Deadline(context.timeout_seconds)
+        while True:
+            outcome = self._opened().next_outcome(deadline.left_seconds)
+            if outcome is None:
+                raise no_answer(context)
+            if not isinstance(outcome, grpc.RpcError):
+                self._attempts.answered()
+                return outcome
+            self._stream = None
+            error = error_from_call(outcome, context)
+            time.sleep(self._attempts.next_delay_seconds(error, deadline.left_seconds))
+            for request in self._bulk.unanswered:
+                self.send(request)
+
+    def _opened(self) -> "_Stream":
+        if self._stream is None:
+            metadata = self._core.metadata(self._bulk.context)
+            try:
+                self._stream = _Stream(self._connection.method("StreamScore"), metadata)
+            except ValueError as exc:  # as in Connection.send
+                raise ClientClosedError.of(self._core.address) from exc
+        return self._stream
+
+
+class _Stream:
+    """One open stream.
+
+    A thread of its own takes the answers from gRPC, which knows no way to wait for the next
+    one for a while only.
+    """
+
+    def __init__(self, method: Any, metadata: Metadata) -> None:
+        self.requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._call = method(iter(self.requests.get, None), metadata=metadata)
+        threading.Thread(target=self._read, name="adscore-answers", daemon=True).start()
+
+    def next_outcome(self, timeout_seconds: float) -> Any:
+        """Returns an answer, or the exception that ended the stream; None where time is up."""
+        try:
+            return self._outcomes.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return None
+
+    def close(self, *, cancel: bool) -> None:
+        """Says that nothing follows; ``cancel`` where answers are no longer wanted."""
+        self.requests.put(None)
+        if cancel:
+            self._call.cancel()
+
+    def _read(self) -> None:
+        try:
+            for answer in self._call:
+                self._outcomes.put(answer)
+            self._outcomes.put(StreamEndedError())
+        except grpc.RpcError as exc:
+            self._outcomes.put(exc)
+        self.requests.put(None)  # gRPC's own thread takes them, and ends by this

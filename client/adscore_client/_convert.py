@@ -1,12 +1,12 @@
 """Wire messages <-> the types of the client."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adscore_client._creative import Creative
 from adscore_client._exceptions import InvalidCreativeError, WrongTypeError
-from adscore_client._images import load_image
+from adscore_client._image_reader import ImageReader
 from adscore_client._results import (
     InputLimits,
     Model,
@@ -21,12 +21,12 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def creative_to_wire(creative: Creative, max_bytes: int) -> scoring_pb2.Creative:
+def creative_to_wire(creative: Creative, reader: ImageReader) -> scoring_pb2.Creative:
     """Reads the image and checks what the wire cannot carry; the server checks the rest.
 
     Args:
         creative: What the caller passed.
-        max_bytes: Limit of the encoded message, in bytes.
+        reader: Reads the image; its limit is that of the encoded message.
 
     Raises:
         TypeError: A part is of the wrong type.
@@ -35,22 +35,28 @@ def creative_to_wire(creative: Creative, max_bytes: int) -> scoring_pb2.Creative
     wire = scoring_pb2.Creative(
         id=text_to_wire(creative.id, "id"),
         headline="" if creative.headline is None else text_to_wire(creative.headline, "headline"),
-        context=_context_to_wire(creative.context),
+        context=context_to_wire(creative.context),
     )
     if creative.image is not None:
-        wire.image = load_image(creative.image, max_bytes)
-    if wire.ByteSize() > max_bytes:
+        wire.image = reader.read(creative.image)
+    if wire.ByteSize() > reader.max_bytes:
         raise InvalidCreativeError(
-            f"expected a creative of at most {max_bytes:,} bytes, the message limit. Received: "
-            f"{wire.ByteSize():,} bytes, {len(wire.image):,} of them image. Make it smaller, or "
-            "pass Client(max_message_bytes=...) if the server takes more",
+            f"expected a creative of at most {reader.max_bytes:,} bytes, the message limit. "
+            f"Received: {wire.ByteSize():,} bytes, {len(wire.image):,} of them image. Make "
+            "it smaller, or pass Client(max_message_bytes=...) if the server takes more",
             field="image" if wire.image else "headline",
             reason="CREATIVE_TOO_LARGE",
         )
     return wire
 
 
-def _context_to_wire(context: object) -> dict[str, str]:
+def context_to_wire(context: object) -> dict[str, str]:
+    """Returns the context, if it is one that the wire can carry.
+
+    Raises:
+        TypeError: It is no mapping of str to str.
+        InvalidCreativeError: A text has a lone surrogate.
+    """
     if not isinstance(context, Mapping):
         raise WrongTypeError(
             f"context: expected a mapping of str to str. Received: {context!r:.80}",
@@ -96,12 +102,15 @@ def score_from_wire(wire: scoring_pb2.Score) -> Score:
             for name, target in wire.targets.items()
         },
         agreement=wire.agreement if wire.HasField("agreement") else None,
-        warnings=tuple(
-            Warning(_enum_name(scoring_pb2.Warning, number, "WARNING_")) for number in wire.warnings
-        ),
+        warnings=warnings_from_wire(wire.warnings),
         model=wire.model,
         model_version=wire.model_version,
     )
+
+
+def warnings_from_wire(numbers: Iterable[int]) -> tuple[Warning, ...]:
+    """Converts warnings; those that this client does not know keep their number."""
+    return tuple(Warning(_enum_name(scoring_pb2.Warning, n, "WARNING_")) for n in numbers)
 
 
 def model_from_wire(wire: model_pb2.Model) -> Model:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from adscore_client._images import ImageInput, describe_image
 
@@ -30,3 +31,6 @@ class Creative:
         parts += [f"id={self.id!r}"] if self.id else []
         parts += [f"context={self.context!r}"] if self.context else []
         return f"Creative({', '.join(parts)})"
+
+
+CreativeInput: TypeAlias = Creative | tuple[str | None, ImageInput | None]

@@ -12,6 +12,16 @@ class Deadline:
         self._timeout_seconds = timeout_seconds
         self._end = time.monotonic() + timeout_seconds
 
+    @property
+    def timeout_seconds(self) -> float:
+        """The whole budget."""
+        return self._timeout_seconds
+
+    @property
+    def left_seconds(self) -> float:
+        """What is left of it, 0 or more."""
+        return max(0.0, self._end - time.monotonic())
+
     def remaining_seconds(self, creative_id: str = "") -> float:
         """Returns what is left, above 0.
 
@@ -19,8 +29,8 @@ class Deadline:
             DeadlineExceededError: Nothing is left. gRPC would not say so in every case: it may
                 send a call without time, and even return its answer.
         """
-        remaining = self._end - time.monotonic()
-        if remaining <= 0:
+        remaining = self.left_seconds
+        if not remaining:
             raise DeadlineExceededError(
                 f"Expected an answer within {self._timeout_seconds:g} s. Received: an image that "
                 "took this long to read, so that nothing was sent. Pass a longer timeout_seconds, "

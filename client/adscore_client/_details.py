@@ -18,11 +18,13 @@ class StatusDetails:
         reason: Stable name of the cause; empty where there is none.
         violations: The refused fields, with their paths as the server names them.
         retry_after_seconds: How long to wait before the next try; None where it is not said.
+        request_id: Id of the call in the server's log; empty where it is not said.
     """
 
     reason: str = ""
     violations: tuple[FieldViolation, ...] = ()
     retry_after_seconds: float | None = None
+    request_id: str = ""
 
 
 def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
@@ -38,7 +40,7 @@ def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2
 
-    reason = ""
+    reason = request_id = ""
     violations: list[FieldViolation] = []
     retry_after = None
     try:
@@ -46,6 +48,7 @@ def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
             message: Any = _unpack(detail, error_details_pb2)
             if isinstance(message, error_details_pb2.ErrorInfo):
                 reason = reason or message.reason
+                request_id = request_id or message.metadata.get("request_id", "")
             elif isinstance(message, error_details_pb2.BadRequest):
                 violations += [
                     FieldViolation(v.field, v.description) for v in message.field_violations
@@ -55,7 +58,7 @@ def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
                 retry_after = delay.seconds + delay.nanos / 1e9
     except DecodeError:
         pass
-    return StatusDetails(reason, tuple(violations), retry_after)
+    return StatusDetails(reason, tuple(violations), retry_after, request_id)
 
 
 def _unpack(detail: Any, error_details: Any) -> Any:

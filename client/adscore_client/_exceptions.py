@@ -23,7 +23,7 @@ The methods of the client raise nothing else on purpose, but for ``TypeError`` a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
 import grpc
 
@@ -49,6 +49,7 @@ class ErrorFields(TypedDict, total=False):
     retryable: bool
     retry_after_seconds: float | None
     creative_id: str
+    request_id: str
 
 
 class AdscoreError(Exception):
@@ -64,6 +65,7 @@ class AdscoreError(Exception):
             does not say.
         creative_id: Id of the creative that has no score; empty where it has no id or
             the fault is of the whole call.
+        request_id: Id of the call in the server's log; empty where nothing was sent.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class AdscoreError(Exception):
         retryable: bool = False,
         retry_after_seconds: float | None = None,
         creative_id: str = "",
+        request_id: str = "",
     ) -> None:
         # The text alone goes to args, so that exceptions can be pickled and copied.
         super().__init__(message)
@@ -83,6 +86,7 @@ class AdscoreError(Exception):
         self.retryable = retryable
         self.retry_after_seconds = retry_after_seconds
         self.creative_id = creative_id
+        self.request_id = request_id
 
 
 class InvalidRequestError(AdscoreError):
@@ -193,6 +197,14 @@ class ServerError(AdscoreError):
 
 class ClientClosedError(AdscoreError):
     """The client was used after ``close()`` or after its ``with`` block."""
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """Returns the exception of a client of this address."""
+        return cls(
+            f"Expected an open client of {address}. Received: a call after close(). "
+            "Make a new Client, or move the call into its `with` block"
+        )
 
 
 class WrongTypeError(TypeError):

@@ -19,7 +19,7 @@ def _plain(value: object) -> Any:
     return value.value if isinstance(value, StrEnum) else value
 
 
-class _Result:
+class Result:
     """What the results of the client share."""
 
     __slots__ = ()
@@ -82,7 +82,7 @@ class ModelState(_OpenEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TargetScore(_Result):
+class TargetScore(Result):
     """The prediction for one target. Rates are successes per trial: 0.012 is 1.2 %.
 
     Attributes:
@@ -111,7 +111,7 @@ class TargetScore(_Result):
 
 
 @dataclass(frozen=True, slots=True)
-class Score(_Result):
+class Score(Result):
     """Predicted performance of one creative.
 
     Attributes:
@@ -133,7 +133,7 @@ class Score(_Result):
 
 
 @dataclass(frozen=True, slots=True)
-class Match(_Result):
+class Match(Result):
     """How well each of some headlines fits each of some images.
 
         match = client.match(["Running shoes", "Garden chairs"], ["a.png", "b.png", "c.png"])
@@ -185,7 +185,7 @@ def _best_first(agreements: Sequence[float]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class InputLimits(_Result):
+class InputLimits(Result):
     """What a model accepts of a creative.
 
     Attributes:
@@ -218,7 +218,7 @@ class InputLimits(_Result):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSummary(_Result):
+class TrainingSummary(Result):
     """How a model was trained.
 
     Attributes:
@@ -239,7 +239,7 @@ class TrainingSummary(_Result):
 
 
 @dataclass(frozen=True, slots=True)
-class Model(_Result):
+class Model(Result):
     """One version of one model of the server.
 
     Attributes:

@@ -1,8 +1,7 @@
 """gRPC status -> exception: the only place where one becomes the other."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from adscore_client._exceptions import (
     AdscoreError,
     AuthenticationError,
     CallCancelledError,
-    ClientClosedError,
     DeadlineExceededError,
     ErrorFields,
     FieldViolation,
@@ -41,10 +39,12 @@ class CallContext:
         creative_id: Id of the creative, where the call or the item is about one.
         image_files: Paths of the images that came from files, by field, e.g. ``"image"`` or
             ``"images[5]"``.
+        request_id: Id of the call in the server's log.
     """
 
     address: str
     timeout_seconds: float
+    request_id: str = ""
     creative_id: str = ""
     image_files: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,20 +116,32 @@ _CREATIVE_PATH = re.compile(r"creatives\[\d+\](?:\.|$)|creative(?:\.|$)")
 _PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$")
 
 
-@contextmanager
-def mapped_errors(context: CallContext) -> Iterator[None]:
-    """Raises the client's exceptions for those of gRPC.
+class StreamEndedError(grpc.RpcError):
+    """A stream that the server ended without an error, though it owed answers."""
 
-    Raises:
-        AdscoreError: The call in the block failed.
-    """
-    try:
-        yield
-    except grpc.RpcError as exc:
-        raise _error_from_call(exc, context) from exc
-    except ValueError as exc:
-        # gRPC's answer to a call on a channel that another thread has just closed.
-        raise ClientClosedError(str(exc)) from exc
+    def code(self) -> grpc.StatusCode:
+        """Returns the code of a server that is gone: another may answer."""
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        """Returns what happened."""
+        return "the server ended the stream before it had answered every request"
+
+    def trailing_metadata(self) -> tuple[()]:
+        """Returns nothing: there are no further details."""
+        return ()
+
+
+def no_answer(context: CallContext) -> AdscoreError:
+    """Returns the exception for an answer that did not come in time."""
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return _build(MEANINGS[code], code, "no answer yet", StatusDetails(), context)
+
+
+def call_cancelled(context: CallContext) -> AdscoreError:
+    """Returns the exception for a call that ended as the client was closed."""
+    code = grpc.StatusCode.CANCELLED
+    return _build(MEANINGS[code], code, "the client was closed", StatusDetails(), context)
 
 
 def error_from_item(wire: scoring_pb2.CreativeError, context: CallContext) -> AdscoreError:
@@ -142,6 +154,13 @@ def error_from_item(wire: scoring_pb2.CreativeError, context: CallContext) -> Ad
     if meaning.kind is InvalidRequestError:
         meaning = meaning._replace(kind=InvalidCreativeError)  # an item is nothing else
     return _build(meaning, code, wire.message, details, context)
+
+
+def error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
+    """Returns the exception to raise for gRPC's, which is its cause."""
+    error = _error_from_call(exc, context)
+    error.__cause__ = exc
+    return error
 
 
 def _error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
@@ -174,6 +193,7 @@ def _build(
         "retryable": meaning.retryable,
         "retry_after_seconds": details.retry_after_seconds,
         "creative_id": context.creative_id,
+        "request_id": details.request_id or context.request_id,
     }
     template = _TEXTS[kind]
     if kind is ServerUnavailableError and not details.reason:

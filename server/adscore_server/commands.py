@@ -38,6 +38,13 @@ def serve(
     wait_for_model: Annotated[
         bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
     ] = False,
+    require_signature: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve only versions that this key signed (adscore sign); public key, PEM.",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
@@ -49,6 +56,9 @@ def serve(
         int, typer.Option(min=1, help="Most creatives in one BatchScore.")
     ] = 1_000,
     threads: Annotated[int, typer.Option(min=1, help="Calls worked on at once.")] = 8,
+    max_waiting_calls: options.MaxWaitingCalls = 64,
+    max_streams: options.MaxStreams = 32,
+    cache_bytes: options.CacheBytes = 64 * 1024 * 1024,
     drain_seconds: Annotated[
         float, typer.Option(min=0, help="How long calls may take to finish on SIGTERM.")
     ] = 20.0,
@@ -79,6 +89,9 @@ def serve(
             max_message_bytes=max_message_bytes,
             max_batch_creatives=max_batch_creatives,
             threads=threads,
+            max_waiting_calls=max_waiting_calls,
+            max_streams=max_streams,
+            cache_bytes=cache_bytes,
             drain_seconds=drain_seconds,
             reflection=reflection,
             tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
@@ -88,7 +101,13 @@ def serve(
             otel=otel,
             insecure_network=insecure_network,
         )
-        served = ModelRootOptions(default_model, keep_versions, poll_seconds, wait_for_model)
+        served = ModelRootOptions(
+            default_model=default_model,
+            keep_versions=keep_versions,
+            poll_seconds=poll_seconds,
+            wait_for_model=wait_for_model,
+            required_key=require_signature,
+        )
         if workers == 1:
             from adscore_server.running import run_server
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adscore.bundle import BundleCheck
 from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
@@ -32,17 +33,19 @@ class ModelOpener:
     Args:
         root: What the server was given; reasons are told to callers without it.
         cache_bytes: Memory of each model's cache, as of `Scorer`.
+        check: What is asked of a version beside its checksums, for instance a signature.
     """
 
-    def __init__(self, root: Path, cache_bytes: int = 0) -> None:
+    def __init__(self, root: Path, cache_bytes: int = 0, check: BundleCheck | None = None) -> None:
         self._cache_bytes = cache_bytes
+        self._check = check
         self._root = absolute(root)
 
     def open(self, folder: VersionFolder) -> LoadedModel | RefusedModel:
         """Reads a version, checks it against its checksums and golden scores, and warms it."""
         start = time.monotonic()
         try:
-            scorer = Scorer.open(folder.path, _GRAPH_OPTIONS, self._cache_bytes)
+            scorer = Scorer.open(folder.path, _GRAPH_OPTIONS, self._cache_bytes, self._check)
             for batch in _warming_batches(scorer):
                 scorer.score_prepared(batch)
         except Exception as error:  # a graph can fail in as many ways as its runtime

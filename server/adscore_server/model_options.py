@@ -1,6 +1,7 @@
 """Which models of its folder a server serves, and when it looks for others."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class ModelRootOptions:
         keep_versions: How many versions of each model are served, the newest first.
         poll_seconds: Time between two looks at the folder; 0 means that it is looked at once.
         wait_for_model: Whether a server starts without a model, and waits for the first one.
+        required_key: File of the public key whose signature each version must carry; None means
+            that none is asked for.
 
     Raises:
         ValueError: A setting is outside its range.
@@ -25,6 +28,8 @@ class ModelRootOptions:
     poll_seconds: float = 5.0
     # A wrong path is told at once; waiting is for volumes that are filled beside the server.
     wait_for_model: bool = False
+    # Whoever can write to the folder decides what is served, unless somebody else must vouch.
+    required_key: Path | None = None
 
     def __post_init__(self) -> None:
         if self.keep_versions < 1:

@@ -1,4 +1,4 @@
-"""Options of `adscore serve` that say who may call, and what is written about it."""
+"""Options of `adscore serve`: its queue and cache, who may call, and what is written about it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +8,18 @@ import typer
 if TYPE_CHECKING:
     from adscore_server.config import TlsFiles
 
+MaxWaitingCalls = Annotated[
+    int,
+    typer.Option(min=0, help="Most calls that wait; what comes beyond is refused at once."),
+]
+MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams that are open at once.")]
+CacheBytes = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Memory for what each model said of headlines and images; 0 keeps nothing.",
+    ),
+]
 TlsCert = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Certificate of the server, PEM. Read again on change."),

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from adscore.bundle import BundleCheck
+from adscore.errors import SigningError
 from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
 from adscore_server.model_opener import ModelOpener
@@ -38,7 +40,9 @@ def run_server(
         announce: Told one line when calls are answered.
 
     Raises:
-        StartError: No model can be served, or the address cannot be listened on.
+        StartError: No model can be served, the key of its signatures is no good, or the address
+            cannot be listened on.
+        ModuleNotFoundError: Signatures are required and the extra `sign` is not installed.
     """
     # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
     # say less than the errors raised for them. It reads this when it is imported.
@@ -49,7 +53,7 @@ def run_server(
     stopping = threading.Event()
     _set_on_signals(stopping)
     settle_process()
-    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes))
+    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes, _check(options)))
     registry = _first_models(models, options)
     with monitoring(config) as observers:
         server = Server(registry, config, observers)
@@ -66,6 +70,17 @@ def run_server(
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
+
+
+def _check(options: ModelRootOptions) -> BundleCheck | None:
+    if options.required_key is None:
+        return None
+    from adscore.signing import SignatureCheck  # of an extra of its own
+
+    try:
+        return SignatureCheck(options.required_key)
+    except SigningError as error:
+        raise StartError(str(error)) from error
 
 
 def _first_models(models: ModelRoot, options: ModelRootOptions) -> ModelRegistry:

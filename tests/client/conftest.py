@@ -15,10 +15,26 @@ from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
+UNARY = {"Score", "BatchScore", "ScoreCombinations", "Match"}
+
+
 class ScriptedScoring(scoring_pb2_grpc.ScoringServiceServicer):
     def __init__(self, handlers: dict[str, Handler]) -> None:
-        for name in handlers.keys() & {"Score", "BatchScore", "Match"}:
+        for name in handlers.keys() & UNARY:
             setattr(self, name, handlers[name])
+        if "StreamScore" in handlers:
+            self.StreamScore = _answer_each(handlers["StreamScore"])
+
+
+def _answer_each(handler: Handler) -> Any:
+    """A StreamScore method that answers requests as they come, with the handler's results."""
+
+    def stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        for request in requests:
+            results = handler(request, context).results
+            yield scoring_pb2.StreamScoreResponse(request_id=request.request_id, results=results)
+
+    return stream
 
 
 class ScriptedModels(model_pb2_grpc.ModelServiceServicer):
@@ -32,14 +48,22 @@ def serve() -> Iterator[Callable[..., str]]:
     """Starts a server with the given handlers, e.g. ``serve(Score=...)``; returns its address."""
     servers = []
 
-    def start(*, address: str = "127.0.0.1:0", **handlers: Handler) -> str:
+    def start(
+        *,
+        address: str = "127.0.0.1:0",
+        credentials: grpc.ServerCredentials | None = None,
+        **handlers: Handler,
+    ) -> str:
         server = grpc.server(
             ThreadPoolExecutor(max_workers=2),
             options=[("grpc.max_receive_message_length", 16 * 1024 * 1024)],
         )
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(ScriptedScoring(handlers), server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(ScriptedModels(handlers), server)
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
         server.start()
         servers.append(server)
         return f"127.0.0.1:{port}"
@@ -55,7 +79,7 @@ def connect(serve: Callable[..., str]) -> Iterator[Callable[..., Client]]:
     clients = []
 
     def start(**arguments: Any) -> Client:
-        names = {"Score", "BatchScore", "Match", "ListModels", "GetModel"}
+        names = {*UNARY, "StreamScore", "ListModels", "GetModel"}
         handlers = {name: arguments.pop(name) for name in names & arguments.keys()}
         client = Client(serve(**handlers), **arguments)
         clients.append(client)
@@ -85,7 +109,7 @@ def refuse() -> Callable[..., None]:
 
 @pytest.fixture
 def score_each() -> Handler:
-    """A BatchScore handler that scores every creative with the length of its headline."""
+    """A StreamScore handler that scores every creative with the length of its headline."""
 
     def handler(request: Any, context: grpc.ServicerContext) -> Any:
         results = [

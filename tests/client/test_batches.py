@@ -17,13 +17,16 @@ def splitter():
     class Scoring(scoring_pb2_grpc.ScoringServiceServicer):
         sizes = ()
 
-        def BatchScore(self, request, context):  # noqa: N802
-            self.sizes += ((len(request.creatives), request.ByteSize()),)
-            results = [
-                scoring_pb2.BatchScoreResult(id=c.id, score=scoring_pb2.Score(creative_id=c.id))
-                for c in request.creatives
-            ]
-            return scoring_pb2.BatchScoreResponse(results=results)
+        def StreamScore(self, requests, context):  # noqa: N802
+            for request in requests:
+                self.sizes += ((len(request.creatives), request.ByteSize()),)
+                results = [
+                    scoring_pb2.BatchScoreResult(id=c.id, score=scoring_pb2.Score(creative_id=c.id))
+                    for c in request.creatives
+                ]
+                yield scoring_pb2.StreamScoreResponse(
+                    request_id=request.request_id, results=results
+                )
 
     scoring = Scoring()
     server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 4096)])

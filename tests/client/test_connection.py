@@ -13,7 +13,8 @@ from adscore_client import (
     ClientClosedError,
     ServerUnavailableError,
 )
-from adscore_client._connection import channel_options
+from adscore_client._address import parse_target
+from adscore_client._channel import ChannelSettings
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def test_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch.setenv("http_proxy", f"http://{unused_address}")
     monkeypatch.setenv("no_proxy", "")
     connect(Score=score_recorder).score("headline")
-    assert ("grpc.enable_http_proxy", 0) not in channel_options("scores.example.com:443", 1024)
+    remote = ChannelSettings(parse_target("scores.example.com:443"), 1024)
+    assert ("grpc.enable_http_proxy", 0) not in remote.options()
 
 
 def test_closed_client_says_so(connect, score_recorder):

@@ -18,6 +18,7 @@ from adscore_client import (
     Warning,
 )
 from adscore_client._convert import creative_to_wire, model_from_wire, score_from_wire
+from adscore_client._image_reader import ImageReader
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -117,7 +118,8 @@ def test_model_survives_the_wire(model):
 
 @given(creatives)
 def test_creative_survives_the_wire(creative):
-    wire = scoring_pb2.Creative.FromString(creative_to_wire(creative, 10_000).SerializeToString())
+    sent = creative_to_wire(creative, ImageReader(10_000))
+    wire = scoring_pb2.Creative.FromString(sent.SerializeToString())
     assert wire.id == creative.id
     assert wire.headline == (creative.headline or "")
     assert wire.image == (creative.image or b"")
@@ -126,12 +128,12 @@ def test_creative_survives_the_wire(creative):
 
 @given(creatives, st.integers(1, 200))
 def test_creative_is_refused_exactly_above_the_limit(creative, limit):
-    size = creative_to_wire(creative, 10_000).ByteSize()
+    size = creative_to_wire(creative, ImageReader(10_000)).ByteSize()
     if size <= limit:
-        assert creative_to_wire(creative, limit).ByteSize() == size
+        assert creative_to_wire(creative, ImageReader(limit)).ByteSize() == size
         return
     with pytest.raises(InvalidCreativeError) as caught:
-        creative_to_wire(creative, limit)
+        creative_to_wire(creative, ImageReader(limit))
     assert caught.value.reason == "CREATIVE_TOO_LARGE"
 
 

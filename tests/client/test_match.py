@@ -20,8 +20,9 @@ from adscore_client import (
     ServerError,
     UnsupportedError,
 )
-from adscore_client._arguments import ModelChoice
-from adscore_client._matching import match_from_wire, prepare_match
+from adscore_client._image_reader import ImageReader
+from adscore_client._matching import match_from_wire
+from adscore_client._parts import prepare_parts
 from adscore_protos.v1 import scoring_pb2
 
 rates = st.floats(-1, 1, width=32)
@@ -179,7 +180,8 @@ def test_prepared_request_is_whole_and_within_the_limit(headlines, images, spare
     whole = scoring_pb2.MatchRequest(headlines=headlines, images=images, model="banners")
     limit = max(whole.ByteSize() + spare, 40)
     try:
-        prepared = prepare_match(headlines, images, ModelChoice("banners", ""), limit)
+        request = scoring_pb2.MatchRequest(model="banners")
+        prepared = prepare_parts(request, headlines, images, ImageReader(limit))
     except MessageTooLargeError:
         assert whole.ByteSize() + 6 * (len(headlines) + len(images)) > limit
     else:

@@ -9,16 +9,16 @@ from adscore_client import (
     Client,
     Creative,
     InvalidCreativeError,
+    ModelNotFoundError,
     Score,
     ServerError,
-    ServerUnavailableError,
 )
 from adscore_protos.v1 import scoring_pb2
 
 
 @pytest.fixture
 def recorder(score_each):
-    """A BatchScore handler that scores every creative and keeps the requests."""
+    """A StreamScore handler that scores every creative and keeps the requests."""
 
     def handler(request, context):
         handler.requests.append(request)
@@ -34,14 +34,14 @@ def means(results) -> list[float]:
 
 def test_scores_come_in_the_order_of_the_creatives(connect, recorder):
     creatives = [Creative("x" * n, id=str(n)) for n in range(10)]
-    results = list(connect(BatchScore=recorder).score_many(creatives, batch_size=3))
+    results = list(connect(StreamScore=recorder).score_many(creatives, batch_size=3))
     assert [result.creative_id for result in results] == [str(n) for n in range(10)]
     assert means(results) == list(range(10))
     assert [len(request.creatives) for request in recorder.requests] == [3, 3, 3, 1]
 
 
 def test_pairs_are_creatives(connect, recorder):
-    results = connect(BatchScore=recorder).score_many(
+    results = connect(StreamScore=recorder).score_many(
         zip(["a", None], [b"image", b"i"], strict=True)
     )
     assert means(results) == [1, 0]
@@ -49,7 +49,7 @@ def test_pairs_are_creatives(connect, recorder):
 
 
 def test_model_of_the_call_is_sent_with_every_batch(connect, recorder):
-    client = connect(BatchScore=recorder, model="a", model_version="1")
+    client = connect(StreamScore=recorder, model="a", model_version="1")
     list(client.score_many([("h", None)] * 3, batch_size=2, model="b"))
     assert [(r.model, r.model_version) for r in recorder.requests] == [("b", ""), ("b", "")]
 
@@ -61,20 +61,21 @@ def test_no_creatives_make_no_call(connect):
 def test_reading_ahead_is_bounded_by_the_batch(connect, recorder):
     numbers = itertools.count()
     endless = (Creative(str(next(numbers))) for _ in itertools.count())
-    results = connect(BatchScore=recorder).score_many(endless, batch_size=4)
+    results = connect(StreamScore=recorder).score_many(endless, batch_size=4)
     assert next(numbers) == 0  # nothing was read yet
     taken = list(itertools.islice(results, 5))
     assert len(taken) == 5
-    assert next(numbers) == 9  # itself the tenth: two batches of four and the one above
+    # Itself one. Of 4 requests of 4, one was taken whole and another was sent in its place.
+    assert next(numbers) == 21
     results.close()
 
 
 def test_bad_creatives_count_for_the_bound(connect, recorder):
     numbers = itertools.count()
     endless = ((None, f"missing-{next(numbers)}") for _ in itertools.count())
-    error = next(connect(BatchScore=recorder).score_many(endless, batch_size=4))
+    error = next(connect(StreamScore=recorder).score_many(endless, batch_size=4))
     assert isinstance(error, InvalidCreativeError)
-    assert next(numbers) == 4
+    assert next(numbers) == 16
     assert recorder.requests == []  # nothing to send
 
 
@@ -90,7 +91,7 @@ def test_bad_creative_is_returned_and_costs_no_other_its_score(connect, recorder
         Creative("g", b""),
         Creative("hh"),
     ]
-    results = list(connect(BatchScore=recorder).score_many(creatives))
+    results = list(connect(StreamScore=recorder).score_many(creatives))
     assert means([results[0], results[-1]]) == [1, 2]
     errors = results[1:-1]
     assert all(isinstance(error, InvalidCreativeError) for error in errors)
@@ -126,7 +127,7 @@ def test_creative_that_the_server_refuses_is_returned(connect, score_each, tmp_p
         return response
 
     creatives = [Creative("a"), Creative("b", path, id="b7"), Creative("c")]
-    first, error, last = connect(BatchScore=answer).score_many(creatives)
+    first, error, last = connect(StreamScore=answer).score_many(creatives)
     assert isinstance(first, Score)
     assert isinstance(last, Score)
     assert str(error) == f"image: expected a JPEG (file: {path})"
@@ -139,7 +140,7 @@ def test_returned_errors_do_not_hold_on_to_what_was_read(connect, recorder):
 
     image = Image(5000)
     watcher = weakref.ref(image)
-    client = connect(BatchScore=recorder, max_message_bytes=2048)
+    client = connect(StreamScore=recorder, max_message_bytes=2048)
     errors = list(client.score_many([("a", image)]))
     del image
     assert isinstance(errors[0], InvalidCreativeError)
@@ -148,7 +149,7 @@ def test_returned_errors_do_not_hold_on_to_what_was_read(connect, recorder):
 
 @pytest.mark.parametrize("item", [7, None, "headline", ("a",), ("a", b"b", "c"), ["a", b"b"]])
 def test_item_that_is_no_creative_is_a_fault_of_the_program(item, connect, recorder):
-    results = connect(BatchScore=recorder).score_many([Creative("a"), item])
+    results = connect(StreamScore=recorder).score_many([Creative("a"), item])
     with pytest.raises(TypeError, match="position 1"):
         list(results)
 
@@ -173,7 +174,7 @@ def test_exception_of_the_iterable_reaches_the_caller(connect, recorder):
         yield Creative("a")
         raise KeyError("the caller's own")
 
-    results = connect(BatchScore=recorder).score_many(creatives(), batch_size=1)
+    results = connect(StreamScore=recorder).score_many(creatives(), batch_size=1)
     assert isinstance(next(results), Score)
     with pytest.raises(KeyError):
         next(results)
@@ -184,13 +185,13 @@ def test_failed_call_is_raised_after_the_results_before_it(connect, score_each):
 
     def answer(request, context):
         if next(calls) == 1:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+            context.abort(grpc.StatusCode.NOT_FOUND, "gone")
         return score_each(request, context)
 
-    results = connect(BatchScore=answer).score_many([("a", None)] * 6, batch_size=2)
+    results = connect(StreamScore=answer).score_many([("a", None)] * 6, batch_size=2)
     assert isinstance(next(results), Score)
     assert isinstance(next(results), Score)
-    with pytest.raises(ServerUnavailableError):
+    with pytest.raises(ModelNotFoundError):
         next(results)
 
 
@@ -201,30 +202,30 @@ def test_wrong_number_of_results_is_a_server_error(count, connect):
         return scoring_pb2.BatchScoreResponse(results=[score] * count)
 
     with pytest.raises(ServerError, match=f"Expected 2 results .* Received: {count}"):
-        list(connect(BatchScore=answer).score_many([("a", None)] * 2))
+        list(connect(StreamScore=answer).score_many([("a", None)] * 2))
 
 
 def test_result_without_outcome_is_an_error_of_its_creative(connect):
     def answer(request, context):
         return scoring_pb2.BatchScoreResponse(results=[scoring_pb2.BatchScoreResult(id="a7")])
 
-    (error,) = connect(BatchScore=answer).score_many([Creative("a", id="a7")])
+    (error,) = connect(StreamScore=answer).score_many([Creative("a", id="a7")])
     assert isinstance(error, ServerError)
     assert error.creative_id == "a7"
 
 
 def test_batches_are_cut_at_the_limit_of_bytes(connect, recorder):
     creatives = [Creative("h", bytes(700), id=str(n)) for n in range(5)]
-    client = connect(BatchScore=recorder, max_message_bytes=2048)
+    client = connect(StreamScore=recorder, max_message_bytes=2048)
     results = list(client.score_many(creatives))
     assert [result.creative_id for result in results] == ["0", "1", "2", "3", "4"]
     assert [len(request.creatives) for request in recorder.requests] == [2, 2, 1]
 
 
-@pytest.mark.parametrize(("length", "batches"), [(1015, [2]), (1021, [1, 1])])
+@pytest.mark.parametrize(("length", "batches"), [(1009, [2]), (1010, [1, 1])])
 def test_frames_of_creatives_count_for_the_limit(length, batches, connect, recorder):
-    # Around a headline are 3 bytes, so that two creatives of 1021 alone are the whole limit.
-    client = connect(BatchScore=recorder, max_message_bytes=2048)
+    # Around a headline are 3 bytes, around a creative 6, and the id of a request is up to 12.
+    client = connect(StreamScore=recorder, max_message_bytes=2048)
     assert means(client.score_many([("h" * length, None)] * 2)) == [length] * 2
     assert [len(request.creatives) for request in recorder.requests] == batches
     assert all(request.ByteSize() <= 2048 for request in recorder.requests)
@@ -232,19 +233,19 @@ def test_frames_of_creatives_count_for_the_limit(length, batches, connect, recor
 
 def test_full_messages_pass_a_server_with_the_default_limit(connect, recorder):
     limit = 16 * 1024 * 1024
-    client = connect(BatchScore=recorder, model="banners", timeout_seconds=60)
+    client = connect(StreamScore=recorder, model="banners", timeout_seconds=60)
     for spare in (0, 1, 2):
         overhead = 40 - spare
         results = list(client.score_many([("h", bytes(limit // 2 - overhead))] * 2))
         assert all(isinstance(result, Score) for result in results)
-    (largest,) = client.score_many([("h", bytes(limit - 40))])
+    (largest,) = client.score_many([("h", bytes(limit - 52))])
     assert isinstance(largest, Score)
     (refused,) = client.score_many([("h", bytes(limit))])
     assert isinstance(refused, InvalidCreativeError)
 
 
 def test_memory_does_not_grow_with_the_number_of_creatives(connect, score_each):
-    client = connect(BatchScore=score_each)
+    client = connect(StreamScore=score_each)
     image = bytes(20_000)
 
     def peak(count: int) -> int:

@@ -71,7 +71,7 @@ def test_every_status_of_every_call_is_mapped(code, call, connect, refuse):
     def fail(request, context):
         refuse(context, code, "the text", info("THE_REASON"))
 
-    client = connect(Score=fail, BatchScore=fail, Match=fail, ListModels=fail, GetModel=fail)
+    client = connect(Score=fail, StreamScore=fail, Match=fail, ListModels=fail, GetModel=fail)
     calls = {
         "score": lambda: client.score("headline"),
         "score_many": lambda: next(client.score_many([("headline", None)])),
@@ -95,7 +95,7 @@ def test_every_status_of_an_item_is_mapped(code, connect):
         result = scoring_pb2.BatchScoreResult(id="a", error=error)
         return scoring_pb2.BatchScoreResponse(results=[result])
 
-    (error,) = connect(BatchScore=answer).score_many([("headline", None)])
+    (error,) = connect(StreamScore=answer).score_many([("headline", None)])
     kind, retryable = EXPECTED.get(code, (ServerError, False))
     assert type(error) is (InvalidCreativeError if kind is InvalidRequestError else kind)
     assert (error.code, error.reason, error.retryable) == (code, "REASON", retryable)
@@ -106,7 +106,7 @@ def test_status_of_an_item_that_grpc_does_not_know_is_unknown(connect):
         error = scoring_pb2.CreativeError(code=99, message="text")
         return scoring_pb2.BatchScoreResponse(results=[scoring_pb2.BatchScoreResult(error=error)])
 
-    (error,) = connect(BatchScore=answer).score_many([("headline", None)])
+    (error,) = connect(StreamScore=answer).score_many([("headline", None)])
     assert error.code is Code.UNKNOWN
 
 

@@ -1,0 +1,141 @@
+"""Signs bundles, and tells who signed one, with OpenSSF model signing and elliptic-curve keys.
+
+A signature covers manifest.json and every file that has a checksum in it. It lies beside them as
+`model.sig`, and `report.html`, which an owner may delete, is left out. The tool of model signing
+verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --public-key FILE``.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from model_signing import hashing, manifest, signing, verifying
+from model_signing._hashing.hashing import Digest  # what its manifests hold, without a public name
+
+from adscore.bundle import REPORT, read_bundle
+from adscore.errors import BundleError, SigningError
+
+SIGNATURE = "model.sig"
+
+_UNSIGNED = (SIGNATURE, REPORT)
+
+
+def sign_bundle(path: Path, private_key: Path) -> Path:
+    """Signs one version's folder; a signature that it has is replaced.
+
+    Args:
+        path: The folder.
+        private_key: File of the private key: elliptic curve P-256, P-384 or P-521, PEM, without
+            a passphrase.
+
+    Returns:
+        The signature's file.
+
+    Raises:
+        BundleError: The folder is not a whole bundle, or holds other files.
+        SigningError: The key cannot be read, or is of another kind.
+        OSError: The signature cannot be written.
+    """
+    contents: dict[str, bytes] = {}
+    read_bundle(path, lambda _, files: contents.update(files))
+    _require_no_other_files(path, contents)
+    try:
+        signer = signing.Config().use_elliptic_key_signer(private_key=private_key)
+    except Exception as error:  # its libraries have no common base class
+        raise _bad_key("private", private_key, error) from error
+    partial = path / f".{SIGNATURE}.partial"
+    try:
+        signer.set_hashing_config(_ContentsHashing(contents)).sign(path, partial)
+        return partial.replace(path / SIGNATURE)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class SignatureCheck:
+    """Checks bundles for the signature of one key; a `read_bundle` check.
+
+    Args:
+        public_key: File of the public key, PEM; read once.
+
+    Raises:
+        SigningError: The key cannot be read, or is of another kind.
+    """
+
+    def __init__(self, public_key: Path) -> None:
+        try:
+            self._verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
+        except Exception as error:  # its libraries have no common base class
+            raise _bad_key("public", public_key, error) from error
+
+    def __call__(self, path: Path, contents: Mapping[str, bytes]) -> None:
+        """Verifies what was read of a folder, not what lies there a moment later.
+
+        Raises:
+            BundleError: It is not signed, not by the key, or not as it is.
+        """
+        signature = path / SIGNATURE
+        if not signature.is_file():
+            raise BundleError(
+                f"{path}: expected a signature, {SIGNATURE} (adscore sign). Received: none"
+            )
+        _require_no_other_files(path, contents)
+        try:
+            self._verifier.set_hashing_config(_ContentsHashing(contents)).verify(path, signature)
+        except Exception as error:  # whatever is wrong with a signature, the bundle is refused
+            raise BundleError(
+                f"{signature}: expected the signature of these files by the required key. "
+                f"Received: {_cause(error, contents)}"
+            ) from error
+
+
+class _ContentsHashing(hashing.Config):
+    """Makes model signing hash bytes in memory in place of a folder's files."""
+
+    def __init__(self, contents: Mapping[str, bytes]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._contents = contents
+
+    def hash(
+        self,
+        model_path: hashing.PathLike,
+        *,
+        files_to_hash: Iterable[hashing.PathLike] | None = None,  # noqa: ARG002
+    ) -> manifest.Manifest:
+        kind = manifest.SerializationType.from_args(
+            {
+                "method": "files",
+                "hash_type": "sha256",
+                "allow_symlinks": False,
+                "ignore_paths": list(_UNSIGNED),
+            }
+        )
+        items = [
+            kind.new_item(name, Digest("sha256", hashlib.sha256(contents).digest()))
+            for name, contents in self._contents.items()
+        ]
+        return manifest.Manifest(Path(os.fsdecode(model_path)).name, items, kind)
+
+
+def _require_no_other_files(path: Path, contents: Mapping[str, bytes]) -> None:
+    others = sorted({entry.name for entry in path.iterdir()} - {*contents, *_UNSIGNED})
+    if others:
+        raise BundleError(
+            f"{path}: expected the model's own files alone. Received also: {', '.join(others)}"
+        )
+
+
+def _cause(error: Exception, contents: Mapping[str, bytes]) -> str:
+    """What is wrong with a signature; of files that differ their names, without the digests."""
+    text = str(error).strip() or type(error).__name__
+    differing = [name for name in contents if name in text]
+    if text.startswith("Signature mismatch") and differing:
+        return f"that of other contents of {', '.join(differing)}"
+    return text
+
+
+def _bad_key(kind: str, path: Path, error: Exception) -> SigningError:
+    return SigningError(
+        f"expected a {kind} key, elliptic curve P-256, P-384 or P-521, PEM, without a passphrase. "
+        f"Received: {path}: {str(error).strip() or type(error).__name__}"
+    )

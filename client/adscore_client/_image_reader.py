@@ -1,0 +1,105 @@
+"""An image as the caller has it -> the bytes to send, made smaller where that was asked for."""
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from adscore_client._images import load_image
+from adscore_client._results import InputLimits
+
+# Twice what the model reads: the server's own resizing still has pixels to choose from.
+# docs/client.md shows what is left of the score's change.
+_HEADROOM = 2
+_JPEG_QUALITY = 95
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReader:
+    """Reads images.
+
+    Attributes:
+        max_bytes: Largest image, in bytes, that is read at all.
+        shrink_for: What the model accepts and reads; None leaves images as they are.
+    """
+
+    max_bytes: int
+    shrink_for: InputLimits | None = None
+
+    def leaving(self, taken_bytes: int) -> Self:
+        """Returns a reader whose limit is lower by these bytes."""
+        return replace(self, max_bytes=self.max_bytes - taken_bytes)
+
+    def read(self, image: object) -> bytes:
+        """Returns the encoded image.
+
+        Raises:
+            TypeError: The image is of no accepted type.
+            InvalidCreativeError: It cannot be read, is empty or is too long.
+        """
+        data = load_image(image, self.max_bytes)
+        return data if self.shrink_for is None else shrink(data, self.shrink_for)
+
+
+def require_pillow() -> None:
+    """Fails early where images are to be made smaller, and Pillow is not there.
+
+    Raises:
+        ImportError: Pillow is not installed.
+    """
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError as exc:
+        raise ImportError(
+            "shrink_images: expected Pillow to be installed. Received: no such package. "
+            "Install it with: pip install pillow"
+        ) from exc
+
+
+def shrink(data: bytes, limits: InputLimits) -> bytes:
+    """Returns a smaller file of the same picture, or the file itself.
+
+    What the server would refuse is left as it is, so that it says why.
+
+    Args:
+        data: One encoded image.
+        limits: What the model accepts, and the size that it reads.
+    """
+    import PIL.Image
+
+    if not limits.image_width:
+        return data
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=limits.image_formats or None) as image:
+            smaller = _resized(image, limits)
+            shrunk = data if smaller is None else _encoded(smaller)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+        return data
+    return shrunk if len(shrunk) < len(data) else data
+
+
+def _resized(image: Any, limits: InputLimits) -> Any:
+    """Returns the picture upright at its new size; None where it is not to be changed."""
+    import PIL.ImageOps
+
+    is_deep = image.mode.startswith(("I", "F"))  # 16 bits and more, which the server scales
+    if is_deep or image.width * image.height > limits.max_image_pixels:
+        return None
+    has_alpha = image.has_transparency_data
+    is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # width and height swap
+    largest = [_HEADROOM * limits.image_width, _HEADROOM * limits.image_height]
+    # A JPEG is decoded at about this size, which saves most of the work.
+    image.draft(None, tuple(largest[::-1] if is_turned else largest))
+    upright = PIL.ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")
+    size = (min(upright.width, largest[0]), min(upright.height, largest[1]))
+    return upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _encoded(picture: Any) -> bytes:
+    buffer = io.BytesIO()
+    if picture.mode == "RGBA":
+        picture.save(buffer, format="PNG")
+    else:
+        # Colour at full size: by default a JPEG keeps a quarter of it.
+        picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()

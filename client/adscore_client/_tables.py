@@ -1,0 +1,89 @@
+"""Results of a client -> a table with a row for each, for pandas or Arrow."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from adscore_client._exceptions import AdscoreError
+from adscore_client._results import Score, TargetScore
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+_FIGURES = tuple(field.name for field in dataclasses.fields(TargetScore))
+_TEXTS = ("creative_id", "warnings", "error", "model", "model_version")
+
+
+def to_pandas(results: Iterable[Score | AdscoreError]) -> "pandas.DataFrame":
+    """Makes a table of scores and errors, e.g. of all that ``Client.score_many`` yields.
+
+        table = to_pandas(client.score_many(creatives))
+        table.sort_values("ctr_mean", ascending=False)
+
+    It has the columns that ``adscore score`` writes: creative_id; for each target NAME_mean,
+    NAME_lower, NAME_upper and NAME_percentile; agreement; warnings, joined by ";"; error,
+    empty where there is a score; model; model_version. Needs pandas.
+
+    Args:
+        results: Scores and errors; rows keep their order.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as exc:
+        raise _missing("pandas") from exc
+    # Arrow's types, where pandas would guess and a column of nothing is of no type.
+    columns = _columns(results)
+    kinds = {name: "object" if name in _TEXTS else "float64" for name in columns}
+    return pandas.DataFrame(columns).astype(kinds)
+
+
+def to_arrow(results: Iterable[Score | AdscoreError]) -> "pyarrow.Table":
+    """Makes an Arrow table with the columns of ``to_pandas``. Needs pyarrow.
+
+    Args:
+        results: Scores and errors; rows keep their order.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError as exc:
+        raise _missing("pyarrow") from exc
+    kinds = {True: pyarrow.string(), False: pyarrow.float64()}
+    return pyarrow.table(
+        {
+            name: pyarrow.array(values, kinds[name in _TEXTS])
+            for name, values in _columns(results).items()
+        }
+    )
+
+
+def _columns(results: Iterable[Score | AdscoreError]) -> dict[str, list[Any]]:
+    rows = list(results)
+    scores = [row if isinstance(row, Score) else None for row in rows]
+    # In the order in which they are first seen: a model that is swapped may bring others.
+    targets = list(dict.fromkeys(name for score in scores if score for name in score.targets))
+    columns: dict[str, list[Any]] = {"creative_id": [row.creative_id for row in rows]}
+    for target in targets:
+        figures = [score.targets.get(target) if score else None for score in scores]
+        for name in _FIGURES:
+            columns[f"{target}_{name}"] = [one and getattr(one, name) for one in figures]
+    return columns | {
+        "agreement": [score and score.agreement for score in scores],
+        "warnings": [score and ";".join(score.warnings) for score in scores],
+        "error": [None if isinstance(row, Score) else str(row) for row in rows],
+        "model": [score and score.model for score in scores],
+        "model_version": [score and score.model_version for score in scores],
+    }
+
+
+def _missing(package: str) -> ImportError:
+    return ImportError(
+        f"expected {package} to be installed. Received: no such package. Install it with: "
+        f"pip install {package}"
+    )

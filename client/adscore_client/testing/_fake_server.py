@@ -1,0 +1,169 @@
+"""A server in this process, whose answers and failures a test chooses."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from adscore_client._creative import Creative
+from adscore_client._exceptions import AdscoreError
+from adscore_client._results import (
+    InputLimits,
+    Model,
+    ModelState,
+    Score,
+    TargetScore,
+    TrainingSummary,
+    Warning,
+)
+from adscore_client.testing._script import FakeCall, Script
+from adscore_client.testing._services import FakeHealth, FakeModels, FakeScoring
+from adscore_protos.v1 import model_pb2_grpc, scoring_pb2_grpc
+
+FAKE_MODEL = Model(
+    name="fake",
+    version="1",
+    state=ModelState.READY,
+    state_reason="",
+    targets=("ctr",),
+    limits=InputLimits(
+        max_headline_characters=1_000,
+        max_image_bytes=10 * 1024 * 1024,
+        max_image_pixels=50_000_000,
+        image_formats=("JPEG", "PNG", "WEBP", "GIF"),
+        headline_optional=True,
+        image_optional=True,
+        context_names=("placement",),
+        max_combinations=10_000,
+        image_height=64,
+        image_width=64,
+    ),
+    training=TrainingSummary("default", 900, 90, 0, "2026-01-01T00:00:00Z", "0.1.0"),
+    metrics={"ctr": {"pairwise_accuracy": 0.74}},
+    has_agreement=True,
+)
+"""The model of a ``FakeServer`` unless it is given another."""
+
+
+class FakeServer:
+    """Answers as adscore would, on a free port of this machine, without a model.
+
+        with FakeServer() as server, Client(server.address) as client:
+            score = client.score("Save 20 % on running shoes", b"any bytes")
+            assert server.creatives[0].headline == "Save 20 % on running shoes"
+
+    Unless told otherwise it gives every creative a score of its own, the same in every run,
+    which means nothing. Images may be any bytes: nothing is decoded.
+
+    Args:
+        score: Scores a creative: returns its expected rate, or a whole ``Score``; what it
+            raises of ``AdscoreError`` refuses the creative.
+        agreement: Says how well a headline and the bytes of an image fit, from -1 to 1.
+        model: What the server says of its model.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[Creative], Score | float] | None = None,
+        *,
+        agreement: Callable[[str, bytes], float] | None = None,
+        model: Model = FAKE_MODEL,
+    ) -> None:
+        self._script = Script(score or _some_score, agreement or _some_agreement, model)
+        self._server: grpc.Server | None = None
+        self._port = 0
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT to give to a client, once it was started."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def creatives(self) -> list[Creative]:
+        """The creatives that were received, in the order in which they came."""
+        return self._script.creatives
+
+    @property
+    def calls(self) -> list[FakeCall]:
+        """The calls that were received, those that failed too; one for each attempt."""
+        return self._script.calls
+
+    def fail_next(self, error: AdscoreError, *, times: int = 1) -> None:
+        """Fails the next calls as a whole; in a stream, the next requests.
+
+            server.fail_next(OverloadedError("busy", retry_after_seconds=0.1), times=2)
+
+        The client makes a call again on ``ServerUnavailableError`` and ``OverloadedError``, so
+        that only five in a row reach the caller.
+
+        Args:
+            error: What the client is to raise; its code, reason, fields and time to wait are
+                sent.
+            times: How many calls fail.
+        """
+        self._script.failures.extend([error] * times)
+
+    def start(self) -> Self:
+        """Begins to answer; a ``with`` block does it by itself."""
+        # Each connection of a client watches the health, which takes one thread.
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=64, thread_name_prefix="fake-server"),
+            options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
+        )
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
+            FakeScoring(self._script), self._server
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(FakeModels(self._script), self._server)
+        self._server.add_generic_rpc_handlers((FakeHealth(),))
+        # After a stop, the same port, so that a client finds it again.
+        self._port = self._server.add_insecure_port(self.address)
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Ends at once; calls under way fail. It may be started again, at the same address."""
+        if self._server is not None:
+            self._server.stop(grace=None).wait()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<FakeServer at {self.address}{'' if self._server else ', stopped'}>"
+
+
+def _some_score(creative: Creative) -> Score:
+    image = creative.image if isinstance(creative.image, bytes) else b""
+    place = _digest((creative.headline or "").encode(), image)
+    missing: Mapping[Warning, bool] = {
+        Warning.MISSING_IMAGE: not image,
+        Warning.MISSING_HEADLINE: not creative.headline,
+    }
+    rate = 0.005 + 0.025 * place
+    return Score(
+        creative_id=creative.id,
+        targets={"ctr": TargetScore(rate, 0.6 * rate, 1.6 * rate, 100 * place)},
+        warnings=tuple(warning for warning, holds in missing.items() if holds),
+    )
+
+
+def _some_agreement(headline: str, image: bytes) -> float:
+    return 2 * _digest(headline.encode(), image) - 1
+
+
+def _digest(*parts: bytes) -> float:
+    """Returns a number from 0 to 1 that looks drawn, and is always the same."""
+    digest = hashlib.sha256(b"\0".join(parts)).digest()
+    return int.from_bytes(digest[:4]) / 2**32

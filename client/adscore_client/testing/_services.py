@@ -1,0 +1,162 @@
+"""The services of adscore.v1 and the health of a fake server, answered by its script."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import grpc
+
+from adscore_client._creative import Creative
+from adscore_client._exceptions import AdscoreError, ModelNotFoundError
+from adscore_client.testing._script import FakeCall, Script
+from adscore_client.testing._wire import (
+    abort,
+    grid_to_wire,
+    item_error,
+    model_to_wire,
+    score_to_wire,
+)
+from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+
+_HEALTH = "/grpc.health.v1.Health/"
+_SERVING = b"\x08\x01"
+
+
+def _scripted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Records a call, fails it where a failure is due, and turns errors into statuses."""
+
+    @functools.wraps(method)
+    def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        _record(self.script, method.__name__, context)
+        try:
+            self.script.raise_failure()
+            return method(self, request)
+        except AdscoreError as error:
+            return abort(context, error)
+
+    return answer
+
+
+def _record(script: Script, method: str, context: grpc.ServicerContext) -> None:
+    metadata = {pair[0]: str(pair[1]) for pair in context.invocation_metadata()}
+    script.calls.append(FakeCall(method, metadata, context.time_remaining()))
+
+
+class FakeScoring(scoring_pb2_grpc.ScoringServiceServicer):
+    """ScoringService."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    @_scripted
+    def Score(self, request: Any) -> Any:  # noqa: N802 - the contract's name
+        """Scores one creative."""
+        _check_model(self.script, request)
+        score = self.script.score_of(_creative(request.creative))
+        return scoring_pb2.ScoreResponse(score=score_to_wire(score))
+
+    @_scripted
+    def BatchScore(self, request: Any) -> Any:  # noqa: N802
+        """Scores several creatives, each with a result or an error of its own."""
+        _check_model(self.script, request)
+        return scoring_pb2.BatchScoreResponse(results=self._results(request.creatives))
+
+    def StreamScore(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: N802
+        """Answers each request of a stream as it comes."""
+        _record(self.script, "StreamScore", context)
+        try:
+            for request in requests:
+                self.script.raise_failure()
+                _check_model(self.script, request)
+                yield scoring_pb2.StreamScoreResponse(
+                    request_id=request.request_id, results=self._results(request.creatives)
+                )
+        except AdscoreError as error:
+            abort(context, error)
+
+    @_scripted
+    def ScoreCombinations(self, request: Any) -> Any:  # noqa: N802
+        """Scores every headline with every image."""
+        _check_model(self.script, request)
+        scores = [
+            self.script.score_of(Creative(headline, image, context=dict(request.context)))
+            for headline in request.headlines
+            for image in request.images
+        ]
+        return grid_to_wire(scores, self.script.model)
+
+    @_scripted
+    def Match(self, request: Any) -> Any:  # noqa: N802
+        """Says how well each headline fits each image."""
+        _check_model(self.script, request)
+        rows = [
+            scoring_pb2.MatchRow(agreements=[self.script.agreement(headline, i) for i in images])
+            for images in [request.images]
+            for headline in request.headlines
+        ]
+        model = self.script.model
+        return scoring_pb2.MatchResponse(rows=rows, model=model.name, model_version=model.version)
+
+    def _results(self, creatives: Iterable[Any]) -> list[Any]:
+        return [self._result(place, wire) for place, wire in enumerate(creatives)]
+
+    def _result(self, place: int, wire: Any) -> Any:
+        try:
+            score = self.script.score_of(_creative(wire))
+        except AdscoreError as error:
+            return scoring_pb2.BatchScoreResult(id=wire.id, error=item_error(error, place))
+        return scoring_pb2.BatchScoreResult(id=wire.id, score=score_to_wire(score))
+
+
+class FakeModels(model_pb2_grpc.ModelServiceServicer):
+    """ModelService."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    @_scripted
+    def ListModels(self, request: Any) -> Any:  # noqa: N802, ARG002
+        """Lists the one model."""
+        return model_pb2.ListModelsResponse(models=[model_to_wire(self.script.model)])
+
+    @_scripted
+    def GetModel(self, request: Any) -> Any:  # noqa: N802
+        """Describes the one model."""
+        _check_model(self.script, request)
+        return model_pb2.GetModelResponse(model=model_to_wire(self.script.model))
+
+
+class FakeHealth(grpc.GenericRpcHandler):
+    """The grpc.health.v1.Health of a server that serves."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Returns what answers Check and Watch; None for other methods."""
+        method = handler_call_details.method
+        if method == f"{_HEALTH}Check":
+            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: _SERVING)
+        if method == f"{_HEALTH}Watch":
+            return grpc.unary_stream_rpc_method_handler(_watch)
+        return None
+
+
+def _watch(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG001
+    ended = threading.Event()
+    if context.add_callback(ended.set):
+        yield _SERVING
+        ended.wait()
+
+
+def _creative(wire: Any) -> Creative:
+    return Creative(wire.headline or None, wire.image or None, wire.id, dict(wire.context))
+
+
+def _check_model(script: Script, request: Any) -> None:
+    model = script.model
+    if request.model in ("", model.name) and request.model_version in ("", model.version):
+        return
+    raise ModelNotFoundError(
+        f"model: expected {model.name!r} in version {model.version!r}. Received: "
+        f"{request.model!r} in version {request.model_version!r}",
+        reason="MODEL_NOT_FOUND",
+    )

@@ -1,0 +1,169 @@
+"""Calls that are made again: counted by what the server saw, never by a clock."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from adscore_client import (
+    AdscoreError,
+    AsyncClient,
+    Client,
+    DeadlineExceededError,
+    InvalidCreativeError,
+    ModelNotFoundError,
+    OverloadedError,
+    ServerError,
+    ServerUnavailableError,
+)
+from adscore_client.testing import FakeServer
+
+STOPPING = ServerUnavailableError("the server stops", reason="SERVER_STOPPING")
+BUSY = OverloadedError("the queue is full", reason="QUEUE_FULL", retry_after_seconds=0.02)
+
+CALLS = {
+    "score": lambda client: client.score("headline"),
+    "score_many": lambda client: list(client.score_many([("headline", None)])),
+    "score_combinations": lambda client: client.score_combinations(["headline"], [b"image"]),
+    "match": lambda client: client.match(["headline"], [b"image"]),
+    "models": lambda client: client.models(),
+    "model": lambda client: client.model(),
+}
+
+
+@pytest.fixture
+def server():
+    with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.address, timeout_seconds=30) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_call_outlives_four_failures(call, server, client):
+    server.fail_next(BUSY, times=2)
+    server.fail_next(STOPPING, times=2)
+    CALLS[call](client)
+    assert len(server.calls) == 5
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_fifth_failure_reaches_the_caller(call, server, client):
+    server.fail_next(BUSY, times=6)
+    with pytest.raises(OverloadedError, match="the queue is full") as caught:
+        CALLS[call](client)
+    assert len(server.calls) == 5
+    assert (caught.value.reason, caught.value.retry_after_seconds) == ("QUEUE_FULL", 0.02)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidCreativeError("image: expected a JPEG", field="image"),
+        ModelNotFoundError("no such model"),
+        ServerError("failed", code=grpc.StatusCode.INTERNAL),
+        ServerError("failed", code=grpc.StatusCode.ABORTED),
+    ],
+)
+def test_failure_that_time_does_not_mend_is_not_tried_again(call, error, server, client):
+    server.fail_next(error)
+    with pytest.raises(AdscoreError):
+        CALLS[call](client)
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_wait_beyond_the_deadline_ends_the_call(call, server):
+    server.fail_next(OverloadedError("busy", retry_after_seconds=600))
+    client = Client(server.address, timeout_seconds=0.5)
+    with client, pytest.raises((DeadlineExceededError, OverloadedError)):
+        CALLS[call](client)
+    assert len(server.calls) == 1
+
+
+def test_attempts_share_one_deadline(server):
+    server.fail_next(OverloadedError("busy", retry_after_seconds=0.3), times=4)
+    with Client(server.address, timeout_seconds=8) as client:
+        client.score("headline")
+    left = [call.time_remaining_seconds for call in server.calls]
+    # After four waits of 0.3 s; gRPC rounds what it tells the server.
+    assert left[-1] < left[0] - 0.6
+
+
+def test_banner_larger_than_what_grpc_keeps_by_default_is_sent_again(server, client):
+    server.fail_next(STOPPING, times=2)
+    client.score("headline", bytes(5_000_000))
+    assert len(server.calls) == 3
+    assert len(server.creatives[-1].image) == 5_000_000
+
+
+def test_attempts_have_the_id_of_the_call(server, client):
+    server.fail_next(BUSY, times=5)
+    with pytest.raises(OverloadedError) as caught:
+        client.score("headline")
+    assert caught.value.request_id
+    assert {call.metadata["x-request-id"] for call in server.calls} == {caught.value.request_id}
+    client.score("headline")
+    assert server.calls[-1].metadata["x-request-id"] != caught.value.request_id
+
+
+def test_request_id_of_the_server_counts(server, client):
+    server.fail_next(ServerError("failed", request_id="of-the-server"))
+    with pytest.raises(ServerError) as caught:
+        client.score("headline")
+    assert caught.value.request_id == "of-the-server"
+
+
+def test_stream_goes_on_where_it_broke(server, client):
+    results = client.score_many([(str(n), None) for n in range(100)], batch_size=10)
+    first = [next(results) for _ in range(10)]
+    server.fail_next(STOPPING)
+    assert len(first + list(results)) == 100
+    received = [int(creative.headline) for creative in server.creatives]
+    assert sorted(set(received)) == list(range(100))
+    assert len(received) < 150  # what was answered is not sent again
+    assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_no_result_is_lost_or_changed_by_breaks(size, server, client):
+    creatives = [(str(n), None) for n in range(200)]
+    expected = list(client.score_many(creatives))
+    results = []
+    for number, result in enumerate(client.score_many(creatives, batch_size=size)):
+        if number % 50 == 0:
+            server.fail_next(STOPPING if number % 100 else BUSY, times=3)
+        results.append(result)
+    assert results == expected
+
+
+def test_failures_in_a_row_count_anew_after_an_answer(server, client):
+    def creatives():
+        for number in range(12):
+            server.fail_next(BUSY, times=1)
+            yield str(number), None
+
+    assert len(list(client.score_many(creatives(), batch_size=1))) == 12
+
+
+def test_async_client_does_the_same(server):
+    async def run() -> int:
+        async with AsyncClient(server.address, timeout_seconds=30) as client:
+            server.fail_next(BUSY, times=4)
+            await client.score("headline")
+            count = 0
+            async for result in client.score_many([(str(n), None) for n in range(200)]):
+                if count % 50 == 0:
+                    server.fail_next(STOPPING, times=3)
+                count += result.targets["ctr"].mean > 0
+            server.fail_next(BUSY, times=5)
+            with pytest.raises(OverloadedError):
+                await client.score("headline")
+            return count
+
+    assert asyncio.run(run()) == 200
