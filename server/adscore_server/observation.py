@@ -68,6 +68,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             except BaseException:
                 self._end(call, _code_of_failure(context))
                 raise
+            _send_request_id(call, context)
             self._answered(call, response)
             self._end(call, grpc.StatusCode.OK)
             return response
@@ -79,7 +80,9 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             self._begin(call, context)
             code = grpc.StatusCode.CANCELLED  # unless it is read to its end
             try:
-                for response in behaviour(request, context):
+                for number, response in enumerate(behaviour(request, context)):
+                    if number == 0:
+                        _send_request_id(call, context)
                     self._answered(call, response)
                     yield response
                 code = grpc.StatusCode.OK
@@ -92,7 +95,6 @@ class ObservingInterceptor(grpc.ServerInterceptor):
         return answer
 
     def _begin(self, call: Call, context: grpc.ServicerContext) -> None:
-        context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
         for observer in self._observers:
             observer.began(call, context)
 
@@ -104,6 +106,15 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     def _end(self, call: Call, code: grpc.StatusCode) -> None:
         for observer in self._observers:
             observer.ended(call, code)
+
+
+def _send_request_id(call: Call, context: grpc.ServicerContext) -> None:
+    """Sends the id ahead of an answer; an error has it in its details.
+
+    Once a client has this, gRPC makes the call no second time: sent any sooner, it would keep
+    clients from coming back after QUEUE_FULL, or after the end of the server.
+    """
+    context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
 
 
 def _code_of_failure(context: grpc.ServicerContext) -> grpc.StatusCode:
