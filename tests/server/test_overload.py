@@ -123,6 +123,9 @@ def test_a_batch_whose_caller_has_gone_is_left_off(
     call = stubs.scoring.BatchScore.future(request, timeout=60)
     assert held_scorer.entered.wait(30)
     call.cancel()
+    # Answered on the same connection after it has brought the cancellation.
+    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30)
+    threading.Event().wait(0.2)
     held_scorer.released.set()
     wait_until(lambda: server._calls.scores.calls == 0)
     assert held_scorer.runs == 1  # of four pieces
