@@ -1,4 +1,4 @@
-"""Options of `adscore serve` that say who may call, and what is written about it."""
+"""Options of `adscore serve`: its cache, who may call, and what is written about it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +8,13 @@ import typer
 if TYPE_CHECKING:
     from adscore_server.config import TlsFiles
 
+CacheBytes = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Memory for what each model said of headlines and images; 0 keeps nothing.",
+    ),
+]
 TlsCert = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Certificate of the server, PEM. Read again on change."),
@@ -35,6 +42,34 @@ InsecureNetwork = Annotated[
     typer.Option(
         "--insecure-network",
         help="Listen beyond this machine although calls are not encrypted or not authenticated.",
+    ),
+]
+MaxHeadlineCharacters = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest headline.", show_default="as the model says, and no more"),
+]
+MaxImageBytes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Largest encoded image.", show_default="as the model says, and no more"
+    ),
+]
+MaxImagePixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Most pixels of an image.", show_default="as the model says, and no more"
+    ),
+]
+MaxWaitingCalls = Annotated[
+    int, typer.Option(min=0, help="Most calls that wait; what comes beyond is refused at once.")
+]
+MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams open at once.")]
+HealthAddress = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Answer health there too, in plain text, for probes without TLS.",
+        show_default="none",
     ),
 ]
 MetricsAddress = Annotated[

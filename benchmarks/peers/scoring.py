@@ -1,0 +1,44 @@
+"""What every peer holds: the scorer of the same bundle, opened as adscore's server opens it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from adscore.creative import Score
+from adscore.encoder import RuntimeOptions
+from adscore.scorer import Scorer
+
+# Set by the benchmark.
+MODEL_VARIABLE = "SERVING_BENCH_MODEL"
+PORT_VARIABLE = "SERVING_BENCH_PORT"
+
+CORES = len(os.sched_getaffinity(0))
+HOST = "127.0.0.1"
+# Where the ceiling stops getting faster.
+LARGEST_BATCH = 32
+
+
+def open_scorer() -> Scorer:
+    """One thread for each: as many of them as there are cores work at once."""
+    return Scorer.open(Path(os.environ[MODEL_VARIABLE]), RuntimeOptions(threads=1))
+
+
+def port() -> int:
+    """Where to listen."""
+    return int(os.environ[PORT_VARIABLE])
+
+
+def answer(score: Score) -> dict[str, Any]:
+    """A score as JSON can hold it."""
+    return {
+        "targets": {
+            name: {
+                "mean": target.mean,
+                "lower": target.lower,
+                "upper": target.upper,
+                "percentile": target.percentile,
+            }
+            for name, target in score.targets.items()
+        },
+        "warnings": list(score.warnings),
+    }

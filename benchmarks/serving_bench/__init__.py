@@ -1,0 +1,1 @@
+"""How fast is the server? The parts of benchmarks/serving.py."""

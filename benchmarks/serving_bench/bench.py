@@ -1,0 +1,115 @@
+"""What the sections run with: a server, the ceiling beside it, and groups of callers."""
+
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from serving_bench.load import Load
+from serving_bench.orders import Order
+from serving_bench.pictures import USUAL, Ad, Pictures
+from serving_bench.processes import Usage
+from serving_bench.results import CEILING, Measurement, measurement
+from serving_bench.systems import Running, adscore_server
+from serving_bench.workers import Workers
+
+CALLERS, PROCESSES, BATCH = 32, 2, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all sections share.
+
+    Attributes:
+        model: A model's folder.
+        pictures: What `draw_pictures` filled.
+        seconds: Of one run.
+        rounds: Runs of each system.
+        cores: Threads of the ceiling.
+        all_kinds: Whether all kinds of pictures are sent, or the usual one alone.
+    """
+
+    model: Path
+    pictures: Path
+    seconds: float
+    rounds: int
+    cores: int
+    all_kinds: bool
+
+
+class Bench:
+    """A server of adscore, its callers and the ceiling; as a context manager all are ended.
+
+    Args:
+        settings: What all sections share.
+        record: Told each measurement as it is done.
+    """
+
+    def __init__(self, settings: Settings, record: Callable[[Measurement], None]) -> None:
+        self.settings = settings
+        self._tell = record
+        self._rates: dict[tuple[str, str, str], list[float]] = {}
+        self._stack = ExitStack()
+        arguments = ["serving_bench.ceiling", str(settings.model), str(settings.pictures)]
+        self._ceiling = self._stack.enter_context(Workers(arguments, 1))
+        self.server = self._stack.enter_context(adscore_server(settings.model))
+        self.score = self._stack.enter_context(self.callers(self.server))
+        self._warm_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def callers(self, running: Running, transport: str = "", processes: int = PROCESSES) -> Workers:
+        """Processes that call a server, by its own transport or another of adscore's."""
+        name = f"serving_bench.transports.{transport}" if transport else running.transport
+        arguments = ["serving_bench.client", name, running.address, str(self.settings.pictures)]
+        return Workers(arguments, processes, running.python)
+
+    def run(
+        self, section: str, system: str, case: str, round_: int, running: Running,
+        callers: Workers, order: Order, *, creatives_factor: float = 1,
+    ) -> Measurement:  # fmt: skip
+        """Has a server called, and records what came of it."""
+        done, before, after = callers.run(order, running.process.usage)
+        number = round(done.creatives * creatives_factor)
+        one = measurement(section, system, case, round_, done, before, after, creatives=number)
+        self.record(one)
+        return one
+
+    def run_ceiling(
+        self, section: str, case: str, round_: int, *, callers: int = 0, batch: int = BATCH
+    ) -> Measurement:
+        """The same work in one process; of the usual pictures unless `case` names others."""
+        kind = case if " " in case else USUAL
+        order = Order(Load(self.settings.seconds, callers or self.settings.cores, batch), kind)
+        done, before, after = self._ceiling.run(order, _nothing)
+        one = measurement(section, CEILING, case, round_, done, before, after)
+        self.record(one)
+        return one
+
+    def record(self, one: Measurement) -> None:
+        """Keeps its rate, and tells it."""
+        self._rates.setdefault((one.section, one.system, one.case), []).append(one.rate)
+        self._tell(one)
+
+    def median_rate(self, section: str, system: str, case: str) -> float:
+        """Creatives a second, over the rounds that were recorded."""
+        return statistics.median(self._rates[section, system, case])
+
+    def any_ad(self) -> Ad:
+        """One creative."""
+        return next(Pictures(self.settings.pictures, USUAL).ads(0))
+
+    def _warm_up(self) -> None:
+        order = Order(Load(self.settings.seconds, CALLERS // PROCESSES), USUAL)
+        self._ceiling.run(Order(Load(self.settings.seconds / 2, 1, BATCH), USUAL), _nothing)
+        self.score.run(order, _nothing)
+
+
+def _nothing() -> Usage:
+    return Usage(0.0, 0.0, 0.0)

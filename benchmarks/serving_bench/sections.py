@@ -1,0 +1,157 @@
+"""The questions of the benchmark: what is run for each, the systems of a question in turns."""
+
+import time
+
+from serving_bench.bench import BATCH, CALLERS, PROCESSES, Bench
+from serving_bench.environments import missing
+from serving_bench.load import Load
+from serving_bench.orders import Order
+from serving_bench.pictures import KINDS, USUAL
+from serving_bench.results import ADSCORE, Measurement
+from serving_bench.systems import PEERS, adscore_server, peer_server
+from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
+from serving_bench.workers import WorkerError
+
+# Shares of what a closed loop reached, at which calls arrive by themselves.
+OPEN_SHARES = (0.5, 0.8)
+# The last but one shows whether the first was merely short.
+_LONG_STAGES = (1_000, 10_000)
+
+
+def score(bench: Bench) -> None:
+    """One creative a call, 32 callers, each kind of picture, against the ceiling."""
+    for kind in KINDS if bench.settings.all_kinds else (USUAL,):
+        for round_ in range(bench.settings.rounds):
+            bench.run_ceiling("score", kind, round_)
+            bench.run(
+                "score", ADSCORE, kind, round_, bench.server, bench.score, _closed(bench, kind)
+            )
+
+
+def bulk(bench: Bench) -> None:
+    """Many creatives a call: BatchScore, and the client's stream, against the ceiling."""
+    with (
+        bench.callers(bench.server, "batch_score") as batch,
+        bench.callers(bench.server, "stream") as stream,
+    ):
+        for round_ in range(bench.settings.rounds):
+            ceiling = bench.run_ceiling("bulk", USUAL, round_)
+            load = Load(bench.settings.seconds, 2, BATCH)
+            bench.run("bulk", ADSCORE, "batch", round_, bench.server, batch, Order(load, USUAL))
+            number = max(BATCH, int(ceiling.rate * bench.settings.seconds / PROCESSES))
+            order = Order(load, USUAL, number=number)
+            bench.run("bulk", ADSCORE, "stream", round_, bench.server, stream, order)
+
+
+def idle(bench: Bench) -> None:
+    """A single caller, who waits for each answer, against the same work in process."""
+    order = Order(Load(bench.settings.seconds, 1), USUAL)
+    with bench.callers(bench.server, "score", 1) as one:
+        for round_ in range(bench.settings.rounds):
+            bench.run_ceiling("idle", USUAL, round_, callers=1, batch=1)
+            bench.run("idle", ADSCORE, USUAL, round_, bench.server, one, order)
+
+
+def arrivals(bench: Bench) -> None:
+    """Calls that arrive by themselves, at shares of what 32 callers reached."""
+    reached = bench.median_rate("score", ADSCORE, USUAL)
+    for share in OPEN_SHARES:
+        for round_ in range(bench.settings.rounds):
+            order = _open(bench, share * reached)
+            case = f"{share:.0%}"
+            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
+
+
+def grid(bench: Bench) -> None:
+    """A grid of headlines and images, against its combinations one by one, cache or not."""
+    size = GRID_HEADLINES * GRID_IMAGES
+    for case, options in (("no cache", ["--cache-bytes", "0"]), ("cache", [])):
+        with (
+            adscore_server(bench.settings.model, *options) as server,
+            bench.callers(server, "grid") as grids,
+            bench.callers(server, "score") as singles,
+        ):
+            for round_ in range(bench.settings.rounds):
+                order = Order(Load(bench.settings.seconds, 1, GRID_IMAGES), USUAL)
+                of_grids = f"{case}: grids"
+                bench.run(
+                    "grid", ADSCORE, of_grids, round_, server, grids, order,
+                    creatives_factor=size / GRID_IMAGES,
+                )  # fmt: skip
+                order = _closed(bench, USUAL, "singles_of_grids")
+                bench.run("grid", ADSCORE, f"{case}: singles", round_, server, singles, order)
+
+
+def cache(bench: Bench) -> None:
+    """Images that come again, with new headlines and with the same, against fresh ones."""
+    for round_ in range(bench.settings.rounds):
+        for ads in ("fresh", "repeated_images", "repeated"):
+            order = _closed(bench, USUAL, ads)
+            bench.run("cache", ADSCORE, ads, round_, bench.server, bench.score, order)
+
+
+def starts(bench: Bench) -> None:
+    """From the command to the first score, and the memory that is resident then."""
+    from adscore_client import Client
+
+    ad = bench.any_ad()
+    for round_ in range(bench.settings.rounds):
+        with adscore_server(bench.settings.model) as server, Client(server.address) as client:
+            client.score(ad.headline, ad.image)
+            seconds = time.monotonic() - server.process.started
+            usage = server.process.usage()
+        bench.record(
+            Measurement("starts", ADSCORE, "", round_, 1, seconds, rss_mb=usage.rss_mb,
+                        peak_rss_mb=usage.peak_rss_mb)
+        )  # fmt: skip
+
+
+def long(bench: Bench, creatives: int) -> None:
+    """Longer and longer streams: what a creative costs, and the memory after each."""
+    with adscore_server(bench.settings.model) as server, bench.callers(server, "stream", 1) as one:
+        stages = [number for number in _LONG_STAGES if number < creatives]
+        for round_, number in enumerate([1_000, *stages, creatives]):
+            order = Order(Load(0, 1), USUAL, number=number)
+            case = f"{number}" if round_ else "warm-up"
+            bench.run("long", ADSCORE, case, round_, server, one, order)
+
+
+def peers(bench: Bench, names: "tuple[str, ...]" = PEERS) -> None:
+    """The same calls to each peer, in turns with adscore and the ceiling."""
+    for name in names:
+        reason = missing(name) or _measure_peer(bench, name)
+        if reason:
+            bench.record(Measurement("peers", name, name, 0, 0, 0.0, note=reason))
+
+
+def _measure_peer(bench: Bench, name: str) -> str:
+    """Measures one; returns why that failed, or nothing."""
+    order = _closed(bench, USUAL)
+    with peer_server(name, bench.settings.model) as peer:
+        try:
+            with bench.callers(peer) as callers:
+                callers.run(order, peer.process.usage)  # warms it up
+                for round_ in range(bench.settings.rounds):
+                    bench.run_ceiling("peers", name, round_)
+                    bench.run("peers", ADSCORE, name, round_, bench.server, bench.score, order)
+                    bench.run("peers", name, name, round_, peer, callers, order)
+                arriving = _open(bench, OPEN_SHARES[0] * bench.median_rate("peers", name, name))
+                for round_ in range(bench.settings.rounds):
+                    for system, running, group in (
+                        (ADSCORE, bench.server, bench.score), (name, peer, callers)
+                    ):  # fmt: skip
+                        bench.run("peer arrivals", system, name, round_, running, group, arriving)
+        except WorkerError as error:
+            return f"fails: {error}: {' '.join(peer.process.output().split())[-300:]}"
+    return ""
+
+
+def _closed(bench: Bench, kind: str, ads: str = "fresh") -> Order:
+    return Order(Load(bench.settings.seconds, CALLERS // PROCESSES), kind, ads)
+
+
+def _open(bench: Bench, rate: float) -> Order:
+    # As many open at once as adscore takes by default; a call that comes when all are open is sent
+    # when one ends, and its latency counts from when it was due.
+    load = Load(bench.settings.seconds, 32, calls_per_second=rate / PROCESSES)
+    return Order(load, USUAL)

@@ -1,0 +1,118 @@
+"""The servers that are compared, and how each is started, as its documentation says."""
+
+import os
+import socket
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving_bench.processes import ServerProcess
+from serving_bench.workers import PROJECT, python_path
+
+PEERS = ("mlserver", "bentoml", "litserve", "ray", "pytriton")
+ENVIRONMENTS = PROJECT / ".peers"
+_SOURCES = PROJECT / "benchmarks/peers"
+_HOST = "127.0.0.1"
+_CORES = len(os.sched_getaffinity(0))
+# None of them may tell anybody that it runs, nor open more threads than adscore's scorer does.
+_QUIET = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that can be called.
+
+    Attributes:
+        process: It.
+        address: HOST:PORT.
+        transport: Name of the function that calls it.
+        python: Of the processes that call it.
+    """
+
+    process: ServerProcess
+    address: str
+    transport: str
+    python: str = sys.executable
+
+
+@contextmanager
+def adscore_server(model: Path, *options: str) -> Iterator[Running]:
+    """`adscore serve`, ready to be called."""
+    command = [sys.executable, "-m", "adscore", "serve", str(model), "--address", f"{_HOST}:0"]
+    with ServerProcess([*command, *options], python_path()) as process:
+        line = process.wait_for_line("Ready on ")
+        address = line.partition("Ready on ")[2].split()[0].rstrip(":")
+        yield Running(process, address, "serving_bench.transports.score")
+
+
+@contextmanager
+def peer_server(name: str, model: Path) -> Iterator[Running]:
+    """A peer with the same model; it may take a while until it can be called."""
+    port = _free_port()
+    python = environment_python(name)
+    variables = {
+        **python_path(),
+        **_QUIET,
+        "SERVING_BENCH_MODEL": str(model.resolve()),
+        "SERVING_BENCH_PORT": str(port),
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command, more = _COMMANDS[name](python, port)
+    with ServerProcess(command, {**variables, **more}) as process:
+        own_client = name in ("mlserver", "pytriton")  # theirs, which is not installed here
+        caller = str(python) if own_client else sys.executable
+        yield Running(process, f"{_HOST}:{port}", f"peers.{name}.transport.score", caller)
+
+
+def environment_python(name: str) -> Path:
+    """Interpreter of a peer's environment."""
+    return ENVIRONMENTS / name / "bin/python"
+
+
+_Command = tuple[Sequence[str], dict[str, str]]
+
+
+def _own_script(name: str) -> Callable[[Path, int], _Command]:
+    def command(python: Path, _port: int) -> _Command:
+        return [str(python), str(_SOURCES / name / "server.py")], {}
+
+    return command
+
+
+def _mlserver(python: Path, port: int) -> _Command:
+    settings = {"GRPC_PORT": port, "HTTP_PORT": _free_port(), "PARALLEL_WORKERS": _CORES}
+    variables = {f"MLSERVER_{name}": str(value) for name, value in settings.items()}
+    return [str(python.parent / "mlserver"), "start", str(_SOURCES / "mlserver")], variables
+
+
+def _bentoml(python: Path, port: int) -> _Command:
+    where = ["--host", _HOST, "--port", str(port)]
+    return [str(python), "-m", "bentoml", "serve", "peers.bentoml.server:Scoring", *where], {}
+
+
+def _pytriton(python: Path, port: int) -> _Command:
+    command, _ = _own_script("pytriton")(python, port)
+    # Its backend embeds Python, and takes another of the same minor version where it finds one.
+    return command, {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
+
+
+_COMMANDS: dict[str, Callable[[Path, int], _Command]] = {
+    "mlserver": _mlserver,
+    "bentoml": _bentoml,
+    "litserve": _own_script("litserve"),
+    "ray": _own_script("ray"),
+    "pytriton": _pytriton,
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
