@@ -1,4 +1,4 @@
-"""Options of `adscore serve`: its queue and cache, who may call, and what is written about it."""
+"""Options of `adscore serve`: its cache, who may call, and what is written about it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,11 +8,6 @@ import typer
 if TYPE_CHECKING:
     from adscore_server.config import TlsFiles
 
-MaxWaitingCalls = Annotated[
-    int,
-    typer.Option(min=0, help="Most calls that wait; what comes beyond is refused at once."),
-]
-MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams that are open at once.")]
 CacheBytes = Annotated[
     int,
     typer.Option(
