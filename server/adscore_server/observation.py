@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
+from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.creative_count import count_creatives
 from adscore_server.current_call import REQUEST_ID_HEADER, Call, begin_call
 from adscore_server.handlers import Behaviour, behaviour_of, replaced
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from adscore_server.handlers import Handler
 
 OWN_METHODS = "/adscore.v1."
+
+# A caller can ask for any name; only these go into the log and into labels of metrics.
+_KNOWN_METHODS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for file in (scoring_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR)
+    for service in file.services_by_name.values()
+    for method in service.methods
+)
 
 
 class Observer:
@@ -47,7 +56,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     ) -> "Handler | None":
         """Runs as a call arrives, before it waits for a thread."""
         method = str(handler_call_details.method)
-        if not method.startswith(OWN_METHODS):
+        if method not in _KNOWN_METHODS:
             return continuation(handler_call_details)
         call = begin_call(method, handler_call_details.invocation_metadata)
         handler = continuation(handler_call_details)

@@ -17,6 +17,7 @@ PROMISED = {
     "proto",
     "bench",
     "bench-peers",
+    "fuzz",
     "lock",
     "clean",
     "help",
