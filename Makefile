@@ -57,6 +57,11 @@ test: $(STAMP)  ## run the tests (ARGS="-k NAME -x" goes to pytest)
 test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
 	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py $(ARGS)
 
+.PHONY: test-node
+test-node: $(STAMP)  ## compare the example for Node.js with the Python client (needs npm)
+	@cd examples/node && npm install --no-audit --no-fund --package-lock=false --loglevel=error
+	@$(BIN)/python -m pytest tests/examples/test_node.py $(ARGS)
+
 .PHONY: check
 check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
 	@echo "== all checks passed"

@@ -13,6 +13,7 @@ PROMISED = {
     "demo",
     "test",
     "test-spark",
+    "test-node",
     "check",
     "proto",
     "bench",
