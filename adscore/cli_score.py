@@ -54,6 +54,10 @@ def score(
     part_rows: Annotated[
         int, typer.Option(min=1, help="Rows of a part of a folder: what a kill can cost.")
     ] = 8_192,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a page to look at; replaces the file."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
     """Scores every creative of a table; a row that cannot be scored carries its error."""
@@ -66,12 +70,15 @@ def score(
         if engine not in ENGINES:
             raise ValueError(f"--engine: expected {' or '.join(ENGINES)}. Received: {engine}")
         _require_output(out, engine)
+        _require_report(report, engine)
         if engine == "spark":
             _score_on_spark(table, model, out, ScoringOptions(columns, kept, image_root or ""))
             return
         stream = open_stream(table, ScoringOptions(columns, kept).read)
         options = ScoringOptions(columns, kept, image_root or stream.folder)
         summary = _score_here(stream, model, out, options, part_rows)
+        if report is not None:
+            _report(report, out, stream, options, model)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     failures = f", {summary.errors} of them with an error" if summary.errors else ""
@@ -94,6 +101,25 @@ def _score_here(
             part_rows=part_rows,
             progress=lambda progress: tell(progress.done, progress.before, progress.total),
         )
+
+
+def _report(
+    report: Path, out: Path, table: "TableStream", options: "ScoringOptions", model: Path
+) -> None:
+    from adscore.offline.report import write_score_report
+    from adscore.scorer import Scorer
+
+    write_score_report(report, out, table, options, Scorer.open(model))
+
+
+def _require_report(report: Path | None, engine: str) -> None:
+    """Refuses a page that cannot be written, before the work for it is done."""
+    if report is None:
+        return
+    if engine != "local":
+        raise ValueError("--report: expected --engine local, which keeps the order of rows")
+    if report.is_dir() or not report.parent.is_dir():
+        raise ValueError(f"--report: expected a file in a folder that is there. Received: {report}")
 
 
 def _score_on_spark(table: str, model: Path, out: Path, options: "ScoringOptions") -> None:
