@@ -28,7 +28,6 @@ from serving_bench.workers import python_path
 RESULTS = Path("build/serving.jsonl")
 SECTIONS = {
     "score": sections.score,
-    "arrivals": sections.arrivals,
     "bulk": sections.bulk,
     "idle": sections.idle,
     "grid": sections.grid,

@@ -19,13 +19,15 @@ _LONG_STAGES = (1_000, 10_000)
 
 
 def score(bench: Bench) -> None:
-    """One creative a call, 32 callers, each kind of picture, against the ceiling."""
+    """One creative a call: 32 callers against the ceiling, then calls that arrive by themselves."""
     for kind in KINDS if bench.settings.all_kinds else (USUAL,):
         for round_ in range(bench.settings.rounds):
             bench.run_ceiling("score", kind, round_)
             bench.run(
                 "score", ADSCORE, kind, round_, bench.server, bench.score, _closed(bench, kind)
             )
+
+    _arrivals(bench)
 
 
 def bulk(bench: Bench) -> None:
@@ -50,16 +52,6 @@ def idle(bench: Bench) -> None:
         for round_ in range(bench.settings.rounds):
             bench.run_ceiling("idle", USUAL, round_, callers=1, batch=1)
             bench.run("idle", ADSCORE, USUAL, round_, bench.server, one, order)
-
-
-def arrivals(bench: Bench) -> None:
-    """Calls that arrive by themselves, at shares of what 32 callers reached."""
-    reached = bench.median_rate("score", ADSCORE, USUAL)
-    for share in OPEN_SHARES:
-        for round_ in range(bench.settings.rounds):
-            order = _open(bench, share * reached)
-            case = f"{share:.0%}"
-            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
 
 
 def grid(bench: Bench) -> None:
@@ -122,6 +114,16 @@ def peers(bench: Bench, names: "tuple[str, ...]" = PEERS) -> None:
         reason = missing(name) or _measure_peer(bench, name)
         if reason:
             bench.record(Measurement("peers", name, name, 0, 0, 0.0, note=reason))
+
+
+def _arrivals(bench: Bench) -> None:
+    """Calls that arrive by themselves, at shares of what 32 callers reached."""
+    reached = bench.median_rate("score", ADSCORE, USUAL)
+    for share in OPEN_SHARES:
+        for round_ in range(bench.settings.rounds):
+            order = _open(bench, share * reached)
+            case = f"{share:.0%}"
+            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
 
 
 def _measure_peer(bench: Bench, name: str) -> str:

@@ -69,6 +69,8 @@ def _best_peer(found: Summary) -> list[Row]:
     best = min(ratios, key=lambda name: ratios[name])
     ours, theirs = found.find("peers", case=best), found.find("peers", best, best)
     slower = found.ratio(ours, theirs, _p99)
+    arriving = [found.find("peer arrivals", name, best) for name in (ADSCORE, best)]
+    calmer = found.ratio(*arriving, _p99)
     return [
         [
             f"throughput against the best peer, {best}",
@@ -77,10 +79,16 @@ def _best_peer(found: Summary) -> list[Row]:
             f"{_number(found, ours, _rate)} against {_number(found, theirs, _rate)} a second",
         ],
         [
-            "... its p99 against that peer's",
+            "... p99 against that peer's",
             f"{slower:.2f} x",
             "<= 1 x",
             f"{_number(found, ours, _p99)} against {_number(found, theirs, _p99)} ms",
+        ],
+        [
+            "... p99 where calls arrive at half of that peer's rate",
+            "-" if calmer is None else f"{calmer:.2f} x",
+            "<= 1 x",
+            " against ".join(_number(found, runs, _p99, 1) for runs in arriving) + " ms",
         ],
     ]
 
