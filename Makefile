@@ -1,7 +1,8 @@
 # The same commands for people and for CI. `make help` lists them.
 #
 # Everything installs into folders of this checkout: .venv (the project and its tools),
-# .proto-venv (the pinned stub generator, which needs an older protobuf) and .lock-venv (uv).
+# .proto-venv (the pinned stub generator, which needs an older protobuf), .fuzz-venv (atheris)
+# and .lock-venv (uv).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,11 +11,14 @@ ARGS ?=
 BIN := $(VENV)/bin
 PROTO_VENV := .proto-venv
 LOCK_VENV := .lock-venv
+FUZZ_VENV := .fuzz-venv
+SECONDS ?= 30
 BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 # A stamp carries the name of the Python that made it, so another PYTHON sets up anew.
 STAMP := $(VENV)/.made-by-$(subst /,_,$(PYTHON))
+FUZZ_STAMP := $(FUZZ_VENV)/.made-by-$(subst /,_,$(PYTHON))
 PROTO_STAMP := $(PROTO_VENV)/.made-by-$(subst /,_,$(PYTHON))
 LOCK_STAMP := $(LOCK_VENV)/.$(UV)
 
@@ -68,6 +72,16 @@ bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="latency size"
 bench-peers: $(STAMP)  ## measure the server beside its peers, each installed into .peers/NAME
 	@$(BIN)/python benchmarks/serving.py --install-peers --peers $(or $(PEERS),mlserver bentoml litserve ray pytriton) $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its own
+	@set -e; if ! test -x $(FUZZ_VENV)/bin/python; then echo "skipped: atheris has no wheel for this Python and system"; exit 0; fi; \
+	export PYTHONPATH=.:server:client:protos/gen ADSCORE_FUZZ_MODEL=$(FUZZ_VENV)/model; \
+	for name in image headline servicer; do \
+		echo "== fuzz/fuzz_$$name.py for $(SECONDS) s"; mkdir -p $(FUZZ_VENV)/corpus/$$name; \
+		$(FUZZ_VENV)/bin/python fuzz/fuzz_$$name.py -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 \
+			-artifact_prefix=$(FUZZ_VENV)/ -max_len=20000 -verbosity=0 -print_final_stats=1 $(ARGS) $(FUZZ_VENV)/corpus/$$name; \
+	done
+
 .PHONY: lock
 lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews them all)
 	@$(call compile,requirements-proto.in,requirements-proto.txt)
@@ -76,8 +90,8 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) .peers $(PROTO_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache .pytest_cache \
-		.ruff_cache .import_linter_cache
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache \
+		.pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # === The parts of check ===
@@ -144,6 +158,18 @@ $(STAMP): requirements.txt pyproject.toml
 $(PROTO_STAMP): requirements-proto.txt
 	@$(call create_venv,$(PROTO_VENV))
 	@$(PROTO_VENV)/bin/python -m pip install -qq --require-hashes -r requirements-proto.txt
+	@touch $@
+
+# Atheris is large and has wheels for some systems alone. What it fuzzes comes from .venv.
+$(FUZZ_STAMP): $(STAMP)
+	@$(call create_venv,$(FUZZ_VENV))
+	@set -e; if $(FUZZ_VENV)/bin/python -m pip install -qq --only-binary :all: 'atheris>=3'; then \
+		$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+			> $$($(FUZZ_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/adscore.pth; \
+		$(BIN)/python fuzz/hostile_images.py $(FUZZ_VENV)/corpus/image; \
+		$(BIN)/adscore sample $(FUZZ_VENV)/log --creatives 200 --campaigns 20 >/dev/null; \
+		$(BIN)/adscore train $(FUZZ_VENV)/log/creatives.csv $(FUZZ_VENV)/model >/dev/null; \
+	else rm -rf $(FUZZ_VENV); mkdir -p $(FUZZ_VENV); fi
 	@touch $@
 
 $(LOCK_STAMP):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from adscore.table import Columns, CreativeTable, Target
 
 COMMAND_GROUP = "adscore.commands"
+# Ablations and figures of agreement look at the same parts again: 100,000 of them and more.
+EVALUATION_CACHE_BYTES = 256 * 2**20
 DEFAULT_TARGET = "ctr=clicks/impressions"
 
 app = typer.Typer(
@@ -207,7 +209,7 @@ def evaluate(
         _require_folder_of(report)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
         path = bundle.resolve_bundle(model)
-        scorer = Scorer.open(path)
+        scorer = Scorer.open(path, cache_bytes=EVALUATION_CACHE_BYTES)
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={columns}" for name, columns in trained.items()]
         creatives = _read(table, columns, [Target.parse(text) for text in texts], image_root)

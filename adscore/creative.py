@@ -1,7 +1,7 @@
 """The words of the domain: what is scored, and what a score says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -42,6 +42,21 @@ class InputLimits:
     context_names: tuple[str, ...] = ()
     # Headlines times images of one grid: 100 x 100, whose scores fill about 0.3 MB on the wire.
     max_combinations: int = 10_000
+
+    def lowered(
+        self,
+        max_headline_characters: int | None = None,
+        max_image_bytes: int | None = None,
+        max_image_pixels: int | None = None,
+    ) -> "InputLimits":
+        """The same with lower limits; one that is None, or higher, changes nothing."""
+        most = {
+            "max_headline_characters": max_headline_characters,
+            "max_image_bytes": max_image_bytes,
+            "max_image_pixels": max_image_pixels,
+        }
+        changes = {name: min(limit, getattr(self, name)) for name, limit in most.items() if limit}
+        return replace(self, **changes)
 
 
 class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not used here

@@ -1,15 +1,21 @@
 """The graphs of a bundle on ONNX Runtime, each behind the words of the domain."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from adscore.headline_reader import HeadlineReader
 from adscore.image import Pixels
+
+# From 1.29 on, ONNX Runtime tells its maker which models it runs, by name and hash, and keeps
+# a database for that in the home folder. It reads this when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 # What a tower says of a batch, by name: `embedding` (batch, width) for the head; `aligned`
 # (batch, width) of unit length, for agreement; `distance` (batch, 1) from what it was trained on.

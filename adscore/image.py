@@ -19,6 +19,11 @@ Pixels = NDArray[np.uint8]
 # Shrunk by more than this along one side, small print is lost to the model.
 DOWNSCALE_WARNING_FACTOR = 16
 
+# Each scan of a progressive JPEG is a pass over all of its pixels and may take 73 bytes, so that
+# a file of 10 MB could keep a core busy for hours. Encoders write some ten.
+_MAX_JPEG_SCANS = 100
+_JPEG_SCAN = b"\xff\xda"
+
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,6 +72,8 @@ def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, b
             format, or is broken.
     """
     image = _open(data, limits)
+    if image.format == "JPEG":
+        _require_few_scans(data)
     try:
         upright, downscaled = _shrunk_and_upright(image, size)
     except MemoryError:
@@ -108,6 +115,16 @@ def _open(data: bytes, limits: InputLimits) -> Image.Image:
             f"Received: {width} x {height} = {width * height} pixels",
         )
     return image
+
+
+def _require_few_scans(data: bytes) -> None:
+    # Inside a scan the marker cannot stand for anything else.
+    scans = data.count(_JPEG_SCAN)
+    if scans > _MAX_JPEG_SCANS:
+        raise _refused(
+            Reason.IMAGE_UNREADABLE,
+            f"expected a JPEG of at most {_MAX_JPEG_SCANS} scans. Received: {scans} scans",
+        )
 
 
 def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> tuple[Image.Image, bool]:

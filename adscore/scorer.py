@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,11 @@ class Scorer:
     def limits(self) -> InputLimits:
         """What the model accepts of a creative."""
         return self.manifest.limits
+
+    def set_limits(self, limits: InputLimits) -> None:
+        """Accepts other creatives from now on, and says so in its manifest."""
+        self.manifest = replace(self.manifest, limits=limits)
+        self._preparer = Preparer(self.manifest, self._cache)
 
     @property
     def has_agreement(self) -> bool:

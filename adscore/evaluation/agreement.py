@@ -1,8 +1,9 @@
 """Figures of headline-image agreement: does a headline find its image among those of others?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adscore.evaluation.retrieval import AgreementMetrics, evaluate_agreement
 from adscore.preparation import PreparedCreative
@@ -12,24 +13,25 @@ from adscore.scorer import Scorer
 MOST_ROWS = 5_000
 
 
-def agreement_figures(
-    scorer: Scorer, creatives: Sequence[PreparedCreative], seed: int = 0
-) -> AgreementMetrics:
+def compared_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
+    """Those of some rows that are compared: all, or a random part of too many, in order."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
+
+
+def agreement_figures(scorer: Scorer, creatives: Iterable[PreparedCreative]) -> AgreementMetrics:
     """Compares every headline with every image; creatives of one headline match all its images.
 
     Args:
         scorer: A model that was trained for it.
-        creatives: Creatives of which some have headline and image.
-        seed: Decides which are taken, where there are too many.
+        creatives: Creatives of which some have headline and image, not more than `MOST_ROWS`.
     """
     pairs = [
         (creative.headline, creative.image)
         for creative in creatives
         if creative.headline is not None and creative.image is not None
     ]
-    if len(pairs) > MOST_ROWS:
-        taken = np.random.default_rng(seed).choice(len(pairs), MOST_ROWS, replace=False)
-        pairs = [pairs[row] for row in np.sort(taken)]
     if not pairs:
         return AgreementMetrics(None, None, None, None)
     headlines, images = zip(*pairs, strict=True)

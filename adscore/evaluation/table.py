@@ -1,7 +1,7 @@
 """A model and a table of what really happened -> the figures, as `adscore evaluate` prints them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import group_digest
-from adscore.errors import InvalidCreativeError, TableError
-from adscore.evaluation.agreement import agreement_figures
+from adscore.errors import TableError
+from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.retrieval import AgreementMetrics
 from adscore.preparation import PreparedCreative
@@ -18,7 +18,7 @@ from adscore.rows import prepare_rows
 from adscore.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 
-NO_AGREEMENT = AgreementMetrics(None, None, None, None)
+ROWS_AT_ONCE = 256  # 40 MB of pixels, as large as encoders read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,10 @@ def evaluate_table(
             f"expected targets of the model ({', '.join(scorer.manifest.targets)}). "
             f"Received: {', '.join(unknown)}"
         )
-    prepared = _prepared(scorer, table, rows)
-    predictions = scorer.predict(prepared)
-    agreement = agreement_figures(scorer, prepared) if scorer.has_agreement else NO_AGREEMENT
+    predictions = scorer.predict(_prepared(scorer, table, rows))
+    # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
+    both = compared_rows(rows[~np.isnan(predictions.agreement)])
+    agreement = agreement_figures(scorer, _prepared(scorer, table, both))
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
@@ -130,14 +131,20 @@ def _figures(
 
 def _prepared(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]
-) -> Sequence[PreparedCreative]:
+) -> Iterator[PreparedCreative]:
+    """Decodes rows some at a time, so that memory does not grow with their number.
+
+    Raises:
+        TableError: Rows that cannot be scored, named when all have been looked at.
+    """
+    broken = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = prepare_rows(scorer, table, rows.tolist(), pool)
-    broken = [
-        (row, str(result))
-        for row, result in zip(rows.tolist(), results, strict=True)
-        if isinstance(result, InvalidCreativeError)
-    ]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE].tolist()
+            for row, result in zip(some, prepare_rows(scorer, table, some, pool), strict=True):
+                if isinstance(result, PreparedCreative):
+                    yield result
+                else:
+                    broken.append((row, str(result)))
     if broken:
         raise table.broken_rows(broken)
-    return [result for result in results if isinstance(result, PreparedCreative)]

@@ -92,9 +92,7 @@ def _metrics_table(manifest: Manifest) -> str:
 
 
 def _report(manifest: Manifest) -> str:
-    if not manifest.metrics and manifest.agreement:
-        return ""
-    if not manifest.metrics:
+    if not manifest.metrics and not manifest.agreement:
         return ""
     return (
         "\n[How well it predicts held-out groups](report.html), a page with thumbnails of held-out "

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.evaluation.agreement import agreement_figures
+from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.golden import RELATIVE_TOLERANCE
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Predictions, Scorer
@@ -89,8 +89,5 @@ def held_out_agreement(
     scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]
 ) -> dict[str, float | None]:
     """Figures of agreement among rows that have headline and image."""
-    rows = rows[data.present[rows, :2].all(axis=1)]
-    if not rows.size:
-        return {}
-    prepared = list(prepared_rows(data, rows))
-    return agreement_figures(scorer, prepared).to_dict()
+    rows = compared_rows(rows[data.present[rows, :2].all(axis=1)])
+    return agreement_figures(scorer, prepared_rows(data, rows)).to_dict() if rows.size else {}

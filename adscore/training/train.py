@@ -16,7 +16,7 @@ from adscore.bundle import Bundle, Manifest, TrainingSummary, group_digest, writ
 from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.evaluation import evaluate_target
-from adscore.evaluation.report import held_out_page
+from adscore.evaluation.report import held_out_report
 from adscore.image import ImageSize
 from adscore.scorer import Scorer
 from adscore.table import CreativeTable
@@ -109,19 +109,10 @@ def train(
     options = replace(options, preset=encoders.adapt(options.preset))
     data, split = _prepare(table, options)
     encoders = encoders.only(data.modalities)
-    on = f" on {' and '.join(encoders.names.values())}" if encoders.names else ""
-    progress(
-        f"fitting the {options.preset.name} network{on} to {' and '.join(data.modalities)} of "
-        f"{len(split.fitting)} creatives"
-    )
+    progress(_fitting_stage(options, encoders, data, split))
     fitted = _fit(data, split, options, encoders)
     progress("exporting and checking the graphs")
-    contents = {
-        **export_network(fitted.finished, fitted.network, encoders),
-        files.TRAINING_GROUPS: _training_groups(data, split),
-    }
-    if fitted.towers.tokenizer is not None:
-        contents[files.TOKENIZER] = fitted.towers.tokenizer.encode()
+    contents = _contents(fitted, encoders, data, split)
     manifest = _manifest(table, data, split, fitted, options, encoders)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))
@@ -130,12 +121,46 @@ def train(
     manifest = replace(manifest, training=replace(manifest.training, seconds=elapsed))
     contents[files.GOLDEN] = golden_file(manifest, contents)
     contents[files.MODEL_CARD] = model_card(name, manifest).encode()
-    unchecked = {}
-    if manifest.metrics:
+    page = None
+    if split.test.size:
         progress("writing the report")
-        scorer = Scorer(Bundle(name, "", manifest, contents))
-        unchecked[files.REPORT] = held_out_page(scorer, table, split.test, options.seed)
-    return TrainingResult(write_bundle(model_dir, manifest, contents, unchecked), manifest)
+        page = _page(Bundle(name, "", manifest, contents), table, split, options.seed)
+    return TrainingResult(write_bundle(model_dir, manifest, contents, page), manifest)
+
+
+def _fitting_stage(
+    options: TrainingOptions, encoders: Encoders, data: TrainingData, split: Split
+) -> str:
+    on = f" on {' and '.join(encoders.names.values())}" if encoders.names else ""
+    return (
+        f"fitting the {options.preset.name} network{on} to {' and '.join(data.modalities)} of "
+        f"{len(split.fitting)} creatives"
+    )
+
+
+def _contents(
+    fitted: "_Fitted", encoders: Encoders, data: TrainingData, split: Split
+) -> dict[str, bytes]:
+    """Files of the bundle that do not depend on its figures."""
+    contents = {
+        **export_network(fitted.finished, fitted.network, encoders),
+        files.TRAINING_GROUPS: _training_groups(data, split),
+    }
+    if fitted.towers.tokenizer is not None:
+        contents[files.TOKENIZER] = fitted.towers.tokenizer.encode()
+    return contents
+
+
+def _page(
+    bundle: Bundle, table: CreativeTable, split: Split, seed: int
+) -> Callable[[int], dict[str, bytes]]:
+    """The page of the held-out groups, as a function of the version that the bundle gets."""
+    report = held_out_report(Scorer(bundle), table, split.test, seed)
+
+    def page(version: int) -> dict[str, bytes]:
+        return {files.REPORT: replace(report, version=str(version)).render().encode()}
+
+    return page
 
 
 # === Data ===

@@ -61,7 +61,11 @@ def of_rates(prepared: Prepared, rates: Rates) -> Figures:
     metrics = evaluate_target(*observed, concentration=rates.concentration, group=group)
     mean_rate = successes.sum() / max(1, trials.sum())
     error = metrics.calibration_error
-    perfect = perfect_calibration_error(rates.mean, trials, concentration=rates.concentration)
+    perfect = None
+    if (
+        rates.concentration is not None or trials.max(initial=0) <= 1
+    ):  # else their spread is not known
+        perfect = perfect_calibration_error(rates.mean, trials, concentration=rates.concentration)
     figures: Figures = {
         "rows": len(rates.rows),
         "auc": metrics.auc,

@@ -35,7 +35,8 @@ Transform = Callable[[Design], Array]
 SHARED_COMPONENTS = 32
 OUTER_COMPONENTS = 8
 GATE_COMPONENTS = 4
-GATE_PENALTY = 0.3
+# L2 penalties of a gate's constant, and of what it reads of the creative.
+GATE_PENALTIES = 0.3, 10.0
 # Length of a typical row of the products, beside 0.5 of an image encoder's final output.
 INTERACTION_LENGTH = 0.5
 
@@ -95,13 +96,15 @@ def gated(part: Part, options: AdditiveOptions, seed: int, *, components: int = 
 
     reading = read(part.design)
     loss = _loss_of_logits(part.outcomes)
+    penalties = np.full(reading.shape[1], GATE_PENALTIES[1])
+    penalties[0] = GATE_PENALTIES[0]
 
     def of_gates(flat: Floats) -> tuple[float, Floats]:
         gates = flat[1:].reshape(len(names), -1)
         factor = np.exp(np.clip(gates @ reading.T, -5, 5))  # (parts, n)
         value, slope = loss(flat[0] + (factor * held_out).sum(axis=0))
-        gradient = (factor * held_out * slope) @ reading + 2 * GATE_PENALTY * gates
-        penalty = GATE_PENALTY * float((gates**2).sum())
+        gradient = (factor * held_out * slope) @ reading + 2 * penalties * gates
+        penalty = float((penalties * gates**2).sum())
         return value + penalty, np.concatenate([[slope.sum()], gradient.ravel()])
 
     start = np.zeros(1 + len(names) * reading.shape[1])

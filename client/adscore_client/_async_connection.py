@@ -17,6 +17,7 @@ from adscore_client._status import (
     StreamEndedError,
     call_cancelled,
     error_from_call,
+    had_begun,
     no_answer,
 )
 
@@ -56,21 +57,27 @@ class AsyncConnection:
         Raises:
             AdscoreError: The call failed; the subclass says why.
         """
-        remaining = call.deadline.remaining_seconds(call.context.creative_id)
-        try:
-            response = await self.method(call.method)(
-                call.request,
-                timeout=remaining,
-                metadata=call.metadata,
-                wait_for_ready=wait_for_ready or None,
-            )
-        except grpc.RpcError as exc:
-            raise error_from_call(exc, call.context) from exc
-        except asyncio.CancelledError as exc:
-            if self.was_closed_under_way():
-                raise call_cancelled(call.context) from exc
-            raise
-        return call.convert(response)
+        attempts = Attempts()
+        while True:
+            remaining = call.deadline.remaining_seconds(call.context.creative_id)
+            try:
+                response = await self.method(call.method)(
+                    call.request,
+                    timeout=remaining,
+                    metadata=call.metadata,
+                    wait_for_ready=wait_for_ready or None,
+                )
+            except grpc.RpcError as exc:
+                error = error_from_call(exc, call.context)
+                if not had_begun(exc):
+                    raise error from exc
+                await asyncio.sleep(attempts.next_delay_seconds(error, call.deadline.left_seconds))
+            except asyncio.CancelledError as exc:
+                if self.was_closed_under_way():
+                    raise call_cancelled(call.context) from exc
+                raise
+            else:
+                return call.convert(response)
 
     def was_closed_under_way(self) -> bool:
         """Whether it is the client that was closed, and not this task that was cancelled."""

@@ -13,7 +13,7 @@ from adscore_client._deadline import Deadline
 from adscore_client._exceptions import ClientClosedError
 from adscore_client._methods import bind_methods
 from adscore_client._retry import Attempts
-from adscore_client._status import StreamEndedError, error_from_call, no_answer
+from adscore_client._status import StreamEndedError, error_from_call, had_begun, no_answer
 
 Result = TypeVar("Result")
 
@@ -52,20 +52,26 @@ class Connection:
         Raises:
             AdscoreError: The call failed; the subclass says why.
         """
-        remaining = call.deadline.remaining_seconds(call.context.creative_id)
-        try:
-            response = self.method(call.method)(
-                call.request,
-                timeout=remaining,
-                metadata=call.metadata,
-                wait_for_ready=wait_for_ready or None,
-            )
-        except grpc.RpcError as exc:
-            raise error_from_call(exc, call.context) from exc
-        except ValueError as exc:
-            # gRPC's answer to a call on a channel that another thread has just closed.
-            raise ClientClosedError.of(self._core.address) from exc
-        return call.convert(response)
+        attempts = Attempts()
+        while True:
+            remaining = call.deadline.remaining_seconds(call.context.creative_id)
+            try:
+                response = self.method(call.method)(
+                    call.request,
+                    timeout=remaining,
+                    metadata=call.metadata,
+                    wait_for_ready=wait_for_ready or None,
+                )
+            except grpc.RpcError as exc:
+                error = error_from_call(exc, call.context)
+                if not had_begun(exc):
+                    raise error from exc
+                time.sleep(attempts.next_delay_seconds(error, call.deadline.left_seconds))
+            except ValueError as exc:
+                # gRPC's answer to a call on a channel that another thread has just closed.
+                raise ClientClosedError.of(self._core.address) from exc
+            else:
+                return call.convert(response)
 
     def method(self, name: str) -> Any:
         """Returns what calls a method.

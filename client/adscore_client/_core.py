@@ -1,6 +1,6 @@
 """What both clients share, without sending anything: calls to make, answers to convert."""
 
-import uuid
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
@@ -268,7 +268,7 @@ class Core:
         return CallContext(
             self.address,
             options.deadline.timeout_seconds,
-            request_id=uuid.uuid4().hex,
+            request_id=os.urandom(16).hex(),
             creative_id=creative_id,
             image_files=image_files or {},
         )

@@ -1,7 +1,5 @@
 """When a call is made again, and after how long: for gRPC's own retries and for streams."""
 
-import random
-
 import grpc
 
 from adscore_client._exceptions import AdscoreError
@@ -36,6 +34,8 @@ class Attempts:
         Raises:
             AdscoreError: The error itself, where no further attempt is to be made.
         """
+        import random  # a caller whose calls succeed never pays for it
+
         self._failed += 1
         backoff = INITIAL_BACKOFF_SECONDS * BACKOFF_MULTIPLIER ** (self._failed - 1)
         delay = min(backoff, MAX_BACKOFF_SECONDS) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -130,6 +130,14 @@ class StreamEndedError(grpc.RpcError):
     def trailing_metadata(self) -> tuple[()]:
         """Returns nothing: there are no further details."""
         return ()
+
+
+def had_begun(exc: Any) -> bool:
+    """Whether the server had begun to answer: from then on gRPC tries no more by itself.
+
+    It may be killed between the beginning of its answer and the rest.
+    """
+    return bool(exc.initial_metadata())
 
 
 def no_answer(context: CallContext) -> AdscoreError:

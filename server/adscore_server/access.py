@@ -1,14 +1,12 @@
 """Who may call: a bearer token for everything but health."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from adscore_server.current_call import current_call
 from adscore_server.errors import UnauthenticatedError
-from adscore_server.handlers import refusing
-from adscore_server.status import abort
 from adscore_server.tokens import TokenFile
 
 if TYPE_CHECKING:
@@ -23,10 +21,13 @@ class AccessInterceptor(grpc.ServerInterceptor):
 
     Args:
         tokens: The tokens that are accepted.
+        refused: Makes a handler that fails a call of a method with an error, without waiting
+            behind calls that are let in.
     """
 
-    def __init__(self, tokens: TokenFile) -> None:
+    def __init__(self, tokens: TokenFile, refused: "Callable[[str, Exception], Handler]") -> None:
         self._tokens = tokens
+        self._refused = refused
 
     def intercept_service(
         self,
@@ -34,12 +35,13 @@ class AccessInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         """Runs as a call arrives, before it waits for a thread."""
-        if str(handler_call_details.method).startswith(_OPEN_METHODS):
+        method = str(handler_call_details.method)
+        if method.startswith(_OPEN_METHODS):
             return continuation(handler_call_details)
         token = _bearer_token(handler_call_details.invocation_metadata)
         name = self._tokens.name_of(token) if token else None
         if name is None:
-            return refusing(_refusal(UnauthenticatedError(token_given=bool(token))))
+            return self._refused(method, UnauthenticatedError(token_given=bool(token)))
         current_call().caller = name
         return continuation(handler_call_details)
 
@@ -52,10 +54,3 @@ def _bearer_token(metadata: Iterable[Any]) -> str:
             if scheme.lower() == "bearer":
                 return token.strip()
     return ""
-
-
-def _refusal(error: UnauthenticatedError) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
-    def refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001
-        abort(context, error, "access")
-
-    return refuse

@@ -80,9 +80,9 @@ class CallInterceptor(grpc.ServerInterceptor):
         threads = self._threads_for(method, handler)
         # Health and reflection answer as they always do, while the server drains too.
         if self._stopping and method.startswith(OWN_METHODS):
-            return self._refused(method, ServerStoppingError())
+            return self.refused(method, ServerStoppingError())
         if not threads.has_room:
-            return self._refused(method, OverloadedError(threads.seconds_until_idle))
+            return self.refused(method, OverloadedError(threads.seconds_until_idle))
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
         answer = _answer_stream if handler.request_streaming else _answer_one
@@ -92,16 +92,18 @@ class CallInterceptor(grpc.ServerInterceptor):
             _tolerant(handler.request_deserializer),
         )
 
-    def _threads_for(self, method: str, handler: "Handler") -> CallThreads:
-        if handler.request_streaming:
-            return self.streams
-        return self.scores if method.startswith(_SCORING) else self.quick
+    def refused(self, method: str, error: Exception) -> "Handler":
+        """A handler that fails a call at once, and reads nothing of what it sends."""
 
-    def _refused(self, method: str, error: Exception) -> "Handler":
         def refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001
             abort(context, error, method)
 
         return refusing(_on(self.quick, refuse))
+
+    def _threads_for(self, method: str, handler: "Handler") -> CallThreads:
+        if handler.request_streaming:
+            return self.streams
+        return self.scores if method.startswith(_SCORING) else self.quick
 
 
 def _on(threads: CallThreads, behaviour: Behaviour) -> Behaviour:

@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from adscore.creative import InputLimits
+
 
 def _core_count() -> int:
     return os.cpu_count() or 1
@@ -37,6 +39,10 @@ class ServerConfig:
         max_waiting_calls: Most calls that wait; what comes beyond is refused at once.
         max_waiting_bytes: Most bytes of decoded images that wait to be scored.
         max_streams: Most streams that are open at once.
+        max_headline_characters: Longest headline accepted, where the model's own limit is not
+            lower; None leaves it at that.
+        max_image_bytes: Largest encoded image accepted, likewise.
+        max_image_pixels: Most pixels of an image, likewise.
         decode_threads: Threads that decode and score, for calls that bring many creatives.
         cache_bytes: Memory for what each model said of headlines and images, in bytes, so that
             those that come again are not worked on again; 0 keeps nothing.
@@ -46,6 +52,7 @@ class ServerConfig:
         tokens: File of the tokens that callers must bring; None means that none is asked for.
         creatives_per_second: Most creatives a second from each token, or from all callers together
             where there are no tokens; None means any number.
+        health_address: HOST:PORT of health alone, in plain text; empty means none but at `address`.
         metrics_address: HOST:PORT of the page of metrics, over plain HTTP; empty means none.
         otel: Whether calls are traced with OpenTelemetry, which reads its own variables.
         reuse_port: Whether other processes may listen at the address too, each with a share of
@@ -72,6 +79,10 @@ class ServerConfig:
     max_waiting_bytes: int = 64 * 1024 * 1024
     # Each holds a thread and a few requests while it is open, busy or not.
     max_streams: int = 32
+    # A model says what it accepts; memory may ask for less: an image takes up to 12 bytes a pixel.
+    max_headline_characters: int | None = None
+    max_image_bytes: int | None = None
+    max_image_pixels: int | None = None
     # Pillow releases the GIL, so every core can decode.
     decode_threads: int = field(default_factory=_core_count)
     # 60,000 images and headlines of the default preset; they hold no pixels and no text of images.
@@ -85,6 +96,8 @@ class ServerConfig:
     tokens: Path | None = None
     # The bounded queue already refuses what is too much for the server.
     creatives_per_second: float | None = None
+    # Kubernetes cannot ask over TLS.
+    health_address: str = ""
     # What is not looked at need not be open.
     metrics_address: str = ""
     # Needs an extra, and somebody who collects the spans.
@@ -96,8 +109,9 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         host = _host("address", self.address)
-        if self.metrics_address:
-            _host("metrics_address", self.metrics_address)
+        for name in ("health_address", "metrics_address"):
+            if getattr(self, name):
+                _host(name, getattr(self, name))
         for name in (
             "max_message_bytes",
             "max_batch_creatives",
@@ -107,6 +121,10 @@ class ServerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1. Received: {getattr(self, name)}")
+        for name in ("max_headline_characters", "max_image_bytes", "max_image_pixels"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name}: expected at least 1. Received: {limit}")
         for name in ("max_waiting_calls", "max_waiting_bytes", "cache_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more. Received: {getattr(self, name)}")
@@ -117,6 +135,12 @@ class ServerConfig:
         self._require_protection(host)
         if self.drain_seconds < 0:
             raise ValueError(f"drain_seconds: expected 0 or more. Received: {self.drain_seconds}")
+
+    def lowered(self, limits: InputLimits) -> InputLimits:
+        """What is accepted of creatives for a model with these limits."""
+        return limits.lowered(
+            self.max_headline_characters, self.max_image_bytes, self.max_image_pixels
+        )
 
     def _require_protection(self, host: str) -> None:
         """Raises ValueError where strangers could call, or read what is sent."""

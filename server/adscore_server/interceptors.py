@@ -27,7 +27,7 @@ def interceptors(
     """
     chain: list[grpc.ServerInterceptor] = [ObservingInterceptor(observers)]
     if config.tokens is not None:
-        chain.append(AccessInterceptor(TokenFile(config.tokens)))
+        chain.append(AccessInterceptor(TokenFile(config.tokens), calls.refused))
     chain.append(calls)
     if config.creatives_per_second is not None:
         chain.append(RateLimitInterceptor(RateLimiter(config.creatives_per_second)))

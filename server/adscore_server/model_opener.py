@@ -3,12 +3,13 @@
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from adscore.bundle import BundleCheck
+from adscore.creative import InputLimits
 from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
@@ -34,9 +35,17 @@ class ModelOpener:
         root: What the server was given; reasons are told to callers without it.
         cache_bytes: Memory of each model's cache, as of `Scorer`.
         check: What is asked of a version beside its checksums, for instance a signature.
+        limit: Makes what is accepted of creatives out of what the model accepts.
     """
 
-    def __init__(self, root: Path, cache_bytes: int = 0, check: BundleCheck | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cache_bytes: int = 0,
+        check: BundleCheck | None = None,
+        limit: Callable[[InputLimits], InputLimits] | None = None,
+    ) -> None:
+        self._limit = limit
         self._cache_bytes = cache_bytes
         self._check = check
         self._root = absolute(root)
@@ -48,6 +57,8 @@ class ModelOpener:
             scorer = Scorer.open(folder.path, _GRAPH_OPTIONS, self._cache_bytes, self._check)
             for batch in _warming_batches(scorer):
                 scorer.score_prepared(batch)
+            if self._limit is not None:  # its golden scores were checked with its own limits
+                scorer.set_limits(self._limit(scorer.limits))
         except Exception as error:  # a graph can fail in as many ways as its runtime
             return self._refused(folder, error)
         return LoadedModel(scorer, time.monotonic() - start)

@@ -1,17 +1,38 @@
 """Whoever watches a server's calls, by its settings: the log, metrics, traces."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from adscore_server.call_log import CallLog
 from adscore_server.config import ServerConfig
 from adscore_server.metrics import Metrics
 from adscore_server.metrics_server import MetricsServer
 from adscore_server.observation import Observer
+from adscore_server.server_metrics import ServerCollector
+from adscore_server.statistics import ServerStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What watches a server.
+
+    Attributes:
+        observers: Are told of every call.
+        metrics: The metrics that are shown; None where none are.
+    """
+
+    observers: list[Observer]
+    metrics: Metrics | None = None
+
+    def watch(self, statistics: Callable[[], ServerStatistics]) -> None:
+        """Shows what a server holds among the metrics, from now on."""
+        if self.metrics is not None:
+            self.metrics.registry.register(ServerCollector(statistics))
 
 
 @contextlib.contextmanager
-def monitoring(config: ServerConfig) -> Iterator[list[Observer]]:
+def monitoring(config: ServerConfig) -> Iterator[Monitoring]:
     """Starts what the settings ask for, and ends it with the `with` block.
 
     Raises:
@@ -20,8 +41,8 @@ def monitoring(config: ServerConfig) -> Iterator[list[Observer]]:
     """
     with contextlib.ExitStack() as stack:
         observers: list[Observer] = [CallLog()]
-        if config.metrics_address:
-            metrics = Metrics()
+        metrics = Metrics() if config.metrics_address else None
+        if metrics is not None:
             observers.append(metrics)
             stack.enter_context(MetricsServer(metrics.registry, config.metrics_address))
         if config.otel:
@@ -30,4 +51,4 @@ def monitoring(config: ServerConfig) -> Iterator[list[Observer]]:
             tracing = Tracing(export_traces())
             observers.append(tracing)
             stack.callback(tracing.close)
-        yield observers
+        yield Monitoring(observers, metrics)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
+from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.creative_count import count_creatives
 from adscore_server.current_call import REQUEST_ID_HEADER, Call, begin_call
 from adscore_server.handlers import Behaviour, behaviour_of, replaced
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from adscore_server.handlers import Handler
 
 OWN_METHODS = "/adscore.v1."
+
+# A caller can ask for any name; only these go into the log and into labels of metrics.
+_KNOWN_METHODS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for file in (scoring_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR)
+    for service in file.services_by_name.values()
+    for method in service.methods
+)
 
 
 class Observer:
@@ -47,7 +56,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     ) -> "Handler | None":
         """Runs as a call arrives, before it waits for a thread."""
         method = str(handler_call_details.method)
-        if not method.startswith(OWN_METHODS):
+        if method not in _KNOWN_METHODS:
             return continuation(handler_call_details)
         call = begin_call(method, handler_call_details.invocation_metadata)
         handler = continuation(handler_call_details)
@@ -68,6 +77,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             except BaseException:
                 self._end(call, _code_of_failure(context))
                 raise
+            _send_request_id(call, context)
             self._answered(call, response)
             self._end(call, grpc.StatusCode.OK)
             return response
@@ -79,7 +89,9 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             self._begin(call, context)
             code = grpc.StatusCode.CANCELLED  # unless it is read to its end
             try:
-                for response in behaviour(request, context):
+                for number, response in enumerate(behaviour(request, context)):
+                    if number == 0:
+                        _send_request_id(call, context)
                     self._answered(call, response)
                     yield response
                 code = grpc.StatusCode.OK
@@ -92,7 +104,6 @@ class ObservingInterceptor(grpc.ServerInterceptor):
         return answer
 
     def _begin(self, call: Call, context: grpc.ServicerContext) -> None:
-        context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
         for observer in self._observers:
             observer.began(call, context)
 
@@ -104,6 +115,15 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     def _end(self, call: Call, code: grpc.StatusCode) -> None:
         for observer in self._observers:
             observer.ended(call, code)
+
+
+def _send_request_id(call: Call, context: grpc.ServicerContext) -> None:
+    """Sends the id ahead of an answer; an error has it in its details.
+
+    Once a client has this, gRPC makes the call no second time: sent any sooner, it would keep
+    clients from coming back after QUEUE_FULL, or after the end of the server.
+    """
+    context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
 
 
 def _code_of_failure(context: grpc.ServicerContext) -> grpc.StatusCode:

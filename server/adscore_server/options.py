@@ -44,6 +44,34 @@ InsecureNetwork = Annotated[
         help="Listen beyond this machine although calls are not encrypted or not authenticated.",
     ),
 ]
+MaxHeadlineCharacters = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest headline.", show_default="as the model says, and no more"),
+]
+MaxImageBytes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Largest encoded image.", show_default="as the model says, and no more"
+    ),
+]
+MaxImagePixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Most pixels of an image.", show_default="as the model says, and no more"
+    ),
+]
+MaxWaitingCalls = Annotated[
+    int, typer.Option(min=0, help="Most calls that wait; what comes beyond is refused at once.")
+]
+MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams open at once.")]
+HealthAddress = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Answer health there too, in plain text, for probes without TLS.",
+        show_default="none",
+    ),
+]
 MetricsAddress = Annotated[
     str,
     typer.Option(metavar="HOST:PORT", help="Show metrics to Prometheus.", show_default="none"),

@@ -51,10 +51,13 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
-    models = ModelRoot(root, options, ModelOpener(root, config.cache_bytes, _check(options)))
+    models = ModelRoot(
+        root, options, ModelOpener(root, config.cache_bytes, _check(options), config.lowered)
+    )
     registry = _first_models(models, options)
-    with monitoring(config) as observers:
-        server = Server(registry, config, observers)
+    with monitoring(config) as monitors:
+        server = Server(registry, config, monitors.observers)
+        monitors.watch(server.statistics)
         server.start()
         _logger.info("Settings: %s", describe(config))
         announce(_ready_line(server.address, registry))

@@ -16,12 +16,14 @@ from adscore_server.calls import CallInterceptor
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ServerStoppingError
 from adscore_server.grids import GridEngine
+from adscore_server.health_server import HealthServer
 from adscore_server.interceptors import interceptors
 from adscore_server.model_service import ModelService
 from adscore_server.models import ModelRegistry, ServedModels
 from adscore_server.observation import Observer
 from adscore_server.scoring import ScoringEngine
 from adscore_server.scoring_service import ScoringService
+from adscore_server.statistics import ServerStatistics
 from adscore_server.streaming import Streams
 from adscore_server.tls import server_credentials
 
@@ -52,11 +54,14 @@ class Server:
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
+        self._model_changes = 0
         self._calls = CallInterceptor(self.config)
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
+        self._engine = ScoringEngine(self.config, self._workers)
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
         self._health = health.HealthServicer()
+        self.health_server = self._make_health_server()
         self._port: int | None = None
         self._show_health()
         self._server = grpc.server(
@@ -87,6 +92,8 @@ class Server:
         except RuntimeError as error:
             bound_socket(self.config.address).close()  # says why, if it can
             raise address_error(self.config.address, "it cannot be listened on") from error
+        if self.health_server is not None:
+            self.health_server.start()
         self._server.start()
         self._show_health()
         return self._port
@@ -98,7 +105,21 @@ class Server:
         NOT_SERVING, and calls for a score get UNAVAILABLE.
         """
         self._models.registry = models
+        self._model_changes += 1
         self._show_health()
+
+    def statistics(self) -> ServerStatistics:
+        """What it has done and holds now."""
+        return ServerStatistics(
+            models=self._models.entries,
+            model_changes=self._model_changes,
+            batcher=self._engine.batcher_statistics,
+            calls={
+                "score": self._calls.scores.calls,
+                "stream": self._calls.streams.calls,
+                "quick": self._calls.quick.calls,
+            },
+        )
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
@@ -121,6 +142,8 @@ class Server:
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
         drained = self._port is None or self._calls.wait_for_calls(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
+        if self.health_server is not None:
+            self.health_server.stop()
         self._calls.shutdown(wait=drained)
         self._workers.shutdown(wait=drained)
         return drained
@@ -143,11 +166,16 @@ class Server:
         credentials = server_credentials(self.config.tls)
         return self._server.add_secure_port(self.config.address, credentials)
 
+    def _make_health_server(self) -> HealthServer | None:
+        config = self.config
+        if not config.health_address:
+            return None
+        return HealthServer(self._health, config.health_address, reuse_port=config.reuse_port)
+
     def _add_services(self, models: ServedModels) -> None:
-        engine = ScoringEngine(self.config, self._workers)
         grids = GridEngine(self.config, self._workers)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, engine, grids, self._streams), self._server
+            ScoringService(models, self._engine, grids, self._streams), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

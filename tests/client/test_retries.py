@@ -17,6 +17,7 @@ from adscore_client import (
     ServerUnavailableError,
 )
 from adscore_client.testing import FakeServer
+from adscore_protos.v1 import scoring_pb2
 
 STOPPING = ServerUnavailableError("the server stops", reason="SERVER_STOPPING")
 BUSY = OverloadedError("the queue is full", reason="QUEUE_FULL", retry_after_seconds=0.02)
@@ -156,14 +157,39 @@ def test_async_client_does_the_same(server):
         async with AsyncClient(server.address, timeout_seconds=30) as client:
             server.fail_next(BUSY, times=4)
             await client.score("headline")
+            server.fail_next(BUSY, times=5)
+            with pytest.raises(OverloadedError):
+                await client.score("headline")
             count = 0
             async for result in client.score_many([(str(n), None) for n in range(200)]):
                 if count % 50 == 0:
                     server.fail_next(STOPPING, times=3)
                 count += result.targets["ctr"].mean > 0
-            server.fail_next(BUSY, times=5)
-            with pytest.raises(OverloadedError):
-                await client.score("headline")
             return count
 
     assert asyncio.run(run()) == 200
+
+
+def test_server_that_dies_in_the_middle_of_its_answer_is_left(serve, refuse):
+    calls = []
+
+    def begin_and_fail(request, context):
+        calls.append(request)
+        if len(calls) < 3:
+            # From here on gRPC itself makes no further attempt.
+            context.send_initial_metadata((("x-request-id", "r"),))
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "gone")
+        return scoring_pb2.ScoreResponse(score=scoring_pb2.Score())
+
+    address = serve(Score=begin_and_fail)
+    with Client(address, timeout_seconds=30) as client:
+        client.score("headline")
+    assert len(calls) == 3
+
+    async def score() -> None:
+        calls.clear()
+        async with AsyncClient(address, timeout_seconds=30) as client:
+            await client.score("headline")
+
+    asyncio.run(score())
+    assert len(calls) == 3

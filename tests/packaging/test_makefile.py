@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROMISED = {"setup", "demo", "test", "check", "proto", "bench", "lock", "clean", "help"}
+PROMISED = {
+    "setup",
+    "demo",
+    "test",
+    "check",
+    "proto",
+    "bench",
+    "bench-peers",
+    "fuzz",
+    "lock",
+    "clean",
+    "help",
+}
 # `make NAME` in a code span, or at the start of a line of a code block.
 MENTION = re.compile(r"(?:`|^\s*\$?\s*)make ([a-z][a-z-]*)", re.MULTILINE)
 

@@ -55,7 +55,7 @@ def test_failed_call_tells_its_request_id_to_caller_and_log(
     with pytest.raises(grpc.RpcError) as caught:
         stubs.scoring.Score(request, metadata=(("x-request-id", "r-1"),), timeout=60)
     error: Any = caught.value
-    assert dict(error.initial_metadata())["x-request-id"] == "r-1"
+    assert not error.initial_metadata()  # else gRPC could not retry a call that is worth it
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in rpc_status.from_call(error).details)
     assert info.metadata["request_id"] == "r-1"

@@ -25,6 +25,7 @@ from adscore_server.score_distribution import (
     ScoreDistributions,
 )
 from adscore_server.server import Server
+from adscore_server.server_metrics import ServerCollector
 
 
 class Watched:
@@ -53,6 +54,7 @@ def watched(scorer: Any, connect: Callable[[str], Any]) -> Iterator[Watched]:
         MetricsServer(metrics.registry, "127.0.0.1:0") as page,
         Server(models, config, [metrics]) as server,
     ):
+        metrics.registry.register(ServerCollector(server.statistics))
         yield Watched(connect(server.address), page.address)
 
 
@@ -89,6 +91,18 @@ def test_callers_cannot_make_series(watched: Watched, refusal: Any) -> None:
     page = watched.page()
     assert "planted" not in page
     assert page.count("\n") < before + 60
+
+
+def test_models_queue_and_cache_are_shown(watched: Watched, creatives: list[Creative]) -> None:
+    for _ in range(2):
+        watched.stubs.score(creatives[0])
+    assert watched.value('adscore_model_state{model="sample",state="ready",version="1"}') == 1
+    assert watched.value("adscore_batched_creatives_total") == 2
+    assert watched.value("adscore_queue_creatives") == 0
+    cached = "hits_total", "misses_total", "entries", "bytes"
+    for name in cached:
+        assert f'adscore_cache_{name}{{model="sample",version="1"}}' in watched.page()
+    assert 'adscore_calls_held{threads="score"}' in watched.page()
 
 
 def test_taken_address_is_said_before_the_server_starts() -> None:

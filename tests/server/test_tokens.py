@@ -166,6 +166,31 @@ def test_health_is_open_and_reflection_is_not(
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_strangers_wait_neither_for_those_who_are_let_in_nor_in_their_way(
+    start_server: Any,
+    connect: Any,
+    held_scorer: Any,
+    refusal: Any,
+    creatives: list[Creative],
+    token_file: tuple[Path, str],
+) -> None:
+    path, token = token_file
+    config = _config(path, threads=1, max_waiting_calls=1)
+    stubs = connect(start_server(held_scorer, config=config).address)
+    wire = scoring_pb2.Creative(headline=creatives[0].headline, image=creatives[0].image)
+    request = scoring_pb2.ScoreRequest(creative=wire)
+    metadata = (("authorization", f"Bearer {token}"),)
+    first = stubs.scoring.Score.future(request, metadata=metadata, timeout=60)
+    assert held_scorer.entered.wait(60)
+    for _ in range(10):  # more than may wait
+        code, *_ = refusal(lambda: stubs.scoring.Score(request, timeout=60))
+        assert code is grpc.StatusCode.UNAUTHENTICATED
+    second = stubs.scoring.Score.future(request, metadata=metadata, timeout=60)
+    held_scorer.released.set()
+    assert first.result().score.targets
+    assert second.result().score.targets
+
+
 # === The rate limit ===
 
 
@@ -234,6 +259,31 @@ def test_call_beyond_the_limit_is_told_when_to_come_back(
     assert int(pushback) == retry.retry_delay.ToMilliseconds()
     # What scores nothing is not limited.
     assert _list_models(stubs, f"Bearer {token}").models
+
+
+def test_stream_is_slowed_down_to_the_limit_and_not_failed(
+    start_server: Any,
+    connect: Any,
+    scorer: Any,
+    creatives: list[Creative],
+    token_file: tuple[Path, str],
+) -> None:
+    path, token = token_file
+    config = _config(path, creatives_per_second=20)
+    stubs = connect(start_server(scorer, config=config).address)
+    wire = scoring_pb2.Creative(headline=creatives[0].headline, image=creatives[0].image)
+    requests = [
+        scoring_pb2.StreamScoreRequest(request_id=str(number), creatives=[wire] * size)
+        for number, size in enumerate((10, 10, 10, 200))
+    ]
+    metadata = (("authorization", f"Bearer {token}"),)
+    answers = list(stubs.scoring.StreamScore(iter(requests), metadata=metadata, timeout=60))
+    assert sorted(answer.request_id for answer in answers) == ["0", "1", "2", "3"]
+    # The bucket is in debt of ten seconds now: what cannot wait is refused.
+    with pytest.raises(grpc.RpcError) as caught:
+        stubs.scoring.Score(scoring_pb2.ScoreRequest(creative=wire), metadata=metadata, timeout=60)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 # === Listening beyond this machine ===

@@ -14,10 +14,10 @@ from adscore.table import CreativeTable
 MOST_ROWS = 2_000
 
 
-def held_out_page(
+def held_out_report(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64], seed: int = 0
-) -> bytes:
-    """Evaluates held-out rows and writes their page, in UTF-8.
+) -> Report:
+    """Evaluates held-out rows, for their page.
 
     Args:
         scorer: The model, with the percentiles of its reference.
@@ -28,7 +28,10 @@ def held_out_page(
     Raises:
         TableError: There is no row, or one cannot be scored.
     """
+    drawn_from = 0
     if len(rows) > MOST_ROWS:
+        drawn_from = len(rows)
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     evaluation = evaluate_table(scorer, table, rows)
-    return Report(scorer, table, evaluation, datetime.now(UTC).date()).render().encode()
+    today = datetime.now(UTC).date()
+    return Report(scorer, table, evaluation, today, drawn_from=drawn_from)

@@ -31,6 +31,8 @@ class Report:
         day: When it was evaluated.
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
+        version: Of the model, where its scorer cannot know: a bundle gets its number last.
+        drawn_from: Where the rows were drawn at random: from how many; 0 for all that there are.
     """
 
     scorer: Scorer
@@ -39,16 +41,17 @@ class Report:
     day: date
     trained_rows: int = 0
     group_word: str = "group"
+    version: str = ""
+    drawn_from: int = 0
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
-        name = " version ".join(filter(None, (self.scorer.name, self.scorer.version)))
         head = element(
             "head",
             element("meta", charset="utf-8"),
             element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("title", f"Evaluation of {name}"),
+            element("title", f"Evaluation of {self._model()}"),
             element("style", _style()),
         )
         targets = [self._target(target) for target in self.evaluation.targets]
@@ -74,18 +77,26 @@ class Report:
             Path(temporary).unlink(missing_ok=True)
             raise
 
+    def _model(self) -> str:
+        version = self.version or self.scorer.version
+        return ", version ".join(filter(None, (self.scorer.name, version)))
+
     def _header(self) -> Markup:
         training = self.scorer.manifest.training
-        facts = (
-            f"{self.evaluation.rows:,} creatives of {self.table.path.name} \N{MIDDLE DOT} "
-            f"{', '.join(self.evaluation.targets)} \N{MIDDLE DOT} evaluated {self.day.isoformat()} "
-            f"\N{MIDDLE DOT} trained {training.create_time[:10]} on {training.creatives:,} "
-            f"creatives (preset {training.preset})"
+        drawn = f", drawn at random from {self.drawn_from:,}," if self.drawn_from else ""
+        learned = ", ".join(self.evaluation.targets) or "headline-image agreement"
+        parts = (
+            f"{self.evaluation.rows:,} creatives{drawn} of {self.table.path.name}",
+            learned,
+            f"evaluated {self.day.isoformat()}",
+            f"trained {training.create_time[:10]} on {training.creatives:,} creatives "
+            f"(preset {training.preset})",
         )
+        facts = " \N{MIDDLE DOT} ".join(parts)
         return element(
             "header",
             element("p", "How well it predicts", class_="eyebrow"),
-            element("h1", ", version ".join(filter(None, (self.scorer.name, self.scorer.version)))),
+            element("h1", self._model()),
             element("p", facts, class_="facts"),
             self._warning(),
         )

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from adscore.bundle import read_bundle, resolve_bundle, write_bundle
 from adscore.cli import app
 from adscore.creative import InputLimits
-from adscore.evaluation.report import Report, held_out, held_out_page
+from adscore.evaluation.report import Report, held_out, held_out_report
 from adscore.evaluation.report.markup import Markup, element, escape
 from adscore.evaluation.report.rows import target_rows
 from adscore.evaluation.report.svg import nice_step, number_axis, rate_axis
@@ -332,17 +332,35 @@ def test_agreement_is_shown_where_there_are_figures(scorer, sample_dir):
 
 def test_held_out_page_takes_at_most_so_many_rows(scorer, sample_dir, monkeypatch):
     monkeypatch.setattr(held_out, "MOST_ROWS", 5)
-    page = held_out_page(scorer, read(sample_dir), np.arange(9)).decode()
-    assert "5 creatives of creatives.csv" in page
+    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
+    assert "5 creatives, drawn at random from 9, of creatives.csv" in page
+    monkeypatch.setattr(held_out, "MOST_ROWS", 9)
+    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
+    assert "9 creatives of creatives.csv" in page
+
+
+def test_page_of_a_new_bundle_is_headed_by_its_name_and_version(model_dir):
+    page = (resolve_bundle(model_dir) / "report.html").read_text()
+    assert "<h1>sample, version 1</h1>" in page
+
+
+def test_page_says_what_a_perfect_model_would_show(scorer, sample_dir):
+    report = report_of(scorer, read(sample_dir))
+    rows = target_rows(report.evaluation, report.table, scorer.manifest.targets, "ctr")
+    shown = f"a perfect model would show about {percent(rows.perfect_calibration_error, 2)}"
+    assert shown in report.render()
 
 
 def test_bundle_is_read_without_its_page(model_dir, tmp_path):
     source = resolve_bundle(model_dir)
     bundle = read_bundle(source)
     written = write_bundle(
-        tmp_path / "model", bundle.manifest, bundle.files, {"report.html": b"page"}
+        tmp_path / "model",
+        bundle.manifest,
+        bundle.files,
+        lambda version: {"report.html": f"page of {version}".encode()},
     )
-    assert (written / "report.html").read_bytes() == b"page"
+    assert (written / "report.html").read_bytes() == b"page of 1"
     assert "report.html" not in read_bundle(written).files
     (written / "report.html").unlink()
     assert read_bundle(written).files == bundle.files

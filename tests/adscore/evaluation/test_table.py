@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from adscore import bundle
+from adscore import rows as rows_module
 from adscore.bundle import group_digest
 from adscore.errors import TableError
+from adscore.evaluation import table as table_module
 from adscore.evaluation.metrics import TargetMetrics
 from adscore.evaluation.table import evaluate_table, rows_not_trained_on
 from adscore.scorer import Scorer
@@ -55,6 +57,21 @@ def test_figures_are_those_of_the_rows_asked_for(scorer: Scorer, log: CreativeTa
     losses = [evaluation.targets["ctr"].log_loss for evaluation in one_by_one]
     trials = log.trials["ctr"][rows]
     assert part.targets["ctr"].log_loss == pytest.approx(np.average(losses, weights=trials))
+
+
+def test_rows_are_decoded_some_at_a_time(
+    scorer: Scorer, log: CreativeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, sizes = evaluate_table(scorer, log), []
+
+    def prepare_rows(scorer, table, rows, pool):
+        sizes.append(len(rows))
+        return rows_module.prepare_rows(scorer, table, rows, pool)
+
+    monkeypatch.setattr(table_module, "ROWS_AT_ONCE", 25)
+    monkeypatch.setattr(table_module, "prepare_rows", prepare_rows)
+    assert evaluate_table(scorer, log).to_dict() == whole.to_dict()
+    assert sizes == [25, 25, 10]
 
 
 def test_without_groups_nothing_is_compared_within_one(scorer: Scorer, sample_dir: Path) -> None:

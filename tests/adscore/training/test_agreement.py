@@ -74,7 +74,12 @@ def test_without_targets_agreement_alone_is_learned(
     figures = evaluate_table(scorer, table).agreement
     assert figures.recall_at_10 is not None
     assert set(result.manifest.agreement) == {"recall_at_1", "recall_at_10", "median_rank", "auc"}
-    assert "fit together" in (result.path / "MODEL_CARD.md").read_text()
+    card = (result.path / "MODEL_CARD.md").read_text()
+    assert "fit together" in card
+    assert "(report.html)" in card
+    page = (result.path / "report.html").read_text()
+    assert "<h1>model, version 1</h1>" in page
+    assert "How well headline and image fit" in page
 
 
 def test_headlines_alone_cannot_be_aligned(

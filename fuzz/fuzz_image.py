@@ -1,0 +1,31 @@
+"""Fuzzes adscore.image.decode: any bytes become pixels of the right shape, or are refused."""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["adscore", "PIL"]):
+    from adscore.creative import InputLimits
+    from adscore.errors import InvalidCreativeError
+    from adscore.image import ImageSize, decode
+
+SIZE = ImageSize(24, 32)
+# Small, so that a run looks at many files rather than at a few large ones.
+LIMITS = InputLimits(max_image_bytes=1_000_000, max_image_pixels=1_000_000)
+
+
+def decode_any(data: bytes) -> None:
+    """One file; whatever else it raises is a finding."""
+    try:
+        pixels, _ = decode(data, SIZE, LIMITS)
+    except InvalidCreativeError as error:
+        if error.field != "image":
+            raise AssertionError(error.field) from error
+    else:
+        if pixels.shape != (24, 32, 3):
+            raise AssertionError(pixels.shape)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, decode_any)
+    atheris.Fuzz()

@@ -1,0 +1,89 @@
+"""Metrics of what a server holds: models, caches, queue. Read when they are asked for."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adscore_server.models import LoadedModel, LoadingModel, ModelEntry
+from adscore_server.statistics import ServerStatistics
+
+_VERSION = ["model", "version"]
+
+
+class ServerCollector(Collector):
+    """Shows a server as it is at each scrape.
+
+    Args:
+        statistics: Asks the server.
+    """
+
+    def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """Asks the server and shows what it says."""
+        now = self._statistics()
+        yield from _queue(now)
+        yield from _models(now)
+        yield from _caches([one for one in now.models if isinstance(one, LoadedModel)])
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked for at registration."""
+        return []
+
+
+def _queue(now: ServerStatistics) -> Iterator[Metric]:
+    held = GaugeMetricFamily(
+        "adscore_calls_held", "Calls taken on, waiting included.", labels=["threads"]
+    )
+    for threads, calls in now.calls.items():
+        held.add_metric([threads], calls)
+    yield held
+    batcher = now.batcher
+    yield GaugeMetricFamily("adscore_queue_creatives", "Creatives that wait.", batcher.waiting)
+    for name, text, value in (
+        ("batches", "Batches of single scores that were run.", batcher.batches),
+        ("batched_creatives", "Creatives in these batches.", batcher.items),
+        ("queue_refused", "Creatives that found the queue full.", batcher.refused),
+        ("queue_abandoned", "Creatives whose caller left before their turn.", batcher.abandoned),
+    ):
+        yield CounterMetricFamily(f"adscore_{name}", text, value)
+
+
+def _models(now: ServerStatistics) -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "adscore_model_changes", "Times the set of models was replaced.", now.model_changes
+    )
+    state = GaugeMetricFamily(
+        "adscore_model_state", "1 for the state of each version.", labels=[*_VERSION, "state"]
+    )
+    seconds = GaugeMetricFamily(
+        "adscore_model_load_seconds", "Time to open and verify a model.", labels=_VERSION
+    )
+    for model in now.models:
+        state.add_metric([model.name, model.version, _state(model)], 1)
+        if isinstance(model, LoadedModel):
+            seconds.add_metric([model.name, model.version], model.load_seconds)
+    yield state
+    yield seconds
+
+
+def _caches(models: Iterable[LoadedModel]) -> Iterator[Metric]:
+    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {
+        "hits": CounterMetricFamily("adscore_cache_hits", "Parts found.", labels=_VERSION),
+        "misses": CounterMetricFamily("adscore_cache_misses", "Parts encoded.", labels=_VERSION),
+        "entries": GaugeMetricFamily("adscore_cache_entries", "Parts held.", labels=_VERSION),
+        "bytes": GaugeMetricFamily("adscore_cache_bytes", "Memory of them.", labels=_VERSION),
+    }
+    for model in models:
+        statistics = model.scorer.cache_statistics
+        for name, family in families.items():
+            family.add_metric([model.name, model.version], getattr(statistics, name))
+    yield from families.values()
+
+
+def _state(model: ModelEntry) -> str:
+    if isinstance(model, LoadedModel):
+        return "ready"
+    return "loading" if isinstance(model, LoadingModel) else "refused"
