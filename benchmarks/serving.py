@@ -28,6 +28,7 @@ from serving_bench.workers import python_path
 RESULTS = Path("build/serving.jsonl")
 SECTIONS = {
     "score": sections.score,
+    "parts": sections.parts,
     "bulk": sections.bulk,
     "idle": sections.idle,
     "grid": sections.grid,
@@ -130,7 +131,12 @@ def _processor() -> str:
 
 def _print_tables(machine: dict[str, str], found: Summary) -> None:
     print("; ".join(machine.values()))
-    for table in (tables.aims(found), tables.servers(found), tables.kinds(found)):
+    for table in (
+        tables.aims(found),
+        tables.servers(found),
+        tables.kinds(found),
+        tables.parts(found),
+    ):
         if len(table) > 1:
             print("", tables.format_table(table), sep="\n")
 

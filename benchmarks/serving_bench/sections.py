@@ -8,7 +8,7 @@ from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, Measurement
-from serving_bench.systems import PEERS, adscore_server, peer_server
+from serving_bench.systems import PEERS, adscore_server, bare_server, peer_server
 from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
 from serving_bench.workers import WorkerError
 
@@ -43,6 +43,24 @@ def bulk(bench: Bench) -> None:
             number = max(BATCH, int(ceiling.rate * bench.settings.seconds / PROCESSES))
             order = Order(load, USUAL, number=number)
             bench.run("bulk", ADSCORE, "stream", round_, bench.server, stream, order)
+
+
+def parts(bench: Bench) -> None:
+    """What a Score is made of: each step in process, small batches, and gRPC without a model."""
+    with (
+        bench.in_process("decode") as decode,
+        bench.in_process("words") as words,
+        bare_server() as bare,
+        bench.callers(bare) as callers,
+    ):
+        for round_ in range(bench.settings.rounds):
+            bench.run_ceiling("parts", "decode", round_, workers=decode)
+            bench.run_ceiling("parts", "graphs", round_)
+            bench.run_ceiling("parts", "one by one", round_, batch=1)
+            bench.run_ceiling("parts", "words", round_, workers=words)
+            order = _closed(bench, USUAL)
+            bench.run("parts", ADSCORE, "bare", round_, bare, callers, order)
+            bench.run("parts", ADSCORE, "score", round_, bench.server, bench.score, order)
 
 
 def idle(bench: Bench) -> None:

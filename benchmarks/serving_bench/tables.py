@@ -211,6 +211,32 @@ def kinds(found: Summary) -> list[Row]:
     return [header, *rows]
 
 
+def parts(found: Summary) -> list[Row]:
+    """Where the CPU time of a Score goes, 32 callers; ms a creative."""
+    costs = {
+        case: found.median(found.find("parts", CEILING, case), _cpu)
+        for case in ("decode", "graphs", "one by one", "words")
+    }
+    bare, whole = found.find("parts", case="bare"), found.find("parts", case="score")
+    rows = [["part of a Score", "CPU ms a creative"]]
+    if not whole or None in costs.values():
+        return rows
+    decode, graphs, alone, words = (cost or 0.0 for cost in costs.values())
+    rest = [one.server_cpu_ms for one in whole], [one.server_cpu_ms for one in bare]
+    server, grpc = map(statistics.median, rest)
+    return [
+        *rows,
+        ["reading the file", f"{decode:.2f}"],
+        ["graphs, 32 at a time", f"{graphs - decode:.2f}"],
+        ["... more where they run one by one", f"{alone - graphs:.2f}"],
+        ["rates, intervals and percentiles", f"{words - graphs:.2f}"],
+        ["gRPC in the server, without a model", f"{grpc:.2f}"],
+        ["the server, all in all", f"{server:.2f}"],
+        ["... what none of the others explains", f"{server - words - grpc:.2f}"],
+        ["the client", _number(found, whole, _client_cpu, 2)],
+    ]
+
+
 def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Markdown, in equal columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -50,7 +50,13 @@ def test_table_of_a_run_is_printed_again_without_running(
     assert serving.main(["--table-only", "--results", str(run), "--plot", str(picture)]) == 0
     printed = capsys.readouterr().out
     assert run.read_text() == before
-    for figure in ("Score, 32 callers", "BatchScore of 32", "grid 15 x 20", "first score"):
+    for figure in (
+        "Score, 32 callers",
+        "BatchScore of 32",
+        "grid 15 x 20",
+        "first score",
+        "gRPC in",
+    ):
         assert figure in printed
     assert picture.read_text().startswith("<svg xmlns=")
 
