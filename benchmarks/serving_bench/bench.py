@@ -9,7 +9,7 @@ from typing import Self
 
 from serving_bench.load import Load
 from serving_bench.orders import Order
-from serving_bench.pictures import USUAL, Ad, Pictures
+from serving_bench.pictures import KINDS, USUAL, Ad, Pictures
 from serving_bench.processes import Usage
 from serving_bench.results import CEILING, Measurement, measurement
 from serving_bench.systems import Running, adscore_server
@@ -94,7 +94,7 @@ class Bench:
 
         The pictures are the usual ones unless `case` names others.
         """
-        kind = case if " " in case else USUAL
+        kind = case if case in KINDS else USUAL
         order = Order(Load(self.settings.seconds, callers or self.settings.cores, batch), kind)
         done, before, after = (workers or self._ceiling).run(order, _nothing)
         one = measurement(section, CEILING, case, round_, done, before, after)
