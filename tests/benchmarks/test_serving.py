@@ -89,7 +89,7 @@ def test_share_is_the_median_of_the_ratios_inside_rounds():
 
 def test_plot_shows_the_servers_that_were_measured():
     found = Summary([measured(CEILING, 0, 100), measured(ADSCORE, 0, 50)])
-    drawn = plot.throughput(found)
+    drawn = plot.cost(found)
     assert ">adscore<" in drawn
     assert ">litserve<" not in drawn
 
