@@ -51,11 +51,12 @@ class Bench:
         self.settings = settings
         self._tell = record
         self._rates: dict[tuple[str, str, str], list[float]] = {}
-        self._stack = ExitStack()
-        self._ceiling = self._stack.enter_context(self.in_process())
-        self.server = self._stack.enter_context(adscore_server(settings.model))
-        self.score = self._stack.enter_context(self.callers(self.server))
-        self._warm_up()
+        with ExitStack() as stack:
+            self._ceiling = stack.enter_context(self.in_process())
+            self.server = stack.enter_context(adscore_server(settings.model))
+            self.score = stack.enter_context(self.callers(self.server))
+            self._warm_up()
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self

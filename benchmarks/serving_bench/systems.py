@@ -17,12 +17,8 @@ ENVIRONMENTS = PROJECT / ".peers"
 _SOURCES = PROJECT / "benchmarks/peers"
 _HOST = "127.0.0.1"
 _CORES = len(os.sched_getaffinity(0))
-# None of them may tell anybody that it runs, nor open more threads than adscore's scorer does.
-_QUIET = {
-    "BENTOML_DO_NOT_TRACK": "True",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "HF_HUB_OFFLINE": "1",
-}
+# None of them may tell anybody that it runs.
+_QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @dataclass(frozen=True, slots=True)
