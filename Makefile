@@ -123,6 +123,7 @@ check-format: $(STAMP)
 check-types: $(STAMP)
 	@echo "== mypy"
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary examples/*.py
 
 .PHONY: check-imports
 check-imports: $(STAMP)
