@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from adscore.creative import InputLimits
+from adscore_server.model_options import ModelRootOptions
 
 
 def _core_count() -> int:
@@ -175,6 +176,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def describe(config: ServerConfig) -> str:
-    """The settings in one line; they name files and hold no secret."""
-    return " ".join(f"{setting.name}={getattr(config, setting.name)}" for setting in fields(config))
+def describe(*settings: ServerConfig | ModelRootOptions) -> str:
+    """Settings in one line; they name files and hold no secret."""
+    return " ".join(
+        f"{setting.name}={getattr(group, setting.name)}"
+        for group in settings
+        for setting in fields(group)
+    )
