@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from adscore.creative import Creative, InputLimits
 from adscore.errors import InvalidCreativeError
@@ -73,6 +75,21 @@ def test_every_hostile_image_gets_a_score_or_a_refusal_and_memory_stays_bounded(
     code, stderr = process.stop()
     assert code == 0
     assert "Traceback" not in stderr
+
+
+def test_largest_images_at_once_take_the_memory_of_one(
+    start_process: Any, connect: Any, encode: Any, model_dir: Path, whole_images: list[bytes]
+) -> None:
+    process = start_process(model_dir)
+    stubs = connect(process.address)
+    assert _outcome(stubs, whole_images[0]) == "score"
+    before = _peak_mib(process.process.pid)
+    # A lossy WebP takes the most: 19 bytes a pixel, here 0.75 GB. Each differs, for the cache.
+    large = [encode(Image.new("RGB", (6_400, 6_200 - n), "red"), "WEBP") for n in range(6)]
+    with ThreadPoolExecutor(len(large)) as callers:
+        outcomes = list(callers.map(lambda image: _outcome(stubs, image), large))
+    assert outcomes == ["score"] * len(large)
+    assert _peak_mib(process.process.pid) - before < MAX_GROWTH_MIB
 
 
 def test_batch_of_hostile_images_costs_no_other_creative_its_score(
