@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from adscore.creative import InputLimits
+from adscore_server.model_options import ModelRootOptions
 
 
 def _core_count() -> int:
@@ -25,6 +26,10 @@ class TlsFiles:
     certificate: Path
     key: Path
     client_ca: Path | None = None
+
+    def __str__(self) -> str:
+        """The names of the files."""
+        return ",".join(str(path) for path in (self.certificate, self.key, self.client_ca) if path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def describe(config: ServerConfig) -> str:
+def describe(*settings: ServerConfig | ModelRootOptions) -> str:
     """The settings in one line; they name files and hold no secret."""
-    return " ".join(f"{setting.name}={getattr(config, setting.name)}" for setting in fields(config))
+    return " ".join(
+        f"{setting.name}={getattr(group, setting.name)}"
+        for group in settings
+        for setting in fields(group)
+    )
