@@ -50,6 +50,11 @@ demo: $(STAMP)  ## simulate a campaign log, train, serve and score: under 2 minu
 test: $(STAMP)  ## run the tests (ARGS="-k NAME -x" goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-node
+test-node: $(STAMP)  ## compare the example for Node.js with the Python client (needs npm)
+	@cd examples/node && npm install --no-audit --no-fund --package-lock=false --loglevel=error
+	@$(BIN)/python -m pytest tests/examples/test_node.py $(ARGS)
+
 .PHONY: check
 check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
 	@echo "== all checks passed"

@@ -115,10 +115,13 @@ class MicroBatcher(Generic[Key, Item, Result]):
         waits = self._enter(ticket)
         if waits and watch is not None and not watch(lambda: self._abandon(ticket)):
             self._abandon(ticket)
-        batch = ticket.wait()
-        if batch:
-            self._run_batch(batch)
-        return ticket.result()
+        try:
+            batch = ticket.wait()
+            if batch:
+                self._run_batch(batch)
+            return ticket.result()
+        finally:
+            ticket.let_go()
 
     def statistics(self) -> BatcherStatistics:
         """What it did so far, and what it holds."""
@@ -220,6 +223,14 @@ class _Ticket(Generic[Key, Item, Result]):
         if self._error is not None:
             raise self._error
         return self._results[0]
+
+    def let_go(self) -> None:
+        """Forgets what it was for; it stands in its own batch, and a call may hold it for long.
+
+        Otherwise a model that was replaced would stay until Python looks for cycles.
+        """
+        self._batch = ()
+        del self.key, self.item
 
     def lead(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
         self._batch = batch

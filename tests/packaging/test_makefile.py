@@ -12,6 +12,7 @@ PROMISED = {
     "setup",
     "demo",
     "test",
+    "test-node",
     "check",
     "proto",
     "bench",

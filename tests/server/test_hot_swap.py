@@ -1,8 +1,10 @@
 """Models that come, break and go under a running `adscore serve`, seen by its callers."""
 
+import gc
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from adscore.creative import Creative
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2
+from adscore_server.models import LoadedModel, ModelRegistry
 
 POLL = ("--poll-seconds", "0.1")
 LIMIT_SECONDS = 60.0
@@ -142,3 +145,22 @@ def test_polling_can_be_off(
     time.sleep(0.5)
     assert stubs.score(creatives[0]).model_version == "1"
     assert len(versions(stubs)) == 1
+
+
+def test_model_that_was_replaced_is_freed_with_its_last_call(
+    start_server: Any, connect: Any, copied_model: Path, creatives: list[Creative]
+) -> None:
+    old, new = (Scorer.open(copied_model) for _ in range(2))
+    server = start_server(old)
+    callers = Callers(connect(server.address), creatives[0], count=8)
+    gc.disable()  # what is freed only by looking for cycles would stay for long
+    try:
+        freed = weakref.ref(old)
+        del old
+        wait_until(lambda: len(callers.answers) > 100)
+        server.serve_models(ModelRegistry([LoadedModel(new)]))
+        wait_until(lambda: freed() is None)
+    finally:
+        gc.enable()
+        callers.stop()
+    assert callers.errors == []

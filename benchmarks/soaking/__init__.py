@@ -1,0 +1,1 @@
+"""Does the server hold up? The parts of benchmarks/soak.py."""

@@ -1,0 +1,60 @@
+"""benchmarks/soak.py: one trial of each kind against a real server, and the table."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soaking import faults, inputs, swaps
+from soaking.ads import Ads
+from soaking.callers import WRONG, Callers
+from soaking.rows import Row, markdown, tally
+from soaking.serving import Served, served
+
+
+@pytest.fixture
+def ads(sample_dir: Path, model_dir: Path) -> Ads:
+    return Ads(sample_dir, model_dir, count=4)
+
+
+@pytest.fixture
+def server(copied_model: Path) -> Iterator[Served]:
+    with served(copied_model.parent) as running:
+        yield running
+
+
+@pytest.fixture
+def copied_model(model_dir: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_dir, tmp_path / "root" / model_dir.name))
+
+
+def test_trials_pass_on_a_tiny_model(server: Served, ads: Ads, copied_model: Path) -> None:
+    rows = [
+        swaps.hold_load(server, ads, 0.3),
+        inputs.bad_inputs(server, ads, 30),
+        faults.half_open(server, ads, 0.3, connections=6),
+        faults.gone_mid_stream(server, ads, 0.3, streams=2),
+        swaps.swap(server, ads, copied_model, 1),
+        swaps.roll_back(server, ads, copied_model),
+    ]
+    assert [row.trial for row in rows if not row.passed] == []
+
+
+def test_a_wrong_score_fails_a_trial(server: Served, ads: Ads) -> None:
+    for ad in ads.ads:
+        ad.means["ctr"] *= 1.1
+    assert not swaps.hold_load(server, ads, 0.3).passed
+    with Callers(server.address, ads, 1) as callers:
+        pass
+    assert set(callers.counts) <= {WRONG}
+
+
+def test_table_says_what_failed() -> None:
+    counts = Counter({"right": 1_200, "hung": 1})
+    table = markdown([Row("load", "much", tally(counts), False), Row("stop", "once", "0", True)])
+    assert table.splitlines()[2:] == [
+        "| load | much | 1,200 right, 1 hung | FAILED |",
+        "| stop | once | 0 | ok |",
+    ]
