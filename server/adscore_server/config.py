@@ -180,7 +180,7 @@ def is_loopback(host: str) -> bool:
 
 
 def describe(*settings: ServerConfig | ModelRootOptions) -> str:
-    """The settings in one line; they name files and hold no secret."""
+    """Settings in one line; they name files and hold no secret."""
     return " ".join(
         f"{setting.name}={getattr(group, setting.name)}"
         for group in settings

@@ -61,7 +61,7 @@ def run_server(
         server = Server(registry, config, monitors.observers)
         monitors.watch(server.statistics)
         server.start()
-        _logger.info("Settings: %s", describe(config, options))
+        _logger.info("Settings: %s", describe(options, config))
         announce(_ready_line(server.address, registry))
         with ModelPoller(models, server.serve_models, options.poll_seconds):
             stopping.wait()

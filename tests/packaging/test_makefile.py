@@ -12,6 +12,7 @@ PROMISED = {
     "setup",
     "demo",
     "test",
+    "test-spark",
     "test-node",
     "check",
     "proto",
