@@ -60,7 +60,6 @@ class Server:
         self._engine = ScoringEngine(self.config, self._workers)
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
-        self._engine = ScoringEngine(self.config, self._workers)
         self._health = health.HealthServicer()
         self.health_server = self._make_health_server()
         self._port: int | None = None
