@@ -14,10 +14,13 @@ LOCK_VENV := .lock-venv
 FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
 BUF := @bufbuild/buf@1.75.0
+# Every extra but spark, which has pins of its own.
+PINNED := pyproject.toml --extra all
 UV := uv==0.13.9
 
 # A stamp carries the name of the Python that made it, so another PYTHON sets up anew.
 STAMP := $(VENV)/.made-by-$(subst /,_,$(PYTHON))
+SPARK_STAMP := $(VENV)/.spark-by-$(subst /,_,$(PYTHON))
 FUZZ_STAMP := $(FUZZ_VENV)/.made-by-$(subst /,_,$(PYTHON))
 PROTO_STAMP := $(PROTO_VENV)/.made-by-$(subst /,_,$(PYTHON))
 LOCK_STAMP := $(LOCK_VENV)/.$(UV)
@@ -49,6 +52,15 @@ demo: $(STAMP)  ## simulate a campaign log, train, serve and score: under 2 minu
 .PHONY: test
 test: $(STAMP)  ## run the tests (ARGS="-k NAME -x" goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-spark
+test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
+	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py $(ARGS)
+
+.PHONY: test-node
+test-node: $(STAMP)  ## compare the example for Node.js with the Python client (needs npm)
+	@cd examples/node && npm install --no-audit --no-fund --package-lock=false --loglevel=error
+	@$(BIN)/python -m pytest tests/examples/test_node.py $(ARGS)
 
 .PHONY: check
 check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
@@ -85,8 +97,9 @@ fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its
 .PHONY: lock
 lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews them all)
 	@$(call compile,requirements-proto.in,requirements-proto.txt)
-	@$(call compile,pyproject.toml --all-extras --group dev,requirements.txt)
-	@git diff --stat -- requirements.txt requirements-proto.txt
+	@$(call compile,$(PINNED) --group dev,requirements.txt)
+	@$(call compile,requirements-spark.in,requirements-spark.txt)
+	@git diff --stat -- requirements.txt requirements-proto.txt requirements-spark.txt
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
@@ -110,6 +123,7 @@ check-format: $(STAMP)
 check-types: $(STAMP)
 	@echo "== mypy"
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary examples/*.py
 
 .PHONY: check-imports
 check-imports: $(STAMP)
@@ -153,6 +167,11 @@ $(STAMP): requirements.txt pyproject.toml
 	@echo "Installing the pinned requirements into $(VENV); the first time takes some minutes ..."
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SPARK_STAMP): $(STAMP) requirements-spark.txt
+	@echo "Installing pyspark into $(VENV); it is large ..."
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-spark.txt
 	@touch $@
 
 $(PROTO_STAMP): requirements-proto.txt

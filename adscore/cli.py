@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adscore.arguments import (
+    ContextColumns,
+    GroupColumn,
+    HeadlineColumn,
+    IdColumn,
+    ImageColumn,
+    ImageRoot,
+    TableArgument,
+    given_columns,
+)
+from adscore.cli_score import score
 from adscore.console import (
     fail,
     notes,
@@ -40,23 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-TableArgument = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .jsonl table of creatives.")
-]
-IdColumn = Annotated[str, typer.Option(help="Column that identifies a row.")]
-HeadlineColumn = Annotated[str, typer.Option(help="Column of the headline.")]
-ImageColumn = Annotated[
-    str, typer.Option(help="Column of the image: a file's path, or its bytes (Parquet).")
-]
-GroupColumn = Annotated[str, typer.Option(help="Column of what rows are compared within.")]
-ContextColumns = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="A column such as the placement; may be repeated."),
-]
-ImageRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the image paths.", show_default="the table's folder"),
-]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
@@ -131,7 +125,7 @@ def train(
     from adscore.bundle import require_model_dir
     from adscore.table import Target
 
-    columns = _columns(id_column, headline_column, image_column, group_column, context_column)
+    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
     targets = target or ([] if align else [DEFAULT_TARGET])
     try:
         parsed = [Target.parse(text) for text in targets]
@@ -203,7 +197,7 @@ def evaluate(
     from adscore.scorer import Scorer
     from adscore.table import Target
 
-    columns = _columns(id_column, headline_column, image_column, group_column, context_column)
+    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
     try:
         _require_folder_of(json)
         _require_folder_of(report)
@@ -242,39 +236,7 @@ def evaluate(
             fail(error)
 
 
-@app.command()
-def score(
-    table: TableArgument,
-    model: Annotated[Path, typer.Option(help="A model or one version of it.")],
-    out: Annotated[Path, typer.Option(help="New file: .parquet, .csv or .jsonl.")],
-    id_column: IdColumn = "creative_id",
-    headline_column: HeadlineColumn = "headline",
-    image_column: ImageColumn = "image",
-    context_column: ContextColumns = None,
-    image_root: ImageRoot = None,
-) -> None:
-    """Scores every creative of a table; a row that cannot be scored carries its error."""
-    from adscore.offline.local import require_new_output, score_table, write_table
-    from adscore.scorer import Scorer
-
-    columns = _columns(id_column, headline_column, image_column, "none", context_column)
-    try:
-        require_new_output(out)
-        scorer = Scorer.open(model)
-        creatives = _read(table, columns, [], image_root)
-        with notes().status("scoring") as status:
-            scores = score_table(
-                scorer,
-                creatives,
-                columns.id or "row",
-                lambda done: status.update(f"scored {done} of {len(creatives)} rows"),
-            )
-        write_table(scores, out)
-    except (AdscoreError, OSError) as error:
-        fail(error)
-    failed = scores.num_rows - scores["error"].null_count
-    failures = f", {failed} of them with an error" if failed else ""
-    results().print(f"wrote {scores.num_rows} rows{failures}: {out}")
+app.command()(score)
 
 
 @app.command()
@@ -304,18 +266,6 @@ def _before_every_command(
     if version:
         results().print(f"adscore {importlib.metadata.version('adscore')}")
         raise typer.Exit
-
-
-def _columns(
-    id_: str, headline: str, image: str, group: str, context: list[str] | None
-) -> "Columns":
-    from adscore.table import NO_COLUMN, Columns
-
-    def given(name: str) -> str | None:
-        return None if name == NO_COLUMN else name
-
-    names = tuple(dict.fromkeys(context or []))
-    return Columns(given(id_), given(headline), given(image), given(group), names)
 
 
 def _read(

@@ -21,7 +21,9 @@ EXTRA_OF_PACKAGE = {
     "tf2onnx": "train",
     "OpenSSL": "sign",
     "model_signing": "sign",
+    "fsspec": "offline",
     "pyarrow": "offline",
+    "pyspark": "spark",
 }
 # Packages of several extras: the command that was asked for decides.
 SHARED_PACKAGES = frozenset(

@@ -7,6 +7,8 @@ from scipy.special import betaincinv
 from adscore.bundle import Manifest
 
 INTERVAL = 0.90
+_ENDS = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
+_PER_CENT = np.arange(101.0)
 
 
 def rate_figures(
@@ -23,11 +25,10 @@ def rate_figures(
         Mean, lower and upper end of the central interval, and percentile, in the order of
         `creative.TargetScore`, (rows, targets, 4).
     """
-    tail = (1 - INTERVAL) / 2
+    figures = np.empty((*mean.shape, 4))
+    figures[..., 0] = mean
     alpha, beta = mean * concentration, (1 - mean) * concentration
-    lower, upper = betaincinv(alpha, beta, tail), betaincinv(alpha, beta, 1 - tail)
-    percentile = np.empty_like(mean)
+    betaincinv(alpha[..., None], beta[..., None], _ENDS, out=figures[..., 1:3])
     for column, target in enumerate(manifest.targets):
-        reference = manifest.reference[target]
-        percentile[:, column] = np.interp(mean[:, column], reference, np.arange(101.0))
-    return np.stack([mean, lower, upper, percentile], axis=-1)
+        figures[:, column, 3] = np.interp(mean[:, column], manifest.reference[target], _PER_CENT)
+    return figures

@@ -42,6 +42,13 @@ class Predictions:
     unfamiliar: NDArray[np.bool_]
     agreement: NDArray[np.float64]
 
+    def noticed(self, row: int) -> Iterator[Warning]:
+        """The warnings that the graphs add to those of the preparation."""
+        if self.unfamiliar[row]:
+            yield Warning.UNFAMILIAR_CREATIVE
+        if self.truncated[row]:
+            yield Warning.HEADLINE_TRUNCATED
+
 
 class Scorer:
     """One version of one model, ready to score; safe to call from many threads.
@@ -168,7 +175,7 @@ class Scorer:
             Score(
                 targets={name: TargetScore(*row[at]) for at, name in enumerate(targets)},
                 agreement=None if math.isnan(agreement) else agreement,
-                warnings=(*creative.warnings, *_noticed(predictions, number)),
+                warnings=(*creative.warnings, *predictions.noticed(number)),
             )
             for number, (creative, row, agreement) in enumerate(
                 zip(creatives, figures, agreements, strict=True)
@@ -267,13 +274,6 @@ class Scorer:
         if farthest is None:
             return np.zeros(rows, dtype=bool)
         return encodings["distance"][:, 0] > farthest
-
-
-def _noticed(predictions: Predictions, row: int) -> Iterator[Warning]:
-    if predictions.unfamiliar[row]:
-        yield Warning.UNFAMILIAR_CREATIVE
-    if predictions.truncated[row]:
-        yield Warning.HEADLINE_TRUNCATED
 
 
 def _warnings(

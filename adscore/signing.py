@@ -2,7 +2,7 @@
 
 A signature covers manifest.json and every file that has a checksum in it. It lies beside them as
 `model.sig`, and `report.html`, which an owner may delete, is left out. The tool of model signing
-verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --public-key FILE``.
+verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
 """
 
 import hashlib

@@ -21,11 +21,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adscore_client import AdscoreError, Client, Creative
 from adscore_client import _bulk as bulk
+from adscore_client import _image_reader as image_reader
 
 IMPORTS = ("grpc", "adscore_client", "tritonclient.grpc")
 CALLERS = 16
@@ -67,6 +68,7 @@ def main() -> None:
         model = options.model or train_model(folder)
         creatives = sample_creatives(folder)
         measure_requests_in_flight(model, creatives, 3_000 // scale)
+        measure_shrinking(model, creatives)
         for name, call in (("score", call_one_by_one), ("score_many", call_in_bulk)):
             survive(model, creatives, 10_000 // scale, name, call)
 
@@ -139,6 +141,41 @@ def measure_requests_in_flight(model: Path, creatives: list[Creative], count: in
             answered = sum(1 for _ in client.score_many(repeated))
             print(f"  {number}: {answered / (time.perf_counter() - started):7,.0f} a second")
     bulk.REQUESTS_IN_FLIGHT = usual
+
+
+# === Smaller images ===
+
+
+def measure_shrinking(model: Path, creatives: list[Creative]) -> None:
+    """Prints what shrink_images saves and how much it changes the scores."""
+    print(f"\nshrink_images, {len(creatives)} drawn banners, by times the size that is read")
+    usual = image_reader._HEADROOM
+    with Server(model) as server, Client(server.address) as client:
+        limits = client.model().limits
+        expected = rates(client, creatives)
+        size = sum(len(creative.image) for creative in creatives)
+        for headroom in (1, 2, 4):
+            image_reader._HEADROOM = headroom
+            smaller = [replace(c, image=image_reader.shrink(c.image, limits)) for c in creatives]
+            sent = sum(len(creative.image) for creative in smaller) / size
+            changes = sorted(
+                abs(a / b - 1) for a, b in zip(rates(client, smaller), expected, strict=True)
+            )
+            print(
+                f"  {headroom}: {sent:4.0%} of the bytes, rates change by "
+                f"{statistics.median(changes):.2%} (median), {changes[-1]:.2%} (most)"
+            )
+    image_reader._HEADROOM = usual
+    spread = statistics.stdev(expected) / statistics.fmean(expected)
+    print(
+        f"  for comparison: the rates of these banners differ by {spread:.0%} (standard deviation)"
+    )
+
+
+def rates(client: Client, creatives: list[Creative]) -> list[float]:
+    """The expected rates of creatives."""
+    results = list(client.score_many(creatives))
+    return [next(iter(result.targets.values())).mean for result in results]
 
 
 # === Servers that die ===

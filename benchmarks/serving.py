@@ -28,7 +28,7 @@ from serving_bench.workers import python_path
 RESULTS = Path("build/serving.jsonl")
 SECTIONS = {
     "score": sections.score,
-    "arrivals": sections.arrivals,
+    "parts": sections.parts,
     "bulk": sections.bulk,
     "idle": sections.idle,
     "grid": sections.grid,
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine, found = results.read_file(options.results)
     _print_tables(machine, Summary(found))
     if options.plot:
-        options.plot.write_text(plot.throughput(Summary(found)), encoding="utf-8")
+        options.plot.write_text(plot.cost(Summary(found)), encoding="utf-8")
     return 0
 
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=2.0, help="of each run (%(default)s)")
     add("--quick", action="store_true", help="one short round: to try the script, not for figures")
     add("--results", type=Path, default=RESULTS, help="file of results (%(default)s)")
-    add("--plot", type=Path, metavar="FILE.svg", help="draw throughput side by side")
+    add("--plot", type=Path, metavar="FILE.svg", help="draw the CPU time of servers side by side")
     add("--table-only", action="store_true", help="measure nothing, show the file of results")
     return parser
 
@@ -131,7 +131,12 @@ def _processor() -> str:
 
 def _print_tables(machine: dict[str, str], found: Summary) -> None:
     print("; ".join(machine.values()))
-    for table in (tables.aims(found), tables.servers(found), tables.kinds(found)):
+    for table in (
+        tables.aims(found),
+        tables.servers(found),
+        tables.kinds(found),
+        tables.parts(found),
+    ):
         if len(table) > 1:
             print("", tables.format_table(table), sep="\n")
 

@@ -1,138 +1,187 @@
-"""Scoring one table on this machine."""
+"""Scoring a table on this machine, with all its cores and bounded memory."""
 
-import itertools
-import os
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from adscore.creative import Score, TargetScore
+from adscore import bundle
+from adscore.bundle import resolve_bundle
 from adscore.errors import TableError
-from adscore.preparation import PreparedCreative
-from adscore.rows import prepare_rows
-from adscore.scorer import Scorer
-from adscore.table import CreativeTable
+from adscore.offline.core import BatchScorer, usable_cores
+from adscore.offline.files import new_file, require_new_file
+from adscore.offline.journal import Run
+from adscore.offline.options import ScoringOptions
+from adscore.offline.parts import PART_ROWS, open_folder
+from adscore.table import TableStream
 
-# Rows that are decoded and scored together: enough to keep all cores busy, little memory.
-CHUNK_ROWS = 256
-
-FIGURES = tuple(field.name for field in fields(TargetScore))
-COLUMNS_AFTER_TARGETS = ("agreement", "warnings", "error", "model", "model_version")
-
-Outcome = Score | str  # the score of a row, or why it has none
+# Rows that one thread works on at a time: enough for full blocks of the graphs, few enough that
+# their images, and those of the batches that wait to be written, take little memory.
+BATCH_ROWS = 256
 
 
-def score_table(
-    scorer: Scorer, table: CreativeTable, id_column: str, progress: Callable[[int], None]
-) -> pa.Table:
-    """Scores every row; a row that cannot be scored carries its error and stops nothing.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        done: Rows that were scored, those of earlier runs included.
+        before: Rows of earlier runs.
+        total: Rows of the table.
+    """
+
+    done: int
+    before: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run wrote.
+
+    Attributes:
+        rows: Rows of the result.
+        errors: Rows of it that have no score.
+        before: Rows that earlier runs had scored.
+    """
+
+    rows: int
+    errors: int
+    before: int = 0
+
+
+def is_folder_output(out: Path) -> bool:
+    """Whether an output is a folder of parts, which can be gone on with."""
+    return out.is_dir() or not out.suffix
+
+
+def scored_batches(
+    scorer: BatchScorer,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    first_row: int = 0,
+    workers: int | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Scores batches on some threads; results keep their order.
+
+    Few batches are ahead of the one that is waited for, so that memory is bounded whatever the
+    speed of the reader.
 
     Args:
         scorer: The model.
-        table: The creatives.
-        id_column: Name of the id's column in the result.
-        progress: Told the number of rows done, after each chunk.
-
-    Returns:
-        The id; by target NAME_mean, NAME_lower, NAME_upper, NAME_percentile; agreement;
-        warnings (joined by ";"); error; model; model_version. Rows keep their order.
-
-    Raises:
-        TableError: The id's column is named as another of the result.
+        batches: What `BatchScorer.score` takes.
+        first_row: Place of the first row in the table.
+        workers: Threads; one for each usable core unless given.
     """
-    targets = scorer.manifest.targets
-    _require_other_names(table, id_column, targets)
-    outcomes: list[Outcome] = []
-    for outcome_chunk in _scored_chunks(scorer, table):
-        outcomes += outcome_chunk
-        progress(len(outcomes))
-    text, count = pa.string(), len(outcomes)
-    scores = [outcome if isinstance(outcome, Score) else None for outcome in outcomes]
-    errors = [outcome if isinstance(outcome, str) else None for outcome in outcomes]
-    values = (
-        pa.array([score and score.agreement for score in scores], pa.float64()),
-        pa.array([score and ";".join(score.warnings) for score in scores], text),
-        pa.array(errors, text),
-        pa.array([scorer.name] * count, text),
-        pa.array([scorer.version] * count, text),
-    )
-    return pa.table(
-        {id_column: pa.array(table.ids, text)}
-        | _figure_columns(targets, scores)
-        | dict(zip(COLUMNS_AFTER_TARGETS, values, strict=True))
-    )
-
-
-def write_table(table: pa.Table, path: Path) -> None:
-    """Writes a .parquet, .csv or .jsonl file; it appears under its name only when whole.
-
-    Raises:
-        TableError: The file exists, or its name has another ending.
-    """
-    require_new_output(path)
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
+    threads = workers or usable_cores()
+    waiting: deque[Future[pa.RecordBatch]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     try:
-        match path.suffix.lower():
-            case ".parquet":
-                pyarrow.parquet.write_table(table, partial)
-            case ".csv":
-                pyarrow.csv.write_csv(table, partial)
-            case _:
-                partial.write_bytes(msgspec.json.Encoder().encode_lines(table.to_pylist()))
-        partial.rename(path)
-    except OSError as error:
-        raise TableError(f"{path}: cannot be written: {error.strerror or error}") from error
+        for batch in batches:
+            waiting.append(pool.submit(scorer.score, batch, first_row))
+            first_row += batch.num_rows
+            if len(waiting) > threads + 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
-        partial.unlink(missing_ok=True)
+        pool.shutdown(cancel_futures=True)
 
 
-def require_new_output(path: Path) -> None:
-    """Checks that a result can be written, before the work for it is done.
+def score_to(
+    out: Path,
+    model: Path,
+    table: TableStream,
+    options: ScoringOptions,
+    *,
+    part_rows: int = PART_ROWS,
+    progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Scores a table into a new file, or into a folder of parts that a later run goes on with.
+
+    Args:
+        out: A .parquet, .csv or .jsonl file, or a folder.
+        model: Folder of a model or of one of its versions.
+        table: The creatives.
+        options: What is read and carried along.
+        part_rows: Rows of a part of a folder.
+        progress: Told how far it is, after each batch.
 
     Raises:
-        TableError: The file exists, its folder does not, or its name has another ending.
+        TableError: The table cannot be read or the output not be written.
+        BundleError: The model cannot be opened.
     """
-    if path.suffix.lower() not in (".parquet", ".csv", ".jsonl"):
-        raise TableError(f"{path}: expected an output named .parquet, .csv or .jsonl")
-    if path.exists():
-        raise TableError(f"{path}: expected a new file. Received: one that exists; remove it")
-    if not path.parent.is_dir():
-        raise TableError(f"{path}: expected a folder {path.parent}. Received: none of that name")
+    # A version that appears meanwhile is not for this run.
+    scorer = BatchScorer(resolve_bundle(model), options)
+    told = progress or _tell_nobody
+    if is_folder_output(out):
+        return _score_to_folder(out, scorer, table, part_rows, told)
+    return _score_to_file(out, scorer, table, told)
 
 
-def _require_other_names(table: CreativeTable, id_column: str, targets: Sequence[str]) -> None:
-    figures = [f"{target}_{figure}" for target in targets for figure in FIGURES]
-    taken = (*figures, *COLUMNS_AFTER_TARGETS)
-    if id_column in taken:
-        raise TableError(
-            f"{table.path}: expected an id column of another name than the columns of the result "
-            f"({', '.join(taken)}). Received: {id_column!r}"
-        )
+def _score_to_file(
+    out: Path, scorer: BatchScorer, table: TableStream, progress: Callable[[Progress], None]
+) -> Summary:
+    schema = scorer.result_schema(table.schema)
+    require_new_file(out, schema)
+    total, done, errors = _count(table), 0, 0
+    with new_file(out, schema) as writer:
+        for batch in scored_batches(scorer, table.batches(BATCH_ROWS)):
+            writer.write(batch)
+            done += batch.num_rows
+            errors += batch.num_rows - batch.column("error").null_count
+            progress(Progress(done, 0, total))
+    return Summary(done, errors)
 
 
-def _figure_columns(targets: Sequence[str], scores: Sequence[Score | None]) -> dict[str, pa.Array]:
-    return {
-        f"{target}_{figure}": pa.array(
-            [score and getattr(score.targets[target], figure) for score in scores], pa.float64()
-        )
-        for target in targets
-        for figure in FIGURES
-    }
+def _score_to_folder(
+    out: Path,
+    scorer: BatchScorer,
+    table: TableStream,
+    part_rows: int,
+    progress: Callable[[Progress], None],
+) -> Summary:
+    schema = scorer.result_schema(table.schema)
+    total = _count(table)
+    with open_folder(out, _run(scorer, table, part_rows)) as folder:
+        before = done = folder.journal.rows
+        if not folder.journal.is_whole:
+            batches = table.batches(BATCH_ROWS, skip=before)
+            scored = scored_batches(scorer, batches, first_row=before)
+            for rows in folder.write(scored, schema):
+                done += rows
+                progress(Progress(done, before, total))
+        return Summary(folder.journal.rows, folder.journal.errors, before)
 
 
-def _scored_chunks(scorer: Scorer, table: CreativeTable) -> Iterator[list[Outcome]]:
-    rows = iter(range(len(table)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-            prepared = prepare_rows(scorer, table, chunk, pool)
-            scores = iter(
-                scorer.score_prepared([p for p in prepared if isinstance(p, PreparedCreative)])
-            )
-            yield [next(scores) if isinstance(p, PreparedCreative) else str(p) for p in prepared]
+def _run(scorer: BatchScorer, table: TableStream, part_rows: int) -> Run:
+    options, columns = scorer.options, scorer.options.columns
+    manifest = (scorer.model / bundle.MANIFEST).read_bytes()
+    return Run(
+        input=table.fingerprint(),
+        model=hashlib.sha256(manifest).hexdigest(),
+        options={
+            "id column": str(columns.id),
+            "headline column": str(columns.headline),
+            "image column": str(columns.image),
+            "context columns": ", ".join(columns.context),
+            "columns to keep": ", ".join(options.keep),
+            "image root": options.image_root,
+        },
+        part_rows=part_rows,
+    )
+
+
+def _count(table: TableStream) -> int:
+    total = table.count()
+    if not total:
+        raise TableError(f"{table.location.name}: expected at least one row. Received: none")
+    return total
+
+
+def _tell_nobody(progress: Progress) -> None:
+    """What is done with progress that nobody asked for."""

@@ -2,6 +2,21 @@
 
 from adscore.table.columns import NO_COLUMN, Columns, Target
 from adscore.table.creatives import CreativeTable
+from adscore.table.images import ImageSource
+from adscore.table.location import Location, is_url
 from adscore.table.read import read_table
+from adscore.table.stream import TableStream, open_stream, rebatched
 
-__all__ = ["NO_COLUMN", "Columns", "CreativeTable", "Target", "read_table"]
+__all__ = [
+    "NO_COLUMN",
+    "Columns",
+    "CreativeTable",
+    "ImageSource",
+    "Location",
+    "TableStream",
+    "Target",
+    "is_url",
+    "open_stream",
+    "read_table",
+    "rebatched",
+]

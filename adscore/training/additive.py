@@ -185,7 +185,12 @@ def _linear(
 def centred_loss(
     outcomes: Outcomes, kept: NDArray[np.float32], options: AdditiveOptions
 ) -> Callable[[Tensor], Tensor]:
-    """Logits (n, m, t) -> the loss of all members, summed over the rows they keep."""
+    """Logits (n, m, t) -> the loss of all members, summed over the rows they keep.
+
+    Rates: the squared error of the log rate, weighted by evidence and centred inside groups.
+    Labels: the cross-entropy, not centred. A group of a few labels says next to nothing of its own
+    rate, so that a shrunken offset would hardly move; large groups of labels would gain by one.
+    """
     weight, goal = evidence(outcomes)
     labels = is_label(outcomes.trials)
     rate = (outcomes.successes / np.maximum(outcomes.trials, 1)).astype(np.float32)[:, None, :]

@@ -9,7 +9,7 @@ from typing import Self
 
 from serving_bench.load import Load
 from serving_bench.orders import Order
-from serving_bench.pictures import USUAL, Ad, Pictures
+from serving_bench.pictures import KINDS, USUAL, Ad, Pictures
 from serving_bench.processes import Usage
 from serving_bench.results import CEILING, Measurement, measurement
 from serving_bench.systems import Running, adscore_server
@@ -51,18 +51,24 @@ class Bench:
         self.settings = settings
         self._tell = record
         self._rates: dict[tuple[str, str, str], list[float]] = {}
-        self._stack = ExitStack()
-        arguments = ["serving_bench.ceiling", str(settings.model), str(settings.pictures)]
-        self._ceiling = self._stack.enter_context(Workers(arguments, 1))
-        self.server = self._stack.enter_context(adscore_server(settings.model))
-        self.score = self._stack.enter_context(self.callers(self.server))
-        self._warm_up()
+        with ExitStack() as stack:
+            self._ceiling = stack.enter_context(self.in_process())
+            self.server = stack.enter_context(adscore_server(settings.model))
+            self.score = stack.enter_context(self.callers(self.server))
+            self._warm_up()
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def in_process(self, *part: str) -> Workers:
+        """The ceiling, or a part of it; see `ceiling.py`."""
+        settings = self.settings
+        arguments = ["serving_bench.ceiling", str(settings.model), str(settings.pictures)]
+        return Workers([*arguments, *part], 1)
 
     def callers(self, running: Running, transport: str = "", processes: int = PROCESSES) -> Workers:
         """Processes that call a server, by its own transport or another of adscore's."""
@@ -82,12 +88,16 @@ class Bench:
         return one
 
     def run_ceiling(
-        self, section: str, case: str, round_: int, *, callers: int = 0, batch: int = BATCH
-    ) -> Measurement:
-        """The same work in one process; of the usual pictures unless `case` names others."""
-        kind = case if " " in case else USUAL
+        self, section: str, case: str, round_: int, *, callers: int = 0, batch: int = BATCH,
+        workers: Workers | None = None,
+    ) -> Measurement:  # fmt: skip
+        """The same work in one process, or a part of it by `workers`.
+
+        The pictures are the usual ones unless `case` names others.
+        """
+        kind = case if case in KINDS else USUAL
         order = Order(Load(self.settings.seconds, callers or self.settings.cores, batch), kind)
-        done, before, after = self._ceiling.run(order, _nothing)
+        done, before, after = (workers or self._ceiling).run(order, _nothing)
         one = measurement(section, CEILING, case, round_, done, before, after)
         self.record(one)
         return one

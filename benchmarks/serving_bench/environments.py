@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 from serving_bench.systems import ENVIRONMENTS, environment_python
 from serving_bench.workers import PROJECT
@@ -42,7 +43,7 @@ def missing(name: str) -> str:
     return "not installed: make bench-peers"
 
 
-def _failure(name: str):
+def _failure(name: str) -> Path:
     return ENVIRONMENTS / f"{name}.failed"
 
 

@@ -1,4 +1,4 @@
-"""Throughput of the servers side by side, as a picture for a page."""
+"""What a creative costs on each server, side by side, as a picture for a page."""
 
 from adscore.evaluation.report.markup import Markup, element
 from adscore.evaluation.report.svg import Axis, Chart, number_axis
@@ -12,27 +12,29 @@ _STYLE = Markup(
 )
 
 
-def throughput(found: Summary) -> str:
-    """Bars of creatives a second with 32 callers, as shares of the ceiling measured beside each."""
-    shares = {CEILING: 1.0}
+def cost(found: Summary) -> str:
+    """Bars of CPU time for a creative with 32 callers, each over the ceiling measured beside it."""
+    costs = {CEILING: 1.0}
     for name in (ADSCORE, *PEERS):
         section, case = ("score", USUAL) if name == ADSCORE else ("peers", name)
         runs, ceiling = found.find(section, name, case), found.find(section, CEILING, case)
-        share = found.ratio(runs, ceiling, lambda one: one.rate)
-        if share is not None:
-            shares[name] = share
-    names = sorted(shares, key=lambda name: -shares[name])
+        ratio = found.ratio(runs, ceiling, lambda one: one.cpu_ms)
+        if ratio is not None:
+            costs[name] = ratio
+    names = sorted(costs, key=lambda name: costs[name])
     ticks = [(position, name) for position, name in enumerate(names)]
     chart = Chart(
-        Axis(-0.6, len(names) - 0.4, ticks, "server"),
-        number_axis(0, 1.1, "creatives a second / ceiling"),
+        Axis(-0.6, len(names) - 0.4, ticks, "server, its clients included"),
+        number_axis(0, 1.1 * max(costs.values()), "CPU time / the ceiling's"),
     )
     marks = [element("style", _STYLE)]
     for position, name in enumerate(names):
-        text = f"{shares[name]:.2f}"
-        span, heights = (position - 0.35, position + 0.35), (0.0, shares[name])
+        text = f"{costs[name]:.1f}"
+        span, heights = (position - 0.35, position + 0.35), (0.0, costs[name])
         marks.append(chart.bar(span, heights, "ours" if name == ADSCORE else "other", text))
-        marks.append(chart.note(position, shares[name] + 0.02, text, anchor="middle"))
-    summary = "Creatives a second of each server with 32 callers, as a share of the ceiling"
+        marks.append(chart.note(position, costs[name] * 1.02, text, anchor="middle"))
+    summary = (
+        "CPU time for a creative with 32 callers, as a multiple of the ceiling's; less is better"
+    )
     namespace = '<svg xmlns="http://www.w3.org/2000/svg" '
     return chart.render(summary, marks).replace("<svg ", namespace, 1) + "\n"

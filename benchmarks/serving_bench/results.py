@@ -130,15 +130,16 @@ class Summary:
             if (one.section, one.system, one.case) == (section, system, case) and one.creatives
         ]
 
+    @staticmethod
     def median(
-        self, found: Sequence[Measurement], value: Callable[[Measurement], float | None]
+        found: Sequence[Measurement], value: Callable[[Measurement], float | None]
     ) -> float | None:
         """Median over rounds; None where nothing was measured."""
         values = [number for one in found if (number := value(one)) is not None]
         return statistics.median(values) if values else None
 
+    @staticmethod
     def ratio(
-        self,
         upper: Sequence[Measurement],
         lower: Sequence[Measurement],
         value: Callable[[Measurement], float],

@@ -8,7 +8,7 @@ from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, Measurement
-from serving_bench.systems import PEERS, adscore_server, peer_server
+from serving_bench.systems import PEERS, adscore_server, bare_server, peer_server
 from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
 from serving_bench.workers import WorkerError
 
@@ -19,13 +19,15 @@ _LONG_STAGES = (1_000, 10_000)
 
 
 def score(bench: Bench) -> None:
-    """One creative a call, 32 callers, each kind of picture, against the ceiling."""
+    """One creative a call: 32 callers against the ceiling, then calls that arrive by themselves."""
     for kind in KINDS if bench.settings.all_kinds else (USUAL,):
         for round_ in range(bench.settings.rounds):
             bench.run_ceiling("score", kind, round_)
             bench.run(
                 "score", ADSCORE, kind, round_, bench.server, bench.score, _closed(bench, kind)
             )
+
+    _arrivals(bench)
 
 
 def bulk(bench: Bench) -> None:
@@ -43,6 +45,24 @@ def bulk(bench: Bench) -> None:
             bench.run("bulk", ADSCORE, "stream", round_, bench.server, stream, order)
 
 
+def parts(bench: Bench) -> None:
+    """What a Score is made of: each step in process, small batches, and gRPC without a model."""
+    with (
+        bench.in_process("decode") as decode,
+        bench.in_process("words") as words,
+        bare_server() as bare,
+        bench.callers(bare) as callers,
+    ):
+        for round_ in range(bench.settings.rounds):
+            bench.run_ceiling("parts", "decode", round_, workers=decode)
+            bench.run_ceiling("parts", "graphs", round_)
+            bench.run_ceiling("parts", "one by one", round_, batch=1)
+            bench.run_ceiling("parts", "words", round_, workers=words)
+            order = _closed(bench, USUAL)
+            bench.run("parts", ADSCORE, "bare", round_, bare, callers, order)
+            bench.run("parts", ADSCORE, "score", round_, bench.server, bench.score, order)
+
+
 def idle(bench: Bench) -> None:
     """A single caller, who waits for each answer, against the same work in process."""
     order = Order(Load(bench.settings.seconds, 1), USUAL)
@@ -50,16 +70,6 @@ def idle(bench: Bench) -> None:
         for round_ in range(bench.settings.rounds):
             bench.run_ceiling("idle", USUAL, round_, callers=1, batch=1)
             bench.run("idle", ADSCORE, USUAL, round_, bench.server, one, order)
-
-
-def arrivals(bench: Bench) -> None:
-    """Calls that arrive by themselves, at shares of what 32 callers reached."""
-    reached = bench.median_rate("score", ADSCORE, USUAL)
-    for share in OPEN_SHARES:
-        for round_ in range(bench.settings.rounds):
-            order = _open(bench, share * reached)
-            case = f"{share:.0%}"
-            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
 
 
 def grid(bench: Bench) -> None:
@@ -122,6 +132,16 @@ def peers(bench: Bench, names: "tuple[str, ...]" = PEERS) -> None:
         reason = missing(name) or _measure_peer(bench, name)
         if reason:
             bench.record(Measurement("peers", name, name, 0, 0, 0.0, note=reason))
+
+
+def _arrivals(bench: Bench) -> None:
+    """Calls that arrive by themselves, at shares of what 32 callers reached."""
+    reached = bench.median_rate("score", ADSCORE, USUAL)
+    for share in OPEN_SHARES:
+        for round_ in range(bench.settings.rounds):
+            order = _open(bench, share * reached)
+            case = f"{share:.0%}"
+            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
 
 
 def _measure_peer(bench: Bench, name: str) -> str:

@@ -5,7 +5,7 @@ import socket
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,8 @@ ENVIRONMENTS = PROJECT / ".peers"
 _SOURCES = PROJECT / "benchmarks/peers"
 _HOST = "127.0.0.1"
 _CORES = len(os.sched_getaffinity(0))
-# None of them may tell anybody that it runs, nor open more threads than adscore's scorer does.
-_QUIET = {
-    "BENTOML_DO_NOT_TRACK": "True",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "HF_HUB_OFFLINE": "1",
-}
+# None of them may tell anybody that it runs.
+_QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,19 @@ class Running:
     python: str = sys.executable
 
 
-@contextmanager
-def adscore_server(model: Path, *options: str) -> Iterator[Running]:
+def adscore_server(model: Path, *options: str) -> AbstractContextManager[Running]:
     """`adscore serve`, ready to be called."""
-    command = [sys.executable, "-m", "adscore", "serve", str(model), "--address", f"{_HOST}:0"]
-    with ServerProcess([*command, *options], python_path()) as process:
+    return _ready_server("adscore", "serve", str(model), "--address", f"{_HOST}:0", *options)
+
+
+def bare_server() -> AbstractContextManager[Running]:
+    """A server that scores nothing; see `bare.py`."""
+    return _ready_server("serving_bench.bare")
+
+
+@contextmanager
+def _ready_server(*command: str) -> Iterator[Running]:
+    with ServerProcess([sys.executable, "-m", *command], python_path()) as process:
         line = process.wait_for_line("Ready on ")
         address = line.partition("Ready on ")[2].split()[0].rstrip(":")
         yield Running(process, address, "serving_bench.transports.score")

@@ -51,7 +51,7 @@ class Workers:
         """Has the order carried out by all at once.
 
         Args:
-            order: For each of them; a rate of calls is shared out.
+            order: For each of them: two processes of 16 callers are 32 callers.
             usage: What a server has used so far.
 
         Returns:

@@ -10,6 +10,8 @@ from soaking.rows import Row, tally
 from soaking.serving import Served, add_version
 
 WAIT_SECONDS = 60.0
+# Until a server's memory is that of a busy one, or that of an idle one again.
+SETTLING_SECONDS = 2.0
 
 
 def hold_load(server: Served, ads: Ads, seconds: float) -> Row:
@@ -24,18 +26,20 @@ def hold_load(server: Served, ads: Ads, seconds: float) -> Row:
 
 def swap(server: Served, ads: Ads, model: Path, swaps: int) -> Row:
     """New versions under load, each after the one before it serves; old folders are removed."""
-    before = server.resident_mb
     with Callers(server.address, ads) as callers:
+        time.sleep(SETTLING_SECONDS)
+        before = server.resident_mb
         for version in range(2, swaps + 2):
             add_version(model, version)
             if version > 2:
                 shutil.rmtree(model / str(version - 1))
             _wait_for(callers, str(version))
-    grown = server.resident_mb - before
+    time.sleep(SETTLING_SECONDS)  # what the last one leaves goes at the next look
+    after = server.resident_mb
     done = f"{swaps} versions under 8 callers"
     outcome = (
         f"{tally(callers.counts)}; p99 {percentile(callers.seconds, 99):.0f} ms; "
-        f"memory {before:.0f} -> {before + grown:.0f} MB"
+        f"memory {before:.0f} MB before, {after:.0f} MB after"
     )
     return Row("swaps", done, outcome, not callers.unanswered)
 

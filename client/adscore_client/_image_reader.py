@@ -87,9 +87,11 @@ def _resized(image: Any, limits: InputLimits) -> Any:
         return None
     has_alpha = image.has_transparency_data
     is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # width and height swap
-    largest = [_HEADROOM * limits.image_width, _HEADROOM * limits.image_height]
-    # A JPEG is decoded at about this size, which saves most of the work.
-    image.draft(None, tuple(largest[::-1] if is_turned else largest))
+    largest = (_HEADROOM * limits.image_width, _HEADROOM * limits.image_height)
+    stored = largest[::-1] if is_turned else largest
+    if image.width <= stored[0] and image.height <= stored[1]:
+        return None
+    image.draft(None, stored)  # a JPEG is decoded at about this size, which saves most of the work
     upright = PIL.ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")
     size = (min(upright.width, largest[0]), min(upright.height, largest[1]))
     return upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -56,7 +56,7 @@ def serve(
         int, typer.Option(min=1, help="Most creatives in one BatchScore.")
     ] = 1_000,
     threads: Annotated[int, typer.Option(min=1, help="Calls worked on at once.")] = 8,
-    max_waiting_calls: options.MaxWaitingCalls = 64,
+    max_waiting_calls: options.MaxWaitingCalls = 32,
     max_streams: options.MaxStreams = 32,
     max_headline_characters: options.MaxHeadlineCharacters = None,
     max_image_bytes: options.MaxImageBytes = None,

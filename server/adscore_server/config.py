@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from adscore.creative import InputLimits
+from adscore_server.model_options import ModelRootOptions
 
 
 def _core_count() -> int:
@@ -73,8 +74,9 @@ class ServerConfig:
     # On 2 cores with 32 callers, 2 to 8 give the same throughput and 32 gives 10 % less; a caller
     # who sends slowly holds one meanwhile, so not the fewest.
     threads: int = 8
-    # What waits longer than a caller's patience is worked on for nobody.
-    max_waiting_calls: int = 64
+    # A queue only adds waiting: those beyond what a full server takes in some ten milliseconds are
+    # better off elsewhere. With `threads`, room for 40 callers that send one call after another.
+    max_waiting_calls: int = 32
     # Some hundred images as the largest encoders read them; `threads` is met first as a rule.
     max_waiting_bytes: int = 64 * 1024 * 1024
     # Each holds a thread and a few requests while it is open, busy or not.
@@ -174,6 +176,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def describe(config: ServerConfig) -> str:
-    """The settings in one line; they name files and hold no secret."""
-    return " ".join(f"{setting.name}={getattr(config, setting.name)}" for setting in fields(config))
+def describe(*settings: ServerConfig | ModelRootOptions) -> str:
+    """Settings in one line; they name files and hold no secret."""
+    return " ".join(
+        f"{setting.name}={getattr(group, setting.name)}"
+        for group in settings
+        for setting in fields(group)
+    )

@@ -18,6 +18,7 @@ from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_poller import ModelPoller
 from adscore_server.model_root import ModelRoot
 from adscore_server.models import ModelRegistry
+from adscore_server.process import settle_process
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def run_server(
 
     stopping = threading.Event()
     _set_on_signals(stopping)
+    settle_process()
     models = ModelRoot(
         root, options, ModelOpener(root, config.cache_bytes, _check(options), config.lowered)
     )
@@ -59,7 +61,7 @@ def run_server(
         server = Server(registry, config, monitors.observers)
         monitors.watch(server.statistics)
         server.start()
-        _logger.info("Settings: %s", describe(config))
+        _logger.info("Settings: %s", describe(options, config))
         announce(_ready_line(server.address, registry))
         with ModelPoller(models, server.serve_models, options.poll_seconds):
             stopping.wait()

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -68,6 +69,35 @@ def test_score_numbers_rows_that_have_no_id(
     assert [row["row"] for row in rows] == [str(number + 1) for number in range(60)]
 
 
+def test_score_writes_a_folder_and_carries_columns_along(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    arguments = ("score", log, "--model", model_dir, "--out", tmp_path / "scores")
+    keep = ("--keep", "campaign_id", "--keep", "clicks", "--part-rows", "25")
+    succeed(*arguments, *keep)
+    parts = sorted((tmp_path / "scores").glob("part-*.parquet"))
+    rows = [row for part in parts for row in read_rows(part)]
+    assert [list(row)[:3] for row in rows] == [["creative_id", "campaign_id", "clicks"]] * 60
+    expected = [(row["campaign_id"], row["clicks"]) for row in read_rows(log)]
+    assert [(row["campaign_id"], row["clicks"]) for row in rows] == expected
+    assert "60 by an earlier run" in succeed(*arguments, *keep).stdout
+
+
+def test_score_says_how_far_it_is_on_plain_lines(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adscore.progress.SECONDS_BETWEEN_LINES", 0.0)
+    result = succeed("score", log, "--model", model_dir, "--out", tmp_path / "scores.csv")
+    assert re.search(r"scoring: 60 of 60 rows, [\d,]+ rows/s, 0 s left", result.stderr)
+
+
+def test_score_refuses_an_unknown_engine(
+    refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    out = ("--out", tmp_path / "scores.csv", "--engine", "abacus")
+    assert "expected local or spark" in refuse("score", log, "--model", model_dir, *out)
+
+
 def test_score_never_replaces_a_file(
     refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
 ) -> None:
@@ -77,7 +107,7 @@ def test_score_never_replaces_a_file(
     assert out.read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["scores.xlsx", "scores", "missing/scores.csv"])
+@pytest.mark.parametrize("name", ["scores.xlsx", "missing/scores.csv"])
 def test_score_refuses_an_output_before_it_opens_the_model(
     refuse: Refuse, tmp_path: Path, name: str
 ) -> None:

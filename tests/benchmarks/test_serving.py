@@ -28,7 +28,7 @@ def run(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_quick_run_scores_in_every_section(run: Path):
     _, found = read_file(run)
-    assert {one.section for one in found} == {*serving.SECTIONS, "long"}
+    assert {one.section for one in found} == {*serving.SECTIONS, "arrivals", "long"}
     assert all(one.creatives > 0 and one.seconds > 0 and not one.note for one in found)
     assert {one.system for one in found} == {ADSCORE, CEILING}
 
@@ -50,7 +50,13 @@ def test_table_of_a_run_is_printed_again_without_running(
     assert serving.main(["--table-only", "--results", str(run), "--plot", str(picture)]) == 0
     printed = capsys.readouterr().out
     assert run.read_text() == before
-    for figure in ("Score, 32 callers", "BatchScore of 32", "grid 15 x 20", "first score"):
+    for figure in (
+        "Score, 32 callers",
+        "BatchScore of 32",
+        "grid 15 x 20",
+        "first score",
+        "gRPC in",
+    ):
         assert figure in printed
     assert picture.read_text().startswith("<svg xmlns=")
 
@@ -83,7 +89,7 @@ def test_share_is_the_median_of_the_ratios_inside_rounds():
 
 def test_plot_shows_the_servers_that_were_measured():
     found = Summary([measured(CEILING, 0, 100), measured(ADSCORE, 0, 50)])
-    drawn = plot.throughput(found)
+    drawn = plot.cost(found)
     assert ">adscore<" in drawn
     assert ">litserve<" not in drawn
 

@@ -19,6 +19,7 @@ from adscore_client import (
 )
 from adscore_client._convert import creative_to_wire, model_from_wire, score_from_wire
 from adscore_client._image_reader import ImageReader
+from adscore_client.testing._wire import model_to_wire, score_to_wire
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -64,44 +65,6 @@ creatives = st.builds(
     id=text,
     context=st.dictionaries(text, text, max_size=3),
 )
-
-
-def number_of(kind, prefix, value) -> int:
-    name = str(value)
-    if name.startswith("UNRECOGNISED_"):
-        return int(name.removeprefix("UNRECOGNISED_"))
-    return kind.Value(prefix + name)
-
-
-def score_to_wire(score: Score) -> scoring_pb2.Score:
-    return scoring_pb2.Score(
-        creative_id=score.creative_id,
-        targets={
-            name: scoring_pb2.TargetScore(**dataclasses.asdict(target))
-            for name, target in score.targets.items()
-        },
-        agreement=score.agreement,
-        warnings=[number_of(scoring_pb2.Warning, "WARNING_", w) for w in score.warnings],
-        model=score.model,
-        model_version=score.model_version,
-    )
-
-
-def model_to_wire(model: Model) -> model_pb2.Model:
-    return model_pb2.Model(
-        name=model.name,
-        version=model.version,
-        state=number_of(model_pb2.ModelState, "MODEL_STATE_", model.state),
-        state_reason=model.state_reason,
-        targets=model.targets,
-        limits=model_pb2.InputLimits(**dataclasses.asdict(model.limits)),
-        training=model_pb2.TrainingSummary(**dataclasses.asdict(model.training)),
-        metrics={
-            name: model_pb2.TargetMetrics(figures=figures)
-            for name, figures in model.metrics.items()
-        },
-        has_agreement=model.has_agreement,
-    )
 
 
 @given(scores)

@@ -1,6 +1,8 @@
 import itertools
+import threading
 import tracemalloc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -8,12 +10,13 @@ import pytest
 from adscore_client import (
     Client,
     Creative,
+    DeadlineExceededError,
     InvalidCreativeError,
     ModelNotFoundError,
     Score,
     ServerError,
 )
-from adscore_protos.v1 import scoring_pb2
+from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
 
 
 @pytest.fixture
@@ -258,3 +261,59 @@ def test_memory_does_not_grow_with_the_number_of_creatives(connect, score_each):
 
     peak(64)
     assert peak(1280) < 2 * peak(128) + 1_000_000
+
+
+def test_loop_that_is_left_early_ends_the_call(connect, score_each):
+    ended = threading.Event()
+
+    def answer(request, context):
+        context.add_callback(ended.set)
+        return score_each(request, context)
+
+    endless = (("headline", None) for _ in iter(int, 1))
+    for result in connect(StreamScore=answer).score_many(endless):
+        assert isinstance(result, Score)
+        break
+    assert ended.wait(30)
+
+
+def test_silent_stream_is_given_up_and_slow_consumer_is_not(connect, score_each):
+    release = threading.Event()
+
+    def answer(request, context):
+        if request.request_id == "6":
+            release.wait(60)
+        return score_each(request, context)
+
+    client = connect(StreamScore=answer)
+    results = client.score_many([("a", None)] * 9, batch_size=1, timeout_seconds=0.5)
+    first = next(results)
+    release.wait(0.8)  # what the consumer does meanwhile does not count
+    try:
+        assert [first, *itertools.islice(results, 4)] == [first] * 5
+        with pytest.raises(DeadlineExceededError, match=r"within 0\.5 s"):
+            next(results)
+    finally:
+        release.set()
+
+
+def test_answers_out_of_order_are_put_in_order():
+    class Backwards(scoring_pb2_grpc.ScoringServiceServicer):
+        def StreamScore(self, requests, context):  # noqa: N802
+            for pair in zip(requests, requests, strict=True):
+                for request in reversed(pair):
+                    score = scoring_pb2.Score(creative_id=request.creatives[0].id)
+                    yield scoring_pb2.StreamScoreResponse(
+                        request_id=request.request_id,
+                        results=[scoring_pb2.BatchScoreResult(score=score)],
+                    )
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(Backwards(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with Client(f"127.0.0.1:{port}") as client:
+        creatives = [Creative("a", id=str(n)) for n in range(20)]
+        results = [result.creative_id for result in client.score_many(creatives, batch_size=1)]
+    server.stop(grace=None).wait()
+    assert results == [str(n) for n in range(20)]

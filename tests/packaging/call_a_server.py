@@ -3,6 +3,7 @@
 Uses the base dependencies alone: the messages, the service, and the details of a refusal.
 """
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -11,7 +12,8 @@ from google.rpc.code_pb2 import INVALID_ARGUMENT
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from adscore_client import Client, InvalidCreativeError
+from adscore_client import AsyncClient, Client, InvalidCreativeError
+from adscore_client.testing import FakeServer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 
@@ -51,6 +53,19 @@ def main() -> None:
             outcome = f"scored {score.targets['ctr'].mean}, refused {error.field} {error.reason}"
             print(outcome)  # noqa: T201
     server.stop(grace=None).wait()
+    with FakeServer(score=lambda creative: 0.25) as fake:
+        print(asyncio.run(score_in_two_ways(fake.address)))  # noqa: T201
+
+
+async def score_in_two_ways(address: str) -> str:
+    """Scores with both clients, one creative and a stream of them."""
+    with Client(address) as client:
+        means = [result.targets["ctr"].mean for result in client.score_many([("a", None)] * 3)]
+    async with AsyncClient(address) as client:
+        means.append((await client.score("a")).targets["ctr"].mean)
+        async for result in client.score_many([("a", b"image")] * 3):
+            means.append(result.targets["ctr"].mean)
+    return f"scored {len(means)} of {set(means)}"
 
 
 if __name__ == "__main__":

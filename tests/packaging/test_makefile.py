@@ -12,6 +12,8 @@ PROMISED = {
     "setup",
     "demo",
     "test",
+    "test-spark",
+    "test-node",
     "check",
     "proto",
     "bench",

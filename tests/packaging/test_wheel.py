@@ -143,4 +143,33 @@ def test_command_without_its_extra_says_which_to_install(
 @pytest.mark.parametrize("name", ["oldest", "newest"])
 def test_client_calls_a_server(name: str, request: pytest.FixtureRequest):
     environment: Environment = request.getfixturevalue(name)
-    assert environment.python(str(CALL)) == "scored 0.5, refused image IMAGE_UNREADABLE\n"
+    assert environment.python(str(CALL)).splitlines() == [
+        "scored 0.5, refused image IMAGE_UNREADABLE",
+        "scored 7 of {0.25}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["oldest", "newest"])
+def test_command_of_the_client_needs_no_extra(name: str, request: pytest.FixtureRequest):
+    environment: Environment = request.getfixturevalue(name)
+    assert "--headline" in environment.python("-m", "adscore_client", "score", "--help")
+
+
+def test_time_of_the_import_is_shown(newest: Environment, record_property):
+    code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    seconds = {
+        name: min(float(newest.python("-c", code.format(name))) for _ in range(5))
+        for name in ("grpc", "adscore_client")
+    }
+    for name, value in seconds.items():
+        record_property(name, value)
+    print(f"import, best of 5: {seconds}")  # noqa: T201
+    assert set(seconds) == {"grpc", "adscore_client"}  # a time itself is never asserted
+
+
+def test_client_works_beside_tritonclient(wheel: Path, tmp_path: Path):
+    environment = create_environment(tmp_path, wheel, ["tritonclient[grpc]"])
+    code = "import tritonclient.grpc, adscore_client; print('both')"
+    done = run(environment.bin / "python", "-I", "-c", code)  # its own imports warn
+    assert done.stdout == "both\n"
+    assert "scored 0.5" in environment.python(str(CALL))

@@ -91,7 +91,7 @@ class HeldScorer(ReplacedScorer):
     """A real model that begins to score only when it is released."""
 
     def __init__(self, scorer: Scorer) -> None:
-        self.runs = 0
+        self.runs = self.items = 0
         self.entered = threading.Event()
         self.released = threading.Event()
         super().__init__(scorer, self._run)
@@ -99,6 +99,7 @@ class HeldScorer(ReplacedScorer):
 
     def _run(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
         self.runs += 1
+        self.items += len(creatives)
         self.entered.set()
         assert self.released.wait(TIMEOUT_SECONDS)
         return self._scorer.score_prepared(creatives)

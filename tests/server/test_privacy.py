@@ -166,6 +166,7 @@ def test_settings_are_logged_at_the_start(serve: Callable[..., LoggedProcess]) -
     process.stop()
     [line] = [line for line in process.output().splitlines() if "Settings: " in line]
     assert " threads=3 " in line
+    assert " keep_versions=1 " in line
     assert " reflection=False " in line
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from PIL import Image
 
@@ -58,6 +59,27 @@ def test_sigterm_finishes_the_call_in_flight(
     code, _ = process.stop()
     assert code == 0
     assert [result.HasField("score") for result in call.result(timeout=1).results] == [True] * 8
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_second_signal_ends_it_at_once(
+    start_process: Any, connect: Any, encode: Any, model_dir: Path, workers: str
+) -> None:
+    process = start_process(model_dir, "--workers", workers)
+    stubs = connect(process.address)
+    slow = encode(Image.new("RGB", (7000, 7000), "red"), "PNG")
+    wires = [scoring_pb2.Creative(headline="headline", image=slow + bytes([n])) for n in range(50)]
+    call = stubs.scoring.BatchScore.future(scoring_pb2.BatchScoreRequest(creatives=wires))
+    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=60)
+    process.process.send_signal(signal.SIGTERM)
+    for line in process.process.stderr:
+        if "Stopping: " in line:
+            break
+    assert process.process.poll() is None
+    code, _ = process.stop()
+    assert code == (-signal.SIGTERM if workers == "1" else 0)
+    with pytest.raises(grpc.RpcError):
+        call.result(timeout=60)
 
 
 def test_process_never_loads_tensorflow_or_the_client(

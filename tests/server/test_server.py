@@ -160,7 +160,8 @@ def test_config_refuses_an_address_without_host_and_port(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["max_message_bytes", "max_batch_creatives", "threads", "decode_threads"]
+    "setting",
+    ["max_message_bytes", "max_batch_creatives", "threads", "max_streams", "decode_threads"],
 )
 def test_config_refuses_zero(setting: str) -> None:
     with pytest.raises(ValueError, match=f"{setting}: expected at least 1"):

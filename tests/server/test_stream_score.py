@@ -150,7 +150,10 @@ def test_a_stream_whose_client_has_gone_is_not_worked_on(
     stubs = connect(server.address)
     calls = stream(stubs, [request_of(creatives[:1], str(number)) for number in range(20)])
     assert held_scorer.entered.wait(30)
+    [running] = server._streams._open
     calls.cancel()
+    while running._reading:
+        threading.Event().wait(0.01)
     held_scorer.released.set()
     assert server.stop()
     assert held_scorer.runs == 1

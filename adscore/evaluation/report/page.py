@@ -1,12 +1,10 @@
 """The page as a whole, and its file."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib import resources
 from pathlib import Path
 
+from adscore.evaluation.report.document import document, write_page
 from adscore.evaluation.report.gallery import Gallery
 from adscore.evaluation.report.markup import Markup, element
 from adscore.evaluation.report.rows import target_rows
@@ -15,9 +13,6 @@ from adscore.evaluation.report.words import summary
 from adscore.evaluation.table import Evaluation
 from adscore.scorer import Scorer
 from adscore.table import CreativeTable
-
-# Nothing may be loaded or run, whatever a headline holds.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +41,9 @@ class Report:
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
-        head = element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("title", f"Evaluation of {self._model()}"),
-            element("style", _style()),
-        )
         targets = [self._target(target) for target in self.evaluation.targets]
-        body = element(
-            "body", self._header(), element("main", *targets, self._agreement()), _footer()
-        )
-        return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+        main = element("main", *targets, self._agreement())
+        return document(f"Evaluation of {self._model()}", self._header(), main, _footer())
 
     def write(self, path: Path) -> None:
         """Writes the page under a temporary name and renames it; a file in its place is replaced.
@@ -66,16 +51,7 @@ class Report:
         Raises:
             OSError: The file cannot be written.
         """
-        page = self.render().encode()
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(page)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_page(path, self.render())
 
     def _model(self) -> str:
         version = self.version or self.scorer.version
@@ -173,7 +149,3 @@ def _footer() -> Markup:
         "holds what its own group did to it. Point at a mark for its numbers."
     )
     return element("footer", element("p", text))
-
-
-def _style() -> Markup:
-    return Markup(resources.files(__package__).joinpath("page.css").read_text("utf-8"))

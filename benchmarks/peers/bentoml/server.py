@@ -16,7 +16,7 @@ class Ad(BaseModel):
     image: Base64Bytes
 
 
-@bentoml.service(workers=CORES, traffic={"timeout": 60})
+@bentoml.service(workers=CORES, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
 class Scoring:
     """Decodes and scores the creatives of a batch."""
 

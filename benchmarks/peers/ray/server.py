@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 
 from adscore.creative import Creative
@@ -14,7 +15,10 @@ from peers.scoring import CORES, HOST, LARGEST_BATCH, answer, open_scorer, port
 
 
 @serve.deployment(
-    num_replicas=CORES, max_ongoing_requests=2 * LARGEST_BATCH, ray_actor_options={"num_cpus": 0.5}
+    num_replicas=CORES,
+    max_ongoing_requests=2 * LARGEST_BATCH,
+    ray_actor_options={"num_cpus": 0.5},
+    logging_config=LoggingConfig(enable_access_log=False),
 )
 class Scoring:
     """Decodes and scores the creatives of a batch."""
@@ -43,7 +47,8 @@ def main() -> None:
     # Ray sets handlers of its own.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    serve.start(http_options={"host": HOST, "port": port()})
+    quiet = LoggingConfig(enable_access_log=False)
+    serve.start(http_options={"host": HOST, "port": port()}, logging_config=quiet)
     serve.run(Scoring.bind(), route_prefix="/score")
     stopping.wait()
     serve.shutdown()

@@ -1,195 +1,280 @@
 import csv
+import fcntl
 import json
+import random
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from adscore.creative import Creative
 from adscore.errors import TableError
-from adscore.offline import local
-from adscore.offline.local import require_new_output, score_table, write_table
-from adscore.scorer import Scorer
-from adscore.table import Columns, CreativeTable, read_table
+from adscore.offline.files import new_file, require_new_file
+from adscore.offline.journal import JOURNAL
+from adscore.offline.local import Progress, score_to
+from adscore.offline.options import ScoringOptions
+from adscore.offline.parts import LOCK
+from adscore.table import Columns, TableStream, open_stream
 
-COLUMNS = [
-    "creative_id",
-    "ctr_mean",
-    "ctr_lower",
-    "ctr_upper",
-    "ctr_percentile",
-    "agreement",
-    "warnings",
-    "error",
-    "model",
-    "model_version",
-]
+COLUMNS = Columns(group=None)
 
 
-@pytest.fixture(scope="module")
-def mixed(creatives: list[Creative], tmp_path_factory: pytest.TempPathFactory) -> CreativeTable:
-    """A table of which every second row has something wrong with it."""
-    folder = tmp_path_factory.mktemp("mixed")
-    good = creatives[0]
-    rows = [
-        (good.headline, good.image),
-        ("x" * 2_000, good.image),
-        (good.headline, good.image),
-        (good.headline, b"no image"),
-        ("long " * 150, good.image),
-        (good.headline, b"GIF89a"),
-        (good.headline, good.image),
-        ("a\0b", good.image),
-    ]
-    columns = {
-        "creative_id": [f"c{number}" for number in range(len(rows))],
-        "headline": [headline for headline, _ in rows],
-        "image": pa.array([image for _, image in rows], pa.binary()),
-    }
-    path = folder / "mixed.parquet"
-    pyarrow.parquet.write_table(pa.table(columns), path)
-    return read_table(path, Columns(group=None))
+@pytest.fixture
+def table(mixed: pa.Table, tmp_path: Path) -> TableStream:
+    pyarrow.parquet.write_table(mixed, tmp_path / "mixed.parquet")
+    return open_stream(str(tmp_path / "mixed.parquet"), [*COLUMNS.named(), "impressions"])
 
 
-def scored(scorer: Scorer, table: CreativeTable, id_column: str = "creative_id") -> pa.Table:
-    return score_table(scorer, table, id_column, lambda done: None)
+@pytest.fixture
+def keeping() -> ScoringOptions:
+    return ScoringOptions(COLUMNS, keep=("impressions",))
 
 
-# === Scoring ===
+def read_parts(folder: Path) -> list[dict[str, object]]:
+    return pyarrow.parquet.read_table(folder).to_pylist()
 
 
-def test_the_columns_are_those_of_the_contract(scorer: Scorer, mixed: CreativeTable) -> None:
-    table = scored(scorer, mixed)
-    assert table.column_names == COLUMNS
-    kinds = {name: str(table.schema.field(name).type) for name in COLUMNS}
-    assert kinds == {
-        name: "double" if name.startswith("ctr_") or name == "agreement" else "string"
-        for name in COLUMNS
-    }
+# === One file ===
 
 
-def test_rows_with_an_error_stop_nothing_and_keep_their_place(
-    scorer: Scorer, mixed: CreativeTable
+@pytest.mark.parametrize("ending", [".csv", ".CSV", ".jsonl"])
+def test_every_format_says_the_same(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, ending: str
 ) -> None:
-    rows = scored(scorer, mixed).to_pylist()
-    assert [row["creative_id"] for row in rows] == [f"c{number}" for number in range(8)]
-    for number, row in enumerate(rows):
-        is_broken = number % 2 == 1
-        assert (row["error"] is not None) is is_broken
-        for name in ("ctr_mean", "ctr_lower", "ctr_upper", "ctr_percentile", "warnings"):
-            assert (row[name] is None) is is_broken
-        assert (row["model"], row["model_version"]) == ("sample", "1")
-    assert [row["error"].partition(":")[0] for row in rows[1::2]] == [
-        "headline",
-        "image",
-        "image",
-        "headline",
-    ]
-    assert "HEADLINE_TRUNCATED" in str(rows[4]["warnings"]).split(";")
-    assert rows[0]["ctr_mean"] == rows[2]["ctr_mean"] == rows[6]["ctr_mean"]
-
-
-def test_scores_are_those_of_the_scorer(
-    scorer: Scorer, creatives: list[Creative], sample_dir: Path
-) -> None:
-    table = read_table(sample_dir / "creatives.csv", Columns())
-    received = scored(scorer, table)["ctr_mean"].to_pylist()
-    expected = [score.targets["ctr"].mean for score in scorer.score(creatives)]
-    assert received == pytest.approx(expected, rel=1e-4)
-
-
-def test_chunks_change_neither_scores_nor_order(
-    scorer: Scorer, mixed: CreativeTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = scored(scorer, mixed).to_pylist()
-    monkeypatch.setattr(local, "CHUNK_ROWS", 3)
-    done: list[int] = []
-    chunked = score_table(scorer, mixed, "creative_id", done.append).to_pylist()
-    assert done == [3, 6, 8]
-    for name in ("creative_id", "warnings", "error"):
-        assert [row[name] for row in chunked] == [row[name] for row in whole]
-    for received, expected in zip(chunked, whole, strict=True):
-        assert (received["ctr_mean"] or 0) == pytest.approx(expected["ctr_mean"] or 0, rel=1e-4)
-
-
-def test_a_table_of_broken_rows_alone_has_the_same_columns(
-    scorer: Scorer, mixed: CreativeTable, tmp_path: Path
-) -> None:
-    path = tmp_path / "broken.csv"
-    path.write_text("creative_id,headline,image\n1,a,missing.png\n2,,\n")
-    table = scored(scorer, read_table(path, Columns(group=None)))
-    assert table.schema == scored(scorer, mixed).schema
-    assert table["error"].null_count == 0
-    assert "missing.png" in table["error"][0].as_py()
-
-
-def test_an_id_column_named_as_a_result_is_refused(scorer: Scorer, mixed: CreativeTable) -> None:
-    for name in ("ctr_mean", "error", "model"):
-        with pytest.raises(TableError, match=f"Received: {name!r}"):
-            scored(scorer, mixed, name)
-
-
-# === Writing ===
-
-
-@pytest.mark.parametrize("ending", [".csv", ".CSV", ".parquet", ".jsonl"])
-def test_what_is_written_is_what_was_scored(
-    scorer: Scorer, mixed: CreativeTable, tmp_path: Path, ending: str
-) -> None:
-    table = scored(scorer, mixed)
-    path = tmp_path / f"scores{ending}"
-    write_table(table, path)
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    expected = table.to_pylist()
-    match ending:
-        case ".parquet":
-            received = pyarrow.parquet.read_table(path).to_pylist()
-        case ".jsonl":
-            received = [json.loads(line) for line in path.read_text().splitlines()]
-        case _:
-            with path.open(newline="") as file:
-                received = list(csv.DictReader(file))
-            expected = [
-                {name: "" if value is None else str(value) for name, value in row.items()}
-                for row in expected
-            ]
-            for row in (*received, *expected):
-                for name in COLUMNS[1:5]:
-                    row[name] = row[name] and float(row[name])
+    out = tmp_path / "out"
+    out.mkdir()
+    score_to(out / "scores.parquet", model_dir, table, keeping)
+    summary = score_to(out / f"scores{ending}", model_dir, table, keeping)
+    assert (summary.rows, summary.errors) == (8, 4)
+    assert {p.name for p in out.iterdir()} == {"scores.parquet", f"scores{ending}"}
+    expected = pyarrow.parquet.read_table(out / "scores.parquet").to_pylist()
+    with (out / f"scores{ending}").open(newline="") as file:
+        if ending == ".jsonl":
+            received = [json.loads(line) for line in file]
+        else:
+            received = [_typed(row, expected[0]) for row in csv.DictReader(file)]
+            expected = [{n: v or None for n, v in row.items()} for row in expected]
+            received = [{n: v or None for n, v in row.items()} for row in received]
     assert received == expected
-    assert list(received[0]) == COLUMNS
 
 
-def test_texts_survive_every_format(tmp_path: Path) -> None:
-    texts = ['a "quoted", cell', "two\nlines", "🚀", "عكشيو", " space "]
-    table = pa.table({"id": texts})
-    for ending in (".csv", ".parquet", ".jsonl"):
-        write_table(table, tmp_path / f"texts{ending}")
-        ids = read_table(tmp_path / f"texts{ending}", Columns("id", None, None, None)).ids
-        assert list(ids) == texts
+def _typed(row: dict[str, str], like: dict[str, object]) -> dict[str, object]:
+    numbers = {name for name, value in like.items() if isinstance(value, float)}
+    return {
+        name: (float(cell) if name in numbers else int(cell) if name == "impressions" else cell)
+        if cell
+        else None
+        for name, cell in row.items()
+    }
 
 
-@pytest.mark.parametrize("name", ["scores.xlsx", "scores", "missing/scores.csv", "there.csv"])
+@pytest.mark.parametrize("name", ["scores.xlsx", "missing/scores.csv", "there.csv"])
 def test_an_output_that_cannot_be_new_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "there.csv").write_text("mine")
-    for check in (require_new_output, lambda path: write_table(pa.table({"a": [1]}), path)):
-        with pytest.raises(TableError, match="expected"):
-            check(tmp_path / name)
+    with pytest.raises(TableError, match="expected"):
+        require_new_file(tmp_path / name)
     assert (tmp_path / "there.csv").read_text() == "mine"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["there.csv"]
+
+
+def test_a_csv_refuses_a_kept_column_that_it_cannot_hold(
+    model_dir: Path, mixed: pa.Table, tmp_path: Path
+) -> None:
+    listed = mixed.append_column("tags", [[["a"]] * 8])
+    pyarrow.parquet.write_table(listed, tmp_path / "t.parquet")
+    options = ScoringOptions(COLUMNS, keep=("tags",))
+    stream = open_stream(str(tmp_path / "t.parquet"), options.read)
+    with pytest.raises(TableError, match="'tags' of type list"):
+        score_to(tmp_path / "scores.csv", model_dir, stream, options)
+    assert score_to(tmp_path / "scores.jsonl", model_dir, stream, options).rows == 8
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
-    # Found after the file was opened: a .csv has no lists.
-    with pytest.raises(pa.ArrowInvalid):
-        write_table(pa.table({"a": [[1]]}), tmp_path / "scores.csv")
+    def fail_midway() -> None:
+        with new_file(tmp_path / "scores.parquet", pa.schema([("a", pa.int64())])) as writer:
+            writer.write(pa.record_batch({"a": [1]}))
+            raise RuntimeError("the machine caught fire")
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises((TableError, OSError), match="too long"):
-        write_table(pa.table({"a": [1]}), tmp_path / ("x" * 300 + ".csv"))
-    longest = tmp_path / ("x" * 251 + ".csv")
-    write_table(pa.table({"a": [1]}), longest)
-    assert list(tmp_path.iterdir()) == [longest]
+def test_two_runs_never_write_one_file(tmp_path: Path) -> None:
+    schema = pa.schema([("a", pa.int64())])
+    out = tmp_path / "scores.csv"
+
+    def open_again() -> None:
+        with new_file(out, schema):
+            pass
+
+    with new_file(out, schema) as writer:
+        writer.write(pa.record_batch({"a": [1]}))
+        with pytest.raises(TableError, match="another one at work"):
+            open_again()
+    assert out.read_text() == '"a"\n1\n'
+
+
+def test_a_file_left_by_a_killed_run_is_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    (tmp_path / ".scores.csv.partial").write_text("half")
+    with new_file(out, pa.schema([("a", pa.int64())])) as writer:
+        writer.write(pa.record_batch({"a": [1]}))
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+    assert out.read_text() == '"a"\n1\n'
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+
+    def write() -> None:
+        with new_file(out, pa.schema([("a", pa.int64())])):
+            out.write_text("mine")
+
+    with pytest.raises(TableError, match="expected a new file"):
+        write()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_progress_counts_to_the_end(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    told: list[Progress] = []
+    score_to(tmp_path / "scores.csv", model_dir, table, keeping, progress=told.append)
+    assert told[-1] == Progress(done=8, before=0, total=8)
+
+
+# === A folder of parts ===
+
+
+def test_a_folder_goes_on_where_a_run_was_ended(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out, whole = tmp_path / "scores", tmp_path / "whole"
+    score_to(whole, model_dir, table, keeping, part_rows=3)
+    expected = read_parts(whole)
+
+    class EndedError(Exception):
+        pass
+
+    def end(progress: Progress) -> None:
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        score_to(out, model_dir, table, keeping, part_rows=3, progress=end)
+    assert sorted(p.name for p in out.glob("part-*")) == [
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
+    # A part that was written, but not noted, before the end came; and half a line of the journal.
+    journal = (out / JOURNAL).read_bytes().splitlines(keepends=True)
+    (out / JOURNAL).write_bytes(b"".join(journal[:2]) + b'{"number":1,"ro')
+    (out / "part-00001.parquet").write_bytes(b"not what it should be")
+    summary = score_to(out, model_dir, table, keeping, part_rows=3)
+    assert (summary.rows, summary.before, summary.errors) == (8, 3, 4)
+    assert read_parts(out) == expected
+    again = score_to(out, model_dir, table, keeping, part_rows=3)
+    assert (again.rows, again.before, again.errors) == (8, 8, 4)
+
+
+def test_a_changed_table_model_or_option_is_refused(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, mixed: pa.Table
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping, part_rows=3)
+    before = read_parts(out)
+    with pytest.raises(TableError, match="columns to keep '' instead of 'impressions'"):
+        score_to(out, model_dir, table, ScoringOptions(COLUMNS), part_rows=3)
+    with pytest.raises(TableError, match=r"part_rows 4 instead of 3\. Remove the folder"):
+        score_to(out, model_dir, table, keeping, part_rows=4)
+    pyarrow.parquet.write_table(mixed.slice(1), tmp_path / "mixed.parquet")
+    with pytest.raises(TableError, match="a table that was changed"):
+        score_to(out, model_dir, table, keeping, part_rows=3)
+    assert read_parts(out) == before
+
+
+def test_a_folder_that_holds_anything_else_is_refused(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(TableError, match=r"one that holds 'mine\.txt'"):
+        score_to(out, model_dir, table, keeping)
+    assert [p.name for p in out.glob("part-*")] == []
+
+
+def test_two_runs_never_write_one_folder(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping, part_rows=3)
+    with (out / LOCK).open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TableError, match="another one at work"):
+            score_to(out, model_dir, table, keeping, part_rows=3)
+
+
+@pytest.mark.parametrize("out", ["scores", "scores.parquet", "scores.csv", "scores.jsonl"])
+def test_a_full_disk_names_the_file_and_loses_nothing(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, out: str
+) -> None:
+    # A limit on the size of files gives the errors of a full disk, and needs no disk of its own.
+    script = textwrap.dedent(f"""
+        import resource
+        from pathlib import Path
+        from adscore.errors import TableError
+        from adscore.offline.local import score_to
+        from adscore.offline.options import ScoringOptions
+        from adscore.table import Columns, open_stream
+        options = ScoringOptions(Columns(group=None), keep=("impressions",))
+        table = open_stream({str(tmp_path / "mixed.parquet")!r}, options.read)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
+        try:
+            score_to(Path({out!r}), Path({str(model_dir)!r}), table, options, part_rows=3)
+        except TableError as error:
+            print(error)
+    """)
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=work, capture_output=True, text=True, check=True
+    )
+    assert f"{out}" in done.stdout
+    assert "cannot be written: File too large. Make room" in done.stdout
+    left = {p.name for p in work.rglob("*") if p.is_file()}
+    assert left <= {JOURNAL, LOCK}
+    work_out = work / out
+    if out == "scores":
+        assert score_to(work_out, model_dir, table, keeping, part_rows=3).rows == 8
+        assert len(read_parts(work_out)) == 8
+
+
+def test_kills_at_random_moments_lose_and_double_no_row(
+    model_dir: Path, sample_dir: Path, tmp_path: Path
+) -> None:
+    with (sample_dir / "creatives.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file)) * 20
+    with (tmp_path / "many.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"creative_id": n} for n, row in enumerate(rows))
+    command = [sys.executable, "-m", "adscore", "score", "many.csv", "--model", str(model_dir)]
+    command += ["--out", "scores", "--part-rows", "40", "--image-root", str(sample_dir)]
+    moments = random.Random(0)
+    out = tmp_path / "scores"
+    for _ in range(6):
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        before = len(list(out.glob("part-*")))
+        while process.poll() is None and len(list(out.glob("part-*"))) <= before:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.05))
+        process.kill()
+        process.wait()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "wrote 1200 rows" in done.stdout
+    assert [row["creative_id"] for row in read_parts(out)] == [str(n) for n in range(1_200)]

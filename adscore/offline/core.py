@@ -1,0 +1,216 @@
+"""Rows of a table -> rows with scores: what every engine runs, one batch at a time.
+
+A row's score does not depend on the rows beside it, to the last bit: how a graph rounds
+depends on the size of its batch, so the head always sees full blocks, the last one filled up with
+copies of its last creative. So an engine may cut a table as it likes.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from adscore.creative import Creative
+from adscore.encoder import RuntimeOptions
+from adscore.errors import InvalidCreativeError, Reason
+from adscore.offline.options import CACHE_BYTES, ScoringOptions, is_bytes, require_types
+from adscore.offline.result import ScoredRows, result_schema
+from adscore.preparation import PreparedCreative
+from adscore.rates import rate_figures
+from adscore.scorer import Scorer
+from adscore.table import ImageSource
+from adscore.towers import LARGEST_BATCH
+
+# Images of one batch that are downloaded at the same time: it is waiting, not work.
+DOWNLOADS = 16
+
+# A cell's value, or why it cannot be read.
+Text = str | InvalidCreativeError
+Image = str | bytes | InvalidCreativeError
+
+
+class BatchScorer:
+    """Scores batches of rows with one model, which it opens when it first needs it.
+
+    Safe to call from many threads; each call works on the thread that makes it, so that an
+    engine decides how many run.
+
+    Args:
+        model: Folder of the model or of one version.
+        options: What is read and carried along.
+        cache_bytes: Memory for assets that come again, in bytes.
+    """
+
+    def __init__(
+        self, model: Path, options: ScoringOptions, *, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self.model = model
+        self.options = options
+        self._cache_bytes = cache_bytes
+        self._opening = threading.Lock()
+
+    @property
+    def scorer(self) -> Scorer:
+        """The model.
+
+        Raises:
+            BundleError: It cannot be opened.
+        """
+        with self._opening:
+            return self._scorer
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer.open(self.model, RuntimeOptions(threads=1), self._cache_bytes)
+
+    @cached_property
+    def _images(self) -> ImageSource:
+        return ImageSource(self.options.image_root, self.scorer.limits.max_image_bytes)
+
+    def result_schema(self, input_schema: pa.Schema) -> pa.Schema:
+        """The columns that `score` gives.
+
+        Raises:
+            TableError: A column has a type that cannot be read, or a name of the result's.
+        """
+        require_types(input_schema, self.options.columns)
+        return result_schema(self.scorer.manifest.targets, self.options, input_schema)
+
+    def score(self, batch: pa.RecordBatch, first_row: int = 0) -> pa.RecordBatch:
+        """Scores rows; one that cannot be scored carries its error and stops nothing.
+
+        Args:
+            batch: Rows with the columns that the options name.
+            first_row: Their place in the table, counted from 0; numbers rows without an id.
+
+        Returns:
+            As many rows in the same order, with the columns of `result_schema`.
+        """
+        columns, schema = self.options.columns, self.result_schema(batch.schema)
+        outcomes = self._prepare(batch)
+        scored = self._score([p for p in outcomes if isinstance(p, PreparedCreative)], outcomes)
+        errors = [str(p) if isinstance(p, InvalidCreativeError) else None for p in outcomes]
+        count = batch.num_rows
+        if columns.id:
+            ids = [i if isinstance(i, str) else "" for i in _texts(batch, columns.id)]
+        else:
+            ids = [str(first_row + row + 1) for row in range(count)]
+        kept = [batch.column(name) for name in self.options.keep if name != columns.id]
+        arrays = [
+            pa.array(ids, pa.string()),
+            *kept,
+            *scored.columns(count),
+            pa.array(errors, pa.string()),
+            pa.array([self.scorer.name] * count, pa.string()),
+            pa.array([self.scorer.version] * count, pa.string()),
+        ]
+        return pa.record_batch(arrays, schema=schema)
+
+    def _score(
+        self,
+        prepared: Sequence[PreparedCreative],
+        outcomes: Sequence[PreparedCreative | InvalidCreativeError],
+    ) -> ScoredRows:
+        rows = np.array([n for n, p in enumerate(outcomes) if isinstance(p, PreparedCreative)], int)
+        if not prepared:
+            targets = len(self.scorer.manifest.targets)
+            return ScoredRows(rows, np.empty((0, targets, 4)), np.empty(0), [])
+        filling = -len(prepared) % LARGEST_BATCH
+        predictions = self.scorer.predict([*prepared, *repeat(prepared[-1], filling)])
+        manifest, count = self.scorer.manifest, len(prepared)
+        mean, concentration = predictions.mean[:count], predictions.concentration[:count]
+        return ScoredRows(
+            rows,
+            rate_figures(manifest, mean, concentration),
+            predictions.agreement[:count],
+            [
+                ";".join((*p.warnings, *predictions.noticed(number)))
+                for number, p in enumerate(prepared)
+            ],
+        )
+
+    # === Reading cells ===
+
+    def _prepare(self, batch: pa.RecordBatch) -> list[PreparedCreative | InvalidCreativeError]:
+        columns = self.options.columns
+        context = zip(*(_texts(batch, name) for name in columns.context), strict=True)
+        ids = _texts(batch, columns.id) if columns.id else repeat("")
+        headlines = _texts(batch, columns.headline) if columns.headline else repeat("")
+        rows = zip(
+            ids,
+            headlines,
+            self._image_cells(batch),
+            context if columns.context else repeat(()),
+            strict=False,
+        )
+        return [self._prepare_row(*row) for row in rows]
+
+    def _prepare_row(
+        self, identity: Text, headline: Text, image: Image, context: tuple[Text, ...]
+    ) -> PreparedCreative | InvalidCreativeError:
+        try:
+            _known(identity)
+            if isinstance(image, InvalidCreativeError):
+                raise image
+            data = image if isinstance(image, bytes) else self._images.read(image)
+            named = zip(self.options.columns.context, map(_known, context), strict=True)
+            present = {name: value for name, value in named if value}
+            return self.scorer.prepare(Creative(_known(headline), data, "", present))
+        except InvalidCreativeError as error:
+            return error
+
+    def _image_cells(self, batch: pa.RecordBatch) -> Iterable[Image]:
+        name = self.options.columns.image
+        if name is None:
+            return repeat(b"", batch.num_rows)
+        if is_bytes(batch.schema.field(name).type):
+            return (cell.as_py() or b"" for cell in batch.column(name))
+        cells = _texts(batch, name)
+        if not any(isinstance(cell, str) and self._images.is_remote(cell) for cell in cells):
+            return cells
+        with ThreadPoolExecutor(min(DOWNLOADS, len(cells))) as pool:
+            return list(pool.map(self._download, cells))
+
+    def _download(self, cell: Text) -> Image:
+        try:
+            return self._images.read(cell) if isinstance(cell, str) else cell
+        except InvalidCreativeError as error:
+            return error
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _known(value: Text) -> str:
+    if isinstance(value, InvalidCreativeError):
+        raise value
+    return value
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> list[Text]:
+    """A column as text; an empty cell is ``""``."""
+    column = batch.column(name)
+    try:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    except UnicodeDecodeError:  # Arrow does not look at the bytes of a Parquet file's texts
+        return [_text(cell, name) for cell in column]
+
+
+def _text(cell: pa.Scalar, name: str) -> Text:
+    try:
+        value = cell.as_py()
+    except UnicodeDecodeError as error:
+        return InvalidCreativeError(
+            name, Reason.HEADLINE_NOT_TEXT, f"expected text in UTF-8. Received: {error}"
+        )
+    return "" if value is None else str(value)

@@ -1,0 +1,209 @@
+"""Result files that appear under their name only when whole, and one writer at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from adscore.errors import TableError
+
+ENDINGS = (".parquet", ".csv", ".jsonl")
+# Rows of one group of a Parquet file: small ones are slow to read, large ones take memory.
+PARQUET_GROUP_ROWS = 8_192
+
+
+class TableWriter(Protocol):
+    """Writes batches of one schema to an open file."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds rows."""
+
+    def close(self) -> None:
+        """Writes what is still held; the file itself stays open."""
+
+
+def require_new_file(path: Path, schema: pa.Schema | None = None) -> None:
+    """Checks that a result can be written, before the work for it is done.
+
+    Args:
+        path: The file.
+        schema: Its columns, where they are known.
+
+    Raises:
+        TableError: The file exists, its folder does not, its name has another ending, or its
+            format cannot hold a column.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise TableError(
+            f"{path}: expected an output named .parquet, .csv or .jsonl, or a folder (a name "
+            "without an ending)"
+        )
+    if path.exists():
+        raise TableError(f"{path}: expected a new file. Received: one that exists; remove it")
+    if not path.parent.is_dir():
+        raise TableError(f"{path}: expected a folder {path.parent}. Received: none of that name")
+    for field in schema or ():
+        if path.suffix.lower() == ".csv" and _is_no_cell(field.type):
+            raise TableError(
+                f"{path}: expected columns that a .csv can hold. Received: {field.name!r} of type "
+                f"{field.type}; write .parquet or do not keep it"
+            )
+
+
+@contextmanager
+def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
+    """Writes a file that appears under its name when the block ends without an exception.
+
+    Raises:
+        TableError: It cannot be written, or another run is writing it.
+    """
+    require_new_file(path, schema)
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path), exclusive(partial) as file:
+        try:
+            with table_writer(file, path.suffix.lower(), schema) as writer:
+                yield writer
+            finish(file, partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def finish(file: BinaryIO, partial: Path, path: Path) -> None:
+    """Makes a written file last, and gives it its name.
+
+    Raises:
+        TableError: Meanwhile there is a file of that name.
+    """
+    file.flush()
+    os.fsync(file.fileno())
+    if path.exists():
+        raise TableError(f"{path}: expected a new file. Received: one that exists; remove it")
+    partial.rename(path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an operating system's error, such as a full disk, into one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise TableError(
+            f"{path}: cannot be written: {error.strerror or error}. Make room or name another "
+            "place, and run again"
+        ) from error
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[BinaryIO]:
+    """Opens an empty file that no other process has open this way.
+
+    The lock is the operating system's and dies with its process, so that one that was killed
+    locks nobody out.
+
+    Raises:
+        TableError: Another process has it.
+    """
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _another_run(path) from error
+        # The other may have ended, and renamed the file, after it was opened here.
+        if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            raise _another_run(path)
+        file.truncate(0)
+        yield file
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def table_writer(file: BinaryIO, ending: str, schema: pa.Schema) -> Iterator[TableWriter]:
+    """A writer of the format that an ending names; what it wrote is whole after the block."""
+    writer: TableWriter
+    match ending:
+        case ".parquet":
+            writer = _ParquetWriter(file, schema)
+        case ".csv":
+            writer = _CsvWriter(file, schema)
+        case _:
+            writer = _JsonLinesWriter(file)
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):  # nobody will read it, but the library wants it closed
+            writer.close()
+        raise
+    writer.close()
+
+
+class _ParquetWriter:
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self._writer: Any = pyarrow.parquet.ParquetWriter(file, schema)
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= PARQUET_GROUP_ROWS:
+            self._write_held()
+
+    def close(self) -> None:
+        self._write_held()
+        self._writer.close()
+
+    def _write_held(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.Table.from_batches(self._held))
+        self._held, self._rows = [], 0
+
+
+class _CsvWriter:
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self._writer: Any = pyarrow.csv.CSVWriter(file, schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _JsonLinesWriter:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._file.write(self._encoder.encode_lines(batch.to_pylist()))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _is_no_cell(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _another_run(path: Path) -> TableError:
+    return TableError(
+        f"{path}: expected to be the only run that writes there. Received: another one at work; "
+        "wait for it, or name another output"
+    )

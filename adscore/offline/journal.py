@@ -1,0 +1,155 @@
+"""What a folder of results says of itself: which run it belongs to and which parts are done.
+
+A part counts as done when the journal says so, which it does after the part has its final name and
+both are on disk. So whenever a run is killed, the next one scores the part again that was not
+noted, writes it over what may be there, and every row is there once.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from adscore.errors import TableError
+from adscore.offline.files import sync_folder
+
+# Readers of Parquet folders pass over names that begin with a dot.
+JOURNAL = ".adscore.jsonl"
+FORMAT_VERSION = 1
+
+
+class Run(msgspec.Struct, frozen=True):
+    """What must be the same for a run to go on where another ended.
+
+    Attributes:
+        input: The table's files and their content.
+        model: SHA-256 of the model's manifest, which holds those of all its files.
+        options: Columns and the like.
+        part_rows: Rows of a part.
+        format_version: Of the journal.
+    """
+
+    input: list[str]
+    model: str
+    options: dict[str, str]
+    part_rows: int
+    format_version: int = FORMAT_VERSION
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part that is done.
+
+    Attributes:
+        number: From 0.
+        rows: How many it holds.
+        errors: How many of them have no score.
+        last: Whether it ends the table.
+    """
+
+    number: int
+    rows: int
+    errors: int
+    last: bool
+
+
+@dataclass
+class Journal:
+    """The journal of one folder, whose lock the caller holds.
+
+    Attributes:
+        path: The file.
+        parts: Those that are done, without a gap.
+    """
+
+    path: Path
+    parts: list[Part] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, folder: Path, run: Run) -> "Journal":
+        """Begins a journal, or goes on with one of the same run.
+
+        Raises:
+            TableError: The folder holds anything else.
+        """
+        journal = cls(folder / JOURNAL)
+        if journal.path.exists():
+            journal._resume(run)
+            return journal
+        others = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".adscore"))
+        if others:
+            raise TableError(
+                f"{folder}: expected a new or empty folder, or one of an unfinished run. Received: "
+                f"one that holds {others[0]!r}"
+            )
+        beginning = folder / f"{JOURNAL}.partial"
+        with beginning.open("wb") as file:
+            file.write(msgspec.json.encode(run) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beginning.rename(journal.path)
+        sync_folder(folder)
+        return journal
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self.parts) and self.parts[-1].last
+
+    @property
+    def rows(self) -> int:
+        """Rows that are done."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def errors(self) -> int:
+        """How many of them have no score."""
+        return sum(part.errors for part in self.parts)
+
+    def append(self, part: Part) -> None:
+        """Notes that a part is done; returns when that will survive a loss of power."""
+        with self.path.open("ab") as file:
+            file.write(msgspec.json.encode(part) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.parts.append(part)
+
+    def _resume(self, run: Run) -> None:
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]  # the last line may have been cut by a kill
+        try:
+            first, *lines = whole.splitlines()
+            before = msgspec.json.decode(first, type=Run)
+            self.parts = [msgspec.json.decode(line, type=Part) for line in lines]
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise TableError(
+                f"{self.path}: expected a journal of this version. Received: {error}; remove the "
+                "folder and run again"
+            ) from error
+        changed = [
+            name for name in Run.__struct_fields__ if getattr(before, name) != getattr(run, name)
+        ]
+        if changed:
+            raise TableError(
+                f"{self.path.parent}: expected the run that began this folder. Received: "
+                f"{_difference(changed[0], before, run)}. Remove the folder, or name a new one"
+            )
+        if len(whole) < len(data):
+            with self.path.open("r+b") as file:
+                file.truncate(len(whole))
+
+
+def _difference(name: str, before: Run, run: Run) -> str:
+    match name:
+        case "input":
+            return "a table that was changed, or another one"
+        case "model":
+            return "another model"
+        case "options":
+            options = [
+                f"{key} {run.options.get(key)!r} instead of {before.options.get(key)!r}"
+                for key in sorted(before.options.keys() | run.options.keys())
+                if before.options.get(key) != run.options.get(key)
+            ]
+            return f"other options: {', '.join(options)}"
+    return f"{name} {getattr(run, name)} instead of {getattr(before, name)}"

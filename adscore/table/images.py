@@ -1,0 +1,78 @@
+"""The image cells of a table -> encoded images."""
+
+import posixpath
+from pathlib import Path
+
+from adscore.errors import InvalidCreativeError, Reason, TableError
+from adscore.table.location import Location, is_url
+
+
+class ImageSource:
+    """Reads images by path or URL; safe to use from many threads.
+
+    Args:
+        root: Folder (a path or URL) to which paths are relative.
+        max_bytes: Larger files are refused before they are read, or after so many bytes.
+    """
+
+    def __init__(self, root: str, max_bytes: int) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+
+    def read(self, name: str) -> bytes:
+        """Reads one image file.
+
+        Args:
+            name: A path, relative to the root, or a URL; ``""`` gives ``b""``.
+
+        Raises:
+            InvalidCreativeError: It is not there, too large, or its download broke off.
+        """
+        if not name:
+            return b""
+        try:
+            if self.is_remote(name):
+                return self._download(name)
+            return self._read_file(Path(self._root, name))
+        except InvalidCreativeError:
+            raise
+        except Exception as error:  # remote filesystems have no common base class of errors
+            cause = getattr(error, "strerror", None) or error
+            raise InvalidCreativeError(
+                "image",
+                Reason.IMAGE_UNREADABLE,
+                f"expected an image file. Received: {name!r}: {cause}",
+            ) from error
+
+    def is_remote(self, name: str) -> bool:
+        """Whether an image is behind a URL, so that reading it is mostly waiting."""
+        return is_url(name) or is_url(self._root)
+
+    def _read_file(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            data = file.read(self._max_bytes + 1)
+            if len(data) > self._max_bytes:
+                raise self._too_large(file.seek(0, 2))
+        return data
+
+    def _download(self, name: str) -> bytes:
+        url = name if is_url(name) else posixpath.join(self._root, name)
+        try:
+            location = Location.parse(url)
+        except TableError as error:
+            raise InvalidCreativeError("image", Reason.IMAGE_UNREADABLE, str(error)) from error
+        with location.open() as file:
+            data = file.read(self._max_bytes + 1)
+            size = getattr(file, "size", None)
+        if len(data) > self._max_bytes:
+            raise self._too_large(size or len(data))
+        if size is not None and len(data) != size:
+            raise OSError(f"the download broke off after {len(data)} of {size} bytes")
+        return data
+
+    def _too_large(self, size: int) -> InvalidCreativeError:
+        return InvalidCreativeError(
+            "image",
+            Reason.IMAGE_TOO_MANY_BYTES,
+            f"expected at most {self._max_bytes} bytes. Received: {size} bytes",
+        )

@@ -1,0 +1,100 @@
+"""Files by path or URL: local ones, and those of any filesystem that fsspec knows.
+
+fsspec is imported only for a URL. What reads s3:// or gs:// is a package of the user's (s3fs,
+gcsfs, ...), and so are its credentials.
+"""
+
+import hashlib
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from adscore.errors import TableError
+
+_IGNORED = (".", "_")  # how journals, markers and unfinished files begin
+
+
+def is_url(location: str) -> bool:
+    """Whether a location names a filesystem, as in ``s3://bucket/table.csv``."""
+    return "://" in location
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A file or folder, on this machine or behind a URL.
+
+    Attributes:
+        name: As it was given; errors name it.
+        filesystem: An fsspec filesystem; None for a local path.
+        path: Its path there.
+    """
+
+    name: str
+    filesystem: Any = field(repr=False, default=None)
+    path: str = ""
+
+    @classmethod
+    def parse(cls, name: str) -> "Location":
+        """Finds the filesystem of a URL; a path is local.
+
+        Raises:
+            TableError: fsspec or the package of its filesystem is not installed.
+        """
+        if not is_url(name):
+            return cls(name, None, name)
+        try:
+            import fsspec
+
+            filesystem, path = fsspec.core.url_to_fs(name)
+        except (ImportError, ValueError) as error:
+            raise TableError(
+                f"{name}: expected a URL of an installed filesystem (pip install fsspec, and the "
+                f"package of the filesystem, e.g. s3fs). Received: {error}"
+            ) from error
+        return cls(name, filesystem, path)
+
+    @property
+    def kind(self) -> str:
+        """The ending of its name, e.g. ``.csv``, in small letters."""
+        return posixpath.splitext(self.path)[1].lower()
+
+    @property
+    def parent(self) -> str:
+        """The folder that holds it, as a path or URL."""
+        return self.name.rpartition("/")[0] if self.filesystem else str(Path(self.path).parent)
+
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        if self.filesystem is None:
+            return Path(self.path).is_dir()
+        return bool(self.filesystem.isdir(self.path))
+
+    def files(self) -> list["Location"]:
+        """The files of a folder by name, those that begin with "." or "_" left out."""
+        if self.filesystem is None:
+            paths = sorted(p for p in Path(self.path).iterdir() if p.is_file())
+            return [Location(str(p), None, str(p)) for p in paths if p.name[0] not in _IGNORED]
+        found = sorted(entry["name"] for entry in self.filesystem.ls(self.path, detail=True))
+        return [
+            Location(str(self.filesystem.unstrip_protocol(path)), self.filesystem, path)
+            for path in found
+            if posixpath.basename(path.rstrip("/"))[:1] not in ("", *_IGNORED)
+        ]
+
+    def open(self) -> BinaryIO:
+        """Opens it to read; raises what its filesystem raises."""
+        if self.filesystem is None:
+            return Path(self.path).open("rb")
+        return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
+
+    def fingerprint(self) -> str:
+        """Another one where the content is another.
+
+        The SHA-256 of a local file; of a remote one what its filesystem tells without a download:
+        size, time and entity tag.
+        """
+        if self.filesystem is not None:
+            return str(self.filesystem.ukey(self.path))
+        with Path(self.path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

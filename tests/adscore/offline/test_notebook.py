@@ -1,0 +1,52 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import adscore
+from adscore.errors import BundleError, TableError
+
+
+def test_a_path_gives_an_arrow_table(model_dir: Path, sample_dir: Path) -> None:
+    scores = adscore.score_table(sample_dir / "creatives.csv", model_dir, keep=["campaign_id"])
+    assert scores.num_rows == 60
+    assert scores.column_names[:3] == ["creative_id", "campaign_id", "ctr_mean"]
+    assert scores["error"].null_count == 60
+
+
+def test_a_data_frame_gives_a_data_frame_with_the_same_scores(
+    model_dir: Path, sample_dir: Path
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(sample_dir / "creatives.csv").iloc[::-1]
+    scores = adscore.score_table(frame, str(model_dir), image_root=sample_dir)
+    assert isinstance(scores, pandas.DataFrame)
+    assert list(scores.creative_id) == list(frame.creative_id)
+    expected = adscore.score_table(sample_dir / "creatives.csv", model_dir)["ctr_mean"]
+    assert list(scores.ctr_mean[::-1]) == expected.to_pylist()
+
+
+def test_an_arrow_table_with_bytes_and_broken_rows(model_dir: Path, mixed: pa.Table) -> None:
+    scores = adscore.score_table(mixed, model_dir, id_column="none")
+    assert scores["row"].to_pylist() == [str(number) for number in range(1, 9)]
+    assert [error is None for error in scores["error"].to_pylist()] == [True, False] * 4
+
+
+def test_what_cannot_be_scored_is_refused(model_dir: Path, mixed: pa.Table) -> None:
+    with pytest.raises(TableError, match="expected a column 'title'"):
+        adscore.score_table(mixed, model_dir, headline_column="title")
+    with pytest.raises(BundleError, match="is not a folder"):
+        adscore.score_table(mixed, "no-such-model")
+    with pytest.raises(TableError, match="No such file"):
+        adscore.score_table("no-such-table.csv", model_dir)
+
+
+def test_importing_adscore_loads_nothing_else() -> None:
+    code = "import sys, adscore; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pyarrow", "onnxruntime", "PIL", "scipy"} & set(done.stdout.split())
+    assert adscore.__all__ == ["score_table"]
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        adscore.other  # noqa: B018

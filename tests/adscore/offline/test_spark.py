@@ -1,0 +1,141 @@
+"""Skipped where pyspark is missing: `make test-spark` has it, in an environment of its own."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from adscore.errors import BundleError, TableError
+from adscore.offline.local import score_to
+from adscore.offline.options import ScoringOptions
+from adscore.table import Columns, open_stream
+
+pytest.importorskip("pyspark")
+
+from pyspark.errors import PythonException
+from pyspark.sql import SparkSession
+
+from adscore.offline import spark as engine
+
+COLUMNS = Columns(group=None)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.shuffle.partitions", "2")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def frame(spark: Any, sample_dir: Path) -> Any:
+    """The simulated log, with an image that is not there, in three partitions."""
+    with (sample_dir / "creatives.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[7]["image"] = "images/gone.png"
+    return spark.createDataFrame(rows).repartition(3)
+
+
+@pytest.fixture(scope="module")
+def expected(
+    frame: Any, model_dir: Path, sample_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """What the local engine says."""
+    folder = tmp_path_factory.mktemp("expected")
+    with (folder / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, frame.columns)
+        writer.writeheader()
+        writer.writerows(row.asDict() for row in frame.collect())
+    options = ScoringOptions(COLUMNS, keep=("campaign_id",), image_root=str(sample_dir))
+    stream = open_stream(str(folder / "t.csv"), options.read)
+    score_to(folder / "scores.parquet", model_dir, stream, options)
+    rows = pyarrow.parquet.read_table(folder / "scores.parquet").to_pylist()
+    return sorted(rows, key=lambda row: str(row["creative_id"]))
+
+
+@pytest.mark.parametrize("ship", [True, False])
+def test_scores_are_those_of_the_local_engine_to_the_last_bit(
+    frame: Any, model_dir: Path, sample_dir: Path, expected: list[dict[str, Any]], ship: bool
+) -> None:
+    scores = engine.score(
+        frame, model=model_dir, keep=["campaign_id"], image_root=sample_dir, ship=ship
+    )
+    rows = [row.asDict() for row in scores.collect()]
+    assert sorted(rows, key=lambda row: str(row["creative_id"])) == expected
+    assert sum(row["error"] is not None for row in rows) == 1
+
+
+def test_image_bytes_and_two_models_in_one_session(
+    spark: Any, model_dir: Path, sample_dir: Path, tmp_path: Path
+) -> None:
+    image = next(iter(sorted((sample_dir / "images").iterdir()))).read_bytes()
+    rows = [{"creative_id": str(n), "headline": f"Buy {n}", "image": image} for n in range(5)]
+    frame = spark.createDataFrame(rows)
+    copy = tmp_path / "other" / "1"
+    copy.mkdir(parents=True)
+    for file in (model_dir / "1").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    for model, name in ((model_dir, "sample"), (tmp_path / "other", "other")):
+        scores = engine.score(frame, model=model).collect()
+        assert [row.error for row in scores] == [None] * 5
+        assert {row.model for row in scores} == {name}
+
+
+def test_what_is_wrong_with_the_columns_is_said_before_any_work(
+    frame: Any, model_dir: Path
+) -> None:
+    with pytest.raises(TableError, match="expected a column 'picture'"):
+        engine.score(frame, model=model_dir, columns=Columns(image="picture", group=None))
+    with pytest.raises(TableError, match="expected an id column"):
+        engine.score(frame, model=model_dir, columns=Columns(id=None, group=None))
+    with pytest.raises(BundleError, match="is not a folder"):
+        engine.score(frame, model="no-such-model")
+
+
+def test_a_model_that_an_executor_cannot_open_is_named(
+    frame: Any, model_dir: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "model" / "1"
+    copy.mkdir(parents=True)
+    for file in (model_dir / "1").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    scores = engine.score(frame, model=tmp_path / "model", ship=False)
+    (copy / "head.onnx").write_bytes(b"changed after the driver looked")
+    with pytest.raises(PythonException, match=r"executor on .*/model/1 cannot be opened.*changed"):
+        scores.collect()
+
+
+def test_the_command_scores_on_spark(
+    model_dir: Path, sample_dir: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "adscore", "score", str(sample_dir / "creatives.csv")]
+    command += ["--model", str(model_dir), "--out", "scores", "--engine", "spark"]
+    done = subprocess.run(
+        [*command, "--keep", "campaign_id"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wrote 60 rows: scores" in done.stdout
+    rows = pyarrow.parquet.read_table(tmp_path / "scores").to_pylist()
+    by_id = {row["creative_id"]: row for row in rows}
+    assert len(by_id) == 60
+    for row in expected:
+        if row["error"] is None:
+            assert by_id[row["creative_id"]] == row

@@ -1,0 +1,159 @@
+import json
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adscore.errors import InvalidCreativeError, TableError
+from adscore.table import ImageSource, open_stream, rebatched
+
+ROWS = [{"id": f"{number:03}", "text": f'line\n{number}, "é" 🚀'} for number in range(25)]
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    table = pa.Table.from_pylist(rows)
+    match path.suffix:
+        case ".csv":
+            pyarrow.csv.write_csv(table, path)
+        case ".parquet":
+            pyarrow.parquet.write_table(table, path, row_group_size=4)
+        case _:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_a_folder_reads_as_its_files_one_after_another(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    write(folder / f"b{ending}", ROWS[10:])
+    write(folder / f"a{ending}", ROWS[:10])
+    (folder / "_SUCCESS").touch()
+    (folder / ".hidden.txt").touch()
+    stream = open_stream(str(folder), ["text", "id"])
+    assert stream.count() == 25
+    batches = list(stream.batches(7, skip=3))
+    assert [batch.num_rows for batch in batches] == [7, 7, 7, 1]
+    assert pa.Table.from_batches(batches).select(["id", "text"]).to_pylist() == ROWS[3:]
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), st.integers(1, 10), st.integers(0, 40))
+def test_rebatching_loses_and_doubles_nothing(sizes: list[int], rows: int, skip: int) -> None:
+    schema = pa.schema([("n", pa.int64())])
+    numbers = list(range(sum(sizes)))
+    starts = [sum(sizes[:at]) for at in range(len(sizes))]
+    batches = [
+        pa.record_batch([pa.array(numbers[start : start + size], pa.int64())], schema=schema)
+        for start, size in zip(starts, sizes, strict=True)
+    ]
+    cut = [batch["n"].to_pylist() for batch in rebatched(iter(batches), schema, rows, skip)]
+    assert [number for part in cut for number in part] == numbers[skip:]
+    assert all(len(part) == rows for part in cut[:-1])
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", ROWS)
+    with pytest.raises(TableError, match=r"t\.csv: expected a column 'image'\. Received: id, text"):
+        open_stream(str(tmp_path / "t.csv"), ["id", "image"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "expected a header line"),
+        ("a.csv", b"id,id\n1,2\n", "expected distinct columns"),
+        ("a.csv", b"id,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a.csv", b"id\n\xff\xfe\n", "UTF"),
+        ("a.parquet", b"no parquet", "Parquet"),
+        ("a.jsonl", b"", "expected at least one row"),
+        ("a.jsonl", b'{"id": 1}\n[2]\n', "line 2"),
+        ("a.jsonl", b'{"id": 1}\n{"id": \n', "line 2"),
+        ("a.xlsx", b"", r"expected a \.csv, \.parquet or \.jsonl table"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message) as caught:
+        list(open_stream(str(tmp_path / name), ["id"]).batches(10))
+    assert name in str(caught.value)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"none\.csv: cannot be read: No such file"):
+        open_stream(str(tmp_path / "none.csv"), ["id"])
+
+
+def test_rows_of_json_may_lack_columns_and_hold_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 7, "a": null}\n\n{"b": 1.5, "id": "x"}\n')
+    (batch,) = open_stream(str(tmp_path / "a.jsonl"), ["id", "a", "b"]).batches(10)
+    assert batch.to_pylist() == [
+        {"id": "7", "a": None, "b": None},
+        {"id": "x", "a": None, "b": "1.5"},
+    ]
+
+
+def test_the_fingerprint_follows_the_content_not_the_time(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id\n1\n")
+    before = open_stream(str(path), ["id"]).fingerprint()
+    path.touch()
+    assert open_stream(str(path), ["id"]).fingerprint() == before
+    path.write_text("id\n2\n")
+    assert open_stream(str(path), ["id"]).fingerprint() != before
+
+
+# === URLs ===
+
+
+def test_a_table_behind_a_url_is_read_like_a_file() -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/rows/a.csv", b"id,text\n1,one\n")
+    memory.pipe("/rows/b.csv", b"id,text\n2,two\n")
+    for url, ids in (("memory://rows", ["1", "2"]), ("memory://rows/b.csv", ["2"])):
+        stream = open_stream(url, ["id"])
+        assert [i for batch in stream.batches(9) for i in batch["id"].to_pylist()] == ids
+        assert stream.folder.rstrip("/").endswith("rows")
+        assert len(stream.fingerprint()) == len(ids)
+
+
+def test_a_url_of_an_unknown_filesystem_says_what_to_install() -> None:
+    with pytest.raises(TableError, match="pip install fsspec"):
+        open_stream("nosuch://bucket/t.csv", ["id"])
+
+
+class _ShortFile:
+    """What a filesystem gives when a connection ends early without an error."""
+
+    size = 1_000
+
+    def __enter__(self) -> "_ShortFile":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing to close."""
+
+    def read(self, count: int) -> bytes:
+        return b"half of it"
+
+
+def test_a_download_that_ends_early_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    monkeypatch.setattr(type(memory), "open", lambda self, path, mode: _ShortFile())
+    with pytest.raises(InvalidCreativeError, match="broke off after 10 of 1000 bytes"):
+        ImageSource("memory://images", 10_000).read("a.png")
+
+
+def test_images_are_read_below_a_url_and_by_url() -> None:
+    fsspec.filesystem("memory").pipe("/images/a.png", b"content")
+    assert ImageSource("memory://images", 100).read("a.png") == b"content"
+    assert ImageSource("/elsewhere", 100).read("memory://images/a.png") == b"content"
+    with pytest.raises(InvalidCreativeError, match="at most 3 bytes"):
+        ImageSource("memory://images", 3).read("a.png")
+    with pytest.raises(InvalidCreativeError, match="gone"):
+        ImageSource("memory://images", 3).read("gone.png")
