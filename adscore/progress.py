@@ -70,7 +70,7 @@ def _printed_by(console: Console, what: str) -> Tell:
         if now - printed < SECONDS_BETWEEN_LINES:
             return
         printed = now
-        rate = (done - before) / (now - started)
+        rate = (done - before) / max(now - started, 1e-9)
         left = f", {(total - done) / rate:.0f} s left" if rate else ""
         console.print(f"{what}: {done:,} of {total:,} rows, {rate:,.0f} rows/s{left}")
 

@@ -8,7 +8,6 @@ of that rest were known. It uses every campaign and fits no model that is report
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,10 +23,10 @@ from adscore.table import Columns
 from comparison.features import image_embeddings
 from comparison.figures import Rates, of_rates
 from comparison.heads import Floats
+from comparison.options import NO_DATA, data_parser, encoder_folders
 from comparison.results import format_table
 from comparison.tasks import BANNERS, RANKED, Prepared, prepare
 
-DATA_VARIABLE = "ADSCORE_DATA"
 FIRST = "format"
 OTHERS = ("vertical", "language", "subhead", "cta_text", "advertiser_name")
 FOLDS = 10
@@ -38,30 +37,17 @@ DRAWS = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints both tables; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = data_parser("Says what features can tell inside campaigns.").parse_args(arguments)
     if options.data is None:
-        print(f"skipped: it needs tables of your own: --data DIR, or {DATA_VARIABLE}=DIR")
+        print(NO_DATA)
         return 0
     columns = replace(BANNERS.columns, context=(FIRST, *OTHERS))
     prepared = _read(options.data, columns, options.max_rows)
-    folder = options.encoders or options.data.resolve().parent / "encoders"
     log = Log(prepared)
-    blocks = _blocks(prepared, str(folder / options.image_encoder))
+    blocks = _blocks(prepared, encoder_folders(options)[1])
     _print(explained(log, blocks), options)
     _print(known(log, blocks[FIRST]), options)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Says what features can tell inside campaigns.")
-    data = os.environ.get(DATA_VARIABLE)
-    add = parser.add_argument
-    add("--data", type=Path, default=Path(data) if data else None, help="folder of the tables")
-    add("--encoders", type=Path, help="folder of the encoders; by default beside that of the data")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
-    add("--markdown", action="store_true", help="print the tables for a document")
-    add("--max-rows", type=int, help="first rows only: to try the script, not for figures")
-    return parser
 
 
 def _read(data: Path, columns: Columns, max_rows: int | None) -> Prepared:

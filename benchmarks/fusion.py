@@ -8,7 +8,6 @@ validation rows; no test row is looked at.
 
 import argparse
 import math
-import os
 import statistics
 import sys
 import tempfile
@@ -18,13 +17,13 @@ from pathlib import Path
 
 from adscore.training.additive import AdditiveOptions
 from adscore.training.representation import Encoders
-from comparison.fusions import VARIANTS, Variant
 from comparison.heads import Rig, build_rig
+from comparison.options import NO_DATA, data_parser, encoder_folders
 from comparison.results import format_table
 from comparison.tasks import RANKED, TASKS, Figure, prepare
+from comparison.variants import VARIANTS, Variant
 
 REFERENCE = "additive"
-DATA_VARIABLE = "ADSCORE_DATA"
 FIGURES = {
     "banners": (Figure(RANKED, "significant pairs"),),
     "posts": (Figure("auc", "AUC"), Figure("log_loss", "log loss")),
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs every variant on every task and prints a table each; returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.data is None:
-        print(f"skipped: it needs tables of your own: --data DIR, or {DATA_VARIABLE}=DIR")
+        print(NO_DATA)
         return 0
     for task in options.task:
         lines = _lines(_rigs(options, task), options.variant, FIGURES[task])
@@ -50,27 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Compares fusions of headline, image, context.")
-    data = os.environ.get(DATA_VARIABLE)
+    parser = data_parser("Compares fusions of headline, image and context.")
     add = parser.add_argument
-    add("--data", type=Path, default=Path(data) if data else None, help="folder of the tables")
-    add("--encoders", type=Path, help="folder of the encoders; by default beside that of the data")
-    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
     add("--task", nargs="+", choices=FIGURES, default=["banners", "posts"])
     add("--variant", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    add("--markdown", action="store_true", help="print the table for a document")
-    add("--max-rows", type=int, help="first rows only: to try the script, not for figures")
     return parser
 
 
 def _rigs(options: argparse.Namespace, name: str) -> list[Rig]:
     """One for each seed."""
     task = TASKS[name]
-    folder = options.encoders or options.data.resolve().parent / "encoders"
-    image = str(folder / options.image_encoder) if task.columns.image else None
-    encoders = Encoders.open(str(folder / options.text_encoder), image)
+    text, image = encoder_folders(options)
+    encoders = Encoders.open(text, image if task.columns.image else None)
     with tempfile.TemporaryDirectory(prefix="fusion-") as scratch:
         prepared = prepare(task, options.data, Path(scratch), options.max_rows)
         return [build_rig(prepared, encoders, seed) for seed in options.seeds]

@@ -7,7 +7,6 @@ again while it is there: a run that was stopped goes on where it was.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from adscore.errors import AdscoreError
 from comparison.bench import Bench, Settings
+from comparison.options import NO_DATA, data_parser, encoder_folders
 from comparison.results import (
     COLUMNS,
     Cell,
@@ -29,14 +29,13 @@ from comparison.results import (
 from comparison.tasks import SAMPLE, TASKS
 
 RESULTS = Path("build/quality.jsonl")
-DATA_VARIABLE = "ADSCORE_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the cells that are missing and prints the table; returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.data is None and not options.table_only and options.task != [SAMPLE]:
-        print(f"skipped: it needs tables of your own: --data DIR, or {DATA_VARIABLE}=DIR")
+        print(NO_DATA)
         return 0
     failed = 0 if options.table_only else _run_missing(options)
     cells = read_cells(options.results)
@@ -49,34 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Compares adscore with its baseline and a peer.")
-    data = os.environ.get(DATA_VARIABLE)
+    parser = data_parser("Compares adscore with its baseline and a peer.")
     add = parser.add_argument
-    add("--data", type=Path, default=Path(data) if data else None, help="folder of the tables")
-    add("--encoders", type=Path, help="folder of the encoders; by default beside that of the data")
-    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
     add("--task", nargs="+", choices=TASKS, default=[name for name in TASKS if name != SAMPLE])
     add("--column", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--results", type=Path, default=RESULTS, help="file of finished cells (%(default)s)")
     add("--table-only", action="store_true", help="run nothing")
-    add("--markdown", action="store_true", help="print the table for a document")
-    add("--max-rows", type=int, help="first rows only: to try the script, not for figures")
     add("--max-epochs", type=int, help="passes at most: the same")
     return parser
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    beside = (options.data or Path()).resolve().parent / "encoders"
-    folder = options.encoders or beside
-    return Settings(
-        options.data,
-        str(folder / options.text_encoder),
-        str(folder / options.image_encoder),
-        options.max_rows,
-        options.max_epochs,
-    )
+    encoders = encoder_folders(options)
+    return Settings(options.data, *encoders, options.max_rows, options.max_epochs)
 
 
 def _run_missing(options: argparse.Namespace) -> int:

@@ -129,6 +129,7 @@ def _score_to_file(
     schema = scorer.result_schema(table.schema)
     require_new_file(out, schema)
     total, done, errors = _count(table), 0, 0
+    progress(Progress(done, 0, total))
     with new_file(out, schema) as writer:
         for batch in scored_batches(scorer, table.batches(BATCH_ROWS)):
             writer.write(batch)
@@ -149,6 +150,7 @@ def _score_to_folder(
     total = _count(table)
     with open_folder(out, _run(scorer, table, part_rows)) as folder:
         before = done = folder.journal.rows
+        progress(Progress(done, before, total))
         if not folder.journal.is_whole:
             batches = table.batches(BATCH_ROWS, skip=before)
             scored = scored_batches(scorer, batches, first_row=before)

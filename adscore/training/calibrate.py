@@ -17,6 +17,8 @@ LEVEL = 0.9  # of the interval that a score states
 UPPER = (1 + LEVEL) / 2
 # A rate that varies more is no longer told from none at all.
 MOST_VARIANCE = 0.95
+# Fewer groups tell too little of one rate in ten; their likeliest spread is steadier.
+LEAST_GROUPS = 50
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
 LARGEST_CORRECTION = 1.0
 
@@ -84,9 +86,9 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     The spread is the one whose 90 % intervals hold 90 % of the held-out rates, since these
     intervals are what a score states: rates have heavier tails than a beta distribution, so
     that the likeliest one is too wide for them. Where nearly all of the spread is the noise of
-    few trials no spread does that, and the likeliest stands. The groups are new to the model, so
-    the spread includes what an unknown campaign adds. It is then widened for how few groups it
-    was found on.
+    few trials no spread does that, and of few groups it would be chance: there the likeliest
+    stands. The groups are new to the model, so the spread includes what an unknown campaign adds.
+    It is then widened for how few groups it was found on.
 
     Args:
         held_out: Predictions and counts.
@@ -106,7 +108,10 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     for target in range(held_out.logit.shape[1]):
         rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
         slope, shift, likeliest = _most_likely(rows, mean=mean)
-        columns.append((slope, shift, _as_stated(rows, slope, shift, likeliest)))
+        spread = likeliest
+        if held_out.groups >= LEAST_GROUPS:
+            spread = _as_stated(rows, slope, shift, likeliest)
+        columns.append((slope, shift, spread))
     slopes, shifts, spreads = np.array(columns).T
     return slopes, shifts, spreads - np.log(widening(held_out.groups))
 

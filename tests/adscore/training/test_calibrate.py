@@ -4,7 +4,7 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.evaluation import interval_coverage
-from adscore.training.calibrate import HeldOut, calibrate, widening
+from adscore.training.calibrate import LEAST_GROUPS, HeldOut, calibrate, widening
 
 ROWS = 4_000
 
@@ -134,13 +134,17 @@ def test_intervals_hold_what_they_state_where_rates_have_heavy_tails() -> None:
     successes = rng.binomial(trials, rate)
     held, new = slice(ROWS // 2), slice(ROWS // 2, None)
     stated = np.full_like(predicted, 6.0)
-    slope, shift, spread = calibrate(
-        held_out(predicted[held], stated[held], successes[held], trials[held])
-    )
-    coverage = interval_coverage(
-        expit(predicted[new, 0] * slope + shift),
-        np.exp(stated[new, 0] + spread),
-        successes[new, 0],
-        trials[new, 0],
-    )
-    assert coverage == pytest.approx(0.9, abs=0.015)
+
+    def coverage(groups: int) -> float | None:
+        slope, shift, spread = calibrate(
+            held_out(predicted[held], stated[held], successes[held], trials[held], groups=groups)
+        )
+        return interval_coverage(
+            expit(predicted[new, 0] * slope + shift),
+            np.exp(stated[new, 0] + spread),
+            successes[new, 0],
+            trials[new, 0],
+        )
+
+    assert coverage(ROWS // 2) == pytest.approx(0.9, abs=0.015)
+    assert coverage(LEAST_GROUPS - 1) > 0.93  # of few groups, the likeliest spread stands
