@@ -4,6 +4,7 @@ A file is judged by its header before a pixel of it is decoded, so that a small 
 that unpacks into gigabytes costs nothing.
 """
 
+import contextlib
 import io
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
+from adscore.pixel_budget import PixelBudget
 
 Pixels = NDArray[np.uint8]
 
@@ -52,7 +54,9 @@ class ImageSize:
     resampling: int = Image.Resampling.BILINEAR
 
 
-def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, bool]:
+def decode(
+    data: bytes, size: ImageSize, limits: InputLimits, budget: PixelBudget | None = None
+) -> tuple[Pixels, bool]:
     """Decodes one image file to what the model reads.
 
     Of an animation the first frame counts; EXIF orientation is applied; transparency
@@ -62,6 +66,7 @@ def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, b
         data: One encoded file of a format that the limits allow.
         size: Height and width of the result.
         limits: Largest file and image accepted.
+        budget: What is decoded at once with others; waits for its turn. None bounds nothing.
 
     Returns:
         Pixels of shape (height, width, 3), uint8, RGB; and whether the image was shrunk so
@@ -74,8 +79,21 @@ def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, b
     image = _open(data, limits)
     if image.format == "JPEG":
         _require_few_scans(data)
+    with budget.take(_pixels_in_memory(image)) if budget else contextlib.nullcontext():
+        upright, downscaled = _decoded(image, data, size)
+    return np.asarray(_on_white(upright)), downscaled
+
+
+def _pixels_in_memory(image: Image.Image) -> int:
+    """Pixels that are unpacked; a plain JPEG is shrunk while it is decoded, row by row."""
+    if image.format == "JPEG" and not image.info.get("progressive"):
+        return 0
+    return image.width * image.height
+
+
+def _decoded(image: Image.Image, data: bytes, size: ImageSize) -> tuple[Image.Image, bool]:
     try:
-        upright, downscaled = _shrunk_and_upright(image, size)
+        return _shrunk_and_upright(image, size)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead to
@@ -84,7 +102,6 @@ def decode(data: bytes, size: ImageSize, limits: InputLimits) -> tuple[Pixels, b
             f"expected a whole {image.format} file. Received: {len(data)} bytes that "
             f"cannot be decoded ({type(error).__name__})",
         ) from error
-    return np.asarray(_on_white(upright)), downscaled
 
 
 def _open(data: bytes, limits: InputLimits) -> Image.Image:

@@ -10,6 +10,7 @@ from adscore.context import context_ids, unknown_context
 from adscore.creative import Creative, InputLimits, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.image import ImageSize, Pixels, decode
+from adscore.pixel_budget import PixelBudget
 from adscore.text import normalise
 
 
@@ -72,6 +73,7 @@ class Preparer:
         read = manifest.preprocessing
         self._cache = cache
         self._limits: InputLimits = manifest.limits
+        self._budget = PixelBudget(manifest.limits.max_image_pixels)
         self._vocabulary: Mapping[str, tuple[str, ...]] = read.context
         self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
 
@@ -157,12 +159,12 @@ class Preparer:
     def _decoded(self, image: bytes) -> PreparedImage:
         # A file above the limit is not worth a hash; `decode` refuses it.
         if self._cache is None or len(image) > self._limits.max_image_bytes:
-            return PreparedImage(*decode(image, self._size, self._limits))
+            return PreparedImage(*decode(image, self._size, self._limits, self._budget))
         digest = hashlib.sha256(image).digest()
         encoded = self._cache.get(digest)
         if encoded is not None:
             return PreparedImage(None, encoded.noticed, digest, encoded)
-        return PreparedImage(*decode(image, self._size, self._limits), digest)
+        return PreparedImage(*decode(image, self._size, self._limits, self._budget), digest)
 
 
 def _require_known_names(context: Mapping[str, str], limits: InputLimits) -> None:

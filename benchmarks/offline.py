@@ -164,8 +164,8 @@ def throughput(bench: Bench) -> Iterator[str]:
         "local throughput over the in-process ceiling",
         ">= 0.90",
         f"{reached / best:.2f}",
-        f"{reached:,.0f} of {best:,.0f} rows/s, best of {len(rates)}; by processor time, which other "
-        f"work disturbs less, {max(busy):.2f}",
+        f"{reached:,.0f} of {best:,.0f} rows/s, best of {len(rates)}; {max(busy):.2f} by processor "
+        "time, which other work disturbs less",
     )
 
 

@@ -14,7 +14,7 @@ from serving_bench.workers import WorkerError
 
 # Shares of what a closed loop reached, at which calls arrive by themselves.
 OPEN_SHARES = (0.5, 0.8)
-# The last but one shows whether the first was merely short.
+# Before the whole number.
 _LONG_STAGES = (1_000, 10_000)
 
 
@@ -117,8 +117,14 @@ def starts(bench: Bench) -> None:
 
 
 def long(bench: Bench, creatives: int) -> None:
-    """Longer and longer streams: what a creative costs, and the memory after each."""
-    with adscore_server(bench.settings.model) as server, bench.callers(server, "stream", 1) as one:
+    """Longer and longer streams: what a creative costs, and the memory after each.
+
+    Without the cache, which grows to its limit and would hide whether anything else does.
+    """
+    with (
+        adscore_server(bench.settings.model, "--cache-bytes", "0") as server,
+        bench.callers(server, "stream", 1) as one,
+    ):
         stages = [number for number in _LONG_STAGES if number < creatives]
         for round_, number in enumerate([1_000, *stages, creatives]):
             order = Order(Load(0, 1), USUAL, number=number)

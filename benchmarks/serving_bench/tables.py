@@ -76,7 +76,8 @@ def _best_peer(found: Summary) -> list[Row]:
             f"throughput against the best peer, {best}",
             f"{ratios[best]:.2f} x",
             ">= 1.5 x",
-            f"{_number(found, ours, _rate)} against {_number(found, theirs, _rate)} a second",
+            f"{_number(found, ours, _rate)} against {_number(found, theirs, _rate)} a second; "
+            f"by CPU time {found.ratio(theirs, ours, _cpu):.2f} x",
         ],
         [
             "... p99 against that peer's",

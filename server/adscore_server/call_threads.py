@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from adscore_server.pressure import PressureLimit
+
 # How much a call that ends counts in the moving average of the time between two ends.
 _SMOOTHING = 0.1
 
@@ -14,21 +16,25 @@ class CallThreads(ThreadPoolExecutor):
 
     Args:
         threads: Calls that are worked on at once.
-        max_waiting: Most calls that wait for a thread; see `has_room`.
+        max_waiting: Most calls that wait for a thread; see `admits_one`.
         name: Names the threads.
+        fewest: Calls that have room under lasting pressure too, those that are worked on
+            included; None means that room does not shrink.
     """
 
-    def __init__(self, threads: int, max_waiting: int, name: str = "call") -> None:
+    def __init__(
+        self, threads: int, max_waiting: int, name: str = "call", fewest: int | None = None
+    ) -> None:
         super().__init__(max_workers=threads, thread_name_prefix=name)
-        self._most_calls = threads + max_waiting
+        most = threads + max_waiting
+        self._limit = PressureLimit(most, most if fewest is None else fewest)
         self._calls: set[Future[Any]] = set()
         self._last_end = 0.0
         self._seconds_between_ends = 0.0
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more call may come; whoever gives it one asks first."""
-        return len(self._calls) < self._most_calls
+    def admits_one(self) -> bool:
+        """Says whether one more call may come; whoever gives it one asks first."""
+        return self._limit.admits(len(self._calls))
 
     @property
     def calls(self) -> int:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SCORING = f"/{scoring_pb2.DESCRIPTOR.services_by_name['ScoringService'].full_name}/"
 
+# Calls a core that have room however full the server is: one that is worked on, and the next.
+_FEWEST_CALLS = 2
 # What answers at once, and refusals above all, must not wait behind calls that score.
 _QUICK_THREADS = 2
 _MOST_QUICK_CALLS = 1_000
@@ -43,7 +45,9 @@ class CallInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self, config: ServerConfig) -> None:
-        self.scores = CallThreads(config.threads, config.max_waiting_calls)
+        self.scores = CallThreads(
+            config.threads, config.max_waiting_calls, fewest=_FEWEST_CALLS * config.decode_threads
+        )
         self.streams = CallThreads(config.max_streams, 0, "stream")
         self.quick = CallThreads(_QUICK_THREADS, _MOST_QUICK_CALLS, "quick")
         self._stopping = False
@@ -81,7 +85,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         # Health and reflection answer as they always do, while the server drains too.
         if self._stopping and method.startswith(OWN_METHODS):
             return self.refused(method, ServerStoppingError())
-        if not threads.has_room:
+        if not threads.admits_one():
             return self.refused(method, OverloadedError(threads.seconds_until_idle))
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))

@@ -27,6 +27,10 @@ class TlsFiles:
     key: Path
     client_ca: Path | None = None
 
+    def __str__(self) -> str:
+        """The names of the files."""
+        return ",".join(str(path) for path in (self.certificate, self.key, self.client_ca) if path)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:

@@ -5,6 +5,8 @@ import logging
 import sys
 import time
 
+from adscore.console import without_image_noise
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 
@@ -27,9 +29,15 @@ def configure_logging(level: str, form: str = "text") -> None:
             raise ValueError(f"{option}: expected one of {', '.join(known)}. Received: {value}")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    # gRPC's own entries quote the texts of exceptions, which may quote a creative.
-    logging.getLogger("grpc").setLevel(logging.CRITICAL)
+    others = max(logging.WARNING, getattr(logging, level.upper()))
+    logging.basicConfig(level=others, handlers=[handler])
+    for name in ("adscore", "adscore_server"):
+        logging.getLogger(name).setLevel(level.upper())
+    # What others write may quote a creative: gRPC the texts of exceptions, Pillow what an
+    # image says of itself.
+    for name in ("grpc", "PIL"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    without_image_noise()
 
 
 class TextFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from adscore.creative import Creative, InputLimits
 from adscore.errors import InvalidCreativeError
@@ -28,6 +30,12 @@ def whole_images(sample_dir: Path) -> list[bytes]:
     with (sample_dir / "creatives.csv").open(newline="") as file:
         paths = [sample_dir / row["image"] for row in csv.DictReader(file)]
     return [path.read_bytes() for path in {path.suffix: path for path in paths}.values()]
+
+
+@pytest.fixture(scope="session")
+def hostile(whole_images: list[bytes]) -> list[tuple[str, bytes]]:
+    """Pairs of a name and a file."""
+    return list(hostile_images(whole_images))
 
 
 def _peak_mib(pid: int) -> float:
@@ -56,13 +64,17 @@ def _outcome(stubs: Any, image: bytes) -> str:
 
 
 def test_every_hostile_image_gets_a_score_or_a_refusal_and_memory_stays_bounded(
-    start_process: Any, connect: Any, model_dir: Path, whole_images: list[bytes]
+    start_process: Any,
+    connect: Any,
+    model_dir: Path,
+    whole_images: list[bytes],
+    hostile: list[tuple[str, bytes]],
 ) -> None:
     process = start_process(model_dir)
     stubs = connect(process.address)
     assert _outcome(stubs, whole_images[0]) == "score"
     before = _peak_mib(process.process.pid)
-    outcomes = Counter(_outcome(stubs, image) for _, image in hostile_images(whole_images))
+    outcomes = Counter(_outcome(stubs, image) for _, image in hostile)
     growth = _peak_mib(process.process.pid) - before
     assert outcomes["score"] > 30
     assert outcomes["IMAGE_UNREADABLE"] > 50
@@ -75,16 +87,33 @@ def test_every_hostile_image_gets_a_score_or_a_refusal_and_memory_stays_bounded(
     assert "Traceback" not in stderr
 
 
-def test_batch_of_hostile_images_costs_no_other_creative_its_score(
-    stubs: Any, whole_images: list[bytes]
+def test_largest_images_at_once_take_the_memory_of_one(
+    start_process: Any, connect: Any, encode: Any, model_dir: Path, whole_images: list[bytes]
 ) -> None:
-    hostile = [image for name, image in hostile_images(whole_images) if "flipped" in name]
+    process = start_process(model_dir)
+    stubs = connect(process.address)
+    assert _outcome(stubs, whole_images[0]) == "score"
+    before = _peak_mib(process.process.pid)
+    # A lossy WebP takes the most: 19 bytes a pixel, here 0.75 GB. Each differs, for the cache.
+    large = [
+        encode(Image.new("RGB", (6_400, 6_200 - n), "red"), "WEBP", method=0) for n in range(3)
+    ]
+    with ThreadPoolExecutor(len(large)) as callers:
+        outcomes = list(callers.map(lambda image: _outcome(stubs, image), large))
+    assert outcomes == ["score"] * len(large)
+    assert _peak_mib(process.process.pid) - before < MAX_GROWTH_MIB
+
+
+def test_batch_of_hostile_images_costs_no_other_creative_its_score(
+    stubs: Any, whole_images: list[bytes], hostile: list[tuple[str, bytes]]
+) -> None:
+    broken = [image for name, image in hostile if "flipped" in name]
     good = Creative("headline", whole_images[0])
-    sent = [one for image in hostile for one in (Creative("headline", image), good)]
+    sent = [one for image in broken for one in (Creative("headline", image), good)]
     results = stubs.batch_score(sent)
     alone = stubs.score(good).targets["ctr"].mean
     assert [result.score.targets["ctr"].mean for result in results[1::2]] == pytest.approx(
-        [alone] * len(hostile), rel=1e-6
+        [alone] * len(broken), rel=1e-6
     )
     assert all(result.HasField("score") or result.error.code == 3 for result in results)
 

@@ -32,10 +32,20 @@ def _image(sound: bool = True) -> bytes:
     return file.getvalue() if sound else file.getvalue()[:-30] + PLANTED.encode()
 
 
+def _photo() -> bytes:
+    """A JPEG that tells much of itself, in fields that a reader may think worth a log entry."""
+    exif = Image.Exif()
+    for tag in (0x010E, 0x010F, 0x0131, 0x013B, 0x8298):  # description, maker, software, ...
+        exif[tag] = PLANTED * 3
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(file, "JPEG", exif=exif, comment=PLANTED.encode())
+    return file.getvalue()
+
+
 def _requests() -> Iterator[tuple[str, bytes]]:
     """Pairs of a method and a serialized request: good ones, and bad in every way."""
     for headline in (f"{PLANTED} headline", PLANTED * 300, "", f"\U0001f600 {PLANTED}\x00"):
-        for image in (_image(), _image(sound=False), PLANTED.encode(), b""):
+        for image in (_image(), _photo(), _image(sound=False), PLANTED.encode(), b""):
             wire = scoring_pb2.Creative(id=f"{PLANTED}-id", headline=headline, image=image)
             yield "Score", scoring_pb2.ScoreRequest(creative=wire).SerializeToString()
             batch = scoring_pb2.BatchScoreRequest(creatives=[wire] * 3)
