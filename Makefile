@@ -1,8 +1,8 @@
 # The same commands for people and for CI. `make help` lists them.
 #
 # Everything installs into folders of this checkout: .venv (the project and its tools),
-# .proto-venv (the pinned stub generator, which needs an older protobuf), .fuzz-venv (atheris)
-# and .lock-venv (uv).
+# .proto-venv (the pinned stub generator, which needs an older protobuf), .fuzz-venv (atheris),
+# .lock-venv (uv), .peers (servers to compare with) and examples/node/node_modules.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -101,7 +101,7 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache \
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) examples/node/node_modules build dist .hypothesis .mypy_cache \
 		.pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
