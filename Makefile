@@ -1,8 +1,8 @@
 # The same commands for people and for CI. `make help` lists them.
 #
 # Everything installs into folders of this checkout: .venv (the project and its tools),
-# .proto-venv (the pinned stub generator, which needs an older protobuf), .fuzz-venv (atheris)
-# and .lock-venv (uv).
+# .proto-venv (the pinned stub generator, which needs an older protobuf), .fuzz-venv (atheris),
+# .lock-venv (uv), .peers (servers to compare with) and examples/node/node_modules.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -46,7 +46,7 @@ setup: $(STAMP)  ## install the project and its tools into .venv (the others do 
 	@echo "$(VENV) is ready: $(BIN)/adscore --help"
 
 .PHONY: demo
-demo: $(STAMP)  ## simulate a campaign log, train, serve and score: under 2 minutes (ARGS="--keep DIR")
+demo: $(STAMP)  ## simulate a campaign log, train, serve and score: about 2 minutes (ARGS="--keep DIR")
 	@$(BIN)/adscore demo $(ARGS)
 
 .PHONY: test
@@ -73,12 +73,10 @@ proto: $(PROTO_STAMP)  ## regenerate the stubs in protos/gen from protos/adscore
 	@git status --short protos/gen
 
 .PHONY: bench
-bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="latency size"
-	@set -e; ran=no; for script in $(if $(ONLY),$(ONLY:%=benchmarks/%.py),benchmarks/[a-z]*.py); do \
-		test "$$script" != 'benchmarks/[a-z]*.py' || continue; \
-		echo "== $$script"; $(BIN)/python "$$script" $(ARGS); ran=yes; \
-	done; \
-	test $$ran = yes || echo "There are no benchmarks yet; each is one script, benchmarks/NAME.py."
+bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="serving client"
+	@set -e; for script in $(if $(ONLY),$(ONLY:%=benchmarks/%.py),benchmarks/[a-z]*.py); do \
+		echo "== $$script"; $(BIN)/python "$$script" $(ARGS); \
+	done
 
 .PHONY: bench-peers
 bench-peers: $(STAMP)  ## measure the server beside its peers, each installed into .peers/NAME
@@ -103,7 +101,7 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) build dist .hypothesis .mypy_cache \
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) examples/node/node_modules build dist .hypothesis .mypy_cache \
 		.pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

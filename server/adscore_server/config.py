@@ -75,8 +75,8 @@ class ServerConfig:
     max_message_bytes: int = 16 * 1024 * 1024
     # As the contract says; with usual banners the message limit is met first.
     max_batch_creatives: int = 1_000
-    # On 2 cores with 32 callers, 2 to 8 give the same throughput and 32 gives 10 % less; a caller
-    # who sends slowly holds one meanwhile, so not the fewest.
+    # On 2 cores with 32 callers, more than 3 gain nothing; a caller who sends slowly holds one
+    # meanwhile, so not the fewest.
     threads: int = 8
     # A queue only adds waiting: those beyond what a full server takes in some ten milliseconds are
     # better off elsewhere. With `threads`, room for 40 callers that send one call after another.
@@ -85,7 +85,7 @@ class ServerConfig:
     max_waiting_bytes: int = 64 * 1024 * 1024
     # Each holds a thread and a few requests while it is open, busy or not.
     max_streams: int = 32
-    # A model says what it accepts; memory may ask for less: an image takes up to 12 bytes a pixel.
+    # A model says what it accepts; memory may ask for less: an image takes up to 20 bytes a pixel.
     max_headline_characters: int | None = None
     max_image_bytes: int | None = None
     max_image_pixels: int | None = None
