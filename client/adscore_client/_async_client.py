@@ -10,7 +10,7 @@ from adscore_client._base import BaseClient
 from adscore_client._bulk import Bulk
 from adscore_client._core import READINESS_POLL_SECONDS, Call, CallOptions
 from adscore_client._creative import Creative, CreativeInput
-from adscore_client._exceptions import AdscoreError
+from adscore_client._exceptions import AdscoreError, ServerUnavailableError
 from adscore_client._grid import Grid
 from adscore_client._images import ImageInput
 from adscore_client._results import InputLimits, Match, Model, Score
@@ -139,9 +139,8 @@ class AsyncClient(BaseClient[AsyncConnection]):
     async def wait_until_ready(self, timeout_seconds: float | None = None) -> None:
         """Waits until a server is there and serves; see ``Client.wait_until_ready``."""
         options = self._core.options(timeout_seconds)
-        while not await self._connection.send(
-            call := self._core.readiness(options), wait_for_ready=True
-        ):
+        call = await asyncio.to_thread(self._core.readiness, options)  # it asks for the token
+        while not await self._serves(call):
             if options.deadline.left_seconds <= READINESS_POLL_SECONDS:
                 raise no_answer(call.context)
             await asyncio.sleep(READINESS_POLL_SECONDS)
@@ -171,14 +170,20 @@ class AsyncClient(BaseClient[AsyncConnection]):
         # Preparing reads images, and the token from wherever the caller has it.
         return await self._connection.send(await asyncio.to_thread(prepare, *arguments))
 
+    async def _serves(self, readiness: Call[bool]) -> bool:
+        try:
+            return await self._connection.send(readiness, wait_for_ready=True)
+        except ServerUnavailableError:  # as in Client
+            return False
+
     async def _shrink_for(self, options: CallOptions) -> InputLimits | None:
         if not self._core.shrink_images:
             return None
-        known = self._core.known_limits
-        if options.choice not in known:
-            described = await self._prepare_and_send(self._core.model, options)
-            known[options.choice] = described.limits
-        return known[options.choice]
+        limits = self._core.known_limits(options.choice)
+        if limits is None:
+            limits = (await self._prepare_and_send(self._core.model, options)).limits
+            self._core.learn_limits(options.choice, limits)
+        return limits
 
     async def _score_lazily(
         self, items: AsyncIterator[object], bulk: Bulk, options: CallOptions

@@ -8,9 +8,9 @@ from typing import Self
 from adscore_client._base import BaseClient
 from adscore_client._bulk import Bulk
 from adscore_client._connection import BulkStream, Connection
-from adscore_client._core import READINESS_POLL_SECONDS, CallOptions
+from adscore_client._core import READINESS_POLL_SECONDS, Call, CallOptions
 from adscore_client._creative import Creative, CreativeInput
-from adscore_client._exceptions import AdscoreError
+from adscore_client._exceptions import AdscoreError, ServerUnavailableError
 from adscore_client._grid import Grid
 from adscore_client._images import ImageInput
 from adscore_client._results import InputLimits, Match, Model, Score
@@ -248,7 +248,8 @@ class Client(BaseClient[Connection]):
             AdscoreError: The call failed; the subclass says why.
         """
         options = self._core.options(timeout_seconds)
-        while not self._connection.send(call := self._core.readiness(options), wait_for_ready=True):
+        call = self._core.readiness(options)
+        while not self._serves(call):
             if options.deadline.left_seconds <= READINESS_POLL_SECONDS:
                 raise no_answer(call.context)
             time.sleep(READINESS_POLL_SECONDS)
@@ -272,13 +273,20 @@ class Client(BaseClient[Connection]):
     def __repr__(self) -> str:
         return self._describe(self._connection.is_closed)
 
+    def _serves(self, readiness: Call[bool]) -> bool:
+        try:
+            return self._connection.send(readiness, wait_for_ready=True)
+        except ServerUnavailableError:  # the one of a moment ago, or what a proxy says of none
+            return False
+
     def _shrink_for(self, options: CallOptions) -> InputLimits | None:
         if not self._core.shrink_images:
             return None
-        known = self._core.known_limits
-        if options.choice not in known:
-            known[options.choice] = self._connection.send(self._core.model(options)).limits
-        return known[options.choice]
+        limits = self._core.known_limits(options.choice)
+        if limits is None:
+            limits = self._connection.send(self._core.model(options)).limits
+            self._core.learn_limits(options.choice, limits)
+        return limits
 
     def _score_lazily(
         self, items: Iterator[object], bulk: Bulk, options: CallOptions

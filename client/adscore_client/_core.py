@@ -30,6 +30,9 @@ _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit
 
 READINESS_POLL_SECONDS = 0.1  # between two questions whether a server serves
 
+# A server may begin to serve a newer version, which may read images of another size.
+LIMITS_KNOWN_SECONDS = 60.0
+
 Result = TypeVar("Result")
 Metadata = tuple[tuple[str, str], ...]
 
@@ -112,7 +115,7 @@ class Core:
             allow_plaintext=allow_plaintext_token,
         )
         self.shrink_images = shrink_images
-        self.known_limits: dict[ModelChoice, InputLimits] = {}
+        self._known_limits: dict[ModelChoice, tuple[InputLimits, Deadline]] = {}
         if shrink_images:
             require_pillow()
 
@@ -132,6 +135,15 @@ class Core:
             self._timeout_seconds if timeout_seconds is None else check_timeout(timeout_seconds)
         )
         return CallOptions(self._choice.replace(model, model_version), Deadline(timeout))
+
+    def known_limits(self, choice: ModelChoice) -> InputLimits | None:
+        """Returns what a model accepts; None where that is not known, or no more for sure."""
+        limits, end = self._known_limits.get(choice, (None, None))
+        return limits if end and end.left_seconds else None
+
+    def learn_limits(self, choice: ModelChoice, limits: InputLimits) -> None:
+        """Takes what a model accepts, as the server said a moment ago."""
+        self._known_limits[choice] = (limits, Deadline(LIMITS_KNOWN_SECONDS))
 
     def metadata(self, context: CallContext) -> Metadata:
         """Returns what is sent beside the message: who calls, and the id of the call."""

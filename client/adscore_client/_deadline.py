@@ -32,9 +32,9 @@ class Deadline:
         remaining = self.left_seconds
         if not remaining:
             raise DeadlineExceededError(
-                f"Expected an answer within {self._timeout_seconds:g} s. Received: an image that "
-                "took this long to read, so that nothing was sent. Pass a longer timeout_seconds, "
-                "or the bytes of the image",
+                f"Expected an answer within {self._timeout_seconds:g} s. Received: none, as "
+                "the time was up before the call was sent; reading images counts. Pass a longer "
+                "timeout_seconds, or the bytes of images",
                 timeout_seconds=self._timeout_seconds,
                 retryable=True,
                 creative_id=creative_id,

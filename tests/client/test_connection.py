@@ -1,13 +1,16 @@
 """Finding a server, losing it, and the life of a client."""
 
+import asyncio
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from adscore_client import (
+    AsyncClient,
     CallCancelledError,
     Client,
     ClientClosedError,
@@ -46,6 +49,36 @@ def test_server_that_starts_late_is_found_by_the_same_client(unused_address, ser
             except ServerUnavailableError:
                 time.sleep(0.05)
     assert score_recorder.requests
+
+
+def test_waiting_for_a_server_outlasts_a_proxy_that_has_none_yet():
+    checks = []
+
+    class Proxy(grpc.GenericRpcHandler):
+        def service(self, handler_call_details):
+            if not handler_call_details.method.endswith("/Check"):
+                return None
+            return grpc.unary_unary_rpc_method_handler(self.check)
+
+        def check(self, request, context):
+            checks.append(request)
+            if len(checks) % 3:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
+            return b"\x08\x01"
+
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[Proxy()])
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    with Client(address) as client:
+        client.wait_until_ready(30)
+
+    async def wait() -> None:
+        async with AsyncClient(address) as client:
+            await client.wait_until_ready(30)
+
+    asyncio.run(wait())
+    server.stop(grace=None).wait()
+    assert len(checks) == 6
 
 
 def test_proxy_of_the_environment_is_not_asked_for_this_machine(

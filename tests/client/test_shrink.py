@@ -1,6 +1,7 @@
 """Smaller images: what is sent, and what is left as it is."""
 
 import io
+import struct
 
 import pytest
 from PIL import Image
@@ -10,6 +11,11 @@ from adscore_client._image_reader import shrink
 from adscore_client.testing import FAKE_MODEL, FakeServer
 
 LIMITS = FAKE_MODEL.limits  # it reads 64 x 64
+ORIENTATION = 0x0112  # of EXIF
+# EXIF data of one entry, the orientation: a text of 4 bytes, where a number belongs.
+TEXT_FOR_ORIENTATION = (
+    b"Exif\0\0II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI4s", ORIENTATION, 2, 4, b"abc\0") + bytes(4)
+)
 
 
 def encoded(size, mode="RGB", kind="PNG", **options) -> bytes:
@@ -40,7 +46,7 @@ def test_turned_photo_is_sent_upright():
     image = Image.new("RGB", (600, 300), "white")
     image.paste("black", (0, 0, 300, 300))  # the left half
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter, so that left becomes up
+    exif[ORIENTATION] = 6  # to be turned by a quarter, so that left becomes up
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif, quality=100)
     smaller = opened(shrink(file.getvalue(), LIMITS)).convert("L")
@@ -56,6 +62,7 @@ def test_turned_photo_is_sent_upright():
         encoded((500, 500))[:2000],
         encoded((60, 60)),
         encoded((500, 500), "I;16"),
+        encoded((500, 500), kind="JPEG", exif=TEXT_FOR_ORIENTATION),
     ],
 )
 def test_what_is_small_or_will_be_refused_is_left_as_it_is(data):
@@ -73,6 +80,15 @@ def test_client_asks_once_for_the_size_and_sends_less(tmp_path):
     assert [call.method for call in server.calls].count("GetModel") == 1
     assert all(opened(creative.image).size == (128, 128) for creative in server.creatives)
     assert len(server.creatives) == 4
+
+
+def test_client_asks_for_the_size_again_as_the_model_may_be_another_by_then(monkeypatch):
+    monkeypatch.setattr("adscore_client._core.LIMITS_KNOWN_SECONDS", 0.0)
+    with FakeServer() as server, Client(server.address, shrink_images=True) as client:
+        client.score("a", encoded((600, 600)))
+        client.score("a", encoded((600, 600)))
+    methods = [call.method for call in server.calls]
+    assert methods == ["GetModel", "Score", "GetModel", "Score"]
 
 
 def test_client_sends_what_it_has_unless_told_otherwise(tmp_path):
