@@ -101,8 +101,8 @@ lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews 
 
 .PHONY: clean
 clean:  ## remove the environments, caches and build outputs
-	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) examples/node/node_modules build dist .hypothesis .mypy_cache \
-		.pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .peers $(PROTO_VENV) $(FUZZ_VENV) $(LOCK_VENV) examples/node/node_modules build dist \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # === The parts of check ===
