@@ -61,6 +61,7 @@ def score(
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
     """Scores every creative of a table; a row that cannot be scored carries its error."""
+    from adscore.bundle import resolve_bundle
     from adscore.offline.options import ScoringOptions
     from adscore.table import open_stream
 
@@ -76,6 +77,7 @@ def score(
             return
         stream = open_stream(table, ScoringOptions(columns, kept).read)
         options = ScoringOptions(columns, kept, image_root or stream.folder)
+        model = resolve_bundle(model)  # a version that appears meanwhile is not for this run
         summary = _score_here(stream, model, out, options, part_rows)
         if report is not None:
             _report(report, out, stream, options, model)

@@ -5,6 +5,7 @@ A signature covers manifest.json and every file that has a checksum in it. It li
 verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
 """
 
+import copy
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -81,7 +82,9 @@ class SignatureCheck:
             )
         _require_no_other_files(path, contents)
         try:
-            self._verifier.set_hashing_config(_ContentsHashing(contents)).verify(path, signature)
+            # A copy: a check on another thread must not be given these contents.
+            verifier = copy.copy(self._verifier)
+            verifier.set_hashing_config(_ContentsHashing(contents)).verify(path, signature)
         except Exception as error:  # whatever is wrong with a signature, the bundle is refused
             raise BundleError(
                 f"{signature}: expected the signature of these files by the required key. "

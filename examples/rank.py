@@ -13,7 +13,7 @@ from adscore_client import AdscoreError, Client, Creative, Score
 
 def read_creatives(table: Path) -> Iterator[Creative]:
     """Yields the creatives of a CSV table with the columns that `adscore sample` writes."""
-    with table.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             image = table.parent / row["image"] if row["image"] else None
             yield Creative(row["headline"], image, id=row["creative_id"])

@@ -19,12 +19,12 @@ import pyarrow as pa
 from adscore.creative import Creative
 from adscore.encoder import RuntimeOptions
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.offline.options import CACHE_BYTES, ScoringOptions, is_bytes, require_types
+from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import ScoredRows, result_schema
 from adscore.preparation import PreparedCreative
 from adscore.rates import rate_figures
 from adscore.scorer import Scorer
-from adscore.table import ImageSource
+from adscore.table import ImageSource, cell_text, is_bytes
 from adscore.towers import LARGEST_BATCH
 
 # Images of one batch that are downloaded at the same time: it is waiting, not work.
@@ -201,16 +201,15 @@ def _texts(batch: pa.RecordBatch, name: str) -> list[Text]:
     """A column as text; an empty cell is ``""``."""
     column = batch.column(name)
     try:
-        return ["" if value is None else str(value) for value in column.to_pylist()]
+        return [cell_text(value) for value in column.to_pylist()]
     except UnicodeDecodeError:  # Arrow does not look at the bytes of a Parquet file's texts
         return [_text(cell, name) for cell in column]
 
 
 def _text(cell: pa.Scalar, name: str) -> Text:
     try:
-        value = cell.as_py()
+        return cell_text(cell.as_py())
     except UnicodeDecodeError as error:
         return InvalidCreativeError(
             name, Reason.HEADLINE_NOT_TEXT, f"expected text in UTF-8. Received: {error}"
         )
-    return "" if value is None else str(value)

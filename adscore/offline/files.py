@@ -180,7 +180,10 @@ class _CsvWriter:
         self._writer: Any = pyarrow.csv.CSVWriter(file, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
+        try:
+            self._writer.write_batch(batch)
+        except pa.ArrowInvalid as error:  # of bytes that are no text
+            raise _no_text(".csv", error) from error
 
     def close(self) -> None:
         self._writer.close()
@@ -192,10 +195,32 @@ class _JsonLinesWriter:
         self._encoder = msgspec.json.Encoder()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write(self._encoder.encode_lines(batch.to_pylist()))
+        try:
+            rows = _without_nanoseconds(batch).to_pylist()
+        except UnicodeDecodeError as error:
+            raise _no_text(".jsonl", error) from error
+        self._file.write(self._encoder.encode_lines(rows))
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _without_nanoseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Makes text of times in nanoseconds, which Python's own types cannot hold."""
+    fields = [
+        field.with_type(pa.string())
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
+        else field
+        for field in batch.schema
+    ]
+    return batch.cast(pa.schema(fields))
+
+
+def _no_text(ending: str, error: Exception) -> TableError:
+    return TableError(
+        f"expected columns to keep that a {ending} can hold. Received: {error}; write .parquet or "
+        "do not keep them"
+    )
 
 
 def _is_no_cell(kind: pa.DataType) -> bool:

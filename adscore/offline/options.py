@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from adscore.errors import TableError
-from adscore.table import Columns
+from adscore.table import Columns, is_bytes
 
 # Memory for what the towers said of assets: some ten thousand of a model trained from scratch,
 # some thousand of one on encoders, and little beside the runtime's own.
@@ -48,10 +48,3 @@ def require_types(schema: pa.Schema, columns: Columns) -> None:
         if pa.types.is_nested(kind) or (is_bytes(kind) and name != columns.image):
             expected = "a path or bytes" if name == columns.image else "text"
             raise TableError(f"column {name!r}: expected {expected}. Received: {kind}")
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Whether a column's cells are bytes."""
-    types = pa.types
-    checks = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
-    return any(check(kind) for check in (*checks, types.is_binary_view))

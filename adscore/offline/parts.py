@@ -29,7 +29,9 @@ def open_folder(folder: Path, run: Run) -> Iterator["PartFolder"]:
             )
         folder.mkdir(exist_ok=True)
         with exclusive(folder / LOCK):
-            yield PartFolder(folder, Journal.open(folder, run), run.part_rows)
+            journal = Journal.open(folder, run)
+            _require_parts(folder, journal)
+            yield PartFolder(folder, journal, run.part_rows)
 
 
 class PartFolder:
@@ -61,7 +63,7 @@ class PartFolder:
 
     def _write_part(self, batches: list[pa.RecordBatch], schema: pa.Schema, *, last: bool) -> None:
         number = len(self.journal.parts)
-        path = self.folder / f"part-{number:05}.parquet"
+        path = _part_path(self.folder, number)
         partial = self.folder / f".adscore.{path.name}.partial"
         rows = sum(batch.num_rows for batch in batches)
         errors = sum(b.num_rows - b.column("error").null_count for b in batches)
@@ -79,3 +81,18 @@ class PartFolder:
             partial.replace(path)  # of a run that was killed before it noted the part
             sync_folder(self.folder)
             self.journal.append(Part(number, rows, errors, last))
+
+
+def _part_path(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05}.parquet"
+
+
+def _require_parts(folder: Path, journal: Journal) -> None:
+    """Checks that what is done is there: rows of a file that was removed would be missing."""
+    for part in journal.parts:
+        path = _part_path(folder, part.number)
+        if not path.is_file():
+            raise TableError(
+                f"{path}: expected a part that an earlier run wrote. Received: none of that name. "
+                "Remove the folder, or name a new one"
+            )

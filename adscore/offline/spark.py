@@ -111,13 +111,18 @@ def score_table(table: str, out: Path, *, model: Path, options: ScoringOptions) 
         model=model,
         columns=options.columns,
         keep=options.keep,
-        image_root=options.image_root or Location.parse(table).parent,
+        image_root=options.image_root or _folder(Location.parse(table)),
     )
     scores.write.parquet(str(out))
     return int(spark.read.parquet(str(out)).count())
 
 
 # === On the driver ===
+
+
+def _folder(table: Location) -> str:
+    """The folder of a table's files, to which image paths are relative as of `TableStream`."""
+    return table.name if table.is_folder() else table.parent
 
 
 def _ship(spark: SparkSession, bundle: Path) -> str:

@@ -1,5 +1,6 @@
 """A table of creatives and their results, read and checked once for all who use it."""
 
+from adscore.table.cells import cell_text, is_bytes
 from adscore.table.columns import NO_COLUMN, Columns, Target
 from adscore.table.creatives import CreativeTable
 from adscore.table.images import ImageSource
@@ -15,6 +16,8 @@ __all__ = [
     "Location",
     "TableStream",
     "Target",
+    "cell_text",
+    "is_bytes",
     "is_url",
     "open_stream",
     "read_table",

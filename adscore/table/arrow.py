@@ -10,6 +10,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from adscore.errors import TableError
+from adscore.table.formats import csv_header
 
 
 def read_arrow(path: Path) -> pa.Table:
@@ -38,14 +39,8 @@ def read_arrow(path: Path) -> pa.Table:
 
 def _read_csv(path: Path) -> pa.Table:
     """Reads every column as text, so that an id such as 007 stays what it is."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
-        has_rows = bool(file.readline())
-    if not header:
-        raise TableError(f"{path}: expected a header line. Received: an empty file")
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise TableError(f"{path}: expected distinct columns. Received: {repeated} twice")
+    with path.open("rb") as file:
+        header, has_rows = csv_header(str(path), file)
     if not has_rows:  # Arrow refuses a header without a line's end
         return pa.table({name: pa.array([], pa.string()) for name in header})
     return pyarrow.csv.read_csv(

@@ -55,7 +55,7 @@ def format_of(file: Location) -> Format:
 class _Csv:
     def schema(self, file: Location) -> pa.Schema:
         with file.open() as binary:
-            header, _ = _csv_header(file.name, binary)
+            header, _ = csv_header(file.name, binary)
         return pa.schema([(name, pa.string()) for name in header])
 
     def count(self, file: Location) -> int:
@@ -64,7 +64,7 @@ class _Csv:
 
     def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         with file.open() as binary:
-            _, has_rows = _csv_header(file.name, binary)
+            _, has_rows = csv_header(file.name, binary)
         if not has_rows:  # Arrow refuses a header without a line's end
             return
         with (
@@ -87,7 +87,7 @@ class _Csv:
 class _Parquet:
     def schema(self, file: Location) -> pa.Schema:
         with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
-            return table.schema_arrow
+            return pa.schema([(field.name, _plain(field.type)) for field in table.schema_arrow])
 
     def count(self, file: Location) -> int:
         with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
@@ -127,8 +127,12 @@ class _JsonLines:
                 yield pa.RecordBatch.from_pylist(held, schema)
 
 
-def _csv_header(name: str, binary: BinaryIO) -> tuple[list[str], bool]:
-    """The names of the columns, and whether anything follows them."""
+def csv_header(name: str, binary: BinaryIO) -> tuple[list[str], bool]:
+    """The names of the columns of a .csv file, and whether anything follows them.
+
+    Raises:
+        TableError: There is none, or a name is there twice.
+    """
     with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
         header = next(csv.reader(text), [])
         has_rows = bool(text.readline())
@@ -138,6 +142,12 @@ def _csv_header(name: str, binary: BinaryIO) -> tuple[list[str], bool]:
     if repeated:
         raise TableError(f"{name}: expected distinct columns. Received: {repeated} twice")
     return header, has_rows
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type that every format of results can hold, where it is another way to keep the same."""
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return plain.get(kind, kind)
 
 
 def _json_rows(binary: BinaryIO) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from adscore.errors import TableError
 from adscore.table.arrow import read_arrow
+from adscore.table.cells import cell_text, is_bytes
 from adscore.table.columns import NO_COLUMN, Columns, Target
 from adscore.table.creatives import CreativeTable
 
@@ -93,15 +94,15 @@ def _require_distinct(path: Path, column: str | None, ids: Sequence[str]) -> Non
 def _texts(path: Path, rows: pa.Table, name: str) -> list[str]:
     """A column as text; an empty cell is ``""``."""
     kind = rows.schema.field(name).type
-    if pa.types.is_nested(kind) or _is_bytes(kind):
+    if pa.types.is_nested(kind) or is_bytes(kind):
         raise TableError(f"{path}, column {name!r}: expected text. Received: {kind}")
-    return ["" if value is None else str(value) for value in _values(path, rows, name)]
+    return [cell_text(value) for value in _values(path, rows, name)]
 
 
 def _images(path: Path, rows: pa.Table, name: str | None, root: Path) -> list[Path | bytes]:
     if name is None:
         return [b""] * rows.num_rows
-    if _is_bytes(rows.schema.field(name).type):
+    if is_bytes(rows.schema.field(name).type):
         return [value or b"" for value in _values(path, rows, name)]
     return [root / text if text else b"" for text in _texts(path, rows, name)]
 
@@ -137,16 +138,6 @@ def _whole_numbers(path: Path, rows: pa.Table, name: str) -> NDArray[np.int64]:
                 f"Received: {cells[row]!r}"
             )
     return np.array(values, dtype=np.int64)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
-    )
 
 
 def _values(path: Path, rows: pa.Table, name: str) -> list[Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adscore.errors import InvalidCreativeError, TableError
-from adscore.table import ImageSource, open_stream, rebatched
+from adscore.table import Columns, ImageSource, cell_text, open_stream, read_table, rebatched
 
 ROWS = [{"id": f"{number:03}", "text": f'line\n{number}, "é" 🚀'} for number in range(25)]
 
@@ -96,6 +96,15 @@ def test_rows_of_json_may_lack_columns_and_hold_numbers(tmp_path: Path) -> None:
         {"id": "7", "a": None, "b": None},
         {"id": "x", "a": None, "b": "1.5"},
     ]
+
+
+def test_a_context_value_is_the_same_to_training_and_to_scoring(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "x", "video": true}\n{"id": "y", "video": false}\n{"id": "z"}\n')
+    columns = Columns("id", None, None, None, ("video",))
+    (batch,) = open_stream(str(path), ["video"]).batches(10)
+    scored = [cell_text(value) for value in batch.column(0).to_pylist()]
+    assert read_table(path, columns).context["video"] == scored == ["true", "false", ""]
 
 
 def test_the_fingerprint_follows_the_content_not_the_time(tmp_path: Path) -> None:

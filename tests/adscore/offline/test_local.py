@@ -181,6 +181,16 @@ def test_a_folder_goes_on_where_a_run_was_ended(
     assert (again.rows, again.before, again.errors) == (8, 8, 4)
 
 
+def test_a_part_that_was_removed_is_missed(
+    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping, part_rows=3)
+    (out / "part-00001.parquet").unlink()
+    with pytest.raises(TableError, match=r"part-00001\.parquet: expected a part that an earlier"):
+        score_to(out, model_dir, table, keeping, part_rows=3)
+
+
 def test_a_changed_table_model_or_option_is_refused(
     model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, mixed: pa.Table
 ) -> None:

@@ -1,9 +1,13 @@
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from adscore.offline.local import Summary, score_to
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,29 @@ def test_the_page_shows_the_ranking_and_what_went_wrong(
     assert means[:12] == sorted(means[:12], reverse=True)
     assert means[12:] == sorted(means[12:])
     assert len([i for i in root.iter("img") if str(i.get("src")).startswith("data:image")]) == 24
+
+
+def test_the_page_is_of_the_version_that_scored(
+    succeed: Callable[..., Result],
+    awkward_log: Path,
+    model_dir: Path,
+    sample_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Path(shutil.copytree(model_dir, tmp_path / "model"))
+
+    def score_and_release(*arguments: Any, **options: Any) -> Summary:
+        summary = score_to(*arguments, **options)
+        (model / "2").mkdir()
+        (model / "2" / "manifest.json").write_text("of a model that is none")
+        return summary
+
+    monkeypatch.setattr("adscore.offline.local.score_to", score_and_release)
+    page = tmp_path / "scores.html"
+    arguments = ("--out", tmp_path / "scores.csv", "--report", page, "--image-root", sample_dir)
+    succeed("score", awkward_log, "--model", model, *arguments)
+    assert "model version 1" in page.read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_work(

@@ -95,6 +95,20 @@ def test_image_bytes_and_two_models_in_one_session(
         assert {row.model for row in scores} == {name}
 
 
+def test_images_of_a_table_that_is_a_folder_lie_beside_its_files(
+    spark: Any, model_dir: Path, sample_dir: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.mkdir()
+    image = next(iter(sorted((sample_dir / "images").iterdir())))
+    (table / "_banner").write_bytes(image.read_bytes())  # not read as a part of the table
+    (table / "part-0.csv").write_text("creative_id,headline,image\n1,Buy now,_banner\n")
+    options = ScoringOptions(COLUMNS, image_root="")
+    assert engine.score_table(str(table), tmp_path / "out", model=model_dir, options=options) == 1
+    (row,) = pyarrow.parquet.read_table(tmp_path / "out").to_pylist()
+    assert row["error"] is None
+
+
 def test_what_is_wrong_with_the_columns_is_said_before_any_work(
     frame: Any, model_dir: Path
 ) -> None:
