@@ -2,17 +2,20 @@
 
 The contract:
 
-- There is no timer. An item that finds a worker free is run at once, alone; items that come while
-  all workers are busy wait, and the next worker that becomes free takes those that wait together.
-  So an idle server adds no delay, and a busy one makes batches by itself.
-- A batch holds items of one key (a model), in the order in which they came, at most
+- There is no timer. As many threads work at once as there are cores: each prepares an item, or
+  runs a batch. One that is done gives its core to the next item that waits to be prepared or, where
+  none does or a batch is full, to the items that wait to be run, which are run together. So an idle
+  server adds no delay, a busy one makes batches by itself, no core rests while an item waits, and
+  threads do not take turns on a core, which costs more than the work between two turns.
+- A batch holds items of one key (a model), in the order in which they were prepared, at most
   `max_batch_items`. Keys take turns by their oldest item.
-- There are no threads of its own: whoever brings an item runs a batch, its own and those of others
-  with it, or waits until another has. When idle, an item changes no thread.
-- What waits is bounded in items and in bytes. An item beyond either is refused at once with
-  `OverloadedError`; a single one larger than `max_waiting_bytes` is let in where nothing waits.
-- An item that is abandoned before its batch is put together is never run, and whoever brought it
-  gets `CallAbandonedError` at once. One that is already running is run to its end, for the others.
+- There are no threads of its own: whoever brings an item prepares it, and runs a batch, its own and
+  those of others with it, or waits until another has. When idle, an item changes no thread.
+- What waits is bounded. An item that finds no core and no room to wait is refused at once with
+  `OverloadedError`. Prepared items that take `max_batch_bytes` are run before another is prepared.
+- An item that is abandoned before its batch is put together is never run, nor prepared where it was
+  not yet, and whoever brought it gets `CallAbandonedError` at once. One that is already running is
+  run to its end, for the others.
 - One bad item never fails its batch-mates: where a run of many raises, each is run again alone, and
   those that raise again get their own error.
 """
@@ -30,25 +33,28 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# How much a new run counts in the moving average of the time that an item takes.
+# Is given what to call when nobody waits for a result any more; says whether somebody still does.
+Watch = Callable[[Callable[[], None]], bool]
+
+# How much a new item counts in the moving averages of the time that one takes.
 _SMOOTHING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How much is run and how much may wait.
+    """How much is worked on and how much may wait.
 
     Attributes:
-        workers: Batches that run at once, at least 1.
+        workers: Threads that work at once, at least 1: one for each core.
         max_batch_items: Most items of one batch, at least 1.
-        max_waiting_items: Most items that wait, 0 or more; 0 means that none may.
-        max_waiting_bytes: Most bytes of those that wait, 0 or more.
+        max_batch_bytes: Bytes of prepared items that make a batch full, 0 or more.
+        max_waiting_items: Most items that wait to be prepared, 0 or more; 0 means that none may.
     """
 
     workers: int
     max_batch_items: int
+    max_batch_bytes: int
     max_waiting_items: int
-    max_waiting_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,48 +81,46 @@ class MicroBatcher(Generic[Key, Item, Result]):
 
     Args:
         run: Runs items of one key; gives a result for each, in their order.
-        limits: How much is run and how much may wait.
+        limits: How much is worked on and how much may wait.
+        size_bytes: Memory that a prepared item takes, in bytes; None counts none.
     """
 
     def __init__(
-        self, run: Callable[[Key, Sequence[Item]], Sequence[Result]], limits: BatchLimits
+        self,
+        run: Callable[[Key, Sequence[Item]], Sequence[Result]],
+        limits: BatchLimits,
+        size_bytes: Callable[[Item], int] | None = None,
     ) -> None:
         self._run = run
         self._limits = limits
+        self._size_bytes = size_bytes
         self._lock = threading.Lock()
-        self._waiting: deque[_Ticket[Key, Item, Result]] = deque()
-        self._waiting_bytes = 0
-        self._running = 0
-        self._item_seconds = 0.0
+        self._unprepared: deque[_Ticket[Key, Item, Result]] = deque()
+        self._prepared: deque[_Ticket[Key, Item, Result]] = deque()
+        self._prepared_bytes = 0
+        self._working = 0
+        self._prepare_seconds = self._run_seconds = 0.0
         self._batches = self._items = self._refused = self._abandoned = 0
 
-    def submit(
-        self,
-        key: Key,
-        item: Item,
-        size_bytes: int = 0,
-        watch: Callable[[Callable[[], None]], bool] | None = None,
-    ) -> Result:
-        """Has an item run, and waits for its result.
+    def submit(self, key: Key, prepare: Callable[[], Item], watch: Watch | None = None) -> Result:
+        """Prepares an item, has it run, and waits for its result.
 
         Args:
             key: Only items of the same key are run together.
-            item: What to run.
-            size_bytes: Memory that the item takes while it waits.
-            watch: Is given, for an item that has to wait, what to call when nobody waits for the
-                result any more; says whether somebody still does.
+            prepare: Makes the item; called in this thread.
+            watch: Tells, of an item that has to wait, when nobody waits for its result any more.
 
         Raises:
             OverloadedError: There is no room to wait.
             CallAbandonedError: Nobody waits for the result any more, and it was not run.
-            Exception: What running the item raised.
+            Exception: What preparing or running the item raised.
         """
-        ticket = _Ticket[Key, Item, Result](key, item, size_bytes)
-        waits = self._enter(ticket)
-        if waits and watch is not None and not watch(lambda: self._abandon(ticket)):
-            self._abandon(ticket)
+        ticket = _Ticket[Key, Item, Result](key)
         try:
-            batch = ticket.wait()
+            self._enter(ticket)
+            self._wait(ticket, watch)
+            self._prepare(ticket, prepare)
+            batch = self._wait(ticket, watch)
             if batch:
                 self._run_batch(batch)
             return ticket.result()
@@ -126,41 +130,99 @@ class MicroBatcher(Generic[Key, Item, Result]):
     def statistics(self) -> BatcherStatistics:
         """What it did so far, and what it holds."""
         with self._lock:
+            waiting = len(self._unprepared) + len(self._prepared)
             return BatcherStatistics(
-                self._batches, self._items, len(self._waiting), self._refused, self._abandoned
+                self._batches, self._items, waiting, self._refused, self._abandoned
             )
 
-    def _enter(self, ticket: "_Ticket[Key, Item, Result]") -> bool:
-        """Gives an item a worker, or a place to wait; says whether it has to wait."""
+    def _enter(self, ticket: "_Ticket[Key, Item, Result]") -> None:
+        """Gives an item a core, or a place to wait for one."""
         with self._lock:
-            if self._running < self._limits.workers:
-                self._running += 1
-                ticket.lead([ticket])
-                return False
-            self._require_room(ticket.size_bytes)
-            self._waiting.append(ticket)
-            self._waiting_bytes += ticket.size_bytes
-            return True
+            if self._working < self._limits.workers:
+                self._working += 1
+                ticket.call()
+            elif len(self._unprepared) < self._limits.max_waiting_items:
+                self._unprepared.append(ticket)
+            else:
+                self._refused += 1
+                seconds = self._prepare_seconds + self._run_seconds
+                raise OverloadedError((len(self._unprepared) + 1) * seconds / self._limits.workers)
 
-    def _require_room(self, size_bytes: int) -> None:
-        full = len(self._waiting) >= self._limits.max_waiting_items
-        total = self._waiting_bytes + size_bytes
-        if full or (self._waiting and total > self._limits.max_waiting_bytes):
-            self._refused += 1
-            seconds = (len(self._waiting) + 1) * self._item_seconds / self._limits.workers
-            raise OverloadedError(seconds)
+    def _wait(
+        self, ticket: "_Ticket[Key, Item, Result]", watch: Watch | None
+    ) -> "Sequence[_Ticket[Key, Item, Result]]":
+        """Waits for a core or for the result; gives the batch that the item leads, if it does."""
+        if not ticket.is_called() and watch is not None and not ticket.watched:
+            ticket.watched = True
+            if not watch(lambda: self._abandon(ticket)):
+                self._abandon(ticket)
+        return ticket.wait()
+
+    def _prepare(self, ticket: "_Ticket[Key, Item, Result]", prepare: Callable[[], Item]) -> None:
+        start = time.monotonic()
+        try:
+            ticket.item = prepare()
+            if self._size_bytes is not None:
+                ticket.size_bytes = self._size_bytes(ticket.item)
+        except BaseException:
+            with self._lock:
+                self._give_core()
+            raise
+        seconds = time.monotonic() - start
+        with self._lock:
+            self._prepare_seconds += _SMOOTHING * (seconds - self._prepare_seconds)
+            self._prepared.append(ticket)
+            self._prepared_bytes += ticket.size_bytes
+            self._give_core(ticket)
+
+    def _give_core(self, own: "_Ticket[Key, Item, Result] | None" = None) -> None:
+        """Gives the core of this thread, and any other that is free, to what waits.
+
+        Args:
+            own: What this thread brought, which had better lead its batch: no thread is woken then.
+        """
+        self._working -= 1
+        while self._working < self._limits.workers and (self._unprepared or self._prepared):
+            self._working += 1
+            if self._unprepared and not self._batch_is_full():
+                self._unprepared.popleft().call()
+                continue
+            batch = self._take_batch()
+            leader = own if own is not None and own in batch else batch[0]
+            leader.lead(batch)
+
+    def _batch_is_full(self) -> bool:
+        return (
+            self._prepared_bytes >= self._limits.max_batch_bytes
+            or len(self._next_batch()) == self._limits.max_batch_items
+        ) and bool(self._prepared)
+
+    def _next_batch(self) -> "Sequence[_Ticket[Key, Item, Result]]":
+        """The oldest prepared item, and all that may run with it."""
+        mates = [ticket for ticket in self._prepared if ticket.key == self._prepared[0].key]
+        return mates[: self._limits.max_batch_items]
+
+    def _take_batch(self) -> "Sequence[_Ticket[Key, Item, Result]]":
+        batch = self._next_batch()
+        for ticket in batch:
+            self._prepared.remove(ticket)
+            self._prepared_bytes -= ticket.size_bytes
+        return batch
 
     def _abandon(self, ticket: "_Ticket[Key, Item, Result]") -> None:
         with self._lock:
-            if ticket not in self._waiting:
-                return  # it is running, or done
-            self._waiting.remove(ticket)
-            self._waiting_bytes -= ticket.size_bytes
+            if ticket in self._unprepared:
+                self._unprepared.remove(ticket)
+            elif ticket in self._prepared:
+                self._prepared.remove(ticket)
+                self._prepared_bytes -= ticket.size_bytes
+            else:
+                return  # it is worked on, or done
             self._abandoned += 1
         ticket.fail(CallAbandonedError())
 
     def _run_batch(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
-        """Runs a batch in the thread of its first item, then makes the oldest that waits lead."""
+        """Runs a batch in the thread of its leader."""
         start = time.monotonic()
         try:
             self._settle(batch)
@@ -169,8 +231,8 @@ class MicroBatcher(Generic[Key, Item, Result]):
             with self._lock:
                 self._batches += 1
                 self._items += len(batch)
-                self._item_seconds += _SMOOTHING * (seconds - self._item_seconds)
-                self._hand_over()
+                self._run_seconds += _SMOOTHING * (seconds - self._run_seconds)
+                self._give_core()
 
     def _settle(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
         try:
@@ -186,26 +248,16 @@ class MicroBatcher(Generic[Key, Item, Result]):
         for ticket, result in settled:
             ticket.succeed(result)
 
-    def _hand_over(self) -> None:
-        """Gives the worker to the oldest item that waits, and to all that may run with it."""
-        if not self._waiting:
-            self._running -= 1
-            return
-        mates = [ticket for ticket in self._waiting if ticket.key == self._waiting[0].key]
-        batch = mates[: self._limits.max_batch_items]
-        for ticket in batch:
-            self._waiting.remove(ticket)
-            self._waiting_bytes -= ticket.size_bytes
-        batch[0].lead(batch)
-
 
 class _Ticket(Generic[Key, Item, Result]):
     """One item on its way through a batcher."""
 
-    def __init__(self, key: Key, item: Item, size_bytes: int) -> None:
+    item: Item
+
+    def __init__(self, key: Key) -> None:
         self.key = key
-        self.item = item
-        self.size_bytes = size_bytes
+        self.size_bytes = 0
+        self.watched = False
         # Held while there is nothing to do; a bare lock wakes its thread twice as fast as an Event.
         self._idle = threading.Lock()
         self._idle.acquire()
@@ -213,9 +265,19 @@ class _Ticket(Generic[Key, Item, Result]):
         self._results: list[Result] = []
         self._error: Exception | None = None
 
+    def is_called(self) -> bool:
+        """Whether `wait` would come back at once."""
+        return not self._idle.locked()
+
     def wait(self) -> "Sequence[_Ticket[Key, Item, Result]]":
-        """Waits until the item is done, which gives nothing, or leads a batch, which it gives."""
+        """Waits until it has a core, is done, or leads a batch, which it gives.
+
+        Raises:
+            Exception: What became of it instead.
+        """
         self._idle.acquire()
+        if self._error is not None:
+            raise self._error
         return self._batch
 
     def result(self) -> Result:
@@ -225,22 +287,31 @@ class _Ticket(Generic[Key, Item, Result]):
         return self._results[0]
 
     def let_go(self) -> None:
-        """Forgets what it was for; it stands in its own batch, and a call may hold it for long.
+        """Forgets what it was for: it stands in its own batch, and in the traceback of its error.
 
         Otherwise a model that was replaced would stay until Python looks for cycles.
         """
         self._batch = ()
-        del self.key, self.item
+        self._error = None
+        self.__dict__.pop("key", None)
+        self.__dict__.pop("item", None)
+
+    def call(self) -> None:
+        """Gives it a core."""
+        self._idle.release()
 
     def lead(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
+        """Gives it a core, to run a batch with."""
         self._batch = batch
         self._idle.release()
 
     def succeed(self, result: Result) -> None:
+        """Says what became of it."""
         self._results.append(result)
         self._wake()
 
     def fail(self, error: Exception) -> None:
+        """Says why nothing became of it."""
         self._error = error
         self._wake()
 

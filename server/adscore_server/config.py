@@ -42,7 +42,7 @@ class ServerConfig:
         max_batch_creatives: Largest number of creatives in one BatchScore.
         threads: Most calls, streams apart, that are worked on at once; others wait their turn.
         max_waiting_calls: Most calls that wait; what comes beyond is refused at once.
-        max_waiting_bytes: Most bytes of decoded images that wait to be scored.
+        max_batch_bytes: Bytes of decoded images that are scored before another is decoded.
         max_streams: Most streams that are open at once.
         max_headline_characters: Longest headline accepted, where the model's own limit is not
             lower; None leaves it at that.
@@ -75,14 +75,14 @@ class ServerConfig:
     max_message_bytes: int = 16 * 1024 * 1024
     # As the contract says; with usual banners the message limit is met first.
     max_batch_creatives: int = 1_000
-    # On 2 cores with 32 callers, more than 3 gain nothing; a caller who sends slowly holds one
-    # meanwhile, so not the fewest.
-    threads: int = 8
-    # A queue only adds waiting: those beyond what a full server takes in some ten milliseconds are
-    # better off elsewhere. With `threads`, room for 40 callers that send one call after another.
+    # They wait for a core rather than share it; as many as make full batches on two cores.
+    threads: int = 32
+    # With `threads`, room for 64 callers that send one call after another; a longer queue only adds
+    # waiting;
+    # under lasting pressure there is less room, see `pressure`.
     max_waiting_calls: int = 32
     # Some hundred images as the largest encoders read them; `threads` is met first as a rule.
-    max_waiting_bytes: int = 64 * 1024 * 1024
+    max_batch_bytes: int = 64 * 1024 * 1024
     # Each holds a thread and a few requests while it is open, busy or not.
     max_streams: int = 32
     # A model says what it accepts; memory may ask for less: an image takes up to 20 bytes a pixel.
@@ -131,7 +131,7 @@ class ServerConfig:
             limit = getattr(self, name)
             if limit is not None and limit < 1:
                 raise ValueError(f"{name}: expected at least 1. Received: {limit}")
-        for name in ("max_waiting_calls", "max_waiting_bytes", "cache_bytes"):
+        for name in ("max_waiting_calls", "max_batch_bytes", "cache_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more. Received: {getattr(self, name)}")
         if self.creatives_per_second is not None and self.creatives_per_second <= 0:

@@ -19,7 +19,7 @@ MAX_ID_CHARACTERS = 256
 # they take 1.2 times the time of 64), more leave a call that brings 32 to a single core.
 _PIECE_CREATIVES = 16
 # More in one run of the graphs gain less than they delay the first.
-_MOST_SCORES_TOGETHER = 32
+MOST_SCORES_TOGETHER = 16
 
 
 class Caller(Protocol):
@@ -45,11 +45,11 @@ class ScoringEngine:
         self._workers = workers
         limits = BatchLimits(
             workers=config.decode_threads,
-            max_batch_items=_MOST_SCORES_TOGETHER,
+            max_batch_items=MOST_SCORES_TOGETHER,
+            max_batch_bytes=config.max_batch_bytes,
             max_waiting_items=config.threads,
-            max_waiting_bytes=config.max_waiting_bytes,
         )
-        self._batcher = MicroBatcher[Scorer, PreparedCreative, Score](_score, limits)
+        self._batcher = MicroBatcher[Scorer, PreparedCreative, Score](_score, limits, _pixel_bytes)
 
     @property
     def batcher_statistics(self) -> BatcherStatistics:
@@ -64,10 +64,7 @@ class ScoringEngine:
             CallAbandonedError: The caller has gone.
             OverloadedError: There is no room to wait.
         """
-        prepared = _prepare(scorer, creative)
-        image = prepared.image
-        size = 0 if image is None or image.pixels is None else image.pixels.nbytes
-        return self._batcher.submit(scorer, prepared, size, caller.add_callback)
+        return self._batcher.submit(scorer, lambda: _prepare(scorer, creative), caller.add_callback)
 
     def check_batch_size(self, creatives: int) -> None:
         """Checks the number of creatives of a batch, before anything is made of them.
@@ -127,6 +124,11 @@ def check_request_id(request_id: str) -> None:
 
 def _score(scorer: Scorer, creatives: Sequence[PreparedCreative]) -> list[Score]:
     return scorer.score_prepared(creatives)
+
+
+def _pixel_bytes(creative: PreparedCreative) -> int:
+    image = creative.image
+    return 0 if image is None or image.pixels is None else image.pixels.nbytes
 
 
 def _prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:

@@ -14,7 +14,7 @@ from adscore_server.errors import CallAbandonedError, OverloadedError
 
 TIMEOUT_SECONDS = 30.0
 ROOMY = BatchLimits(
-    workers=1, max_batch_items=100, max_waiting_items=100, max_waiting_bytes=1_000_000
+    workers=1, max_batch_items=100, max_batch_bytes=1_000_000, max_waiting_items=100
 )
 
 
@@ -43,15 +43,15 @@ class Calls:
         self.abandon: dict[int, Callable[[], None]] = {}
         self._pool = ThreadPoolExecutor(64)
 
-    def bring(self, item: int, key: str = "model", size_bytes: int = 0) -> Future[int]:
+    def bring(self, item: int, key: str = "model") -> Future[int]:
         waiting = self.batcher.statistics().waiting
-        future = self._pool.submit(self.batcher.submit, key, item, size_bytes, self._watch(item))
+        future = self._pool.submit(self.batcher.submit, key, lambda: item, self._watch(item))
         while not future.done() and self.batcher.statistics().waiting <= waiting:
             threading.Event().wait(0.001)  # for the items to come in the order of the test
         return future
 
     def first(self, run: HeldRun, item: int = 1) -> Future[int]:
-        future = self._pool.submit(self.batcher.submit, "model", item)
+        future = self._pool.submit(self.batcher.submit, "model", lambda: item)
         assert run.entered.acquire(timeout=TIMEOUT_SECONDS)
         return future
 
@@ -78,7 +78,7 @@ def test_an_item_that_finds_a_worker_free_is_run_alone_by_its_own_thread() -> No
         return list(items)
 
     batcher = MicroBatcher[str, int, int](run, ROOMY)
-    assert [batcher.submit("model", item) for item in range(3)] == [0, 1, 2]
+    assert [batcher.submit("model", lambda item=item: item) for item in range(3)] == [0, 1, 2]
     assert threads == [threading.get_ident()] * 3
 
 
@@ -91,7 +91,7 @@ def test_items_that_wait_are_run_together_in_their_order(run: HeldRun) -> None:
 
 
 def test_a_batch_is_no_larger_than_the_limit_and_of_one_key(run: HeldRun) -> None:
-    limits = BatchLimits(1, max_batch_items=2, max_waiting_items=100, max_waiting_bytes=1_000)
+    limits = BatchLimits(1, max_batch_items=2, max_batch_bytes=1_000, max_waiting_items=100)
     calls = Calls(MicroBatcher(run, limits))
     futures = [calls.first(run)]
     for item, key in [(2, "b"), (3, "a"), (4, "b"), (5, "b"), (6, "a")]:
@@ -109,13 +109,13 @@ def test_one_bad_item_fails_alone(run: HeldRun) -> None:
     assert futures[3].result(TIMEOUT_SECONDS) == 8
     with pytest.raises(ValueError, match="negative"):
         futures[2].result(TIMEOUT_SECONDS)
-    assert calls.batcher.submit("model", 5) == 10
+    assert calls.batcher.submit("model", lambda: 5) == 10
 
 
 def test_a_run_with_too_few_results_fails_its_items() -> None:
     batcher = MicroBatcher[str, int, int](lambda key, items: [], ROOMY)
     with pytest.raises(ValueError, match="shorter"):
-        batcher.submit("model", 1)
+        batcher.submit("model", lambda: 1)
 
 
 def test_abandoned_items_are_never_run_and_their_batch_mates_are(run: HeldRun) -> None:
@@ -138,7 +138,7 @@ def test_an_item_whose_caller_has_gone_before_it_waits_is_not_run(run: HeldRun) 
     calls = Calls(MicroBatcher(run, ROOMY))
     calls.first(run)
     with pytest.raises(CallAbandonedError):
-        calls.batcher.submit("model", 2, watch=lambda abandon: False)
+        calls.batcher.submit("model", lambda: 2, watch=lambda abandon: False)
     assert calls.batcher.statistics().waiting == 0
 
 
@@ -148,36 +148,69 @@ def test_abandoning_what_runs_or_is_done_changes_nothing(run: HeldRun) -> None:
     run.released.set()
     assert (first.result(TIMEOUT_SECONDS), second.result(TIMEOUT_SECONDS)) == (2, 4)
     calls.abandon[2]()
-    assert calls.batcher.submit("model", 3) == 6
+    assert calls.batcher.submit("model", lambda: 3) == 6
 
 
-@pytest.mark.parametrize(
-    ("limits", "size_bytes"),
-    [(BatchLimits(1, 10, 2, 1_000), 0), (BatchLimits(1, 10, 100, 1_000), 500)],
-    ids=["items", "bytes"],
-)
-def test_what_finds_no_room_is_refused_at_once(
-    run: HeldRun, limits: BatchLimits, size_bytes: int
-) -> None:
-    calls = Calls(MicroBatcher(run, limits))
+def test_what_finds_no_room_is_refused_at_once(run: HeldRun) -> None:
+    calls = Calls(MicroBatcher(run, BatchLimits(1, 10, 1_000, max_waiting_items=2)))
     calls.first(run)
-    waiting = [calls.bring(item, size_bytes=size_bytes) for item in (2, 3)]
+    waiting = [calls.bring(item) for item in (2, 3)]
     with pytest.raises(OverloadedError) as caught:
-        calls.batcher.submit("model", 4, size_bytes)
+        calls.batcher.submit("model", lambda: 4)
     assert caught.value.retry_seconds >= 0
     assert calls.batcher.statistics().refused == 1
     calls.abandon[2]()  # makes room
-    late = calls.bring(5, size_bytes=size_bytes)
+    late = calls.bring(5)
     run.released.set()
     assert [waiting[1].result(TIMEOUT_SECONDS), late.result(TIMEOUT_SECONDS)] == [6, 10]
 
 
-def test_a_single_item_larger_than_the_limit_is_let_in_where_nothing_waits(run: HeldRun) -> None:
-    calls = Calls(MicroBatcher(run, BatchLimits(1, 10, 100, 1_000)))
-    calls.first(run)
-    large = calls.bring(2, size_bytes=1_000_000)
+def test_prepared_items_that_take_much_memory_are_run_before_another_is_prepared(
+    run: HeldRun,
+) -> None:
+    limits = BatchLimits(1, 10, max_batch_bytes=1_000, max_waiting_items=100)
+    calls = Calls(MicroBatcher(run, limits, size_bytes=lambda item: 500))
+    futures = [calls.first(run), *(calls.bring(item) for item in range(2, 7))]
     run.released.set()
-    assert large.result(TIMEOUT_SECONDS) == 4
+    assert [future.result(TIMEOUT_SECONDS) for future in futures] == [2, 4, 6, 8, 10, 12]
+    assert run.batches[1:] == [("model", [2, 3]), ("model", [4, 5]), ("model", [6])]
+
+
+def test_an_item_that_cannot_be_prepared_fails_alone(run: HeldRun) -> None:
+    calls = Calls(MicroBatcher(run, ROOMY))
+    calls.first(run)
+
+    def fail() -> int:
+        raise ValueError("unreadable")
+
+    broken = calls._pool.submit(calls.batcher.submit, "model", fail)
+    good = calls.bring(2)
+    run.released.set()
+    assert good.result(TIMEOUT_SECONDS) == 4
+    with pytest.raises(ValueError, match="unreadable"):
+        broken.result(TIMEOUT_SECONDS)
+    assert calls.batcher.submit("model", lambda: 3) == 6
+
+
+def test_no_more_items_are_prepared_at_once_than_there_are_workers() -> None:
+    working, most = 0, 0
+    lock = threading.Lock()
+
+    def prepare() -> int:
+        nonlocal working, most
+        with lock:
+            working += 1
+            most = max(most, working)
+        threading.Event().wait(0.002)
+        with lock:
+            working -= 1
+        return 1
+
+    limits = BatchLimits(3, 4, 1_000, max_waiting_items=1_000)
+    batcher = MicroBatcher[str, int, int](lambda key, items: list(items), limits)
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(lambda _: batcher.submit("model", prepare), range(200))) == 200
+    assert most == 3
 
 
 def test_no_more_batches_run_at_once_than_there_are_workers() -> None:
@@ -196,7 +229,7 @@ def test_no_more_batches_run_at_once_than_there_are_workers() -> None:
 
     batcher = MicroBatcher[str, int, int](run, BatchLimits(3, 4, 1_000, 1_000))
     with ThreadPoolExecutor(16) as pool:
-        results = list(pool.map(lambda item: batcher.submit("model", item), range(200)))
+        results = list(pool.map(lambda item: batcher.submit("model", lambda: item), range(200)))
     assert results == list(range(200))
     assert most == 3
 
@@ -220,7 +253,7 @@ def test_every_item_gets_its_own_result(
 
     def call(pair: tuple[str, int]) -> str:
         try:
-            return batcher.submit(*pair)
+            return batcher.submit(pair[0], lambda: pair[1])
         except ValueError:
             return "failed"
 
