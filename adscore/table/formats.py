@@ -1,5 +1,6 @@
 """The kinds of table files, each read as a stream."""
 
+import codecs
 import csv
 import io
 import json
@@ -152,7 +153,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _json_rows(binary: BinaryIO) -> Iterator[dict[str, Any]]:
     decoder = msgspec.json.Decoder(dict[str, Any])
-    for number, line in enumerate(binary, start=1):
+    for number, text in enumerate(binary, start=1):
+        line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
         if not line.strip():
             continue
         try:

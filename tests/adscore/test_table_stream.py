@@ -98,6 +98,15 @@ def test_rows_of_json_may_lack_columns_and_hold_numbers(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("ending", "text"), [(".csv", "id\n1\n"), (".jsonl", '{"id": "1"}\n')])
+def test_a_byte_order_mark_is_no_part_of_a_table(tmp_path: Path, ending: str, text: str) -> None:
+    path = tmp_path / f"a{ending}"
+    path.write_text(text, encoding="utf-8-sig")
+    (batch,) = open_stream(str(path), ["id"]).batches(10)
+    assert batch.to_pylist() == [{"id": "1"}]
+    assert list(read_table(path, Columns("id", None, None, None)).ids) == ["1"]
+
+
 def test_a_context_value_is_the_same_to_training_and_to_scoring(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"id": "x", "video": true}\n{"id": "y", "video": false}\n{"id": "z"}\n')
