@@ -137,8 +137,8 @@ def test_no_result_is_lost_or_changed_by_breaks(size, server, client):
     expected = list(client.score_many(creatives))
     results = []
     for number, result in enumerate(client.score_many(creatives, batch_size=size)):
-        if number % 50 == 0:
-            server.fail_next(STOPPING if number % 100 else BUSY, times=3)
+        if number % 50 == 0:  # four in all: results are read ahead, so they may come in a row
+            server.fail_next(STOPPING if number % 100 else BUSY)
         results.append(result)
     assert results == expected
 
@@ -163,7 +163,7 @@ def test_async_client_does_the_same(server):
             count = 0
             async for result in client.score_many([(str(n), None) for n in range(200)]):
                 if count % 50 == 0:
-                    server.fail_next(STOPPING, times=3)
+                    server.fail_next(STOPPING)
                 count += result.targets["ctr"].mean > 0
             return count
 
