@@ -74,12 +74,13 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             self._begin(call, context)
             try:
                 response: Message = behaviour(request, context)
+                self._answered(call, response)
             except BaseException:
                 self._end(call, _code_of_failure(context))
                 raise
-            _send_request_id(call, context)
-            self._answered(call, response)
-            self._end(call, grpc.StatusCode.OK)
+            # Nobody gets the answer whose client has gone, or whose deadline has passed.
+            gone = not context.is_active()
+            self._end(call, grpc.StatusCode.CANCELLED if gone else grpc.StatusCode.OK)
             return response
 
         return answer
@@ -89,9 +90,7 @@ class ObservingInterceptor(grpc.ServerInterceptor):
             self._begin(call, context)
             code = grpc.StatusCode.CANCELLED  # unless it is read to its end
             try:
-                for number, response in enumerate(behaviour(request, context)):
-                    if number == 0:
-                        _send_request_id(call, context)
+                for response in behaviour(request, context):
                     self._answered(call, response)
                     yield response
                 code = grpc.StatusCode.OK
@@ -104,6 +103,10 @@ class ObservingInterceptor(grpc.ServerInterceptor):
         return answer
 
     def _begin(self, call: Call, context: grpc.ServicerContext) -> None:
+        # Behind the answer; an error has it in its details. Ahead of it, it would be a message of
+        # its own, after which gRPC makes the call no second time, neither after QUEUE_FULL nor
+        # after the end of the server.
+        context.set_trailing_metadata(((REQUEST_ID_HEADER, call.request_id),))
         for observer in self._observers:
             observer.began(call, context)
 
@@ -115,15 +118,6 @@ class ObservingInterceptor(grpc.ServerInterceptor):
     def _end(self, call: Call, code: grpc.StatusCode) -> None:
         for observer in self._observers:
             observer.ended(call, code)
-
-
-def _send_request_id(call: Call, context: grpc.ServicerContext) -> None:
-    """Sends the id ahead of an answer; an error has it in its details.
-
-    Once a client has this, gRPC makes the call no second time: sent any sooner, it would keep
-    clients from coming back after QUEUE_FULL, or after the end of the server.
-    """
-    context.send_initial_metadata(((REQUEST_ID_HEADER, call.request_id),))
 
 
 def _code_of_failure(context: grpc.ServicerContext) -> grpc.StatusCode:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server.config import ServerConfig
 from adscore_server.current_call import request_id_from
 from adscore_server.log_format import JsonFormatter, TextFormatter
 
@@ -32,7 +34,7 @@ def test_request_id_of_the_caller_comes_back_and_is_logged(
     caplog.set_level(logging.DEBUG, "adscore_server")
     metadata = (("x-request-id", "order 7/b"),)
     _, call = stubs.scoring.Score.with_call(_request(creatives[0]), metadata=metadata, timeout=60)
-    assert ("x-request-id", "order 7/b") in [tuple(pair) for pair in call.initial_metadata()]
+    assert ("x-request-id", "order 7/b") in [tuple(pair) for pair in call.trailing_metadata()]
     [line] = [fields for fields in _calls(caplog) if fields["request_id"] == "order 7/b"]
     assert (line["method"], line["code"], line["creatives"]) == ("Score", "OK", 1)
     assert line["bytes_in"] > len(creatives[0].image)
@@ -43,8 +45,27 @@ def test_server_makes_a_request_id_where_there_is_none(stubs: Any) -> None:
     ids = set()
     for _ in range(2):
         _, call = stubs.models.ListModels.with_call(model_pb2.ListModelsRequest(), timeout=60)
-        ids.add(dict(call.initial_metadata())["x-request-id"])
+        ids.add(dict(call.trailing_metadata())["x-request-id"])
     assert len(ids) == 2
+
+
+def test_a_call_whose_deadline_passes_while_it_is_worked_on_ends_in_the_log(
+    start_server: Any,
+    connect: Any,
+    held_scorer: Any,
+    creatives: list[Creative],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "adscore_server")
+    server = start_server(held_scorer, config=ServerConfig("127.0.0.1:0"))
+    with pytest.raises(grpc.RpcError):
+        connect(server.address).scoring.Score(_request(creatives[0]), timeout=0.5)
+    held_scorer.released.set()
+    end = time.monotonic() + 60
+    while not _calls(caplog):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert [line["code"] for line in _calls(caplog)] == ["CANCELLED"]
 
 
 def test_failed_call_tells_its_request_id_to_caller_and_log(
