@@ -137,10 +137,12 @@ def test_no_result_is_lost_or_changed_by_breaks(size, server, client):
     expected = list(client.score_many(creatives))
     results = []
     for number, result in enumerate(client.score_many(creatives, batch_size=size)):
-        if number % 50 == 0:  # four in all: results are read ahead, so they may come in a row
+        if number % 50 == 0:
+            # Four in all: a server that was ahead of this loop meets them one after another.
             server.fail_next(STOPPING if number % 100 else BUSY)
         results.append(result)
     assert results == expected
+    assert len(server.calls) > 2  # that of `expected`, and two or more of the other
 
 
 def test_failures_in_a_row_count_anew_after_an_answer(server, client):
@@ -163,7 +165,7 @@ def test_async_client_does_the_same(server):
             count = 0
             async for result in client.score_many([(str(n), None) for n in range(200)]):
                 if count % 50 == 0:
-                    server.fail_next(STOPPING)
+                    server.fail_next(STOPPING)  # as above
                 count += result.targets["ctr"].mean > 0
             return count
 
