@@ -1,0 +1,215 @@
+"""How should the graphs be run? Settings of ONNX Runtime, and int8 towers.
+
+    make bench ONLY=runtime                         # about 2 minutes, training included
+    make bench ONLY=runtime ARGS="--model DIR --table FILE.csv"
+
+Runs the three graphs of a model on prepared creatives in one process, each variant in turn, and
+prints its processor time for a creative as a ratio to the server's own settings, the median over
+rounds. For int8 towers it prints what the scores lose too.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from adscore import bundle as files
+from adscore.bundle import Bundle, read_bundle, resolve_bundle
+from adscore.encoder import RuntimeOptions
+from adscore.evaluation.table import evaluate_table, rows_not_trained_on
+from adscore.headline_reader import HeadlineReader
+from adscore.scorer import Scorer
+from adscore.table import Columns, CreativeTable, Target, read_table
+
+SIZES = (1, 16)
+TOWERS = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER)
+Feeds = dict[str, NDArray[np.generic]]
+Settings = Callable[[onnxruntime.SessionOptions], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints both tables; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Measures settings of the graphs' runtime.")
+    parser.add_argument("--model", type=Path, help="by default one is trained on `adscore sample`")
+    parser.add_argument("--table", type=Path, help="the model's own table, with ctr")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=60, help="of a variant in a round")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="runtime-") as folder:
+        model, table = options.model, options.table
+        if model is None or table is None:
+            table, model = _made(Path(folder))
+        bundle = read_bundle(resolve_bundle(model))
+        creatives = read_table(table, Columns(), [Target.parse("ctr=clicks/impressions")])
+        int8 = _with_int8_towers(bundle, Path(folder))
+        _print_times(bundle, int8, creatives, options.rounds, options.runs)
+        _print_cost(bundle, int8, creatives, resolve_bundle(model))
+    return 0
+
+
+def _made(folder: Path) -> tuple[Path, Path]:
+    for command in (
+        ["sample", str(folder / "log")],
+        ["train", str(folder / "log" / "creatives.csv"), str(folder / "model")],
+    ):
+        subprocess.run([sys.executable, "-m", "adscore", *command], check=True, capture_output=True)
+    return folder / "log" / "creatives.csv", folder / "model"
+
+
+def _with_int8_towers(bundle: Bundle, folder: Path) -> Bundle:
+    """The same model with the weights of its towers in int8, quantised as they are run."""
+    quantised = {}
+    for name in TOWERS:
+        (folder / name).write_bytes(bundle.files[name])
+        target = folder / f"int8-{name}"
+        quantize_dynamic(folder / name, target, weight_type=QuantType.QInt8)
+        quantised[name] = target.read_bytes()
+    return replace(bundle, files={**bundle.files, **quantised})
+
+
+# === Time ===
+
+
+def _threads(threads: int) -> Settings:
+    def apply(options: onnxruntime.SessionOptions) -> None:
+        options.intra_op_num_threads = threads
+
+    return apply
+
+
+def _and(then: Settings) -> Settings:
+    def apply(options: onnxruntime.SessionOptions) -> None:
+        _threads(1)(options)
+        then(options)
+
+    return apply
+
+
+def _set(name: str, value: object) -> Settings:
+    return _and(lambda options: setattr(options, name, value))
+
+
+def _entry(name: str, value: str) -> Settings:
+    return _and(lambda options: options.add_session_config_entry(name, value))
+
+
+_LEVELS = onnxruntime.GraphOptimizationLevel
+VARIANTS: dict[str, Settings] = {
+    "one thread a graph, as the server": _threads(1),
+    "all cores for each graph": _threads(0),
+    "no arena for memory": _set("enable_cpu_mem_arena", False),
+    "no plan of memory": _set("enable_mem_pattern", False),
+    "only basic optimisation of graphs": _set("graph_optimization_level", _LEVELS.ORT_ENABLE_BASIC),
+    "no optimisation of graphs": _set("graph_optimization_level", _LEVELS.ORT_DISABLE_ALL),
+    "denormal numbers as zero": _entry("session.set_denormal_as_zero", "1"),
+}
+
+
+class Pass:
+    """One pass of the three graphs on some creatives, as a server makes it for a batch."""
+
+    def __init__(self, bundle: Bundle, settings: Settings, creatives: CreativeTable, size: int):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        settings(options)
+        self._headline, self._image, self._head = (
+            onnxruntime.InferenceSession(bundle.files[name], options)
+            for name in (*TOWERS, files.HEAD)
+        )
+        self._headlines, self._pixels = _inputs(bundle, self._headline, creatives, size)
+        self._known = {
+            "context_ids": np.zeros((size, 0), np.int32),
+            "present": np.tile(np.array([1, 1, 0], np.float32), (size, 1)),
+        }
+        self._names = [node.name for node in self._head.get_inputs()]
+
+    def __call__(self) -> None:
+        """Runs both towers and the head once."""
+        known = dict(self._known)
+        for name, session, feeds in (
+            ("headline_embedding", self._headline, self._headlines),
+            ("image_embedding", self._image, self._pixels),
+        ):
+            [known[name]] = session.run(["embedding"], feeds)
+        self._head.run(None, {name: known[name] for name in self._names})
+
+
+def _inputs(
+    bundle: Bundle, headline: onnxruntime.InferenceSession, creatives: CreativeTable, size: int
+) -> tuple[Feeds, Feeds]:
+    names = [node.name for node in headline.get_inputs()]
+    tokenizer = bundle.files[files.TOKENIZER].decode()
+    reader = HeadlineReader(tokenizer, bundle.manifest.preprocessing, names)
+    scorer = Scorer(bundle)
+    prepared = [scorer.prepare(creatives.creative(row)) for row in range(size)]
+    texts, _ = reader.read([one.headline.text for one in prepared if one.headline])
+    pixels = [one.image.pixels for one in prepared if one.image and one.image.pixels is not None]
+    return texts, {"pixels": np.stack(pixels)}
+
+
+def _print_times(
+    bundle: Bundle, int8: Bundle, creatives: CreativeTable, rounds: int, runs: int
+) -> None:
+    print("\n| variant | " + " | ".join(f"batch of {size}" for size in SIZES) + " |")
+    print("| --- |" + " --- |" * len(SIZES))
+    columns = []
+    for size in SIZES:
+        passes = {
+            name: Pass(bundle, settings, creatives, size) for name, settings in VARIANTS.items()
+        }
+        passes["int8 towers"] = Pass(int8, _threads(1), creatives, size)
+        columns.append(_ratios(passes, rounds, max(1, runs // size), size))
+    for name in columns[0]:
+        print(f"| {name} | " + " | ".join(column[name] for column in columns) + " |")
+
+
+def _ratios(passes: dict[str, Pass], rounds: int, runs: int, size: int) -> dict[str, str]:
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    for _ in range(rounds):
+        for name, run in passes.items():
+            run()  # what the variant before left in the caches is not its own
+            start = time.process_time()
+            for _ in range(runs):
+                run()
+            seconds[name].append((time.process_time() - start) / runs / size)
+    first = next(iter(passes))
+    texts = {first: f"{median(seconds[first]) * 1e6:.0f} us of CPU a creative"}
+    for name in list(passes)[1:]:
+        pairs = zip(seconds[name], seconds[first], strict=True)
+        texts[name] = f"{median(a / b for a, b in pairs):.2f} x"
+    return texts
+
+
+# === Accuracy ===
+
+
+def _print_cost(bundle: Bundle, int8: Bundle, creatives: CreativeTable, path: Path) -> None:
+    unseen = rows_not_trained_on(creatives, (path / files.TRAINING_GROUPS).read_text())
+    print("\n| towers | MB | pairs ranked right | significant pairs | rates change by |")
+    print("| --- | --- | --- | --- | --- |")
+    means = []
+    for name, model in (("float32", bundle), ("int8", int8)):
+        evaluation = evaluate_table(Scorer(model, RuntimeOptions(1)), creatives, unseen)
+        figures = evaluation.figures["ctr"]
+        means.append(evaluation.predictions.mean[:, 0])
+        change = np.abs(means[-1] / means[0] - 1)
+        size = sum(len(model.files[tower]) for tower in TOWERS) / 1e6
+        print(
+            f"| {name} | {size:.2f} | {figures['pairwise_accuracy']:.3f} "
+            f"| {figures['pairwise_accuracy_significant']:.3f} "
+            f"| {np.median(change):.2%} in the median, {change.max():.2%} at most |"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
