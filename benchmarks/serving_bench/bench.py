@@ -40,7 +40,10 @@ class Settings:
 
 
 class Bench:
-    """A server of adscore, its callers and the ceiling; as a context manager all are ended.
+    """Servers of adscore, their callers and the ceiling; as a context manager all are ended.
+
+    `server` is one process, as the command starts it by default; `full_server` is a process for
+    each core, as the peers are.
 
     Args:
         settings: What all sections share.
@@ -55,6 +58,9 @@ class Bench:
             self._ceiling = stack.enter_context(self.in_process())
             self.server = stack.enter_context(adscore_server(settings.model))
             self.score = stack.enter_context(self.callers(self.server))
+            workers = ("--workers", str(settings.cores))
+            self.full_server = stack.enter_context(adscore_server(settings.model, *workers))
+            self.full_score = stack.enter_context(self.callers(self.full_server))
             self._warm_up()
             self._stack = stack.pop_all()
 
@@ -119,6 +125,7 @@ class Bench:
         order = Order(Load(self.settings.seconds, CALLERS // PROCESSES), USUAL)
         self._ceiling.run(Order(Load(self.settings.seconds / 2, 1, BATCH), USUAL), _nothing)
         self.score.run(order, _nothing)
+        self.full_score.run(order, _nothing)
 
 
 def _nothing() -> Usage:

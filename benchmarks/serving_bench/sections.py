@@ -14,6 +14,8 @@ from serving_bench.workers import WorkerError
 
 # Shares of what a closed loop reached, at which calls arrive by themselves.
 OPEN_SHARES = (0.5, 0.8)
+# The case of `score` with the server that `adscore serve` starts by default.
+ONE_PROCESS = "one process"
 # Before the whole number.
 _LONG_STAGES = (1_000, 10_000)
 
@@ -23,9 +25,10 @@ def score(bench: Bench) -> None:
     for kind in KINDS if bench.settings.all_kinds else (USUAL,):
         for round_ in range(bench.settings.rounds):
             bench.run_ceiling("score", kind, round_)
-            bench.run(
-                "score", ADSCORE, kind, round_, bench.server, bench.score, _closed(bench, kind)
-            )
+            order = _closed(bench, kind)
+            bench.run("score", ADSCORE, kind, round_, bench.full_server, bench.full_score, order)
+            if kind == USUAL:
+                bench.run("score", ADSCORE, ONE_PROCESS, round_, bench.server, bench.score, order)
 
     _arrivals(bench)
 
@@ -147,7 +150,7 @@ def _arrivals(bench: Bench) -> None:
         for round_ in range(bench.settings.rounds):
             order = _open(bench, share * reached)
             case = f"{share:.0%}"
-            bench.run("arrivals", ADSCORE, case, round_, bench.server, bench.score, order)
+            bench.run("arrivals", ADSCORE, case, round_, bench.full_server, bench.full_score, order)
 
 
 def _measure_peer(bench: Bench, name: str) -> str:
@@ -159,12 +162,13 @@ def _measure_peer(bench: Bench, name: str) -> str:
                 callers.run(order, peer.process.usage)  # warms it up
                 for round_ in range(bench.settings.rounds):
                     bench.run_ceiling("peers", name, round_)
-                    bench.run("peers", ADSCORE, name, round_, bench.server, bench.score, order)
+                    ours = bench.full_server, bench.full_score
+                    bench.run("peers", ADSCORE, name, round_, *ours, order)
                     bench.run("peers", name, name, round_, peer, callers, order)
                 arriving = _open(bench, OPEN_SHARES[0] * bench.median_rate("peers", name, name))
                 for round_ in range(bench.settings.rounds):
                     for system, running, group in (
-                        (ADSCORE, bench.server, bench.score), (name, peer, callers)
+                        (ADSCORE, bench.full_server, bench.full_score), (name, peer, callers)
                     ):  # fmt: skip
                         bench.run("peer arrivals", system, name, round_, running, group, arriving)
         except WorkerError as error:

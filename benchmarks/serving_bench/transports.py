@@ -1,5 +1,6 @@
 """Ways to send creatives to adscore; each is used by many threads of one process at once."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from serving_bench.load import Send
@@ -22,14 +23,16 @@ def check_count(expected: int, received: int, answer: object) -> None:
 
 
 def score(address: str) -> Send:
-    """`Client.score`: one creative a call."""
+    """`Client.score`: one creative a call; a client for each thread, as 32 callers have."""
     from adscore_client import Client
 
-    client = Client(address, timeout_seconds=TIMEOUT_SECONDS)
+    idle: deque[Client] = deque()
 
     def send(ads: Sequence[Ad]) -> None:
+        client = idle.pop() if idle else Client(address, timeout_seconds=TIMEOUT_SECONDS)
         for ad in ads:
             client.score(ad.headline, ad.image)
+        idle.append(client)
 
     return send
 

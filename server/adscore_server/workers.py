@@ -108,7 +108,7 @@ class Supervisor:
             StartError: One of them ended.
         """
         for number in range(self._count):
-            self._workers.append(Worker(number, _job_of(number, self._job)))
+            self._workers.append(Worker(number, _job_of(number, self._count, self._job)))
         lines = []
         for worker in self._workers:
             told = multiprocessing.connection.wait([worker.news, self._signals])
@@ -217,12 +217,16 @@ class Worker:
             )
 
 
-def _job_of(number: int, job: WorkerJob) -> WorkerJob:
-    """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
-    host, _, port = job.config.metrics_address.rpartition(":")
-    if not host or port == "0":
-        return job
-    config = replace(job.config, metrics_address=f"{host}:{int(port) + number}")
+def _job_of(number: int, count: int, job: WorkerJob) -> WorkerJob:
+    """The same for one worker: its share of the cores, and a page of metrics of its own.
+
+    Worker 0 shows its metrics at the port, the next at the next.
+    """
+    cores = max(1, job.config.decode_threads // count)
+    config = replace(job.config, decode_threads=cores)
+    host, _, port = config.metrics_address.rpartition(":")
+    if host and port != "0":
+        config = replace(config, metrics_address=f"{host}:{int(port) + number}")
     return replace(job, config=config)
 
 
