@@ -3,10 +3,12 @@
 import functools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health
 
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.call_threads import CallThreads
@@ -29,16 +31,23 @@ _SCORING = f"/{scoring_pb2.DESCRIPTOR.services_by_name['ScoringService'].full_na
 
 # Calls a core that have room however full the server is: one that is worked on, and the next.
 _FEWEST_CALLS = 2
-# What answers at once, and refusals above all, must not wait behind calls that score.
-_QUICK_THREADS = 2
+# What answers at once needs few threads, but a call holds one until its request has come: many slow
+# or silent callers must be there at once before health waits. Threads are made only when needed.
+_QUICK_THREADS = 64
 _MOST_QUICK_CALLS = 1_000
+# A refusal reads nothing, so nobody can hold the thread that it is given.
+_REFUSAL_THREADS = 2
+# Each holds a thread while its client is connected.
+_MOST_WATCHES = 256
+_WATCH = f"/{health.SERVICE_NAME}/Watch"
 
 
 class CallInterceptor(grpc.ServerInterceptor):
     """Gives every call its threads or a refusal, and calls of adscore's services their status.
 
     Scores wait for one kind of threads, in a queue with an end. Streams, which last, have
-    others, one each. Health, what the models are and refusals wait for neither.
+    others, one each, and so have those who watch health. Health, reflection and what the models
+    are wait for none of these, and refusals for no other call at all.
 
     Args:
         config: How many calls of each kind there may be.
@@ -50,6 +59,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         )
         self.streams = CallThreads(config.max_streams, 0, "stream")
         self.quick = CallThreads(_QUICK_THREADS, _MOST_QUICK_CALLS, "quick")
+        self.watches = CallThreads(_MOST_WATCHES, 0, "watch")
+        self.refusals = ThreadPoolExecutor(_REFUSAL_THREADS, "refusal")
         self._stopping = False
 
     def refuse_new_calls(self) -> None:
@@ -57,18 +68,18 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._stopping = True
 
     def wait_for_calls(self, timeout_seconds: float) -> bool:
-        """Waits for the calls taken so far.
+        """Waits for the scores and streams taken so far; the others take no time worth waiting.
 
         Returns:
             Whether all of them ended in time.
         """
         end = time.monotonic() + timeout_seconds
-        pools = (self.scores, self.streams, self.quick)
+        pools = (self.scores, self.streams)
         return all(pool.wait_for_calls(max(0, end - time.monotonic())) for pool in pools)
 
     def shutdown(self, *, wait: bool) -> None:
         """Ends the threads; waits for what they do where that is asked for."""
-        for pool in (self.scores, self.streams, self.quick):
+        for pool in (self.scores, self.streams, self.quick, self.watches, self.refusals):
             pool.shutdown(wait=wait)
 
     def intercept_service(
@@ -86,6 +97,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         if self._stopping and method.startswith(OWN_METHODS):
             return self.refused(method, ServerStoppingError())
         if not threads.admits_one():
+            if method == _WATCH:
+                return None  # answered with UNIMPLEMENTED, for which clients take it as healthy
             return self.refused(method, OverloadedError(threads.seconds_until_idle))
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
@@ -102,15 +115,17 @@ class CallInterceptor(grpc.ServerInterceptor):
         def refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001
             abort(context, error, method)
 
-        return refusing(_on(self.quick, refuse))
+        return refusing(_on(self.refusals, refuse))
 
     def _threads_for(self, method: str, handler: "Handler") -> CallThreads:
-        if handler.request_streaming:
-            return self.streams
-        return self.scores if method.startswith(_SCORING) else self.quick
+        if method == _WATCH:
+            return self.watches
+        if not method.startswith(_SCORING):
+            return self.quick
+        return self.streams if handler.request_streaming else self.scores
 
 
-def _on(threads: CallThreads, behaviour: Behaviour) -> Behaviour:
+def _on(threads: ThreadPoolExecutor, behaviour: Behaviour) -> Behaviour:
     """The behaviour, run on threads of its own rather than those of the server."""
     behaviour.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return behaviour

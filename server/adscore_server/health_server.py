@@ -7,8 +7,8 @@ from grpc_health.v1 import health, health_pb2_grpc
 
 from adscore_server.addresses import address_error
 
-# Few ask, and rarely; a caller who watches holds none of them.
-_THREADS = 2
+# Few ask, and rarely; but one who watches, or is slow to send the request, holds a thread. They are
+# made only when needed.
 _MOST_CALLS = 100
 
 
@@ -24,7 +24,7 @@ class HealthServer:
     def __init__(self, servicer: health.HealthServicer, address: str, *, reuse_port: bool) -> None:
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
-        self._threads = ThreadPoolExecutor(_THREADS, "health")
+        self._threads = ThreadPoolExecutor(_MOST_CALLS, "health")
         self._server = grpc.server(
             self._threads,
             options=[("grpc.so_reuseport", int(reuse_port))],

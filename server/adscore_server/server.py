@@ -60,7 +60,10 @@ class Server:
         self._engine = ScoringEngine(self.config, self._workers)
         # Two requests for each worker: one is worked on while the next one travels.
         self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
-        self._health = health.HealthServicer()
+        # Its other mode sends while it holds a lock that gRPC's own thread takes when a watcher
+        # goes, and sending waits for that thread: the whole server would stand still for good.
+        self._health = health.HealthServicer(experimental_non_blocking=False)
+        self._shown: dict[str, bool] = {}
         self.health_server = self._make_health_server()
         self._port: int | None = None
         self._show_health()
@@ -190,7 +193,9 @@ class Server:
         services = ((health.OVERALL_HEALTH, scores), (SCORING, scores), (MODELS, listens))
         status = health_pb2.HealthCheckResponse
         for name, serves in services:
-            self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
+            if self._shown.get(name) != serves:  # watchers are told of changes alone
+                self._shown[name] = serves
+                self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
 def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
