@@ -32,6 +32,7 @@ FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
 # A worker that has lived this long did not die of its start.
 SETTLED_SECONDS = 60.0
+LAST_PORT = 65535
 # Beyond the drain, for a worker to write its last bytes and end.
 EXIT_SECONDS = 10.0
 
@@ -69,8 +70,10 @@ def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> 
         announce: Told one line when all of them answer calls.
 
     Raises:
-        StartError: A worker could not start, or the address cannot be listened on.
+        StartError: A worker could not start, the address cannot be listened on, or there are too
+            few ports after that of the metrics.
     """
+    _require_metrics_ports(count, job.config.metrics_address)
     with _reserved(job.config.address) as address, _signals() as signals:
         config = replace(job.config, address=address, reuse_port=True)
         supervisor = Supervisor(count, replace(job, config=config), signals)
@@ -173,7 +176,8 @@ class Worker:
         self.news, theirs = _processes.Pipe(duplex=False)
         with theirs:
             self.process = _processes.Process(target=_work, args=(self._job, theirs))
-            self.process.start()
+            with _ignored(signal.SIGINT):
+                self.process.start()
         self._started_at = time.monotonic()
 
     def ready_line(self) -> str:
@@ -217,6 +221,15 @@ class Worker:
             )
 
 
+def _require_metrics_ports(count: int, address: str) -> None:
+    port = int(address.rpartition(":")[2] or 0)
+    if port and port + count - 1 > LAST_PORT:
+        raise StartError(
+            f"--metrics-address: expected a port of at most {LAST_PORT - count + 1} for {count} "
+            f"workers, each of which takes the next one. Received: {port}"
+        )
+
+
 def _job_of(number: int, job: WorkerJob) -> WorkerJob:
     """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
     host, _, port = job.config.metrics_address.rpartition(":")
@@ -245,6 +258,19 @@ def _end_with_the_supervisor() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    """Has processes that are started meanwhile ignore a signal until they handle it.
+
+    Ctrl-C in a terminal reaches all processes; one that still imports would print a trace.
+    """
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 @contextlib.contextmanager

@@ -276,3 +276,12 @@ def _lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         return list_versions(path)
 
     monkeypatch.setattr(version_folders, "list_versions", listed)
+
+
+def test_reason_of_a_version_that_is_the_root_does_not_tell_where_it_lies(
+    copied_model: Path,
+) -> None:
+    break_(copied_model / "1")
+    with pytest.raises(StartError) as refused:
+        ModelRoot(copied_model / "1").open()
+    assert str(copied_model) not in str(refused.value)
