@@ -22,7 +22,7 @@ from adscore_server.version_folders import VersionFolder, absolute
 WARM_BATCHES = (1, 8, 32)
 
 # Calls run the graphs on all cores already; threads of the runtime's own would only take turns
-# with theirs. Measured on 2 cores with 32 callers.
+# with theirs.
 _GRAPH_OPTIONS = RuntimeOptions(threads=1)
 
 _logger = logging.getLogger(__name__)
