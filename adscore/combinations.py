@@ -11,7 +11,7 @@ from adscore.encoder import Encodings
 from adscore.graphs import EncodedCreatives
 
 # Pairs that go through the head at once: a grid of any size takes this much memory in it.
-# Measured on 300 to 10,000 pairs: fewer cost more calls, more leave the processor's caches.
+# Fewer cost more calls, more leave the processor's caches.
 BLOCK_PAIRS = 1024
 
 

@@ -120,8 +120,8 @@ def widening(groups: int) -> float:
     """By how much a variance found on few groups is too small to tell the next group's rate.
 
     Student's (1908) prediction interval over the plug-in one: what groups have in common
-    makes each of them one observation, whatever its rows. On six simulated logs with 14
-    validation groups, 90 % intervals that held 84 % of unseen campaigns' creatives hold 90 %.
+    makes each of them one observation, whatever its rows.
+    Without it, intervals from a dozen groups hold fewer rates of unseen ones than they say.
     """
     freedom = max(groups - 1, 1)
     quantiles = t.ppf(UPPER, freedom) / norm.ppf(UPPER)

@@ -19,6 +19,8 @@ def bound_socket(address: str, *, shared: bool = False) -> socket.socket:
     try:
         family, kind, protocol, place = _place(address)
         bound = socket.socket(family, kind, protocol)
+        # As gRPC does: connections that a server closed a moment ago hold no address.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:

@@ -49,6 +49,7 @@ def serve(
         int,
         typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
     ] = 1,
+    cores: options.Cores = None,
     max_message_bytes: Annotated[int, typer.Option(min=1, help="Largest request, in bytes.")] = 16
     * 1024
     * 1024,
@@ -82,6 +83,7 @@ def serve(
 ) -> None:
     """Serves models over gRPC until SIGTERM or Ctrl-C."""
     from adscore_server.config import ServerConfig
+    from adscore_server.cores import usable_cores
     from adscore_server.errors import StartError
     from adscore_server.log_format import configure_logging
     from adscore_server.model_options import ModelRootOptions
@@ -93,6 +95,7 @@ def serve(
             max_message_bytes=max_message_bytes,
             max_batch_creatives=max_batch_creatives,
             threads=threads,
+            decode_threads=max(1, (cores or usable_cores()) // workers),
             max_waiting_calls=max_waiting_calls,
             max_streams=max_streams,
             max_headline_characters=max_headline_characters,

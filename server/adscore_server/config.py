@@ -1,16 +1,12 @@
 """The settings of a server."""
 
 import ipaddress
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from adscore.creative import InputLimits
+from adscore_server.cores import usable_cores
 from adscore_server.model_options import ModelRootOptions
-
-
-def _core_count() -> int:
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class ServerConfig:
     max_image_bytes: int | None = None
     max_image_pixels: int | None = None
     # Pillow releases the GIL, so every core can decode.
-    decode_threads: int = field(default_factory=_core_count)
+    decode_threads: int = field(default_factory=usable_cores)
     # 60,000 images and headlines of the default preset; they hold no pixels and no text of images.
     cache_bytes: int = 64 * 1024 * 1024
     # Below the 30 seconds that Kubernetes waits before it kills.

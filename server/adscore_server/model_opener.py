@@ -22,7 +22,7 @@ from adscore_server.version_folders import VersionFolder, absolute
 WARM_BATCHES = (1, 8, 32)
 
 # Calls run the graphs on all cores already; threads of the runtime's own would only take turns
-# with theirs. Measured on 2 cores with 32 callers.
+# with theirs.
 _GRAPH_OPTIONS = RuntimeOptions(threads=1)
 
 _logger = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class ModelOpener:
             _logger.error("".join(traceback.format_exception(error)).rstrip())
             reason = f"{folder.path}: the model cannot be run: {type(error).__name__}: {error}"
         # Callers read the reason too; where the server keeps its models is the operator's affair.
-        reason = reason.replace(f"{self._root}/", "")
+        # The root itself is named where it is a version's folder.
+        reason = reason.replace(f"{self._root}/", "").replace(str(self._root), self._root.name)
         return RefusedModel(folder.name, folder.version, reason)
 
 

@@ -36,6 +36,10 @@ class ModelPoller:
             self._thread.start()
         return self
 
+    def stop_looking(self) -> None:
+        """Looks no more; what is being opened is not waited for."""
+        self._stopping.set()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -43,7 +47,7 @@ class ModelPoller:
         trace: TracebackType | None,
     ) -> None:
         """Waits for the model that is being opened, if one is."""
-        self._stopping.set()
+        self.stop_looking()
         if self._thread.is_alive():  # a daemon inside a graph's runtime would crash the exit
             self._thread.join()
 

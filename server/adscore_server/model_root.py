@@ -81,6 +81,7 @@ class ModelRoot:
         self._last_seen: dict[Path, Fingerprint] = {}
         self._published: tuple[ModelEntry, ...] = ()
         self._complaint = ""
+        self._skipped: set[Path] = set()
         self.counts = UpdateCounts()
 
     def open(self) -> ModelRegistry:
@@ -91,7 +92,7 @@ class ModelRoot:
                 served, or none of the default's name.
         """
         try:
-            found = find_versions(self._root)
+            found = find_versions(self._root, self._skip)
         except OSError as error:
             problem = f"{error.filename or self._root}: cannot be read: {error.strerror}"
             raise StartError(f"expected a folder with models. Received: {problem}") from error
@@ -101,7 +102,11 @@ class ModelRoot:
                 f"folder. Received: {self._root}, which holds none. Train one: adscore train"
             )
         registry = self._update(found, lambda _: True, lambda _: None)
-        self._require_served(registry)
+        try:
+            self._require_served(registry)
+        except StartError:
+            self._published = ()  # nobody got it; whoever waits for a model gets it by a look
+            raise
         return registry
 
     def poll(self, publish: Publish) -> None:
@@ -111,7 +116,7 @@ class ModelRoot:
             publish: Told each new set of models: when one begins to load, and when it has.
         """
         try:
-            found = find_versions(self._root)
+            found = find_versions(self._root, self._skip)
         except OSError as error:
             self._complain(f"{error.filename or self._root}: cannot be read: {error.strerror}")
             return
@@ -223,6 +228,14 @@ class ModelRoot:
                 if isinstance(known.entry, LoadedModel):
                     self.counts = replace(self.counts, dropped=self.counts.dropped + 1)
                     _logger.info("Model %s version %s is let go of", path.parent.name, path.name)
+
+    def _skip(self, folder: Path, error: PermissionError) -> None:
+        """Leaves out a folder that may not be read, unless models of it are held; warns once."""
+        if any(path.parent == folder for path in self._known):
+            raise error
+        if folder not in self._skipped:
+            _logger.warning("%s: cannot be read: %s. It is left out", folder, error.strerror)
+        self._skipped.add(folder)
 
     def _complain(self, problem: str) -> None:
         """Warns of a root that cannot be used; once, however often it is looked at."""

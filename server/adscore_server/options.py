@@ -8,6 +8,14 @@ import typer
 if TYPE_CHECKING:
     from adscore_server.config import TlsFiles
 
+Cores = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Cores that all workers together decode and score on.",
+        show_default="those that the process may use",
+    ),
+]
 CacheBytes = Annotated[
     int,
     typer.Option(

@@ -63,8 +63,9 @@ def run_server(
         server.start()
         _logger.info("Settings: %s", describe(options, config))
         announce(_ready_line(server.address, registry))
-        with ModelPoller(models, server.serve_models, options.poll_seconds):
+        with ModelPoller(models, server.serve_models, options.poll_seconds) as poller:
             stopping.wait()
+            poller.stop_looking()  # cores are for the calls in flight now
             _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
             drained = server.stop()
     if not drained:

@@ -95,6 +95,8 @@ class ScoreDistributions:
         """
         with self._lock:
             for target, percentile in percentiles:
+                if math.isnan(percentile):  # it falls nowhere
+                    continue
                 key = (model, version, target)
                 if key not in self._by_key:
                     self._by_key[key] = Distribution()

@@ -15,8 +15,8 @@ from adscore_server.status import log_unexpected
 
 MAX_ID_CHARACTERS = 256
 
-# Creatives that one thread works on at a time. Fewer leave the graphs less to do in one run (at 16
-# they take 1.2 times the time of 64), more leave a call that brings 32 to a single core.
+# Creatives that one thread works on at a time. Fewer leave the graphs less to do in one run,
+# more leave a call that brings 32 to a single core.
 _PIECE_CREATIVES = 16
 # More in one run of the graphs gain less than they delay the first.
 MOST_SCORES_TOGETHER = 16

@@ -107,8 +107,9 @@ class Server:
         Without a model that scores, health of ScoringService and of the whole server says
         NOT_SERVING, and calls for a score get UNAVAILABLE.
         """
+        # A version that begins to load, or is refused, changes nothing for callers.
+        self._model_changes += models.loaded != self._models.registry.loaded
         self._models.registry = models
-        self._model_changes += 1
         self._show_health()
 
     def statistics(self) -> ServerStatistics:

@@ -53,7 +53,7 @@ def _queue(now: ServerStatistics) -> Iterator[Metric]:
 
 def _models(now: ServerStatistics) -> Iterator[Metric]:
     yield CounterMetricFamily(
-        "adscore_model_changes", "Times the set of models was replaced.", now.model_changes
+        "adscore_model_changes", "Times the models that score became others.", now.model_changes
     )
     state = GaugeMetricFamily(
         "adscore_model_state", "1 for the state of each version.", labels=[*_VERSION, "state"]

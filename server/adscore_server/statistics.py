@@ -12,7 +12,7 @@ class ServerStatistics:
 
     Attributes:
         models: Every version of every model.
-        model_changes: How often that set was replaced by another.
+        model_changes: How often those of them that score became others.
         batcher: Of the creatives of single scores, which are scored in batches.
         calls: Calls that each kind of threads holds, those that wait included.
     """

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import os
 import re
 import secrets
 import threading
@@ -54,8 +55,12 @@ def add_token_line(path: Path, line: str) -> None:
     """
     with contextlib.suppress(FileExistsError):
         path.touch(0o600, exist_ok=False)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+    with path.open("rb+") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # as editors may leave the last line
+                file.write(b"\n")
+        file.write(f"{line}\n".encode())
 
 
 def parse_token_lines(text: str) -> dict[bytes, str]:

@@ -8,15 +8,18 @@ import time
 from collections.abc import Mapping
 
 import grpc
-from opentelemetry import propagate
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adscore_server.current_call import Call
 from adscore_server.observation import Observer
+
+# Not the usual ones, which read `baggage` as well and log it word for word where it is malformed.
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 # Those that are the server's fault; the others are answers to what a caller did.
 _SERVER_ERRORS = frozenset(
@@ -57,7 +60,7 @@ class Tracing(Observer):
         service, _, method = call.method.lstrip("/").rpartition("/")
         self._spans[call] = self._tracer.start_span(
             f"{service}/{method}",
-            context=propagate.extract(_text_of(context)),
+            context=_PROPAGATOR.extract(_text_of(context)),
             kind=SpanKind.SERVER,
             attributes={
                 "rpc.system": "grpc",

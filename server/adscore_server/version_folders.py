@@ -1,13 +1,15 @@
 """Finds the versions of models under a root, and tells when one of them has changed."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from adscore.bundle import MANIFEST, list_versions
 
-# Of each file: its name, size, time of change and inode.
-Fingerprint = tuple[tuple[str, int, int, int], ...]
+# Of each file: its name, size, time of change, inode and mode, so that what could not be read for
+# want of permission is tried again once it is granted.
+Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class VersionFolder:
         return self.path.name
 
 
-def find_versions(root: Path) -> list[list[VersionFolder]]:
+def find_versions(
+    root: Path, skip: Callable[[Path, PermissionError], None] | None = None
+) -> list[list[VersionFolder]]:
     """Finds the versions of each model under a root, newest first.
 
     A version's folder without a manifest is one that is still being copied: it does not count.
@@ -41,6 +45,8 @@ def find_versions(root: Path) -> list[list[VersionFolder]]:
 
     Args:
         root: ROOT/NAME/VERSION, or one model's folder, or one version's folder.
+        skip: Told of each folder under the root that may not be read, such as `lost+found`; it
+            is left out unless this raises.
 
     Raises:
         OSError: The root cannot be read.
@@ -53,7 +59,7 @@ def find_versions(root: Path) -> list[list[VersionFolder]]:
     else:
         # A root that is gone or may not be read raises here.
         entries = [entry for entry in sorted(root.iterdir()) if not entry.name.startswith(".")]
-        models = [_newest_first(entry) for entry in entries]
+        models = [_newest_first_or_none(entry, skip) for entry in entries]
     found = ([folder for path in paths if (folder := _look_at(path))] for paths in models)
     return [folders for folders in found if folders]
 
@@ -67,6 +73,17 @@ def _newest_first(model_dir: Path) -> list[Path]:
     return [model_dir / str(version) for version in reversed(list_versions(model_dir))]
 
 
+def _newest_first_or_none(
+    model_dir: Path, skip: Callable[[Path, PermissionError], None] | None
+) -> list[Path]:
+    try:
+        return _newest_first(model_dir)
+    except PermissionError as error:
+        if skip is not None:
+            skip(model_dir, error)
+        return []
+
+
 def _look_at(path: Path) -> VersionFolder | None:
     try:
         with os.scandir(path) as entries:
@@ -75,5 +92,7 @@ def _look_at(path: Path) -> VersionFolder | None:
         return None
     if MANIFEST not in (name for name, _ in files):
         return None
-    told = ((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in files)
+    told = (
+        (name, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_mode) for name, stat in files
+    )
     return VersionFolder(path, tuple(sorted(told)))

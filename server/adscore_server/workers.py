@@ -32,6 +32,7 @@ FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
 # A worker that has lived this long did not die of its start.
 SETTLED_SECONDS = 60.0
+LAST_PORT = 65535
 # Beyond the drain, for a worker to write its last bytes and end.
 EXIT_SECONDS = 10.0
 
@@ -69,8 +70,10 @@ def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> 
         announce: Told one line when all of them answer calls.
 
     Raises:
-        StartError: A worker could not start, or the address cannot be listened on.
+        StartError: A worker could not start, the address cannot be listened on, or there are too
+            few ports after that of the metrics.
     """
+    _require_metrics_ports(count, job.config.metrics_address)
     with _reserved(job.config.address) as address, _signals() as signals:
         config = replace(job.config, address=address, reuse_port=True)
         supervisor = Supervisor(count, replace(job, config=config), signals)
@@ -108,7 +111,7 @@ class Supervisor:
             StartError: One of them ended.
         """
         for number in range(self._count):
-            self._workers.append(Worker(number, _job_of(number, self._count, self._job)))
+            self._workers.append(Worker(number, _job_of(number, self._job)))
         lines = []
         for worker in self._workers:
             told = multiprocessing.connection.wait([worker.news, self._signals])
@@ -173,7 +176,8 @@ class Worker:
         self.news, theirs = _processes.Pipe(duplex=False)
         with theirs:
             self.process = _processes.Process(target=_work, args=(self._job, theirs))
-            self.process.start()
+            with _ignored(signal.SIGINT):
+                self.process.start()
         self._started_at = time.monotonic()
 
     def ready_line(self) -> str:
@@ -217,16 +221,21 @@ class Worker:
             )
 
 
-def _job_of(number: int, count: int, job: WorkerJob) -> WorkerJob:
-    """The same for one worker: its share of the cores, and a page of metrics of its own.
+def _require_metrics_ports(count: int, address: str) -> None:
+    port = int(address.rpartition(":")[2] or 0)
+    if port and port + count - 1 > LAST_PORT:
+        raise StartError(
+            f"--metrics-address: expected a port of at most {LAST_PORT - count + 1} for {count} "
+            f"workers, each of which takes the next one. Received: {port}"
+        )
 
-    Worker 0 shows its metrics at the port, the next at the next.
-    """
-    cores = max(1, job.config.decode_threads // count)
-    config = replace(job.config, decode_threads=cores)
-    host, _, port = config.metrics_address.rpartition(":")
-    if host and port != "0":
-        config = replace(config, metrics_address=f"{host}:{int(port) + number}")
+
+def _job_of(number: int, job: WorkerJob) -> WorkerJob:
+    """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
+    host, _, port = job.config.metrics_address.rpartition(":")
+    if not host or port == "0":
+        return job
+    config = replace(job.config, metrics_address=f"{host}:{int(port) + number}")
     return replace(job, config=config)
 
 
@@ -249,6 +258,19 @@ def _end_with_the_supervisor() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    """Has processes that are started meanwhile ignore a signal until they handle it.
+
+    Ctrl-C in a terminal reaches all processes; one that still imports would print a trace.
+    """
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from adscore.image import ImageSize, decode
 from adscore_protos.v1 import scoring_pb2
 from hostile_images import hostile_images, jpeg_of_scans
 
-# Two decodes at the pixel limit, 0.6 GB each at worst, beside what the process holds anyway.
+# Two decodes at the pixel limit, 0.75 GB each at worst, beside what the process holds anyway.
 MAX_GROWTH_MIB = 1_500
 
 

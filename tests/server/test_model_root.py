@@ -1,12 +1,17 @@
 """What a server makes of its folder as versions come, break and go."""
 
+import errno
 import logging
+import os
 import shutil
 import weakref
 from pathlib import Path
 
 import pytest
 
+from adscore.bundle import list_versions
+from adscore_server import version_folders
+from adscore_server.errors import StartError
 from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_root import ModelRoot
 from adscore_server.models import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
@@ -211,3 +216,72 @@ def test_root_may_be_a_link(copied_model: Path, tmp_path: Path) -> None:
 def test_options_outside_their_range_are_refused(options: dict[str, float], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         ModelRootOptions(**options)  # type: ignore[arg-type]
+
+
+def test_what_the_start_refused_is_shown_to_those_who_wait(copied_model: Path) -> None:
+    break_(copied_model / "1")
+    waiting = ModelRoot(copied_model.parent, ModelRootOptions(wait_for_model=True))
+    with pytest.raises(StartError):
+        waiting.open()
+    published: list[list[str]] = []
+    waiting.poll(lambda registry: published.append(held(registry)))
+    assert published == [["sample 1 refused"]]
+
+
+def test_other_models_serve_while_the_default_is_waited_for(copied_model: Path) -> None:
+    options = ModelRootOptions(wait_for_model=True, default_model="banners")
+    waiting = ModelRoot(copied_model.parent, options)
+    with pytest.raises(StartError):
+        waiting.open()
+    published: list[list[str]] = []
+    waiting.poll(lambda registry: published.append(held(registry)))
+    assert published == [["sample 1 ready"]]
+
+
+def test_folder_that_may_not_be_read_is_left_out(
+    copied_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _lock(monkeypatch, copied_model.parent / "lost+found")
+    with caplog.at_level(logging.WARNING):
+        watched = Watched(copied_model.parent)
+        assert watched.poll(3) == ["sample 1 ready"]
+    [record] = caplog.records
+    assert "lost+found: cannot be read: Permission denied" in record.getMessage()
+
+
+def test_model_whose_folder_may_no_longer_be_read_serves_on(
+    copied_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(copied_model, copied_model.parent / "banners")
+    watched = Watched(copied_model.parent)
+    _lock(monkeypatch, copied_model.parent / "banners")
+    assert watched.poll(2) == ["banners 1 ready", "sample 1 ready"]
+
+
+def test_version_is_tried_again_when_its_mode_changes(copied_model: Path) -> None:
+    [[before]] = find_versions(copied_model.parent)
+    (copied_model / "1" / "head.onnx").chmod(0o600)
+    (copied_model / "1" / "head.onnx").chmod(0o640)
+    [[after]] = find_versions(copied_model.parent)
+    assert before != after
+
+
+def _lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Makes a folder unreadable, for root too."""
+    folder.mkdir(exist_ok=True)
+
+    def listed(path: Path) -> list[int]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return list_versions(path)
+
+    monkeypatch.setattr(version_folders, "list_versions", listed)
+
+
+def test_reason_of_a_version_that_is_the_root_does_not_tell_where_it_lies(
+    copied_model: Path,
+) -> None:
+    break_(copied_model / "1")
+    with pytest.raises(StartError) as refused:
+        ModelRoot(copied_model / "1").open()
+    assert str(copied_model) not in str(refused.value)

@@ -16,7 +16,7 @@ from adscore_server.config import ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError
 from adscore_server.model_options import ModelRootOptions
 from adscore_server.model_root import ModelRoot
-from adscore_server.models import LoadedModel, ModelRegistry, RefusedModel
+from adscore_server.models import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.server import Server
 
 
@@ -186,3 +186,13 @@ def test_calls_reach_the_model_that_they_name(
         for name in ("banners", "sample"):
             assert stubs.score(creatives[0], name).model == name
             assert stubs.batch_score(creatives[:1], name)[0].score.model == name
+
+
+def test_swap_counts_as_one_change_whatever_is_shown_meanwhile(scorer: Any) -> None:
+    served, loading = LoadedModel(scorer), LoadingModel("sample", "2")
+    server = Server(ModelRegistry([served]))
+    server.serve_models(ModelRegistry([loading, served]))
+    assert server.statistics().model_changes == 0
+    server.serve_models(ModelRegistry([LoadedModel(scorer, 1.0)]))
+    assert server.statistics().model_changes == 1
+    server.stop()

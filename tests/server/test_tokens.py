@@ -23,7 +23,13 @@ from adscore_server.commands import token as token_command
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.rate_limit import RateLimiter, TokenBucket
-from adscore_server.tokens import TokenFile, new_token, parse_token_lines, token_line
+from adscore_server.tokens import (
+    TokenFile,
+    add_token_line,
+    new_token,
+    parse_token_lines,
+    token_line,
+)
 
 
 class Clock:
@@ -70,6 +76,17 @@ def test_a_name_may_have_two_tokens_while_it_goes_over_to_the_new_one(tmp_path: 
     path = tmp_path / "tokens"
     path.write_text(f"{token_line('a', old)}\n{token_line('a', new)}\n")
     assert [TokenFile(path).name_of(one) for one in (old, new)] == ["a", "a"]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_token_is_added_behind_a_last_line_with_or_without_its_end(
+    tmp_path: Path, end: str
+) -> None:
+    old, new = new_token(), new_token()
+    path = tmp_path / "tokens"
+    path.write_text(f"{token_line('a', old)}{end}")
+    add_token_line(path, token_line("b", new))
+    assert [TokenFile(path).name_of(one) for one in (old, new)] == ["a", "b"]
 
 
 @given(st.text())

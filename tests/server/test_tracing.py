@@ -59,3 +59,14 @@ def test_span_of_a_refused_call_has_the_reason_and_no_content(
     assert span.attributes["error.type"] == "IMAGE_UNREADABLE"
     assert span.status.is_ok or span.status.is_unset
     assert "planted" not in span.to_json()
+
+
+def test_malformed_baggage_is_not_logged(
+    traced: tuple[Any, InMemorySpanExporter], creatives: list[Creative], caplog: Any
+) -> None:
+    stubs, exporter = traced
+    wire = scoring_pb2.Creative(headline=creatives[0].headline, image=creatives[0].image)
+    metadata = (("baggage", "planted baggage"), ("traceparent", "planted parent"))
+    stubs.scoring.Score(scoring_pb2.ScoreRequest(creative=wire), metadata=metadata, timeout=60)
+    assert len(exporter.get_finished_spans()) == 1
+    assert "planted" not in caplog.text

@@ -145,6 +145,29 @@ def test_port_in_use_is_one_error_and_exit_code_1(model_dir: Path) -> None:
     assert f"{address}: Address already in use" in error
 
 
+def test_too_few_ports_for_the_metrics_of_all_workers_is_an_error(model_dir: Path) -> None:
+    result = _serve(model_dir, "--metrics-address", "127.0.0.1:65535")
+    assert result.returncode == 1
+    [error] = result.stderr.splitlines()
+    assert "expected a port of at most 65534 for 2 workers" in error
+
+
+def test_ctrl_c_while_workers_import_prints_no_trace(model_dir: Path) -> None:
+    command = [sys.executable, "-m", "adscore", "serve", str(model_dir), "--workers", "2"]
+    process = subprocess.Popen(
+        [*command, "--address", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(workers_of(process.pid)) == 2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 0
+    assert "Traceback" not in stderr
+
+
 def _serve(root: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "adscore", "serve", str(root), "--workers", "2", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -1,0 +1,37 @@
+"""How many cores a server takes for its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from adscore_server.cores import usable_cores
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "cores"),
+    [
+        ("max 100000", "max 100000", 8),
+        ("max 100000", "150000 100000", 2),
+        ("100000 100000", "400000 100000", 1),
+        ("max 100000", "1000 100000", 1),
+        ("nonsense", "", 8),
+    ],
+)
+def test_cores_are_those_that_the_quotas_of_all_groups_pay_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outer: str, inner: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    own.write_text("0::/outer/inner\n")
+    (groups / "outer" / "inner").mkdir(parents=True)
+    (groups / "outer" / "cpu.max").write_text(outer)
+    (groups / "outer" / "inner" / "cpu.max").write_text(inner)
+    assert usable_cores(own, groups) == cores
+
+
+def test_cores_without_control_groups_are_those_the_process_may_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
+    assert usable_cores(tmp_path / "none", tmp_path) == 2
