@@ -202,7 +202,8 @@ mkdir -p $(1) && $(PROTO_VENV)/bin/python -m grpc_tools.protoc -Iadscore_protos=
 endef
 
 # $(call compile,SOURCE,PINS): hashed pins for every supported Python and platform, without a URL.
+# Extras stay in the pins: pip knows a hashed pin of `x` not for one of `x[extra]`.
 define compile
 $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header $(ARGS) $(1) -o $(2)
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --no-header $(ARGS) $(1) -o $(2)
 endef
