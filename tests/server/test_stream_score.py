@@ -177,3 +177,16 @@ def test_streams_beyond_the_limit_are_refused_at_once(
     assert stubs.score(creatives[0]).creative_id == creatives[0].id
     keep_open.set()
     assert list(first) == []
+
+
+def test_a_busy_stream_leaves_threads_to_other_calls(
+    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+) -> None:
+    config = ServerConfig("127.0.0.1:0", decode_threads=1)
+    stubs = connect(start_server(held_scorer, config=config).address)
+    answers = stream(stubs, [request_of(creatives[:1], "1")])
+    assert held_scorer.entered.wait(30)
+    request = scoring_pb2.ScoreCombinationsRequest(headlines=["a"], images=[creatives[0].image])
+    assert stubs.scoring.ScoreCombinations(request, timeout=30)
+    held_scorer.released.set()
+    assert next(answers).request_id == "1"
