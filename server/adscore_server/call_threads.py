@@ -9,6 +9,9 @@ from adscore_server.pressure import PressureLimit
 
 # How much a call that ends counts in the moving average of the time between two ends.
 _SMOOTHING = 0.1
+# Bounds of what a refused caller is told: nothing is known at first, and nobody waits longer.
+_SHORTEST_RETRY_SECONDS = 0.01
+_LONGEST_RETRY_SECONDS = 5.0
 
 
 class CallThreads(ThreadPoolExecutor):
@@ -27,6 +30,7 @@ class CallThreads(ThreadPoolExecutor):
     ) -> None:
         super().__init__(max_workers=threads, thread_name_prefix=name)
         most = threads + max_waiting
+        self._queues = max_waiting > 0
         self._limit = PressureLimit(most, most if fewest is None else fewest)
         self._calls: set[Future[Any]] = set()
         self._last_end = 0.0
@@ -42,12 +46,20 @@ class CallThreads(ThreadPoolExecutor):
         return len(self._calls)
 
     @property
-    def seconds_until_idle(self) -> float:
-        """About how long the calls that it holds will take, at the rate at which calls end."""
-        return len(self._calls) * self._seconds_between_ends
+    def retry_seconds(self) -> float:
+        """About how long until a refused call is worth another try, 0.01 to 5 seconds.
+
+        With a queue, until the calls that it holds are done, at the rate at which calls end;
+        without one, until the next ends.
+        """
+        ends = len(self._calls) if self._queues else 1
+        seconds = ends * self._seconds_between_ends
+        return min(max(seconds, _SHORTEST_RETRY_SECONDS), _LONGEST_RETRY_SECONDS)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Takes a call; it waits where all threads are busy."""
+        if not self._calls:
+            self._last_end = time.monotonic()  # idle time says nothing of the rate
         future = super().submit(fn, *args, **kwargs)
         self._calls.add(future)
         future.add_done_callback(self._ended)
@@ -63,8 +75,7 @@ class CallThreads(ThreadPoolExecutor):
 
     def _ended(self, future: Future[Any]) -> None:
         now = time.monotonic()
-        if self._last_end and len(self._calls) > 1:  # idle time says nothing of the rate
-            between = now - self._last_end
-            self._seconds_between_ends += _SMOOTHING * (between - self._seconds_between_ends)
+        between = now - self._last_end
+        self._seconds_between_ends += _SMOOTHING * (between - self._seconds_between_ends)
         self._last_end = now
         self._calls.discard(future)

@@ -99,7 +99,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         if not threads.admits_one():
             if method == _WATCH:
                 return None  # answered with UNIMPLEMENTED, for which clients take it as healthy
-            return self.refused(method, OverloadedError(threads.seconds_until_idle))
+            return self.refused(method, OverloadedError(threads.retry_seconds))
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
         answer = _answer_stream if handler.request_streaming else _answer_one

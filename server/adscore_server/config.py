@@ -1,6 +1,7 @@
 """The settings of a server."""
 
 import ipaddress
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -130,13 +131,17 @@ class ServerConfig:
         for name in ("max_waiting_calls", "max_batch_bytes", "cache_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more. Received: {getattr(self, name)}")
-        if self.creatives_per_second is not None and self.creatives_per_second <= 0:
+        rate = self.creatives_per_second
+        if rate is not None and not (rate > 0 and math.isfinite(rate)):
             raise ValueError(
-                f"creatives_per_second: expected above 0. Received: {self.creatives_per_second}"
+                "creatives_per_second: expected a number above 0. "
+                f"Received: {self.creatives_per_second}"
             )
         self._require_protection(host)
-        if self.drain_seconds < 0:
-            raise ValueError(f"drain_seconds: expected 0 or more. Received: {self.drain_seconds}")
+        if not (self.drain_seconds >= 0 and math.isfinite(self.drain_seconds)):
+            raise ValueError(
+                f"drain_seconds: expected a number, 0 or more. Received: {self.drain_seconds}"
+            )
 
     def lowered(self, limits: InputLimits) -> InputLimits:
         """What is accepted of creatives for a model with these limits."""

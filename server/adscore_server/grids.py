@@ -11,7 +11,13 @@ from adscore.errors import InvalidCreativeError, Reason
 from adscore.preparation import PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
 from adscore_server.config import ServerConfig
-from adscore_server.errors import CallReason, InvalidRequestError, ModelWithoutAgreementError
+from adscore_server.errors import (
+    CallAbandonedError,
+    CallReason,
+    InvalidRequestError,
+    ModelWithoutAgreementError,
+)
+from adscore_server.scoring import Caller
 
 
 class GridEngine:
@@ -27,7 +33,7 @@ class GridEngine:
         self._workers = workers
 
     def match(
-        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes]
+        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes], caller: Caller
     ) -> NDArray[np.float32]:
         """Says how well each headline fits each image.
 
@@ -38,11 +44,12 @@ class GridEngine:
             InvalidRequestError: There are too few or too many; or a headline or an image, the
                 first bad one, cannot be read.
             ModelWithoutAgreementError: The model was not trained for it.
+            CallAbandonedError: The caller has gone.
         """
         self._check_parts(len(headlines), len(images))
         if not scorer.has_agreement:
             raise ModelWithoutAgreementError(scorer.name, scorer.version)
-        return scorer.match(*self._prepare_parts(scorer, headlines, images))
+        return scorer.match(*self._prepare_parts(scorer, headlines, images, caller))
 
     def score_combinations(
         self,
@@ -50,12 +57,14 @@ class GridEngine:
         headlines: Sequence[str],
         images: Sequence[bytes],
         context: Mapping[str, str],
+        caller: Caller,
     ) -> ScoreGrid:
         """Scores every headline with every image.
 
         Raises:
             InvalidRequestError: There are too few or too many; or a headline or an image, the
                 first bad one, or the context cannot be read.
+            CallAbandonedError: The caller has gone.
         """
         self._check_parts(len(headlines), len(images))
         most = scorer.manifest.limits.max_combinations
@@ -70,15 +79,20 @@ class GridEngine:
             scorer.check_context(context)
         except InvalidCreativeError as error:
             raise _refused(error.field, error) from error
-        parts = self._prepare_parts(scorer, headlines, images)
+        parts = self._prepare_parts(scorer, headlines, images, caller)
         return scorer.score_combinations(*parts, context)
 
     def _prepare_parts(
-        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes]
+        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes], caller: Caller
     ) -> tuple[list[PreparedHeadline], list[PreparedImage]]:
         texts = [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
-        pictures = self._workers.map(lambda item: _prepare_image(scorer, *item), enumerate(images))
-        return texts, list(pictures)
+
+        def prepare(item: tuple[int, bytes]) -> PreparedImage:
+            if not caller.is_active():
+                raise CallAbandonedError
+            return _prepare_image(scorer, *item)
+
+        return texts, list(self._workers.map(prepare, enumerate(images)))
 
     def _check_parts(self, headlines: int, images: int) -> None:
         for name, count in (("headlines", headlines), ("images", images)):

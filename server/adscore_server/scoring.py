@@ -104,7 +104,7 @@ class ScoringEngine:
                 raise CallAbandonedError
             prepared.append(_try_to_prepare(scorer, creative))
         passed = [one for one in prepared if isinstance(one, PreparedCreative)]
-        scores = iter(scorer.score_prepared(passed))
+        scores = iter(_score_each(scorer, passed))
         return [one if isinstance(one, Exception) else next(scores) for one in prepared]
 
 
@@ -124,6 +124,19 @@ def check_request_id(request_id: str) -> None:
 
 def _score(scorer: Scorer, creatives: Sequence[PreparedCreative]) -> list[Score]:
     return scorer.score_prepared(creatives)
+
+
+def _score_each(
+    scorer: Scorer, creatives: Sequence[PreparedCreative]
+) -> Sequence[Score | Exception]:
+    """All together; each alone where that fails, so that one does not fail the others."""
+    try:
+        return scorer.score_prepared(creatives)
+    except Exception as error:
+        if len(creatives) > 1:
+            return [outcome for one in creatives for outcome in _score_each(scorer, [one])]
+        log_unexpected(error, "Scoring a creative")
+        return [error]
 
 
 def _pixel_bytes(creative: PreparedCreative) -> int:

@@ -74,21 +74,21 @@ class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):
     def ScoreCombinations(  # noqa: N802 - the contract's name
         self,
         request: scoring_pb2.ScoreCombinationsRequest,
-        context: grpc.ServicerContext,  # noqa: ARG002
+        context: grpc.ServicerContext,
     ) -> scoring_pb2.ScoreCombinationsResponse:
         """Scores every headline with every image."""
         scorer = self._models.resolve(request.model, request.model_version)
         grid = self._grids.score_combinations(
-            scorer, request.headlines, request.images, dict(request.context)
+            scorer, request.headlines, request.images, dict(request.context), context
         )
         return grid_to_wire(grid, scorer)
 
     def Match(  # noqa: N802 - the contract's name
         self,
         request: scoring_pb2.MatchRequest,
-        context: grpc.ServicerContext,  # noqa: ARG002
+        context: grpc.ServicerContext,
     ) -> scoring_pb2.MatchResponse:
         """Says how well each headline fits each image."""
         scorer = self._models.resolve(request.model, request.model_version)
-        agreements = self._grids.match(scorer, request.headlines, request.images)
+        agreements = self._grids.match(scorer, request.headlines, request.images, context)
         return match_to_wire(agreements, scorer)

@@ -32,6 +32,14 @@ MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # What is left to do once every call has returned: its last bytes go out.
 _FLUSH_SECONDS = 1.0
+# How long clients have to notice by health that the server stops, before connections are ended.
+_NOTICE_SECONDS = 0.5
+# A client whose machine or network has gone says nothing: it is asked when it was silent for long,
+# and cut off when it does not answer, so that its streams do not hold their place for hours.
+_KEEPALIVE_MILLISECONDS = 60_000
+_KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
+# Clients may ask as often as this in turn.
+_FEWEST_MILLISECONDS_OF_PINGS = 10_000
 
 
 class Server:
@@ -58,8 +66,10 @@ class Server:
         self._calls = CallInterceptor(self.config)
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
         self._engine = ScoringEngine(self.config, self._workers)
+        # Of their own, since a stream always has more to do: batches would wait behind it.
+        self._stream_workers = ThreadPoolExecutor(self.config.decode_threads, "stream-work")
         # Two requests for each worker: one is worked on while the next one travels.
-        self._streams = Streams(self._workers, window=2 * self.config.decode_threads)
+        self._streams = Streams(self._stream_workers, window=2 * self.config.decode_threads)
         # Its other mode sends while it holds a lock that gRPC's own thread takes when a watcher
         # goes, and sending waits for that thread: the whole server would stand still for good.
         self._health = health.HealthServicer(experimental_non_blocking=False)
@@ -144,12 +154,13 @@ class Server:
         self._calls.refuse_new_calls()
         self._streams.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
-        drained = self._port is None or self._calls.wait_for_calls(limit)
+        drained = self._port is None or self._drain(limit)
         self._server.stop(_FLUSH_SECONDS if drained else None).wait()
         if self.health_server is not None:
             self.health_server.stop()
         self._calls.shutdown(wait=drained)
         self._workers.shutdown(wait=drained)
+        self._stream_workers.shutdown(wait=drained)
         return drained
 
     def __enter__(self) -> Self:
@@ -163,6 +174,19 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _drain(self, limit_seconds: float) -> bool:
+        """Waits for the calls in flight; says whether they ended in time.
+
+        Clients that watch health go elsewhere by themselves. The others are soon told to, since
+        they would otherwise be refused until the last call ends. Not at once: gRPC answers what
+        crosses that word with CANCELLED, which nobody tries again.
+        """
+        notice = min(limit_seconds, _NOTICE_SECONDS)
+        if self._calls.wait_for_calls(notice):
+            return True
+        self._server.stop(limit_seconds - notice + _FLUSH_SECONDS)
+        return self._calls.wait_for_calls(limit_seconds - notice)
 
     def _listen(self) -> int:
         if self.config.tls is None:
@@ -204,4 +228,7 @@ def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
         ("grpc.so_reuseport", int(config.reuse_port)),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _FEWEST_MILLISECONDS_OF_PINGS),
     ]

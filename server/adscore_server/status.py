@@ -75,7 +75,8 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
             path = _cut(f"{creative_path}.{field}", _MAX_FIELD_BYTES)
             return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, path)
         case InvalidRequestError(field=field, reason=reason):
-            return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, field)
+            path = _cut(field, _MAX_FIELD_BYTES)
+            return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, path)
         case ModelNotFoundError():
             return Failure(grpc.StatusCode.NOT_FOUND, CallReason.MODEL_NOT_FOUND, text)
         case ModelWithoutAgreementError():

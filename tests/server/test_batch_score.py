@@ -1,5 +1,6 @@
 """BatchScore: order, an outcome for each creative, limits of the whole."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -133,12 +134,22 @@ def _fail_on(prepare: Callable[[Creative], Any], bad: Creative) -> Callable[[Cre
     return prepare_or_fail
 
 
-def test_failure_of_the_graphs_fails_the_whole_batch(
-    start_server: Any, connect: Any, refusal: Any, replace_scorer: Any, creatives: list[Creative]
+def test_a_creative_on_which_the_graphs_fail_costs_no_other_its_score(
+    start_server: Any,
+    connect: Any,
+    replace_scorer: Any,
+    scorer: Scorer,
+    creatives: list[Creative],
 ) -> None:
-    def fail(_: Sequence[Any]) -> list[Any]:
-        raise RuntimeError("graph")
+    def run(prepared: Sequence[Any]) -> list[Any]:
+        if any(one.headline.text == bad.text for one in prepared):
+            raise RuntimeError("graph")
+        return scorer.score_prepared(prepared)
 
-    stubs = connect(start_server(replace_scorer(fail)).address)
-    code, reason, *_ = refusal(lambda: stubs.batch_score(creatives[:2]))
-    assert (code, reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    bad = scorer.prepare_headline("breaks the graphs")
+    broken = dataclasses.replace(creatives[1], headline="breaks the graphs")
+    stubs = connect(start_server(replace_scorer(run)).address)
+    first, second, third = stubs.batch_score([creatives[0], broken, creatives[2]])
+    assert first.HasField("score")
+    assert third.HasField("score")
+    assert (second.error.code, second.error.reason) == (INTERNAL_NUMBER, "INTERNAL")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -16,6 +17,8 @@ from adscore_client import Client, DeadlineExceededError, InvalidCreativeError
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.convert import match_to_wire
+from adscore_server.errors import CallAbandonedError
+from adscore_server.grids import GridEngine
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -219,3 +222,29 @@ def test_matrix_survives_the_wire(scorer: Scorer, rows: list[list[float]]) -> No
     encoded = match_to_wire(np.array(rows, np.float32), scorer).SerializeToString()
     wire = scoring_pb2.MatchResponse.FromString(encoded)
     assert [list(row.agreements) for row in wire.rows] == rows
+
+
+def test_images_of_a_caller_who_has_gone_are_not_decoded(
+    matching_scorer: Any, image: bytes
+) -> None:
+    class Leaving:
+        looks = 0
+
+        def is_active(self) -> bool:
+            self.looks += 1
+            return self.looks <= 2
+
+        def add_callback(self, callback: Callable[[], None]) -> bool:
+            raise NotImplementedError
+
+    leaving = Leaving()
+    prepared: list[bytes] = []
+    prepare = matching_scorer.prepare_image
+    matching_scorer.prepare_image = lambda data: prepared.append(data) or prepare(data)
+    with ThreadPoolExecutor(1) as workers:
+        engine = GridEngine(ServerConfig(), workers)
+        with pytest.raises(CallAbandonedError):
+            engine.match(matching_scorer, ["text"], [image] * 5, leaving)
+        with pytest.raises(CallAbandonedError):
+            engine.score_combinations(matching_scorer, ["text"], [image], {}, leaving)
+    assert prepared == [image] * 2

@@ -83,3 +83,13 @@ def test_the_operators_limit_counts_headlines_and_images(
 def test_an_unknown_model_is_not_found(stubs: Any, refusal: Any, image: bytes) -> None:
     code, reason, *_ = refusal(lambda: combine(stubs, ["a"], [image], model="none"))
     assert (code, reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND")
+
+
+def test_a_long_name_that_is_unknown_is_still_told_as_such(
+    stubs: Any, refusal: Any, image: bytes
+) -> None:
+    code, reason, field, _ = refusal(
+        lambda: combine(stubs, ["a"], [image], context={"m" * 20_000: "full"})
+    )
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_NAME_UNKNOWN")
+    assert field.startswith("context[mmm")

@@ -13,7 +13,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from adscore.creative import Creative
 from adscore.scorer import Scorer
-from adscore_protos.v1 import model_pb2
+from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server import server as server_module
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.models import LoadedModel, ModelRegistry
@@ -66,8 +67,14 @@ def test_two_servers_do_not_share_a_port(server: Server, scorer: Scorer) -> None
 
 
 def test_draining_finishes_calls_in_flight_and_refuses_new_ones(
-    start_server: Any, connect: Any, refusal: Any, held_scorer: Any, creatives: list[Creative]
+    monkeypatch: pytest.MonkeyPatch,
+    start_server: Any,
+    connect: Any,
+    refusal: Any,
+    held_scorer: Any,
+    creatives: list[Creative],
 ) -> None:
+    monkeypatch.setattr(server_module, "_NOTICE_SECONDS", 60)
     server = start_server(held_scorer)
     stubs = connect(server.address)
     answers: list[Any] = []
@@ -166,3 +173,40 @@ def test_config_refuses_an_address_without_host_and_port(address: str) -> None:
 def test_config_refuses_zero(setting: str) -> None:
     with pytest.raises(ValueError, match=f"{setting}: expected at least 1"):
         ServerConfig(**{setting: 0})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("setting", ["creatives_per_second", "drain_seconds"])
+def test_config_refuses_what_is_no_length_or_rate(setting: str, number: float) -> None:
+    with pytest.raises(ValueError, match=f"{setting}: expected"):
+        ServerConfig(**{setting: number})
+
+
+def test_a_client_with_one_connection_goes_elsewhere_while_the_server_drains(
+    start_server: Any, connect: Any, held_scorer: Any, scorer: Scorer, creatives: list[Creative]
+) -> None:
+    first = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", reuse_port=True))
+    stubs = connect(first.address)
+    running = stubs.scoring.Score.future(
+        scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="text", id="running")),
+        timeout=60,
+    )
+    assert held_scorer.entered.wait(30)
+    start_server(scorer, config=ServerConfig(first.address, reuse_port=True))
+    drained: list[bool] = []
+    stopper = threading.Thread(target=lambda: drained.append(first.stop()))
+    watched = health_pb2_grpc.HealthStub(stubs.channel).Watch(health_pb2.HealthCheckRequest())
+    assert next(watched).status == SERVING
+    stopper.start()
+    assert next(watched).status == NOT_SERVING
+    while True:  # until the client has heard of it
+        try:
+            answer = stubs.score(creatives[1])
+        except grpc.RpcError:
+            continue
+        break
+    assert answer.creative_id == creatives[1].id
+    assert not running.done()
+    held_scorer.released.set()
+    stopper.join(30)
+    assert (drained, running.result().score.creative_id) == ([True], "running")

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from adscore.creative import Creative
-from adscore_protos.v1 import scoring_pb2
+from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.config import ServerConfig
 
 TIMEOUT_SECONDS = 60.0
@@ -150,10 +150,10 @@ def test_a_stream_whose_client_has_gone_is_not_worked_on(
     stubs = connect(server.address)
     calls = stream(stubs, [request_of(creatives[:1], str(number)) for number in range(20)])
     assert held_scorer.entered.wait(30)
-    [running] = server._streams._open
     calls.cancel()
-    while running._reading:
-        threading.Event().wait(0.01)
+    # Answered on the same connection after it has brought the cancellation.
+    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30)
+    threading.Event().wait(0.2)
     held_scorer.released.set()
     assert server.stop()
     assert held_scorer.runs == 1
@@ -177,3 +177,16 @@ def test_streams_beyond_the_limit_are_refused_at_once(
     assert stubs.score(creatives[0]).creative_id == creatives[0].id
     keep_open.set()
     assert list(first) == []
+
+
+def test_a_busy_stream_leaves_threads_to_other_calls(
+    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+) -> None:
+    config = ServerConfig("127.0.0.1:0", decode_threads=1)
+    stubs = connect(start_server(held_scorer, config=config).address)
+    answers = stream(stubs, [request_of(creatives[:1], "1")])
+    assert held_scorer.entered.wait(30)
+    request = scoring_pb2.ScoreCombinationsRequest(headlines=["a"], images=[creatives[0].image])
+    assert stubs.scoring.ScoreCombinations(request, timeout=30)
+    held_scorer.released.set()
+    assert next(answers).request_id == "1"
