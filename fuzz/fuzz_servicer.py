@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["adscore", "adscore_server", "PIL"]):
     from adscore.scorer import Scorer
     from adscore_protos.v1 import model_pb2, scoring_pb2
     from adscore_server.config import ServerConfig
-    from adscore_server.models import LoadedModel, ModelRegistry
+    from adscore_server.models.registry import LoadedModel, ModelRegistry
     from adscore_server.server import Server
 
 EXPECTED = frozenset(

@@ -15,7 +15,7 @@ from adscore.creative import Creative
 from adscore.scorer import Scorer
 from adscore_client import Client
 from adscore_server.config import ServerConfig
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[2] / "shared" / "data"))

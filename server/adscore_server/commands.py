@@ -85,8 +85,8 @@ def serve(
     from adscore_server.config import ServerConfig
     from adscore_server.cores import usable_cores
     from adscore_server.errors import StartError
-    from adscore_server.log_format import configure_logging
-    from adscore_server.model_options import ModelRootOptions
+    from adscore_server.models.options import ModelRootOptions
+    from adscore_server.monitoring.log_format import configure_logging
 
     try:
         configure_logging(log_level, log_format)
@@ -120,11 +120,11 @@ def serve(
             required_key=require_signature,
         )
         if workers == 1:
-            from adscore_server.running import run_server
+            from adscore_server.process.running import run_server
 
             run_server(root, served, config, typer.echo)
         else:
-            from adscore_server.workers import WorkerJob, run_workers
+            from adscore_server.process.workers import WorkerJob, run_workers
 
             job = WorkerJob(root, served, config, log_level, log_format)
             run_workers(workers, job, typer.echo)
@@ -141,7 +141,7 @@ def token(
     ] = None,
 ) -> None:
     """Makes a bearer token for callers of `adscore serve --tokens`; only its hash is kept."""
-    from adscore_server.tokens import add_token_line, new_token, token_line
+    from adscore_server.access.tokens import add_token_line, new_token, token_line
 
     secret = new_token()
     try:

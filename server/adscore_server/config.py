@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adscore.creative import InputLimits
 from adscore_server.cores import usable_cores
-from adscore_server.model_options import ModelRootOptions
+from adscore_server.models.options import ModelRootOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@
     ├── UnauthenticatedError          a call without a token that the server knows
     └── StartError                    what keeps the server from starting, told to its operator
 
-`adscore_server.status` says which gRPC status each of them becomes.
+`adscore_server.calls.status` says which gRPC status each of them becomes.
 """
 
 from enum import StrEnum

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import grpc
 
-from adscore_server.access import AccessInterceptor
-from adscore_server.calls import CallInterceptor
+from adscore_server.access.bearer import AccessInterceptor
+from adscore_server.access.rate_limit import RateLimiter, RateLimitInterceptor
+from adscore_server.access.tokens import TokenFile
+from adscore_server.calls.interceptor import CallInterceptor
+from adscore_server.calls.observation import Observer, ObservingInterceptor
 from adscore_server.config import ServerConfig
-from adscore_server.observation import Observer, ObservingInterceptor
-from adscore_server.rate_limit import RateLimiter, RateLimitInterceptor
-from adscore_server.tokens import TokenFile
 
 
 def interceptors(

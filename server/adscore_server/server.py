@@ -10,22 +10,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_server.access.tls import server_credentials
 from adscore_server.addresses import address_error, bound_socket
-from adscore_server.call_log import CallLog
-from adscore_server.calls import CallInterceptor
+from adscore_server.calls.interceptor import CallInterceptor
+from adscore_server.calls.observation import Observer
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ServerStoppingError
-from adscore_server.grids import GridEngine
-from adscore_server.health_server import HealthServer
 from adscore_server.interceptors import interceptors
-from adscore_server.model_service import ModelService
-from adscore_server.models import ModelRegistry, ServedModels
-from adscore_server.observation import Observer
-from adscore_server.scoring import ScoringEngine
-from adscore_server.scoring_service import ScoringService
-from adscore_server.statistics import ServerStatistics
-from adscore_server.streaming import Streams
-from adscore_server.tls import server_credentials
+from adscore_server.models.registry import ModelRegistry, ServedModels
+from adscore_server.monitoring.call_log import CallLog
+from adscore_server.monitoring.health_server import HealthServer
+from adscore_server.monitoring.statistics import ServerStatistics
+from adscore_server.scoring.engine import ScoringEngine
+from adscore_server.scoring.grids import GridEngine
+from adscore_server.scoring.model_service import ModelService
+from adscore_server.scoring.service import ScoringService
+from adscore_server.scoring.streaming import Streams
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name

@@ -10,7 +10,7 @@ import pytest
 
 from adscore_client import Client
 from adscore_server.config import ServerConfig
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "node"

@@ -25,7 +25,7 @@ from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImag
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.config import ServerConfig
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 ANY_PORT = ServerConfig(address="127.0.0.1:0")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adscore_server.batcher import BatchLimits, MicroBatcher
 from adscore_server.errors import CallAbandonedError, OverloadedError
+from adscore_server.scoring.batcher import BatchLimits, MicroBatcher
 
 TIMEOUT_SECONDS = 30.0
 ROOMY = BatchLimits(

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from adscore_server import call_threads
-from adscore_server.call_threads import CallThreads
+from adscore_server.calls import threads as call_threads
+from adscore_server.calls.threads import CallThreads
 
 
 class Clock:

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2
-from adscore_server import calls
+from adscore_server.calls import interceptor
 from adscore_server.config import ServerConfig
 
 ANY = health_pb2.HealthCheckRequest()
@@ -69,7 +69,7 @@ def test_watchers_that_come_and_go_do_not_stop_the_server(
 def test_watchers_beyond_the_limit_are_told_that_there_is_no_watching(
     monkeypatch: pytest.MonkeyPatch, start_server: Any, connect: Any, scorer: Any
 ) -> None:
-    monkeypatch.setattr(calls, "_MOST_WATCHES", 1)
+    monkeypatch.setattr(interceptor, "_MOST_WATCHES", 1)
     channel = connect(start_server(scorer).address).channel
     first = health_pb2_grpc.HealthStub(channel).Watch(ANY, timeout=60)
     assert next(first).status == SERVING
@@ -99,8 +99,8 @@ def test_refusals_do_not_wait_for_calls_that_never_send_their_request(
     scorer: Any,
     never: Any,
 ) -> None:
-    monkeypatch.setattr(calls, "_QUICK_THREADS", 1)
-    monkeypatch.setattr(calls, "_MOST_QUICK_CALLS", 0)
+    monkeypatch.setattr(interceptor, "_QUICK_THREADS", 1)
+    monkeypatch.setattr(interceptor, "_MOST_QUICK_CALLS", 0)
     server = start_server(scorer)
     stubs = connect(server.address)
     silent = stubs.channel.stream_unary(CHECK).future(never(), timeout=60)

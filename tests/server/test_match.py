@@ -16,9 +16,9 @@ from adscore.scorer import Scorer
 from adscore_client import Client, DeadlineExceededError, InvalidCreativeError
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
-from adscore_server.convert import match_to_wire
 from adscore_server.errors import CallAbandonedError
-from adscore_server.grids import GridEngine
+from adscore_server.scoring.convert import match_to_wire
+from adscore_server.scoring.grids import GridEngine
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from adscore.creative import Creative
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
-from adscore_server.metrics import Metrics
-from adscore_server.metrics_server import MetricsServer
-from adscore_server.models import LoadedModel, ModelRegistry
-from adscore_server.score_distribution import (
+from adscore_server.models.registry import LoadedModel, ModelRegistry
+from adscore_server.monitoring.metrics import Metrics
+from adscore_server.monitoring.metrics_server import MetricsServer
+from adscore_server.monitoring.score_distribution import (
     MIN_SCORES,
     WINDOW_SCORES,
     Distribution,
     ScoreDistributions,
 )
+from adscore_server.monitoring.server_metrics import ServerCollector
 from adscore_server.server import Server
-from adscore_server.server_metrics import ServerCollector
 
 
 class Watched:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from adscore.bundle import list_versions
-from adscore_server import version_folders
 from adscore_server.errors import StartError
-from adscore_server.model_options import ModelRootOptions
-from adscore_server.model_root import ModelRoot
-from adscore_server.models import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
-from adscore_server.version_folders import find_versions
+from adscore_server.models import folders
+from adscore_server.models.folders import find_versions
+from adscore_server.models.options import ModelRootOptions
+from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
+from adscore_server.models.root import ModelRoot
 
 STATES = {LoadedModel: "ready", LoadingModel: "loading", RefusedModel: "refused"}
 
@@ -275,7 +275,7 @@ def _lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return list_versions(path)
 
-    monkeypatch.setattr(version_folders, "list_versions", listed)
+    monkeypatch.setattr(folders, "list_versions", listed)
 
 
 def test_reason_of_a_version_that_is_the_root_does_not_tell_where_it_lies(

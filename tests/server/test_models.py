@@ -14,9 +14,9 @@ from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError
-from adscore_server.model_options import ModelRootOptions
-from adscore_server.model_root import ModelRoot
-from adscore_server.models import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
+from adscore_server.models.options import ModelRootOptions
+from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
+from adscore_server.models.root import ModelRoot
 from adscore_server.server import Server
 
 

@@ -8,10 +8,10 @@ import pytest
 import typer
 
 from adscore_server.commands import serve
-from adscore_server.metrics import Metrics
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
+from adscore_server.monitoring.metrics import Metrics
+from adscore_server.monitoring.server_metrics import ServerCollector
 from adscore_server.server import Server
-from adscore_server.server_metrics import ServerCollector
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 

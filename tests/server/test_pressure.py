@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adscore_server.pressure import PressureLimit
+from adscore_server.calls.pressure import PressureLimit
 
 
 @dataclass

@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from adscore_protos.v1 import scoring_pb2
-from adscore_server.tokens import new_token, token_line
+from adscore_server.access.tokens import new_token, token_line
 
 # Wherever a caller can write something, a word that is found again in any encoding of it.
 PLANTED = "planted"

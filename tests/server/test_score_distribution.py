@@ -2,7 +2,7 @@
 
 import math
 
-from adscore_server.score_distribution import ScoreDistributions
+from adscore_server.monitoring.score_distribution import ScoreDistributions
 
 
 def test_score_without_a_percentile_does_not_count() -> None:

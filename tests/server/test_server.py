@@ -17,7 +17,7 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server import server as server_module
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 SERVICES = ("adscore.v1.ScoringService", "adscore.v1.ModelService")

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from adscore.creative import Creative
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.preparation import PreparedCreative
+from adscore_server.calls.status import INTERNAL_TEXT, Failure, describe, to_rpc_status
 from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
@@ -19,7 +20,6 @@ from adscore_server.errors import (
     ServerStoppingError,
     StartError,
 )
-from adscore_server.status import INTERNAL_TEXT, Failure, describe, to_rpc_status
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,9 @@ def test_each_call_is_logged_without_content(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     stubs.score(creatives[0])
-    [line] = [r.getMessage() for r in caplog.records if r.name == "adscore_server.call_log"]
+    [line] = [
+        r.getMessage() for r in caplog.records if r.name == "adscore_server.monitoring.call_log"
+    ]
     assert " method=Score code=OK " in line
     assert creatives[0].headline not in caplog.text
     assert creatives[0].id not in caplog.text

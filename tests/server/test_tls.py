@@ -9,9 +9,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc
+from adscore_server.access.tls import server_credentials
 from adscore_server.config import ServerConfig, TlsFiles
 from adscore_server.errors import StartError
-from adscore_server.tls import server_credentials
 
 
 class Certificates:

@@ -19,17 +19,17 @@ from typer.testing import CliRunner
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.commands import token as token_command
-from adscore_server.config import ServerConfig
-from adscore_server.errors import StartError
-from adscore_server.rate_limit import RateLimiter, TokenBucket
-from adscore_server.tokens import (
+from adscore_server.access.rate_limit import RateLimiter, TokenBucket
+from adscore_server.access.tokens import (
     TokenFile,
     add_token_line,
     new_token,
     parse_token_lines,
     token_line,
 )
+from adscore_server.commands import token as token_command
+from adscore_server.config import ServerConfig
+from adscore_server.errors import StartError
 
 
 class Clock:

@@ -8,7 +8,7 @@ import pytest
 from adscore.creative import Creative
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
-from adscore_server.models import LoadedModel, ModelRegistry
+from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 pytest.importorskip("opentelemetry.sdk")
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from adscore_server.tracing import Tracing
+from adscore_server.monitoring.tracing import Tracing
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from adscore_server.call_log import CallLog
+from adscore_server.calls.observation import Observer
 from adscore_server.config import ServerConfig
-from adscore_server.metrics import Metrics
-from adscore_server.metrics_server import MetricsServer
-from adscore_server.observation import Observer
-from adscore_server.server_metrics import ServerCollector
-from adscore_server.statistics import ServerStatistics
+from adscore_server.monitoring.call_log import CallLog
+from adscore_server.monitoring.metrics import Metrics
+from adscore_server.monitoring.metrics_server import MetricsServer
+from adscore_server.monitoring.server_metrics import ServerCollector
+from adscore_server.monitoring.statistics import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def monitoring(config: ServerConfig) -> Iterator[Monitoring]:
             observers.append(metrics)
             stack.enter_context(MetricsServer(metrics.registry, config.metrics_address))
         if config.otel:
-            from adscore_server.tracing import Tracing, export_traces
+            from adscore_server.monitoring.tracing import Tracing, export_traces
 
             tracing = Tracing(export_traces())
             observers.append(tracing)

@@ -10,8 +10,8 @@ from adscore.combinations import ScoreGrid, TargetGrid
 from adscore.creative import Creative, Score, Warning
 from adscore.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.models import LoadingModel, ModelEntry, RefusedModel
-from adscore_server.status import code_number, describe
+from adscore_server.calls.status import code_number, describe
+from adscore_server.models.registry import LoadingModel, ModelEntry, RefusedModel
 
 
 def creative_from_wire(wire: scoring_pb2.Creative) -> Creative:

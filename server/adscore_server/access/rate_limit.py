@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from adscore_server.creative_count import count_creatives
-from adscore_server.current_call import current_call
+from adscore_server.calls.creative_count import count_creatives
+from adscore_server.calls.current import current_call
+from adscore_server.calls.handlers import Behaviour, behaviour_of, replaced
+from adscore_server.calls.observation import OWN_METHODS
 from adscore_server.errors import RateLimitedError
-from adscore_server.handlers import Behaviour, behaviour_of, replaced
-from adscore_server.observation import OWN_METHODS
 
 if TYPE_CHECKING:
-    from adscore_server.handlers import Handler
+    from adscore_server.calls.handlers import Handler
 
 # A stream that waits looks this often whether its client is still there.
 _LOOK_SECONDS = 0.5

@@ -19,16 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adscore_server.errors import StartError
-from adscore_server.model_opener import ModelOpener
-from adscore_server.model_options import ModelRootOptions
-from adscore_server.models import (
+from adscore_server.models.folders import Fingerprint, VersionFolder, find_versions
+from adscore_server.models.opener import ModelOpener
+from adscore_server.models.options import ModelRootOptions
+from adscore_server.models.registry import (
     LoadedModel,
     LoadingModel,
     ModelEntry,
     ModelRegistry,
     RefusedModel,
 )
-from adscore_server.version_folders import Fingerprint, VersionFolder, find_versions
 
 _logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from adscore.errors import InvalidCreativeError
-from adscore_server.current_call import current_call
+from adscore_server.calls.current import current_call
 from adscore_server.errors import (
     CallAbandonedError,
     CallReason,

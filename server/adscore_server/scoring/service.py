@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import grpc
 
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
-from adscore_server.convert import (
+from adscore_server.models.registry import ServedModels
+from adscore_server.scoring.convert import (
     batch_results_to_wire,
     creative_from_wire,
     grid_to_wire,
     match_to_wire,
     score_to_wire,
 )
-from adscore_server.grids import GridEngine
-from adscore_server.models import ServedModels
-from adscore_server.scoring import ScoringEngine, check_request_id
-from adscore_server.streaming import Streams
+from adscore_server.scoring.engine import ScoringEngine, check_request_id
+from adscore_server.scoring.grids import GridEngine
+from adscore_server.scoring.streaming import Streams
 
 
 class ScoringService(scoring_pb2_grpc.ScoringServiceServicer):

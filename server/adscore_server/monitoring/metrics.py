@@ -22,9 +22,9 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from adscore_protos.v1 import scoring_pb2
-from adscore_server.current_call import Call
-from adscore_server.observation import Observer
-from adscore_server.score_distribution import BINS, Distribution, ScoreDistributions
+from adscore_server.calls.current import Call
+from adscore_server.calls.observation import Observer
+from adscore_server.monitoring.score_distribution import BINS, Distribution, ScoreDistributions
 
 # From a hit of the cache on an idle server to a large batch on a busy one, in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from adscore_server.model_root import ModelRoot, Publish
+from adscore_server.models.root import ModelRoot, Publish
 
 _logger = logging.getLogger(__name__)
 

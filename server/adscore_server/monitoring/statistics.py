@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from adscore_server.batcher import BatcherStatistics
-from adscore_server.models import ModelEntry
+from adscore_server.models.registry import ModelEntry
+from adscore_server.scoring.batcher import BatcherStatistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from adscore_server.current_call import current_call
+from adscore_server.access.tokens import TokenFile
+from adscore_server.calls.current import current_call
 from adscore_server.errors import UnauthenticatedError
-from adscore_server.tokens import TokenFile
 
 if TYPE_CHECKING:
-    from adscore_server.handlers import Handler
+    from adscore_server.calls.handlers import Handler
 
 # Load balancers and Kubernetes ask without a token; the answer says nothing but up or down.
 _OPEN_METHODS = "/grpc.health.v1.Health/"

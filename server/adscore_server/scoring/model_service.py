@@ -3,8 +3,8 @@
 import grpc
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc
-from adscore_server.convert import model_to_wire
-from adscore_server.models import ServedModels
+from adscore_server.models.registry import ServedModels
+from adscore_server.scoring.convert import model_to_wire
 
 
 class ModelService(model_pb2_grpc.ModelServiceServicer):

@@ -14,8 +14,8 @@ from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
-from adscore_server.models import LoadedModel, RefusedModel
-from adscore_server.version_folders import VersionFolder, absolute
+from adscore_server.models.folders import VersionFolder, absolute
+from adscore_server.models.registry import LoadedModel, RefusedModel
 
 # The first pass of a size is up to three times as slow as the next ones: the runtime lays out
 # its memory. Calls bring one creative, a full server's batches some, BatchScore many.

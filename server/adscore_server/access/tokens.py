@@ -16,8 +16,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from adscore_server.access.watched_files import WatchedFiles
 from adscore_server.errors import StartError
-from adscore_server.watched_files import WatchedFiles
 
 TOKEN_PREFIX = "adscore_"  # noqa: S105 - lets scanners of leaked secrets know one
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import grpc
 
-from adscore_server.current_call import Call
-from adscore_server.observation import Observer
+from adscore_server.calls.current import Call
+from adscore_server.calls.observation import Observer
 
 _logger = logging.getLogger(__name__)
 

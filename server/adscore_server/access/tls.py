@@ -6,9 +6,9 @@ from pathlib import Path
 
 import grpc
 
+from adscore_server.access.watched_files import WatchedFiles
 from adscore_server.config import TlsFiles
 from adscore_server.errors import StartError
-from adscore_server.watched_files import WatchedFiles
 
 _logger = logging.getLogger(__name__)
 

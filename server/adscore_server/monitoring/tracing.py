@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adscore_server.current_call import Call
-from adscore_server.observation import Observer
+from adscore_server.calls.current import Call
+from adscore_server.calls.observation import Observer
 
 # Not the usual ones, which read `baggage` as well and log it word for word where it is malformed.
 _PROPAGATOR = TraceContextTextMapPropagator()

@@ -8,12 +8,12 @@ import grpc
 from google.protobuf.message import Message
 
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.creative_count import count_creatives
-from adscore_server.current_call import REQUEST_ID_HEADER, Call, begin_call
-from adscore_server.handlers import Behaviour, behaviour_of, replaced
+from adscore_server.calls.creative_count import count_creatives
+from adscore_server.calls.current import REQUEST_ID_HEADER, Call, begin_call
+from adscore_server.calls.handlers import Behaviour, behaviour_of, replaced
 
 if TYPE_CHECKING:
-    from adscore_server.handlers import Handler
+    from adscore_server.calls.handlers import Handler
 
 OWN_METHODS = "/adscore.v1."
 

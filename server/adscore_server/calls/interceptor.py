@@ -11,7 +11,10 @@ from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health
 
 from adscore_protos.v1 import scoring_pb2
-from adscore_server.call_threads import CallThreads
+from adscore_server.calls.handlers import Behaviour, behaviour_of, refusing, replaced
+from adscore_server.calls.observation import OWN_METHODS
+from adscore_server.calls.status import abort
+from adscore_server.calls.threads import CallThreads
 from adscore_server.config import ServerConfig
 from adscore_server.errors import (
     CallAbandonedError,
@@ -20,12 +23,9 @@ from adscore_server.errors import (
     OverloadedError,
     ServerStoppingError,
 )
-from adscore_server.handlers import Behaviour, behaviour_of, refusing, replaced
-from adscore_server.observation import OWN_METHODS
-from adscore_server.status import abort
 
 if TYPE_CHECKING:
-    from adscore_server.handlers import Handler
+    from adscore_server.calls.handlers import Handler
 
 _SCORING = f"/{scoring_pb2.DESCRIPTOR.services_by_name['ScoringService'].full_name}/"
 

@@ -17,7 +17,7 @@ from adscore_server.errors import (
     InvalidRequestError,
     ModelWithoutAgreementError,
 )
-from adscore_server.scoring import Caller
+from adscore_server.scoring.engine import Caller
 
 
 class GridEngine:

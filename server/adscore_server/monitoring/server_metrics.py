@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adscore_server.models import LoadedModel, LoadingModel, ModelEntry
-from adscore_server.statistics import ServerStatistics
+from adscore_server.models.registry import LoadedModel, LoadingModel, ModelEntry
+from adscore_server.monitoring.statistics import ServerStatistics
 
 _VERSION = ["model", "version"]
 

@@ -13,12 +13,12 @@ from adscore.bundle import BundleCheck
 from adscore.errors import SigningError
 from adscore_server.config import ServerConfig, describe
 from adscore_server.errors import StartError
-from adscore_server.model_opener import ModelOpener
-from adscore_server.model_options import ModelRootOptions
-from adscore_server.model_poller import ModelPoller
-from adscore_server.model_root import ModelRoot
-from adscore_server.models import ModelRegistry
-from adscore_server.process import settle_process
+from adscore_server.models.opener import ModelOpener
+from adscore_server.models.options import ModelRootOptions
+from adscore_server.models.poller import ModelPoller
+from adscore_server.models.registry import ModelRegistry
+from adscore_server.models.root import ModelRoot
+from adscore_server.process.interpreter import settle_process
 
 _logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run_server(
     # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
     # say less than the errors raised for them. It reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from adscore_server.monitoring import monitoring
+    from adscore_server.monitoring.observers import monitoring
     from adscore_server.server import Server
 
     stopping = threading.Event()

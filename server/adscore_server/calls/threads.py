@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from adscore_server.pressure import PressureLimit
+from adscore_server.calls.pressure import PressureLimit
 
 # How much a call that ends counts in the moving average of the time between two ends.
 _SMOOTHING = 0.1

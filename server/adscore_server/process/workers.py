@@ -25,8 +25,8 @@ from types import FrameType
 from adscore_server.addresses import bound_socket
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
-from adscore_server.log_format import configure_logging
-from adscore_server.model_options import ModelRootOptions
+from adscore_server.models.options import ModelRootOptions
+from adscore_server.monitoring.log_format import configure_logging
 
 FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
@@ -243,7 +243,7 @@ def _work(job: WorkerJob, supervisor: Connection) -> None:
     """What a worker's process does."""
     threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
     try:
-        from adscore_server.running import run_server  # and with it gRPC and ONNX Runtime
+        from adscore_server.process.running import run_server  # and with it gRPC and ONNX Runtime
 
         configure_logging(job.log_level, job.log_format)
         run_server(job.root, job.options, job.config, supervisor.send)

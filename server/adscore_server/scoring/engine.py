@@ -8,10 +8,10 @@ from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.preparation import PreparedCreative
 from adscore.scorer import Scorer
-from adscore_server.batcher import BatcherStatistics, BatchLimits, MicroBatcher
+from adscore_server.calls.status import log_unexpected
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallAbandonedError, CallReason, InvalidRequestError
-from adscore_server.status import log_unexpected
+from adscore_server.scoring.batcher import BatcherStatistics, BatchLimits, MicroBatcher
 
 MAX_ID_CHARACTERS = 256
 

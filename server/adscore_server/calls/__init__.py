@@ -1,0 +1,1 @@
+"""What surrounds every call: its threads, its id, its status."""

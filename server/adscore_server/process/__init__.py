@@ -1,0 +1,1 @@
+"""A server as a process: signals, settings of the interpreter, several workers."""

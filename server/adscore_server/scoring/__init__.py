@@ -1,0 +1,1 @@
+"""The services: wire messages in, scores out, in batches."""
