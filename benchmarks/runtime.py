@@ -106,7 +106,6 @@ def _entry(name: str, value: str) -> Settings:
 _LEVELS = onnxruntime.GraphOptimizationLevel
 VARIANTS: dict[str, Settings] = {
     "one thread a graph, as the server": _threads(1),
-    "all cores for each graph": _threads(0),
     "no arena for memory": _set("enable_cpu_mem_arena", False),
     "no plan of memory": _set("enable_mem_pattern", False),
     "only basic optimisation of graphs": _set("graph_optimization_level", _LEVELS.ORT_ENABLE_BASIC),
