@@ -26,9 +26,9 @@ from pathlib import Path
 
 import pyarrow.parquet
 
+from adscore.cores import usable_cores
 from adscore.creative import Creative
 from adscore.encoder import RuntimeOptions
-from adscore.offline.core import usable_cores
 from adscore.offline.local import score_to
 from adscore.offline.options import ScoringOptions
 from adscore.sample import write_sample

@@ -1,6 +1,5 @@
 """A model and a table of what really happened -> the figures, as `adscore evaluate` prints them."""
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import group_digest
+from adscore.cores import usable_cores
 from adscore.errors import TableError
 from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
@@ -138,7 +138,7 @@ def _prepared(
         TableError: Rows that cannot be scored, named when all have been looked at.
     """
     broken = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[start : start + ROWS_AT_ONCE].tolist()
             for row, result in zip(some, prepare_rows(scorer, table, some, pool), strict=True):

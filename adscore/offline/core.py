@@ -5,7 +5,6 @@ depends on the size of its batch, so the head always sees full blocks, the last 
 copies of its last creative. So an engine may cut a table as it likes.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -182,13 +181,6 @@ class BatchScorer:
             return self._images.read(cell) if isinstance(cell, str) else cell
         except InvalidCreativeError as error:
             return error
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _known(value: Text) -> str:

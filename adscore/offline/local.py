@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from adscore import bundle
 from adscore.bundle import resolve_bundle
+from adscore.cores import usable_cores
 from adscore.errors import TableError
-from adscore.offline.core import BatchScorer, usable_cores
+from adscore.offline.core import BatchScorer
 from adscore.offline.files import new_file, require_new_file
 from adscore.offline.journal import Run
 from adscore.offline.options import ScoringOptions

@@ -1,6 +1,5 @@
 """A table -> arrays that a network can be fitted to, and the split of its groups."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.context import context_ids, learn_values
+from adscore.cores import usable_cores
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
 from adscore.image import ImageSize, Pixels, decode
@@ -162,7 +162,7 @@ def _decoded(
             return str(error)
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow decodes without the GIL
         errors = list(pool.map(load, first_row.values()))
     image_index = np.array([number[image] for image in table.images], dtype=np.int64)
     broken = [(row, error) for row, index in enumerate(image_index) if (error := errors[index])]

@@ -82,8 +82,8 @@ def serve(
     log_format: options.LogFormat = "text",
 ) -> None:
     """Serves models over gRPC until SIGTERM or Ctrl-C."""
+    from adscore.cores import usable_cores
     from adscore_server.config import ServerConfig
-    from adscore_server.cores import usable_cores
     from adscore_server.errors import StartError
     from adscore_server.models.options import ModelRootOptions
     from adscore_server.monitoring.log_format import configure_logging

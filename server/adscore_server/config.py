@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from adscore.cores import usable_cores
 from adscore.creative import InputLimits
-from adscore_server.cores import usable_cores
 from adscore_server.models.options import ModelRootOptions
 
 

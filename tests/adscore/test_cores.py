@@ -1,11 +1,11 @@
-"""How many cores a server takes for its own."""
+"""How many cores a process takes for its own."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from adscore_server.cores import usable_cores
+from adscore.cores import usable_cores
 
 
 @pytest.mark.parametrize(
