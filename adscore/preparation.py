@@ -1,8 +1,9 @@
 """Creatives -> what the towers read; the part of scoring that can refuse a creative."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from adscore.bundle import Manifest
 from adscore.cache import EncodedPart, EncodingCache
@@ -122,6 +123,11 @@ class Preparer:
             raise _absent("image", Reason.IMAGE_MISSING)
         return prepared
 
+    def known_image(self, digest: bytes) -> PreparedImage | None:
+        """An image by the SHA-256 of its file; None where the cache does not know it."""
+        encoded = self._cache.get(digest) if self._cache and digest else None
+        return None if encoded is None else PreparedImage(None, encoded.noticed, digest, encoded)
+
     def context(self, context: Mapping[str, str]) -> tuple[tuple[int, ...], tuple[Warning, ...]]:
         """The ids of a context, one for each name of the model, and what was noticed.
 
@@ -139,31 +145,50 @@ class Preparer:
         Raises:
             InvalidCreativeError: With the field at fault.
         """
-        headline = self.headline(creative.headline)
-        if headline is None and not creative.image:
+        image = partial(self.required_image, creative.image) if creative.image else None
+        return self.assembled(creative.headline, image, creative.context)
+
+    def assembled(
+        self,
+        headline: str,
+        image: Callable[[], PreparedImage] | None,
+        context: Mapping[str, str],
+    ) -> PreparedCreative:
+        """Prepares a creative whose image is prepared in a way of the caller's.
+
+        Args:
+            headline: As of `Creative`.
+            image: Gives the image, or raises; called last, because it is what costs. None means
+                absent.
+            context: As of `Creative`.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
+        words = self.headline(headline)
+        if words is None and image is None:
             raise InvalidCreativeError(
                 "headline",
                 Reason.HEADLINE_MISSING,
                 "expected a headline, an image or both. Received: neither",
             )
-        ids, context_warnings = self.context(creative.context)
-        image = self.image(creative.image)
+        ids, context_warnings = self.context(context)
+        picture = self.image(b"") if image is None else image()
         noticed = {
-            Warning.MISSING_HEADLINE: headline is None and self._limits.max_headline_characters > 0,
-            Warning.MISSING_IMAGE: image is None and bool(self._limits.image_formats),
-            Warning.IMAGE_DOWNSCALED: image is not None and image.downscaled,
+            Warning.MISSING_HEADLINE: words is None and self._limits.max_headline_characters > 0,
+            Warning.MISSING_IMAGE: picture is None and bool(self._limits.image_formats),
+            Warning.IMAGE_DOWNSCALED: picture is not None and picture.downscaled,
         }
         warnings = tuple(warning for warning, here in noticed.items() if here)
-        return PreparedCreative(headline, image, ids, (*warnings, *context_warnings))
+        return PreparedCreative(words, picture, ids, (*warnings, *context_warnings))
 
     def _decoded(self, image: bytes) -> PreparedImage:
         # A file above the limit is not worth a hash; `decode` refuses it.
         if self._cache is None or len(image) > self._limits.max_image_bytes:
             return PreparedImage(*decode(image, self._size, self._limits, self._budget))
         digest = hashlib.sha256(image).digest()
-        encoded = self._cache.get(digest)
-        if encoded is not None:
-            return PreparedImage(None, encoded.noticed, digest, encoded)
+        if (known := self.known_image(digest)) is not None:
+            return known
         return PreparedImage(*decode(image, self._size, self._limits, self._budget), digest)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -129,6 +129,15 @@ class Scorer:
         """
         return self._preparer.creative(creative)
 
+    def prepare_assembled(
+        self,
+        headline: str,
+        image: Callable[[], PreparedImage] | None,
+        context: Mapping[str, str],
+    ) -> PreparedCreative:
+        """The same for a creative whose image comes prepared; see `Preparer.assembled`."""
+        return self._preparer.assembled(headline, image, context)
+
     def prepare_headline(self, headline: str) -> PreparedHeadline:
         """Checks and normalises a headline that may not be absent.
 
@@ -144,6 +153,10 @@ class Scorer:
             InvalidCreativeError: It cannot be read.
         """
         return self._preparer.required_image(image)
+
+    def known_image(self, digest: bytes) -> PreparedImage | None:
+        """An image by the SHA-256 of its file; None where the cache does not know it."""
+        return self._preparer.known_image(digest)
 
     def check_context(self, context: Mapping[str, str]) -> None:
         """Checks the context of combinations, before their parts are prepared.

@@ -6,32 +6,30 @@ copies of its last creative. So an engine may cut a table as it likes.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from adscore.creative import Creative
 from adscore.encoder import RuntimeOptions
 from adscore.errors import InvalidCreativeError, Reason
+from adscore.offline.images import BatchImages
 from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import ScoredRows, result_schema
-from adscore.preparation import PreparedCreative
+from adscore.preparation import PreparedCreative, PreparedImage
 from adscore.rates import rate_figures
 from adscore.scorer import Scorer
-from adscore.table import ImageSource, cell_text, is_bytes
+from adscore.table import cell_text, is_bytes
 from adscore.towers import LARGEST_BATCH
-
-# Images of one batch that are downloaded at the same time: it is waiting, not work.
-DOWNLOADS = 16
 
 # A cell's value, or why it cannot be read.
 Text = str | InvalidCreativeError
-Image = str | bytes | InvalidCreativeError
+Image = PreparedImage | InvalidCreativeError | None  # None: absent
+KnownT = TypeVar("KnownT")
 
 
 class BatchScorer:
@@ -69,8 +67,8 @@ class BatchScorer:
         return Scorer.open(self.model, RuntimeOptions(threads=1), self._cache_bytes)
 
     @cached_property
-    def _images(self) -> ImageSource:
-        return ImageSource(self.options.image_root, self.scorer.limits.max_image_bytes)
+    def _images(self) -> BatchImages:
+        return BatchImages(self.scorer, self.options.image_root)
 
     def result_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The columns that `score` gives.
@@ -137,53 +135,42 @@ class BatchScorer:
     # === Reading cells ===
 
     def _prepare(self, batch: pa.RecordBatch) -> list[PreparedCreative | InvalidCreativeError]:
-        columns = self.options.columns
-        context = zip(*(_texts(batch, name) for name in columns.context), strict=True)
-        ids = _texts(batch, columns.id) if columns.id else repeat("")
-        headlines = _texts(batch, columns.headline) if columns.headline else repeat("")
-        rows = zip(
-            ids,
-            headlines,
-            self._image_cells(batch),
-            context if columns.context else repeat(()),
-            strict=False,
-        )
-        return [self._prepare_row(*row) for row in rows]
+        columns, count = self.options.columns, batch.num_rows
+        ids = _texts(batch, columns.id) if columns.id else [""] * count
+        headlines = _texts(batch, columns.headline) if columns.headline else [""] * count
+        context = [_texts(batch, name) for name in columns.context]
+        rows = zip(ids, headlines, self._prepare_images(batch), strict=True)
+        return [
+            self._prepare_row(*row, [values[number] for values in context])
+            for number, row in enumerate(rows)
+        ]
 
     def _prepare_row(
-        self, identity: Text, headline: Text, image: Image, context: tuple[Text, ...]
+        self, identity: Text, headline: Text, image: Image, context: Sequence[Text]
     ) -> PreparedCreative | InvalidCreativeError:
         try:
             _known(identity)
-            if isinstance(image, InvalidCreativeError):
-                raise image
-            data = image if isinstance(image, bytes) else self._images.read(image)
             named = zip(self.options.columns.context, map(_known, context), strict=True)
             present = {name: value for name, value in named if value}
-            return self.scorer.prepare(Creative(_known(headline), data, "", present))
+            prepared = None if image is None else partial(_known, image)
+            return self.scorer.prepare_assembled(_known(headline), prepared, present)
         except InvalidCreativeError as error:
             return error
 
-    def _image_cells(self, batch: pa.RecordBatch) -> Iterable[Image]:
+    def _prepare_images(self, batch: pa.RecordBatch) -> list[Image]:
         name = self.options.columns.image
         if name is None:
-            return repeat(b"", batch.num_rows)
+            return [None] * batch.num_rows
         if is_bytes(batch.schema.field(name).type):
-            return (cell.as_py() or b"" for cell in batch.column(name))
-        cells = _texts(batch, name)
-        if not any(isinstance(cell, str) and self._images.is_remote(cell) for cell in cells):
-            return cells
-        with ThreadPoolExecutor(min(DOWNLOADS, len(cells))) as pool:
-            return list(pool.map(self._download, cells))
-
-    def _download(self, cell: Text) -> Image:
-        try:
-            return self._images.read(cell) if isinstance(cell, str) else cell
-        except InvalidCreativeError as error:
-            return error
+            cells = (cell.as_py() for cell in batch.column(name))
+            return [self._images.from_bytes(cell) if cell else None for cell in cells]
+        texts = _texts(batch, name)
+        names = dict.fromkeys(text for text in texts if isinstance(text, str) and text)
+        outcomes = self._images.from_names(list(names))
+        return [outcomes.get(text) if isinstance(text, str) else text for text in texts]
 
 
-def _known(value: Text) -> str:
+def _known(value: KnownT | InvalidCreativeError) -> KnownT:
     if isinstance(value, InvalidCreativeError):
         raise value
     return value

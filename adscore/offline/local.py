@@ -1,9 +1,8 @@
 """Scoring a table on this machine, with all its cores and bounded memory."""
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from adscore.cores import usable_cores
 from adscore.errors import TableError
 from adscore.offline.core import BatchScorer
 from adscore.offline.files import new_file, require_new_file
+from adscore.offline.in_order import in_order
 from adscore.offline.journal import Run
 from adscore.offline.options import ScoringOptions
 from adscore.offline.parts import PART_ROWS, open_folder
@@ -65,9 +65,8 @@ def scored_batches(
     batches: Iterable[pa.RecordBatch],
     *,
     first_row: int = 0,
-    workers: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Scores batches on some threads; results keep their order.
+    """Scores batches on a thread for each usable core; results keep their order.
 
     Few batches are ahead of the one that is waited for, so that memory is bounded whatever the
     speed of the reader.
@@ -76,21 +75,22 @@ def scored_batches(
         scorer: The model.
         batches: What `BatchScorer.score` takes.
         first_row: Place of the first row in the table.
-        workers: Threads; one for each usable core unless given.
     """
-    threads = workers or usable_cores()
-    waiting: deque[Future[pa.RecordBatch]] = deque()
+    threads = usable_cores()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     try:
-        for batch in batches:
-            waiting.append(pool.submit(scorer.score, batch, first_row))
-            first_row += batch.num_rows
-            if len(waiting) > threads + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        numbered = _numbered(batches, first_row)
+        yield from in_order(pool, lambda batch: scorer.score(*batch), numbered, threads + 1)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _numbered(
+    batches: Iterable[pa.RecordBatch], first_row: int
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    for batch in batches:
+        yield batch, first_row
+        first_row += batch.num_rows
 
 
 def score_to(

@@ -15,8 +15,8 @@ import pyarrow.parquet
 from adscore.errors import TableError
 from adscore.table.location import Location
 
-# Bytes that are parsed together: a longer row cannot be read.
-CSV_BLOCK_BYTES = 4 * 1024 * 1024
+# Bytes that are parsed together: a longer row cannot be read. Arrow reads 32 such blocks ahead.
+CSV_BLOCK_BYTES = 256 * 1024
 # Lines whose names make the columns of a .jsonl file, which has no header.
 JSON_HEADER_LINES = 1_000
 
@@ -81,8 +81,16 @@ class _Csv:
                 ),
             ) as reader,
         ):
-            for batch in reader:
-                yield batch.select(schema.names)
+            try:
+                for batch in reader:
+                    yield batch.select(schema.names)
+            except pa.ArrowInvalid as error:
+                if "straddling" not in str(error):
+                    raise
+                raise ValueError(
+                    f"a row of more than {CSV_BLOCK_BYTES} bytes; leave its longest column out, or "
+                    "write .parquet"
+                ) from error
 
 
 class _Parquet:

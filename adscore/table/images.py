@@ -1,5 +1,6 @@
 """The image cells of a table -> encoded images."""
 
+import os
 import posixpath
 from pathlib import Path
 
@@ -31,9 +32,10 @@ class ImageSource:
         if not name:
             return b""
         try:
-            if self.is_remote(name):
-                return self._download(name)
-            return self._read_file(Path(self._root, name))
+            read = self._download if self.is_remote(name) else self._read_file
+            if data := read(name):
+                return data
+            raise ValueError("an empty file")
         except InvalidCreativeError:
             raise
         except Exception as error:  # remote filesystems have no common base class of errors
@@ -48,12 +50,13 @@ class ImageSource:
         """Whether an image is behind a URL, so that reading it is mostly waiting."""
         return is_url(name) or is_url(self._root)
 
-    def _read_file(self, path: Path) -> bytes:
-        with path.open("rb") as file:
-            data = file.read(self._max_bytes + 1)
-            if len(data) > self._max_bytes:
-                raise self._too_large(file.seek(0, 2))
-        return data
+    def _read_file(self, name: str) -> bytes:
+        with Path(self._root, name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > self._max_bytes:
+                raise self._too_large(size)
+            # No more than it says to hold: a device may never end. One byte to find the end.
+            return file.read(size + 1)
 
     def _download(self, name: str) -> bytes:
         url = name if is_url(name) else posixpath.join(self._root, name)

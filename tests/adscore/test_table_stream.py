@@ -68,6 +68,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("a.csv", b"id,id\n1,2\n", "expected distinct columns"),
         ("a.csv", b"id,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
         ("a.csv", b"id\n\xff\xfe\n", "UTF"),
+        ("a.csv", b"id,b\n1,2\n3," + b"x" * 600_000 + b"\n", "a row of more than 262144 bytes; "),
         ("a.parquet", b"no parquet", "Parquet"),
         ("a.jsonl", b"", "expected at least one row"),
         ("a.jsonl", b'{"id": 1}\n[2]\n', "line 2"),
