@@ -1,7 +1,7 @@
 """Scoring from Python: a table or data frame in, a table or data frame out."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -82,12 +82,22 @@ def _arrow(table: Any, options: ScoringOptions) -> pa.Table:
         return table.select(options.read)
     try:
         # What pandas says beside the columns, such as its index, is not part of them.
-        rows = pa.Table.from_pandas(table[options.read], preserve_index=False)
+        rows = pa.Table.from_pandas(_with_text_paths(table[options.read]), preserve_index=False)
     except pa.ArrowException as error:
         raise TableError(
             f"expected columns of one type each. Received: {str(error).partition(chr(10))[0]}"
         ) from error
     return rows.replace_schema_metadata(None)
+
+
+def _with_text_paths(frame: Any) -> Any:
+    """The same with text where cells are `pathlib` paths, which Arrow does not know."""
+    names = [name for name, kind in frame.dtypes.items() if str(kind) == "object"]
+    return frame.assign(**{name: frame[name].map(_text_of_path) for name in names})
+
+
+def _text_of_path(cell: Any) -> Any:
+    return str(cell) if isinstance(cell, PurePath) else cell
 
 
 def _is_pandas(table: Any) -> bool:

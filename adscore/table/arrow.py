@@ -1,16 +1,14 @@
 """A table's file -> an Arrow table, before anything is said of its columns."""
 
 import csv
-import io
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet
 
 from adscore.errors import TableError
-from adscore.table.formats import csv_header
+from adscore.table.formats import csv_header, json_rows
 
 
 def read_arrow(path: Path) -> pa.Table:
@@ -30,7 +28,7 @@ def read_arrow(path: Path) -> pa.Table:
                 return _read_json_lines(path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, ValueError, csv.Error) as error:
         # Arrow appends whole schemas to some of its messages.
         cause = str(error).partition("\n")[0]
         raise TableError(f"{path}: expected a {kind} table in UTF-8. Received: {cause}") from error
@@ -53,14 +51,12 @@ def _read_csv(path: Path) -> pa.Table:
 
 
 def _read_json_lines(path: Path) -> pa.Table:
-    """Reads every text as text: Arrow takes a column of dates for times and rewrites it."""
-    data = path.read_bytes()
-    if not data.strip():
+    """Reads every value as text, as scoring does, so that a context value is the same to both."""
+    with path.open("rb") as file:
+        rows = list(json_rows(file))
+    if not rows:
         raise TableError(f"{path}: expected at least one row. Received: an empty file")
-    rows = pyarrow.json.read_json(io.BytesIO(data))
-    times = [field.name for field in rows.schema if pa.types.is_timestamp(field.type)]
-    if not times:
-        return rows
-    schema = pa.schema([(name, pa.string()) for name in times])
-    options = pyarrow.json.ParseOptions(explicit_schema=schema)
-    return pyarrow.json.read_json(io.BytesIO(data), parse_options=options)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    )

@@ -15,8 +15,7 @@ def is_bytes(kind: pa.DataType) -> bool:
 def cell_text(value: Any) -> str:
     """A cell as text, ``""`` where it is empty.
 
-    Truth is written as JSON has it, so that a context value is the same to training, which lets
-    Arrow read a .jsonl table, and to scoring, which reads its cells as they stand there.
+    Truth is written as JSON has it, so that it is the same in a .jsonl and in a Parquet table.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,13 +1,11 @@
 """The kinds of table files, each read as a stream."""
 
-import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, Protocol
 
-import msgspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -17,6 +15,8 @@ from adscore.table.location import Location
 
 # Bytes that are parsed together: a longer row cannot be read. Arrow reads 32 such blocks ahead.
 CSV_BLOCK_BYTES = 256 * 1024
+# Bytes of the rows that are scored together, where they hold images.
+BATCH_BYTES = 32 * 1024 * 1024
 # Lines whose names make the columns of a .jsonl file, which has no header.
 JSON_HEADER_LINES = 1_000
 
@@ -104,17 +104,18 @@ class _Parquet:
 
     def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
         with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
+            rows = min(rows, max(1, BATCH_BYTES // _row_bytes(table.metadata, schema.names)))
             for batch in table.iter_batches(batch_size=rows, columns=schema.names):
                 yield batch.select(schema.names).cast(schema)
 
 
 class _JsonLines:
-    """Rows may name different columns; numbers and the like become the text that JSON has."""
+    """Rows may name different columns; numbers and the like are the text that stands there."""
 
     def schema(self, file: Location) -> pa.Schema:
         names: dict[str, None] = {}
         with file.open() as binary:
-            for _, row in zip(range(JSON_HEADER_LINES), _json_rows(binary), strict=False):
+            for _, row in zip(range(JSON_HEADER_LINES), json_rows(binary), strict=False):
                 names.update(dict.fromkeys(row))
         if not names:
             raise TableError(f"{file.name}: expected at least one row. Received: an empty file")
@@ -127,8 +128,8 @@ class _JsonLines:
     def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
         with file.open() as binary:
             held: list[dict[str, str | None]] = []
-            for row in _json_rows(binary):
-                held.append({name: _json_text(row.get(name)) for name in schema.names})
+            for row in json_rows(binary):
+                held.append(row)  # names that are not asked for are passed over
                 if len(held) == rows:
                     yield pa.RecordBatch.from_pylist(held, schema)
                     held = []
@@ -153,23 +154,73 @@ def csv_header(name: str, binary: BinaryIO) -> tuple[list[str], bool]:
     return header, has_rows
 
 
+def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -> int:
+    """Bytes that some columns of a row take, in the mean over the row group with the largest."""
+    largest = 1
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = (group.column(at) for at in range(group.num_columns))
+        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in names)
+        largest = max(largest, size // max(1, group.num_rows))
+    return largest
+
+
 def _plain(kind: pa.DataType) -> pa.DataType:
     """A type that every format of results can hold, where it is another way to keep the same."""
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return plain.get(kind, kind)
 
 
-def _json_rows(binary: BinaryIO) -> Iterator[dict[str, Any]]:
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    for number, text in enumerate(binary, start=1):
-        line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
-        if not line.strip():
+class _Decimal(float):
+    """A number with a fraction or an exponent; as text what stands in the file."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "_Decimal":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def json_rows(binary: BinaryIO) -> Iterator[dict[str, str | None]]:
+    """The rows of a .jsonl file, each value as the text that stands there.
+
+    Raises:
+        ValueError: A line is no JSON object, or names a value twice.
+    """
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_distinct, parse_float=_Decimal, parse_constant=_not_a_number
+    )
+    for number, line in enumerate(binary, start=1):
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        if not text:
             continue
         try:
-            yield decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError) as error:
+            row = decoder.decode(text)
+            if not isinstance(row, dict):
+                raise ValueError(f"expected an object. Received: {type(row).__name__}")
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"line {number}: {error}") from error
+        yield {name: _json_text(value) for name, value in row.items()}
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"expected distinct names. Received: {repeated!r} twice")
+    return row
+
+
+def _not_a_number(text: str) -> Any:
+    raise ValueError(f"expected JSON. Received: {text}")
 
 
 def _json_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, bool | dict | list) else str(value)

@@ -18,6 +18,9 @@ from adscore.table.cells import cell_text, is_bytes
 from adscore.table.columns import NO_COLUMN, Columns, Target
 from adscore.table.creatives import CreativeTable
 
+# A label of a .jsonl table, which is read as text.
+_JSON_TRUTH = {"true": 1, "false": 0}
+
 
 def read_table(
     path: Path,
@@ -156,7 +159,7 @@ def _values(path: Path, rows: pa.Table, name: str) -> list[Any]:
 def _whole_number(value: Any) -> int | None:
     """A cell as a count, or None where it is none; ``12.0`` is how pandas writes 12."""
     try:
-        number = float(value)
+        number = float(_JSON_TRUTH.get(value, value))
     except (TypeError, ValueError):
         return None
     if not math.isfinite(number) or number < 0 or number != int(number) or number >= 2**53:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from adscore.errors import TableError
 from adscore.table.columns import NO_COLUMN
-from adscore.table.formats import Format, format_of
+from adscore.table.formats import BATCH_BYTES, Format, format_of
 from adscore.table.location import Location
 
 
@@ -49,7 +49,9 @@ class TableStream:
         return total
 
     def batches(self, rows: int, *, skip: int = 0) -> Iterator[pa.RecordBatch]:
-        """Reads the table in batches of a number of rows; the last one may be shorter.
+        """Reads the table in batches of a number of rows.
+
+        The last one may be shorter, and so may be those with large images; see `rebatched`.
 
         Args:
             rows: Rows of a batch, at least 1.
@@ -108,7 +110,10 @@ def open_stream(name: str, columns: Sequence[str]) -> TableStream:
 def rebatched(
     batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows: int, skip: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """Cuts and joins batches into ones of a number of rows; the last one may be shorter."""
+    """Cuts and joins batches into ones of a number of rows.
+
+    The last one may be shorter, and so are those that already hold `BATCH_BYTES`.
+    """
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
@@ -122,6 +127,9 @@ def rebatched(
         if rest.num_rows:
             held.append(rest)
             count += rest.num_rows
+        if count and sum(batch.nbytes for batch in held) >= BATCH_BYTES:
+            yield _joined(held, schema)
+            held, count = [], 0
     if count:
         yield _joined(held, schema)
 

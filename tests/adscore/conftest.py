@@ -48,6 +48,23 @@ def log(sample_dir: Path) -> Path:
     return sample_dir / "creatives.csv"
 
 
+@pytest.fixture(scope="session")
+def score_columns() -> list[str]:
+    """The columns of scores, which are a contract."""
+    return [
+        "creative_id",
+        "ctr_mean",
+        "ctr_lower",
+        "ctr_upper",
+        "ctr_percentile",
+        "agreement",
+        "warnings",
+        "error",
+        "model",
+        "model_version",
+    ]
+
+
 @pytest.fixture
 def spoiled_log(log: Path, sample_dir: Path, tmp_path: Path) -> Path:
     """A copy of the log: the third row's image is gone, the fifth's headline too long."""

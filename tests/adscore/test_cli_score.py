@@ -15,18 +15,6 @@ from typer.testing import Result
 
 Succeed = Callable[..., Result]
 Refuse = Callable[..., str]
-SCORE_COLUMNS = [
-    "creative_id",
-    "ctr_mean",
-    "ctr_lower",
-    "ctr_upper",
-    "ctr_percentile",
-    "agreement",
-    "warnings",
-    "error",
-    "model",
-    "model_version",
-]
 
 
 def read_rows(path: Path) -> list[dict[str, object]]:
@@ -42,13 +30,18 @@ def read_rows(path: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
 def test_score_writes_exactly_the_columns_of_the_contract(
-    succeed: Succeed, model_dir: Path, spoiled_log: Path, tmp_path: Path, ending: str
+    succeed: Succeed,
+    model_dir: Path,
+    spoiled_log: Path,
+    score_columns: list[str],
+    tmp_path: Path,
+    ending: str,
 ) -> None:
     out = tmp_path / f"scores{ending}"
     result = succeed("score", spoiled_log, "--model", model_dir, "--out", out)
     assert f"wrote 60 rows, 2 of them with an error: {out}" in result.stdout
     rows = read_rows(out)
-    assert [list(row) for row in rows] == [SCORE_COLUMNS] * 60
+    assert [list(row) for row in rows] == [score_columns] * 60
     assert [row["creative_id"] for row in rows] == [
         r["creative_id"] for r in read_rows(spoiled_log)
     ]

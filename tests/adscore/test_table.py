@@ -112,6 +112,12 @@ def test_json_lines_with_counts(tmp_path: Path) -> None:
     assert table.trials["ctr"].tolist() == [9]
 
 
+def test_json_lines_with_labels(tmp_path: Path) -> None:
+    rows = [{"id": str(row), "headline": "Buy", "liked": row % 2 == 0} for row in range(3)]
+    table = read_table(write_json_lines(tmp_path, *rows), TEXT_ALONE, [Target.parse("like=liked")])
+    assert table.successes["like"].tolist() == [1, 0, 1]
+
+
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(3)])
 def test_parquet_may_hold_the_images_themselves(tmp_path: Path, kind: pa.DataType) -> None:
     images = pa.array([b"abc", None], kind)

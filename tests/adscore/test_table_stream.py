@@ -71,7 +71,10 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("a.csv", b"id,b\n1,2\n3," + b"x" * 600_000 + b"\n", "a row of more than 262144 bytes; "),
         ("a.parquet", b"no parquet", "Parquet"),
         ("a.jsonl", b"", "expected at least one row"),
-        ("a.jsonl", b'{"id": 1}\n[2]\n', "line 2"),
+        ("a.jsonl", b'{"id": 1}\n[2]\n', "line 2: expected an object"),
+        ("a.jsonl", b'{"id": 1}\n{"id": NaN}\n', "line 2: expected JSON. Received: NaN"),
+        ("a.jsonl", b'{"id": 1, "id": 2}\n', "'id' twice"),
+        ("a.jsonl", b'{"id": "\\ud800"}\n', "surrogates"),
         ("a.jsonl", b'{"id": 1}\n{"id": \n', "line 2"),
         ("a.xlsx", b"", r"expected a \.csv, \.parquet or \.jsonl table"),
     ],
@@ -108,13 +111,41 @@ def test_a_byte_order_mark_is_no_part_of_a_table(tmp_path: Path, ending: str, te
     assert list(read_table(path, Columns("id", None, None, None)).ids) == ["1"]
 
 
-def test_a_context_value_is_the_same_to_training_and_to_scoring(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "texts"),
+    [
+        (["true", "false", "null"], ["true", "false", ""]),
+        (["1", "2.5", "1.0"], ["1", "2.5", "1.0"]),
+        (["1", '"1"', "2.50"], ["1", "1", "2.50"]),
+        (['"2024-01-01"', "1e5", "-0"], ["2024-01-01", "1e5", "0"]),
+        (["[1, 2.5]", '{"a": null}', '""'], ["[1, 2.5]", '{"a": null}', ""]),
+    ],
+)
+def test_a_context_value_is_the_same_to_training_and_to_scoring(
+    tmp_path: Path, written: list[str], texts: list[str]
+) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"id": "x", "video": true}\n{"id": "y", "video": false}\n{"id": "z"}\n')
-    columns = Columns("id", None, None, None, ("video",))
-    (batch,) = open_stream(str(path), ["video"]).batches(10)
-    scored = [cell_text(value) for value in batch.column(0).to_pylist()]
-    assert read_table(path, columns).context["video"] == scored == ["true", "false", ""]
+    lines = [f'{{"id": "{row}", "slot": {value}}}\n' for row, value in enumerate(written)]
+    path.write_text("".join(lines))
+    columns = Columns("id", None, None, None, ("slot",))
+    (batch,) = open_stream(str(path), ["slot"]).batches(10)
+    assert [cell_text(value) for value in batch.column(0).to_pylist()] == texts
+    assert read_table(path, columns).context["slot"] == texts
+
+
+def test_rows_with_large_images_come_in_smaller_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("formats", "stream"):
+        monkeypatch.setattr(f"adscore.table.{module}.BATCH_BYTES", 1_000)
+    images = [bytes([row]) * 400 for row in range(10)]
+    table = pa.table({"id": [str(row) for row in range(10)], "image": pa.array(images)})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet", use_dictionary=False)
+    batches = list(open_stream(str(tmp_path / "t.parquet"), ["id", "image"]).batches(8))
+    assert max(batch.nbytes for batch in batches) < 2_000
+    assert [image for batch in batches for image in batch["image"].to_pylist()] == images
+    small = list(open_stream(str(tmp_path / "t.parquet"), ["id"]).batches(8))
+    assert [batch.num_rows for batch in small] == [8, 2]
 
 
 def test_the_fingerprint_follows_the_content_not_the_time(tmp_path: Path) -> None:

@@ -10,18 +10,6 @@ from adscore.offline.options import ScoringOptions
 from adscore.scorer import Scorer
 from adscore.table import Columns, open_stream
 
-RESULT_COLUMNS = [
-    "creative_id",
-    "ctr_mean",
-    "ctr_lower",
-    "ctr_upper",
-    "ctr_percentile",
-    "agreement",
-    "warnings",
-    "error",
-    "model",
-    "model_version",
-]
 COLUMNS = Columns(group=None)
 
 
@@ -30,11 +18,13 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
     return batch
 
 
-def test_the_columns_are_those_of_the_contract(batch_scorer: BatchScorer, mixed: pa.Table) -> None:
+def test_the_columns_are_those_of_the_contract(
+    batch_scorer: BatchScorer, mixed: pa.Table, score_columns: list[str]
+) -> None:
     scores = batch_scorer.score(one_batch(mixed))
     assert scores.schema == batch_scorer.result_schema(mixed.schema)
-    assert scores.schema.names == RESULT_COLUMNS
-    for name in RESULT_COLUMNS:
+    assert scores.schema.names == score_columns
+    for name in score_columns:
         expected = "double" if name.startswith("ctr_") or name == "agreement" else "string"
         assert str(scores.schema.field(name).type) == expected
 
@@ -77,14 +67,16 @@ def test_a_score_does_not_depend_on_its_batch_to_the_last_bit(
         assert pa.Table.from_batches(parts).equals(pa.Table.from_batches([whole]))
 
 
-def test_kept_columns_stay_what_they_are(model_dir: Path, mixed: pa.Table) -> None:
+def test_kept_columns_stay_what_they_are(
+    model_dir: Path, mixed: pa.Table, score_columns: list[str]
+) -> None:
     options = ScoringOptions(COLUMNS, keep=("impressions", "headline", "creative_id"))
     scores = BatchScorer(model_dir, options).score(one_batch(mixed))
     assert scores.schema.names == [
         "creative_id",
         "impressions",
         "headline",
-        *RESULT_COLUMNS[1:],
+        *score_columns[1:],
     ]
     assert scores["impressions"].equals(one_batch(mixed)["impressions"])
 

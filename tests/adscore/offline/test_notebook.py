@@ -28,6 +28,19 @@ def test_a_data_frame_gives_a_data_frame_with_the_same_scores(
     assert list(scores.ctr_mean[::-1]) == expected.to_pylist()
 
 
+def test_a_data_frame_may_hold_paths_of_images(model_dir: Path, sample_dir: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    images = sorted((sample_dir / "images").iterdir())[:3]
+    frame = pandas.DataFrame({"headline": ["Buy now"] * 4, "image": [*images, None]})
+    named = frame.assign(image=[*map(str, images), None])
+    scores, expected = (
+        adscore.score_table(one, model_dir, id_column="none") for one in (frame, named)
+    )
+    assert scores.error.isna().all()
+    assert scores.equals(expected)
+    assert list(frame.image[:3]) == images
+
+
 def test_an_arrow_table_with_bytes_and_broken_rows(model_dir: Path, mixed: pa.Table) -> None:
     scores = adscore.score_table(mixed, model_dir, id_column="none")
     assert scores["row"].to_pylist() == [str(number) for number in range(1, 9)]
