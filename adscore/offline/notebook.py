@@ -28,8 +28,9 @@ def score_table(
     """Scores a table of creatives; a row that cannot be scored carries its error.
 
     Args:
-        table: A pandas data frame, an Arrow table, or the path or fsspec URL of a .csv, .parquet
-            or .jsonl file or of a folder of these.
+        table: A pandas data frame, an Arrow table or what else Arrow makes one of, such as a frame
+            of polars, or the path or fsspec URL of a .csv, .parquet or .jsonl file or of a folder
+            of these.
         model: Folder of a model (its newest version) or of one version.
         id_column: Column that identifies a row; ``"none"`` numbers the rows.
         headline_column: Column of the headline; ``"none"`` where there is none.
@@ -72,21 +73,35 @@ def _given(name: str) -> str | None:
 
 
 def _arrow(table: Any, options: ScoringOptions) -> pa.Table:
-    names = list(table.columns) if _is_pandas(table) else table.column_names
+    if _is_pandas(table):
+        _require_columns(options, list(table.columns))
+        return _from_pandas(table[options.read])
+    try:
+        rows = pa.table(table)
+    except (TypeError, pa.ArrowException) as error:
+        raise TableError(
+            "expected a data frame, an Arrow table, a path or a URL. Received: "
+            f"{type(table).__name__}"
+        ) from error
+    _require_columns(options, rows.column_names)
+    return rows.select(options.read)
+
+
+def _require_columns(options: ScoringOptions, names: Sequence[Any]) -> None:
     missing = [name for name in options.read if name not in names]
     if missing:
         raise TableError(
             f"expected a column {missing[0]!r}. Received: {', '.join(map(str, names))}"
         )
-    if not _is_pandas(table):
-        return table.select(options.read)
+
+
+def _from_pandas(frame: Any) -> pa.Table:
     try:
         # What pandas says beside the columns, such as its index, is not part of them.
-        rows = pa.Table.from_pandas(_with_text_paths(table[options.read]), preserve_index=False)
+        rows = pa.Table.from_pandas(_with_text_paths(frame), preserve_index=False)
     except pa.ArrowException as error:
-        raise TableError(
-            f"expected columns of one type each. Received: {str(error).partition(chr(10))[0]}"
-        ) from error
+        causes = ": ".join(map(str, reversed(error.args))).partition("\n")[0]
+        raise TableError(f"expected columns of one type each. Received: {causes}") from error
     return rows.replace_schema_metadata(None)
 
 

@@ -47,11 +47,35 @@ def test_an_arrow_table_with_bytes_and_broken_rows(model_dir: Path, mixed: pa.Ta
     assert [error is None for error in scores["error"].to_pylist()] == [True, False] * 4
 
 
+class _Frame:
+    """A frame of another library, which says how Arrow reads it."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_frame_that_arrow_can_read_gives_an_arrow_table(model_dir: Path, mixed: pa.Table) -> None:
+    scores = adscore.score_table(_Frame(mixed), model_dir)
+    assert scores.equals(adscore.score_table(mixed, model_dir))
+
+
+def test_a_data_frame_with_a_column_of_two_types_is_refused_by_name(model_dir: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"headline": pandas.Series(["Buy", 7], dtype=object)})
+    with pytest.raises(TableError, match="Conversion failed for column headline"):
+        adscore.score_table(frame, model_dir, id_column="none", image_column="none")
+
+
 def test_what_cannot_be_scored_is_refused(model_dir: Path, mixed: pa.Table) -> None:
     with pytest.raises(TableError, match="expected a column 'title'"):
         adscore.score_table(mixed, model_dir, headline_column="title")
     with pytest.raises(BundleError, match="is not a folder"):
         adscore.score_table(mixed, "no-such-model")
+    with pytest.raises(TableError, match=r"expected a data frame.*Received: int"):
+        adscore.score_table(7, model_dir)
     with pytest.raises(TableError, match="No such file"):
         adscore.score_table("no-such-table.csv", model_dir)
 
