@@ -33,7 +33,7 @@ KnownT = TypeVar("KnownT")
 
 
 class BatchScorer:
-    """Scores batches of rows with one model, which it opens when it first needs it.
+    """Scores batches of rows of one run with one model, which it opens when it first needs it.
 
     Safe to call from many threads; each call works on the thread that makes it, so that an
     engine decides how many run.
@@ -42,14 +42,21 @@ class BatchScorer:
         model: Folder of the model or of one version.
         options: What is read and carried along.
         cache_bytes: Memory for assets that come again, in bytes.
+        opened: The model, where an earlier run has opened it.
     """
 
     def __init__(
-        self, model: Path, options: ScoringOptions, *, cache_bytes: int = CACHE_BYTES
+        self,
+        model: Path,
+        options: ScoringOptions,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        opened: Scorer | None = None,
     ) -> None:
         self.model = model
         self.options = options
         self._cache_bytes = cache_bytes
+        self._opened = opened
         self._opening = threading.Lock()
 
     @property
@@ -64,6 +71,8 @@ class BatchScorer:
 
     @cached_property
     def _scorer(self) -> Scorer:
+        if self._opened is not None:
+            return self._opened
         return Scorer.open(self.model, RuntimeOptions(threads=1), self._cache_bytes)
 
     @cached_property

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,11 +23,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
+from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError, TableError
 from adscore.offline.core import BatchScorer
 from adscore.offline.local import BATCH_ROWS
-from adscore.offline.options import ScoringOptions, require_types
+from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import result_schema
+from adscore.scorer import Scorer
 from adscore.table import Columns, Location
 
 # How the local engine reads them: columns of text, apart from Parquet.
@@ -50,6 +53,8 @@ def score(
     ship: bool = True,
 ) -> DataFrame:
     """Scores a DataFrame; a row that cannot be scored carries its error and stops nothing.
+
+    The file of an image is taken to stay what it was when the result is first computed.
 
     Args:
         df: The creatives.
@@ -81,7 +86,7 @@ def score(
     require_types(schema, options.columns)
     result = result_schema(read_bundle(bundle).manifest.targets, options, schema)
     shipped = _ship(df.sparkSession, bundle) if ship else None
-    task = functools.partial(_score_partition, str(bundle), shipped, options)
+    task = functools.partial(_score_partition, str(bundle), shipped, options, uuid.uuid4().hex)
     return rows.mapInArrow(task, from_arrow_schema(result))
 
 
@@ -150,16 +155,34 @@ def _archive(bundle: Path, name: str) -> Path:
 
 
 def _score_partition(
-    bundle: str, shipped: str | None, options: ScoringOptions, batches: Iterable[pa.RecordBatch]
+    bundle: str,
+    shipped: str | None,
+    options: ScoringOptions,
+    run: str,
+    batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    scorer = _open(bundle, shipped, options)
+    scorer = _begin(bundle, shipped, options, run)
     for batch in batches:
         for start in range(0, batch.num_rows, BATCH_ROWS):
             yield scorer.score(batch.slice(start, BATCH_ROWS))
 
 
+@functools.lru_cache(maxsize=1)
+def _begin(
+    bundle: str,
+    shipped: str | None,
+    options: ScoringOptions,
+    run: str,  # noqa: ARG001 - a key of the cache
+) -> BatchScorer:
+    """What this worker scores the partitions of one run with.
+
+    A run is one call of `score`; by the next one the files of images may have changed.
+    """
+    return BatchScorer(Path(bundle), options, opened=_open(bundle, shipped))
+
+
 @functools.lru_cache(maxsize=4)
-def _open(bundle: str, shipped: str | None, options: ScoringOptions) -> BatchScorer:
+def _open(bundle: str, shipped: str | None) -> Scorer:
     """The model of this worker, which Spark keeps for later tasks.
 
     Raises:
@@ -167,13 +190,11 @@ def _open(bundle: str, shipped: str | None, options: ScoringOptions) -> BatchSco
     """
     try:
         path = Path(bundle) if shipped is None else _unpack(SparkFiles.get(shipped))
-        scorer = BatchScorer(path, options)
-        _ = scorer.scorer
+        return Scorer.open(path, RuntimeOptions(threads=1), CACHE_BYTES)
     except (OSError, zipfile.BadZipFile, BundleError) as error:
         raise BundleError(
             f"executor on {socket.gethostname()}: model {bundle} cannot be opened: {error}"
         ) from error
-    return scorer
 
 
 def _unpack(archive: str) -> Path:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,19 @@ def test_scores_are_those_of_the_local_engine_to_the_last_bit(
     rows = [row.asDict() for row in scores.collect()]
     assert sorted(rows, key=lambda row: str(row["creative_id"])) == expected
     assert sum(row["error"] is not None for row in rows) == 1
+
+
+def test_an_image_that_changed_is_read_again_by_the_next_run(
+    spark: Any, model_dir: Path, sample_dir: Path, tmp_path: Path
+) -> None:
+    first, second = sorted((sample_dir / "images").iterdir())[:2]
+    frame = spark.createDataFrame([{"creative_id": "1", "headline": "Buy", "image": "banner"}])
+    means = []
+    for image in (first, second, first):
+        shutil.copy(image, tmp_path / "banner")
+        [row] = engine.score(frame, model=model_dir, image_root=tmp_path).collect()
+        means.append(row.ctr_mean)
+    assert means[0] == means[2] != means[1]
 
 
 def test_image_bytes_and_two_models_in_one_session(
