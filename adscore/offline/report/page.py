@@ -1,6 +1,6 @@
 """One page for a marketer: which creatives to expect most of, and what to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -144,10 +144,10 @@ def _tiles(summary: ResultSummary) -> Markup:
 def _target(name: str, target: TargetSummary, shown: Mapping[int, Shown]) -> Markup | None:
     if not target.best:
         return None
-    scored = sum(target.bins)
-    few = max(1, min(_SHOWN, scored // 2))
-    best, worst = target.best[:few], target.worst[:few]
-    top = best[0].upper
+    best, worst = _ends(target)
+    ranks = [1 + sum(r.alike for r in best[:at]) for at in range(len(best))]
+    lowest = sum(target.bins)
+    last_ranks = [lowest - sum(r.alike for r in worst[:at]) for at in range(len(worst))]
     key = "The bar below each is its 90% interval, the line the prediction."
     return element(
         "section",
@@ -155,18 +155,29 @@ def _target(name: str, target: TargetSummary, shown: Mapping[int, Shown]) -> Mar
         _distribution(target, name),
         element("h3", "Expect most of these"),
         element("p", key, class_="lead"),
-        element(
-            "div",
-            *(_card(f"#{n}", ranked, shown, top) for n, ranked in enumerate(best, start=1)),
-            class_="strip",
-        ),
-        element("h3", "Expect least of these"),
-        element(
-            "div",
-            *(_card(f"#{scored - n}", ranked, shown, top) for n, ranked in enumerate(worst)),
-            class_="strip",
-        ),
+        _strip(best, ranks, shown, best[0].upper),
+        element("h3", "Expect least of these") if worst else None,
+        _strip(worst, last_ranks, shown, best[0].upper) if worst else None,
     )
+
+
+def _ends(target: TargetSummary) -> tuple[list[Ranked], list[Ranked]]:
+    """The highest and the lowest, each creative on one side."""
+    best = target.best
+    if len(best) < _SHOWN:  # these are all that there are
+        best = best[: (len(best) + 1) // 2]
+    rows = {ranked.row for ranked in best}
+    return best, [ranked for ranked in target.worst if ranked.row not in rows]
+
+
+def _strip(
+    creatives: Sequence[Ranked], ranks: Sequence[int], shown: Mapping[int, Shown], top: float
+) -> Markup:
+    cards = (
+        _card(f"#{rank}", creative, shown, top)
+        for rank, creative in zip(ranks, creatives, strict=True)
+    )
+    return element("div", *cards, class_="strip")
 
 
 def _card(rank: str, ranked: Ranked, shown: Mapping[int, Shown], top: float) -> Markup:
@@ -188,9 +199,14 @@ def _card(rank: str, ranked: Ranked, shown: Mapping[int, Shown], top: float) -> 
         element("p", f"{rank} ", element("strong", percent(ranked.mean)), class_="predicted-text"),
         element("p", f"{interval}; above {ranked.percentile:.0f}% of the training's"),
         element("p", ranked.id, class_="counts"),
+        element("p", _alike(ranked.alike - 1), class_="counts") if ranked.alike > 1 else None,
         _bar(ranked, top, interval),
         class_="creative",
     )
+
+
+def _alike(others: int) -> str:
+    return f"and {others:,} more {'row' if others == 1 else 'rows'} like it"
 
 
 def _bar(ranked: Ranked, top: float, interval: str) -> Markup:

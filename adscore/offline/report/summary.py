@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adscore.table import TableStream
@@ -23,6 +23,7 @@ class Ranked:
         lower: Lower end of the interval.
         upper: Upper end of the interval.
         percentile: From 0 to 100.
+        alike: Rows with these very figures, this one included: a creative that comes again.
     """
 
     mean: float
@@ -31,11 +32,17 @@ class Ranked:
     lower: float = field(compare=False)
     upper: float = field(compare=False)
     percentile: float = field(compare=False)
+    alike: int = field(compare=False, default=1)
 
     @property
     def row(self) -> int:
         """Its row, counted from 0."""
         return -self.place
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Equal for equal creatives to the last bit, and hardly ever for others."""
+        return (self.mean, self.lower, self.upper)
 
 
 @dataclass(slots=True)
@@ -43,8 +50,8 @@ class TargetSummary:
     """The scores of one target.
 
     Attributes:
-        best: Highest predictions, the highest first after `finish`.
-        worst: Lowest predictions, the lowest first after `finish`.
+        best: Highest predictions of different creatives, the highest first.
+        worst: Lowest predictions of different creatives, the lowest first.
         bins: Creatives by percentile, in equal steps.
     """
 
@@ -114,6 +121,13 @@ def _add(summary: ResultSummary, row: dict[str, Any], identity: str, shown: int)
 
 
 def _keep(heap: list[Ranked], ranked: Ranked, shown: int) -> None:
+    """Keeps the highest, of equal creatives the first."""
+    if len(heap) == shown and ranked.mean < heap[0].mean:
+        return
+    for at, kept in enumerate(heap):
+        if kept.figures == ranked.figures:
+            heap[at] = replace(kept, alike=kept.alike + 1)
+            return
     if len(heap) < shown:
         heapq.heappush(heap, ranked)
     else:
@@ -122,5 +136,4 @@ def _keep(heap: list[Ranked], ranked: Ranked, shown: int) -> None:
 
 def _mirrored(ranked: Ranked) -> Ranked:
     """The same with its mean negated, so that a heap keeps the lowest."""
-    figures = (ranked.id, ranked.lower, ranked.upper, ranked.percentile)
-    return Ranked(-ranked.mean, ranked.place, *figures)
+    return replace(ranked, mean=-ranked.mean)

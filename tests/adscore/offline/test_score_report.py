@@ -57,6 +57,27 @@ def test_the_page_shows_the_ranking_and_what_went_wrong(
     assert len([i for i in root.iter("img") if str(i.get("src")).startswith("data:image")]) == 24
 
 
+def test_a_creative_that_comes_again_is_shown_once(
+    succeed: Callable[..., Result], sample_dir: Path, model_dir: Path, tmp_path: Path
+) -> None:
+    header, *rows = (sample_dir / "creatives.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows[:3], *rows[:3], *rows[:2]]) + "\n")
+    page = tmp_path / "scores.html"
+    arguments = ("--out", tmp_path / "scores.csv", "--report", page, "--image-root", sample_dir)
+    succeed("score", tmp_path / "t.csv", "--model", model_dir, *arguments)
+    root = ElementTree.fromstring(page.read_text(encoding="utf-8").partition("\n")[2])
+    cards = [" ".join(card.itertext()) for card in root.iter("article")]
+    assert len(cards) == 3
+    ids = [row.partition(",")[0] for row in rows[:3]]
+    for identity, others in zip(ids, ("2 more rows", "2 more rows", "1 more row"), strict=True):
+        [card] = [card for card in cards if identity in card]
+        assert f"and {others} like it" in card
+    assert {card.partition("#")[2].split()[0] for card in cards} in (
+        {"1", "4", "8"},
+        {"1", "3", "8"},
+    )
+
+
 def test_the_page_is_of_the_version_that_scored(
     succeed: Callable[..., Result],
     awkward_log: Path,
