@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -110,7 +111,9 @@ def main() -> None:
     print("\n| figure | aim | measured | |\n| --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="adscore-bench-") as name:
         bench = Bench(Path(name), Path(name) / "models" / "bench", sizes)
-        prepare(bench)
+        # TensorFlow's threads and objects are not in a process that scores.
+        with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+            elsewhere.submit(prepare, bench).result()
         for measurement in arguments.only or MEASUREMENTS:
             for line in MEASUREMENTS[measurement](bench):
                 print(line, flush=True)

@@ -72,8 +72,10 @@ class CreativeTable:
         if isinstance(image, bytes):
             return image
         try:
-            return image.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            if data := image.read_bytes():
+                return data
+            raise ValueError("an empty file")
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path, too
             cause = error.strerror if isinstance(error, OSError) else error
             raise InvalidCreativeError(
                 "image",

@@ -84,6 +84,13 @@ def test_image_root_is_another_folder_than_the_tables(tmp_path: Path) -> None:
     assert table.creative(0).image == b"pixels"
 
 
+def test_an_image_file_that_is_empty_is_not_an_image_that_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    table = read_table(write_csv(tmp_path, ROW), Columns())
+    with pytest.raises(InvalidCreativeError, match=r"a\.png': an empty file"):
+        table.creative(0)
+
+
 def test_csv_keeps_texts_as_they_stand(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(
