@@ -65,7 +65,7 @@ class Server:
         self._model_changes = 0
         self._calls = CallInterceptor(self.config)
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
-        self._engine = ScoringEngine(self.config, self._workers)
+        self._engine = ScoringEngine(self.config, self._workers, self._calls.scores)
         # Of their own, since a stream always has more to do: batches would wait behind it.
         self._stream_workers = ThreadPoolExecutor(self.config.decode_threads, "stream-work")
         # Two requests for each worker: one is worked on while the next one travels.
