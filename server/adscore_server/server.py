@@ -1,5 +1,6 @@
 """A gRPC server over a set of models."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -14,7 +15,8 @@ from adscore_server.access.tls import server_credentials
 from adscore_server.addresses import address_error, bound_socket
 from adscore_server.calls.interceptor import CallInterceptor
 from adscore_server.calls.observation import Observer
-from adscore_server.config import ServerConfig
+from adscore_server.config import Keepalive, ServerConfig
+from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
 from adscore_server.interceptors import interceptors
 from adscore_server.models.registry import ModelRegistry, ServedModels
@@ -32,13 +34,16 @@ MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 # What is left to do once every call has returned: its last bytes go out.
 _FLUSH_SECONDS = 1.0
+# For words that nobody waits for: that health has changed, that a call is refused.
+_LAST_WORD_SECONDS = 0.1
 # How long clients have to notice by health that the server stops, before connections are ended.
 _NOTICE_SECONDS = 0.5
-# A client whose machine or network has gone says nothing: it is asked when it was silent for long,
-# and cut off when it does not answer, so that its streams do not hold their place for hours.
-_KEEPALIVE_MILLISECONDS = 60_000
-_KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
-# Clients may ask as often as this in turn.
+# How often connections are looked for that carry no call any more.
+_LOOK_SECONDS = 0.1
+# How long the system of a client may take to acknowledge bytes (TCP_USER_TIMEOUT): none does whose
+# machine or network has gone.
+_TCP_MILLISECONDS = 20_000
+# Clients may ask whether the server is there as often as this.
 _FEWEST_MILLISECONDS_OF_PINGS = 10_000
 
 
@@ -49,6 +54,7 @@ class Server:
         models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
         observers: Are told of every call.
+        keepalive: When clients that say nothing are taken for gone.
 
     Raises:
         StartError: The token file is no good.
@@ -59,6 +65,7 @@ class Server:
         models: ModelRegistry,
         config: ServerConfig | None = None,
         observers: Sequence[Observer] = (CallLog(),),
+        keepalive: Keepalive = Keepalive(),  # noqa: B008 - frozen
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
@@ -80,7 +87,7 @@ class Server:
         self._server = grpc.server(
             self._calls.scores,
             interceptors=interceptors(self.config, observers, self._calls),
-            options=_channel_options(self.config),
+            options=_channel_options(self.config, keepalive),
         )
         self._add_services(self._models)
         self._stopped = False
@@ -138,8 +145,8 @@ class Server:
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
 
-        A call that has not ended by then is cancelled for its caller; its thread ends when
-        its work does. Stopping again does nothing.
+        A call that has not ended by then loses its connection; its thread ends when its work
+        does. Stopping again does nothing.
 
         Args:
             drain_seconds: How long calls in flight may take; None means as configured.
@@ -154,8 +161,10 @@ class Server:
         self._calls.refuse_new_calls()
         self._streams.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
-        drained = self._port is None or self._drain(limit)
-        self._server.stop(_FLUSH_SECONDS if drained else None).wait()
+        drained = self._port is None or self._drain(self._port, limit)
+        if self._port is not None:
+            self._disconnect(self._port)
+        self._server.stop(None).wait()
         if self.health_server is not None:
             self.health_server.stop()
         self._calls.shutdown(wait=drained)
@@ -175,18 +184,33 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _drain(self, limit_seconds: float) -> bool:
+    def _drain(self, port: int, limit_seconds: float) -> bool:
         """Waits for the calls in flight; says whether they ended in time.
 
-        Clients that watch health go elsewhere by themselves. The others are soon told to, since
-        they would otherwise be refused until the last call ends. Not at once: gRPC answers what
-        crosses that word with CANCELLED, which nobody tries again.
+        Clients that watch health go elsewhere by themselves, where they have more than this
+        connection. The others would be refused until the last call ends, so after a while every
+        connection that carries no call is ended, and nobody can connect again.
         """
-        notice = min(limit_seconds, _NOTICE_SECONDS)
-        if self._calls.wait_for_calls(notice):
-            return True
-        self._server.stop(limit_seconds - notice + _FLUSH_SECONDS)
-        return self._calls.wait_for_calls(limit_seconds - notice)
+        end = time.monotonic() + limit_seconds
+        drained = self._calls.wait_for_calls(min(limit_seconds, _NOTICE_SECONDS))
+        while not drained and (left := end - time.monotonic()) > 0:
+            stop_listening(port)
+            served = self._calls.served_peers()
+            if served is not None:
+                end_connections(port, keep=served)
+            drained = self._calls.wait_for_calls(min(left, _LOOK_SECONDS))
+        if drained:
+            self._calls.wait_for_delivery(_FLUSH_SECONDS)
+            time.sleep(_LAST_WORD_SECONDS)
+        return drained
+
+    def _disconnect(self, port: int) -> None:
+        """Ends all connections, so that nobody is told what gRPC tells of its own end."""
+        stop_listening(port)
+        ended: set[Peer] = set()
+        while last := end_connections(port, keep=ended):
+            ended |= last
+            time.sleep(_LAST_WORD_SECONDS)  # again for what was being accepted
 
     def _listen(self) -> int:
         if self.config.tls is None:
@@ -223,12 +247,13 @@ class Server:
                 self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
-def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
+def _channel_options(config: ServerConfig, keepalive: Keepalive) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
         ("grpc.so_reuseport", int(config.reuse_port)),
-        ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.keepalive_time_ms", round(keepalive.silence_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", _TCP_MILLISECONDS),
+        ("grpc.http2.ping_timeout_ms", round(keepalive.answer_seconds * 1000)),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _FEWEST_MILLISECONDS_OF_PINGS),
     ]

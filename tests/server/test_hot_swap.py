@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from PIL import Image
 
 from adscore.creative import Creative
 from adscore.scorer import Scorer
@@ -134,6 +136,32 @@ def test_server_that_waits_for_a_model_says_so_until_it_comes(
     wait_until(lambda: health(stubs, "adscore.v1.ScoringService") == status.SERVING)
     assert stubs.score(creatives[0]).model == "sample"
     assert process.stop()[0] == 0
+
+
+def test_no_model_is_opened_while_the_server_drains(
+    start_process: Any, connect: Any, copied_model: Path, encode: Any
+) -> None:
+    # The batch takes seconds: large images, one core, and nothing kept of the first for the next.
+    slow = ("--cores", "1", "--cache-bytes", "0", "--drain-seconds", "60")
+    process = start_process(copied_model.parent, "--poll-seconds", "0.05", *slow)
+    stubs = connect(process.address)
+    image = encode(Image.new("RGB", (3000, 3000), "red"), "PNG")
+    running: list[Any] = []
+    batch = [Creative("headline", image)] * 40
+    caller = threading.Thread(target=lambda: running.extend(stubs.batch_score(batch)))
+    caller.start()
+    time.sleep(0.3)  # it is worked on
+    process.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: health(stubs, "") == health_pb2.HealthCheckResponse.NOT_SERVING)
+    publish(copied_model, 2)
+    time.sleep(0.5)  # ten looks
+    assert not running
+    caller.join(LIMIT_SECONDS)
+    assert [result.score.model_version for result in running] == ["1"] * 40
+    _, stderr = process.process.communicate(timeout=LIMIT_SECONDS)
+    assert process.process.returncode == 0
+    assert "version 1 is loaded" in stderr
+    assert "version 2" not in stderr
 
 
 def test_polling_can_be_off(

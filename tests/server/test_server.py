@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from adscore.creative import Creative
 from adscore.scorer import Scorer
-from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server import server as server_module
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
@@ -144,7 +144,7 @@ def test_call_that_outlasts_the_drain_is_cut_off(
     assert held_scorer.entered.wait(30)
     assert not server.stop(drain_seconds=0.1)
     caller.join(30)
-    assert codes[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    assert codes == [grpc.StatusCode.UNAVAILABLE]
     assert server.stop()  # again does nothing
 
 
@@ -182,31 +182,60 @@ def test_config_refuses_what_is_no_length_or_rate(setting: str, number: float) -
         ServerConfig(**{setting: number})
 
 
-def test_a_client_with_one_connection_goes_elsewhere_while_the_server_drains(
-    start_server: Any, connect: Any, held_scorer: Any, scorer: Scorer, creatives: list[Creative]
+def _own_channel(address: str) -> grpc.Channel:
+    """One that shares its connection with no other channel of this process."""
+    return grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+
+
+def test_a_client_that_watches_no_health_goes_elsewhere_while_the_server_drains(
+    start_server: Any, connect: Any, held_scorer: Any, scorer: Scorer
 ) -> None:
-    first = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", reuse_port=True))
-    stubs = connect(first.address)
-    running = stubs.scoring.Score.future(
-        scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="text", id="running")),
-        timeout=60,
-    )
+    first, second = start_server(held_scorer), start_server(scorer)
+    request = scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="text"))
+    running = connect(first.address).scoring.Score.future(request, timeout=60)
     assert held_scorer.entered.wait(30)
-    start_server(scorer, config=ServerConfig(first.address, reuse_port=True))
-    drained: list[bool] = []
-    stopper = threading.Thread(target=lambda: drained.append(first.stop()))
-    watched = health_pb2_grpc.HealthStub(stubs.channel).Watch(health_pb2.HealthCheckRequest())
-    assert next(watched).status == SERVING
-    stopper.start()
-    assert next(watched).status == NOT_SERVING
-    while True:  # until the client has heard of it
-        try:
-            answer = stubs.score(creatives[1])
-        except grpc.RpcError:
-            continue
-        break
-    assert answer.creative_id == creatives[1].id
+    with _own_channel(f"ipv4:{first.address},{second.address}") as channel:
+        list_models = model_pb2_grpc.ModelServiceStub(channel).ListModels
+        list_models(model_pb2.ListModelsRequest(), timeout=30)  # connected to the first
+        drained: list[bool] = []
+        stopper = threading.Thread(target=lambda: drained.append(first.stop()))
+        stopper.start()
+        score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
+        codes = {grpc.StatusCode.UNAVAILABLE}
+        while grpc.StatusCode.OK not in codes:
+            codes.add(score.future(request, timeout=30).code())
+        assert codes == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
     assert not running.done()
     held_scorer.released.set()
     stopper.join(30)
-    assert (drained, running.result().score.creative_id) == ([True], "running")
+    assert (drained, running.code()) == ([True], grpc.StatusCode.OK)
+
+
+def _call_until(ended: threading.Event, address: str, codes: "set[grpc.StatusCode]") -> None:
+    """Makes calls, five at a time, over a connection of its own."""
+    request = scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="text"))
+    with _own_channel(address) as channel:
+        score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
+        while not ended.is_set():
+            calls = [score.future(request, timeout=30) for _ in range(5)]
+            codes.update(call.code() for call in calls)
+
+
+@pytest.mark.parametrize("round_number", range(5))
+def test_under_load_the_end_of_the_server_is_unavailable_to_every_caller(
+    start_server: Any, scorer: Scorer, round_number: int
+) -> None:
+    server = start_server(scorer)
+    ended, codes = threading.Event(), set[grpc.StatusCode]()
+    callers = [
+        threading.Thread(target=_call_until, args=(ended, server.address, codes)) for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    while grpc.StatusCode.OK not in codes:
+        threading.Event().wait(0.01)
+    assert server.stop()
+    ended.set()
+    for caller in callers:
+        caller.join(30)
+    assert codes == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}

@@ -12,11 +12,13 @@ from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health
 
 from adscore_protos.v1 import scoring_pb2
+from adscore_server.calls.deliveries import Deliveries
 from adscore_server.calls.handlers import Behaviour, behaviour_of, refusing, replaced
 from adscore_server.calls.observation import OWN_METHODS
 from adscore_server.calls.status import abort
 from adscore_server.calls.threads import CallThreads
 from adscore_server.config import ServerConfig
+from adscore_server.connections import Peer
 from adscore_server.errors import (
     CallAbandonedError,
     CallReason,
@@ -64,6 +66,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.quick = CallThreads(_QUICK_THREADS, _MOST_QUICK_CALLS, "quick")
         self.watches = CallThreads(_MOST_WATCHES, 0, "watch")
         self.refusals = ThreadPoolExecutor(_REFUSAL_THREADS, "refusal")
+        self._deliveries = Deliveries()
         self._stopping = False
 
     def refuse_new_calls(self) -> None:
@@ -79,6 +82,16 @@ class CallInterceptor(grpc.ServerInterceptor):
         end = time.monotonic() + timeout_seconds
         pools = (self.scores, self.streams)
         return all(pool.wait_for_calls(max(0, end - time.monotonic())) for pool in pools)
+
+    def wait_for_delivery(self, timeout_seconds: float) -> bool:
+        """Waits until the answers are written; says whether they were in time."""
+        return self._deliveries.wait_for_all(timeout_seconds)
+
+    def served_peers(self) -> set[Peer] | None:
+        """Who has a score or stream under way; None while a call of somebody unknown waits."""
+        if self.scores.calls + self.streams.calls > len(self._deliveries):
+            return None
+        return self._deliveries.peers()
 
     def shutdown(self, *, wait: bool) -> None:
         """Ends the threads; waits for what they do where that is asked for."""
@@ -106,9 +119,12 @@ class CallInterceptor(grpc.ServerInterceptor):
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
         answer = _answer_stream if handler.request_streaming else _answer_one
+        behaviour = answer(method, behaviour_of(handler))
+        if method.startswith(_SCORING):
+            behaviour = _delivering(behaviour, self._deliveries)
         return replaced(
             handler,
-            _on(threads, answer(method, behaviour_of(handler))),
+            _on(threads, behaviour),
             _tolerant(handler.request_deserializer),
         )
 
@@ -137,6 +153,14 @@ def _on(threads: ThreadPoolExecutor, behaviour: Behaviour) -> Behaviour:
 def _wrapped(behaviour: Behaviour) -> Behaviour:
     """A function of its own, with the behaviour's attributes: methods cannot be given others."""
     return functools.wraps(behaviour)(lambda *arguments: behaviour(*arguments))
+
+
+def _delivering(behaviour: Behaviour, deliveries: Deliveries) -> Behaviour:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        deliveries.add(context)
+        return behaviour(request, context)
+
+    return answer
 
 
 def _answer_one(method: str, behaviour: Behaviour) -> Behaviour:

@@ -1,5 +1,6 @@
 """Finds the versions of models under a root, and tells when one of them has changed."""
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,11 @@ from adscore.bundle import MANIFEST, list_versions
 # Of each file: its name, size, time of change, inode and mode, so that what could not be read for
 # want of permission is tried again once it is granted.
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
+
+# What the process, the machine or the volume lacks for a moment; it says nothing about the files.
+_PASSING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,15 @@ def find_versions(
     return [folders for folders in found if folders]
 
 
+def is_passing(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, may pass although no file changes."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__
+    return False
+
+
 def absolute(path: Path) -> Path:
     """A path that names its folder, which "." does not, with links left as they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
@@ -88,8 +103,10 @@ def _look_at(path: Path) -> VersionFolder | None:
     try:
         with os.scandir(path) as entries:
             files = [(entry.name, entry.stat()) for entry in entries]
-    except OSError:  # it is going away this moment
-        return None
+    except OSError as error:
+        if is_passing(error):  # it is there, and must not be taken for one that was removed
+            raise
+        return None  # it is going away this moment
     if MANIFEST not in (name for name, _ in files):
         return None
     told = (

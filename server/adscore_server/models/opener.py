@@ -14,7 +14,7 @@ from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError
 from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scorer import Scorer
-from adscore_server.models.folders import VersionFolder, absolute
+from adscore_server.models.folders import VersionFolder, absolute, is_passing
 from adscore_server.models.registry import LoadedModel, RefusedModel
 
 # The first pass of a size is up to three times as slow as the next ones: the runtime lays out
@@ -65,13 +65,15 @@ class ModelOpener:
 
     def _refused(self, folder: VersionFolder, error: Exception) -> RefusedModel:
         reason = str(error)
+        passing = is_passing(error)
         if not isinstance(error, BundleError):
-            _logger.error("".join(traceback.format_exception(error)).rstrip())
+            if not passing:  # else it is tried at every look
+                _logger.error("".join(traceback.format_exception(error)).rstrip())
             reason = f"{folder.path}: the model cannot be run: {type(error).__name__}: {error}"
         # Callers read the reason too; where the server keeps its models is the operator's affair.
         # The root itself is named where it is a version's folder.
         reason = reason.replace(f"{self._root}/", "").replace(str(self._root), self._root.name)
-        return RefusedModel(folder.name, folder.version, reason)
+        return RefusedModel(folder.name, folder.version, reason, passing)
 
 
 def _warming_batches(scorer: Scorer) -> Iterator[list[PreparedCreative]]:

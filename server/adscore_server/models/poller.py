@@ -59,7 +59,7 @@ class ModelPoller:
                 dropped = self._models.counts.dropped
                 _return_memory()
             try:
-                self._models.poll(self._publish)
+                self._models.poll(self._publish, lambda: not self._stopping.is_set())
             except Exception:  # the next look may find a folder that can be used
                 _logger.exception("The model root could not be looked at")
 

@@ -51,11 +51,14 @@ class RefusedModel:
         name: Name of the model.
         version: Version of the model, a number in decimal.
         reason: What is wrong with it, for a person.
+        passing: Whether it may pass another time although its files stay as they are, as with
+            too many open files.
     """
 
     name: str
     version: str
     reason: str
+    passing: bool = False
 
 
 ModelEntry = LoadedModel | LoadingModel | RefusedModel

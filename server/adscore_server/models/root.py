@@ -7,7 +7,8 @@ The rules, per model:
 - A version is read once its files have rested for one poll, so that one that is still being copied
   is not taken for broken; one without a manifest does not count yet. At the start, all are read.
 - What failed is tried again when its files change, and so is what is served: the new contents
-  replace the old if they pass.
+  replace the old if they pass. What failed for want of something that may come back, such as open
+  files, is tried again at every look.
 - A version goes only when others of its model serve, or when the model's folder holds none any
   more. A root without any model is taken for a fault, such as a volume that is not mounted, and
   what is served stays.
@@ -52,10 +53,27 @@ class UpdateCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was made of a version's folder, and what the folder was like then."""
+    """What was made of a version's folder, and what the folder was like then.
+
+    Attributes:
+        fingerprint: What its files were.
+        entry: What is served or shown of it.
+        refused: Why these files are not served, where they are not; `entry` may still be what
+            they were before.
+    """
 
     fingerprint: Fingerprint
     entry: LoadedModel | RefusedModel
+    refused: RefusedModel | None = None
+
+    def is_of(self, folder: VersionFolder) -> bool:
+        """Whether the folder is as it was then."""
+        return self.fingerprint == folder.fingerprint
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether these files were refused for something that is not their fault."""
+        return self.refused is not None and self.refused.passing
 
 
 class ModelRoot:
@@ -109,11 +127,12 @@ class ModelRoot:
             raise
         return registry
 
-    def poll(self, publish: Publish) -> None:
+    def poll(self, publish: Publish, may_go_on: Callable[[], bool] = lambda: True) -> None:
         """Looks at the folder again, and opens what is new.
 
         Args:
             publish: Told each new set of models: when one begins to load, and when it has.
+            may_go_on: Asked before each version that is to be opened.
         """
         try:
             found = find_versions(self._root, self._skip)
@@ -126,7 +145,7 @@ class ModelRoot:
                 self._complain(f"{self._root}: expected models. Received: a folder without any")
             return
         self._complaint = ""
-        self._update(found, self._rests, publish)
+        self._update(found, lambda folder: may_go_on() and self._rests(folder), publish)
 
     def _update(
         self,
@@ -157,8 +176,8 @@ class ModelRoot:
         serving = 0
         for folder in folders:
             known = self._known.get(folder.path)
-            changed = known is None or known.fingerprint != folder.fingerprint
-            if changed and may_open(folder):
+            settled = known is not None and known.is_of(folder) and not known.may_pass
+            if not settled and may_open(folder):
                 yield folder
                 known = self._known[folder.path]
             serving += known is not None and isinstance(known.entry, LoadedModel)
@@ -175,13 +194,16 @@ class ModelRoot:
             self.counts = replace(self.counts, loaded=self.counts.loaded + 1)
             _logger.info("%s is loaded after %.2f s", model, entry.load_seconds)
             return _Known(folder.fingerprint, entry)
-        self.counts = replace(self.counts, refused=self.counts.refused + 1)
-        _logger.warning("%s is refused: %s", model, entry.reason)
         before = self._known.get(folder.path)
+        told = before is not None and before.is_of(folder) and before.may_pass and entry.passing
+        if not told:  # once, however often it is tried
+            self.counts = replace(self.counts, refused=self.counts.refused + 1)
+            _logger.warning("%s is refused: %s", model, entry.reason)
         if before is not None and isinstance(before.entry, LoadedModel):
-            _logger.warning("%s serves on as it was before its files changed", model)
-            return _Known(folder.fingerprint, before.entry)
-        return _Known(folder.fingerprint, entry)
+            if not told:
+                _logger.warning("%s serves on as it was before its files changed", model)
+            return _Known(folder.fingerprint, before.entry, entry)
+        return _Known(folder.fingerprint, entry, entry)
 
     def _registry(
         self, found: Sequence[Sequence[VersionFolder]], opening: VersionFolder | None = None

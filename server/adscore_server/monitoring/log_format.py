@@ -1,11 +1,13 @@
-"""The log of the process: where it goes, and its two forms."""
+"""The log of the process: where it goes, its two forms, and what it leaves out."""
 
 import json
 import logging
 import sys
 import time
+from typing import TextIO
 
 from adscore.console import without_image_noise
+from adscore_server.monitoring.log_repeats import RepeatFilter
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -27,10 +29,8 @@ def configure_logging(level: str, form: str = "text") -> None:
     ):
         if value not in known:
             raise ValueError(f"{option}: expected one of {', '.join(known)}. Received: {value}")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     others = max(logging.WARNING, getattr(logging, level.upper()))
-    logging.basicConfig(level=others, handlers=[handler])
+    logging.basicConfig(level=others, handlers=[log_handler(sys.stderr, form)])
     for name in ("adscore", "adscore_server"):
         logging.getLogger(name).setLevel(level.upper())
     # What others write may quote a creative: gRPC the texts of exceptions, Pillow what an
@@ -38,6 +38,14 @@ def configure_logging(level: str, form: str = "text") -> None:
     for name in ("grpc", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     without_image_noise()
+
+
+def log_handler(stream: TextIO, form: str = "text") -> logging.Handler:
+    """Writes entries in one of `LOG_FORMATS`, and errors that come again and again now and then."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(RepeatFilter())
+    return handler
 
 
 class TextFormatter(logging.Formatter):
