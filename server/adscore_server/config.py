@@ -92,7 +92,7 @@ class ServerConfig:
     # They wait for a core rather than share it; as many as make full batches on two cores.
     threads: int = 32
     # With `threads`, room for 64 callers that send one call after another; a longer queue only adds
-    # waiting. Under lasting pressure there is less room, see `calls.pressure`.
+    # waiting. Under pressure there is less room, see `calls.pressure`.
     max_waiting_calls: int = 32
     # Some hundred images as the largest encoders read them; `threads` is met first as a rule.
     max_batch_bytes: int = 64 * 1024 * 1024

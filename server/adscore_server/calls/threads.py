@@ -21,8 +21,8 @@ class CallThreads(ThreadPoolExecutor):
         threads: Calls that are worked on at once.
         max_waiting: Most calls that wait for a thread; see `admits_one`.
         name: Names the threads.
-        fewest: Calls that have room under lasting pressure too, those that are worked on
-            included; None means that room does not shrink.
+        fewest: Calls that have room under pressure too, those that are worked on included;
+            None means that room does not shrink.
     """
 
     def __init__(
