@@ -30,6 +30,23 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Keepalive:
+    """How a client is noticed that has gone without a word.
+
+    Otherwise its streams would hold their places for hours. A connection without a call is left
+    alone.
+
+    Attributes:
+        silence_seconds: After so long without a byte of a client that has a call, it is asked.
+        answer_seconds: How long it may take to answer, before its connection is cut off. The answer
+            waits behind what the client is sending, so it must have time for that on a slow link.
+    """
+
+    silence_seconds: float = 60.0
+    answer_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """How a server listens and how much it takes on at once.
 

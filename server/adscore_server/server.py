@@ -15,7 +15,7 @@ from adscore_server.access.tls import server_credentials
 from adscore_server.addresses import address_error, bound_socket
 from adscore_server.calls.interceptor import CallInterceptor
 from adscore_server.calls.observation import Observer
-from adscore_server.config import ServerConfig
+from adscore_server.config import Keepalive, ServerConfig
 from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
 from adscore_server.interceptors import interceptors
@@ -40,11 +40,10 @@ _LAST_WORD_SECONDS = 0.1
 _NOTICE_SECONDS = 0.5
 # How often connections are looked for that carry no call any more.
 _LOOK_SECONDS = 0.1
-# A client whose machine or network has gone says nothing: it is asked when it was silent for long,
-# and cut off when it does not answer, so that its streams do not hold their place for hours.
-_KEEPALIVE_MILLISECONDS = 60_000
-_KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
-# Clients may ask as often as this in turn.
+# How long the system of a client may take to acknowledge bytes (TCP_USER_TIMEOUT): none does whose
+# machine or network has gone.
+_TCP_MILLISECONDS = 20_000
+# Clients may ask whether the server is there as often as this.
 _FEWEST_MILLISECONDS_OF_PINGS = 10_000
 
 
@@ -55,6 +54,7 @@ class Server:
         models: What it serves at first; see `serve_models`.
         config: How it listens and how much it takes on.
         observers: Are told of every call.
+        keepalive: When clients that say nothing are taken for gone.
 
     Raises:
         StartError: The token file is no good.
@@ -65,13 +65,14 @@ class Server:
         models: ModelRegistry,
         config: ServerConfig | None = None,
         observers: Sequence[Observer] = (CallLog(),),
+        keepalive: Keepalive = Keepalive(),  # noqa: B008 - frozen
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
         self._model_changes = 0
         self._calls = CallInterceptor(self.config)
         self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
-        self._engine = ScoringEngine(self.config, self._workers)
+        self._engine = ScoringEngine(self.config, self._workers, self._calls.scores)
         # Of their own, since a stream always has more to do: batches would wait behind it.
         self._stream_workers = ThreadPoolExecutor(self.config.decode_threads, "stream-work")
         # Two requests for each worker: one is worked on while the next one travels.
@@ -86,7 +87,7 @@ class Server:
         self._server = grpc.server(
             self._calls.scores,
             interceptors=interceptors(self.config, observers, self._calls),
-            options=_channel_options(self.config),
+            options=_channel_options(self.config, keepalive),
         )
         self._add_services(self._models)
         self._stopped = False
@@ -246,12 +247,13 @@ class Server:
                 self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
 
-def _channel_options(config: ServerConfig) -> list[tuple[str, int]]:
+def _channel_options(config: ServerConfig, keepalive: Keepalive) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
         ("grpc.so_reuseport", int(config.reuse_port)),
-        ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.keepalive_time_ms", round(keepalive.silence_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", _TCP_MILLISECONDS),
+        ("grpc.http2.ping_timeout_ms", round(keepalive.answer_seconds * 1000)),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _FEWEST_MILLISECONDS_OF_PINGS),
     ]

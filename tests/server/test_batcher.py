@@ -1,6 +1,8 @@
 """The contract of the batcher, without a server."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -43,9 +45,12 @@ class Calls:
         self.abandon: dict[int, Callable[[], None]] = {}
         self._pool = ThreadPoolExecutor(64)
 
-    def bring(self, item: int, key: str = "model") -> Future[int]:
+    def bring(self, item: int, key: str = "model", waited_seconds: float = 0.0) -> Future[int]:
         waiting = self.batcher.statistics().waiting
-        future = self._pool.submit(self.batcher.submit, key, lambda: item, self._watch(item))
+        arrival = time.monotonic() - waited_seconds
+        future = self._pool.submit(
+            self.batcher.submit, key, lambda: item, self._watch(item), arrival
+        )
         while not future.done() and self.batcher.statistics().waiting <= waiting:
             threading.Event().wait(0.001)  # for the items to come in the order of the test
         return future
@@ -261,3 +266,33 @@ def test_every_item_gets_its_own_result(
         results = list(pool.map(call, items))
     assert results == [f"{key}{item}" if item >= 0 else "failed" for key, item in items]
     assert batcher.statistics().waiting == 0
+
+
+@pytest.mark.parametrize("room", [4, math.inf])
+def test_under_pressure_what_waited_long_gives_way_to_what_came_last(
+    run: HeldRun, room: float
+) -> None:
+    class Pressed:
+        room = 0.0  # of the test
+
+        def retry_seconds(self) -> float:
+            return 0.5
+
+    pressure = Pressed()
+    pressure.room = room
+    batcher = MicroBatcher(run, ROOMY, pressure=pressure)
+    calls = Calls(batcher)
+    first = calls.first(run)
+    old = [calls.bring(item, waited_seconds=60) for item in (2, 3)]
+    new = calls.bring(4, waited_seconds=60)  # no less old, but nobody waits behind it
+    run.released.set()
+    assert [first.result(TIMEOUT_SECONDS), new.result(TIMEOUT_SECONDS)] == [2, 8]
+    if room == math.inf:
+        assert [future.result(TIMEOUT_SECONDS) for future in old] == [4, 6]
+        return
+    for future in old:
+        error = future.exception(TIMEOUT_SECONDS)
+        assert isinstance(error, OverloadedError)
+        assert error.retry_seconds == 0.5
+    assert run.batches == [("model", [1]), ("model", [4])]
+    assert batcher.statistics().refused == 2

@@ -36,7 +36,7 @@ def test_idle_time_does_not_count(clock: Clock) -> None:
         for _ in range(5):
             clock.now += 3_600
             _end_one(threads)
-        assert threads.retry_seconds == pytest.approx(0.01)
+        assert threads.retry_seconds() == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("max_waiting", [0, 1])
@@ -50,5 +50,15 @@ def test_time_to_retry_is_some_seconds_at_most(clock: Clock, max_waiting: int) -
             time.sleep(0.001)
         assert threads._seconds_between_ends == pytest.approx(360)
         if not max_waiting:  # until the next ends, however many there are
-            assert threads.retry_seconds == 5.0
-        assert threads.retry_seconds <= 5.0
+            assert threads.retry_seconds() == 5.0
+        assert threads.retry_seconds() <= 5.0
+
+
+def test_those_who_are_refused_are_told_to_come_one_after_the_other(clock: Clock) -> None:
+    with CallThreads(2, 2) as threads:
+        threads._seconds_between_ends = 0.1
+        told = [threads.retry_seconds() for _ in range(4)]
+        assert told == pytest.approx([0.01, 0.1, 0.2, 0.3])
+        clock.now += 0.25  # two of them have had their turn
+        assert threads.retry_seconds() == pytest.approx(0.15)
+        assert [threads.retry_seconds() for _ in range(100)][-1] == 5.0

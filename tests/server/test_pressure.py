@@ -1,5 +1,6 @@
-"""The limit of calls that a server takes in: long for a burst, short under lasting pressure."""
+"""The limit of calls that a server takes in: long for a burst, short under pressure."""
 
+import math
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -24,40 +25,57 @@ def room(limit: PressureLimit) -> int:
     return calls
 
 
+def pass_calls(limit: PressureLimit, clock: Clock, *, came: int, ended: int, held: int) -> int:
+    """One second in which calls come and end evenly; returns how many are held after it."""
+    done = 0.0
+    for _ in range(came):
+        clock.seconds += 1 / came
+        held += limit.admits(held)
+        done += ended / came
+        if done >= 1 and held:
+            held -= 1
+            done -= 1
+    return held
+
+
 def test_a_burst_finds_all_the_room_there_is() -> None:
-    assert room(PressureLimit(40, 4, Clock())) == 40
-
-
-def test_lasting_pressure_leaves_room_for_the_fewest() -> None:
-    clock = Clock()
-    limit = PressureLimit(40, 4, clock)
-    rooms = []
-    for _ in range(10):
-        rooms.append(room(limit))
-        clock.seconds += 0.125
-    assert rooms == [40, 20, 10, 5, 4, 4, 4, 4, 4, 4]
-
-
-def test_refusals_that_come_together_count_once() -> None:
     limit = PressureLimit(40, 4, Clock())
-    for _ in range(1_000):
-        assert not limit.admits(40)
-    assert room(limit) == 20
+    assert room(limit) == 40
+    assert limit.room == 4  # one more than that is pressure
 
 
-def test_room_comes_back_when_no_call_is_refused_any_more() -> None:
+def test_ten_times_as_many_calls_as_end_leave_room_for_the_fewest() -> None:
+    clock = Clock()
+    limit = PressureLimit(64, 4, clock)
+    held = 0
+    for _ in range(5):
+        held = pass_calls(limit, clock, came=1_000, ended=100, held=held)
+        assert limit.room == 4
+    assert held <= 4
+
+
+def test_callers_who_come_again_when_told_to_keep_their_room() -> None:
+    clock = Clock()
+    limit = PressureLimit(64, 4, clock)
+    held = 0
+    for _ in range(5):
+        held = pass_calls(limit, clock, came=200, ended=100, held=held)
+    assert held >= 60
+    assert limit.room == math.inf
+
+
+def test_room_comes_back_within_a_second_or_so_of_the_last_pressure() -> None:
     clock = Clock()
     limit = PressureLimit(40, 4, clock)
-    for _ in range(10):
-        room(limit)
-        clock.seconds += 0.125
+    room(limit)
+    assert limit.room == 4
     grown = []
-    for _ in range(4):
-        clock.seconds += 1.0
-        assert limit.admits(0)
-        grown.append(sum(limit.admits(calls) for calls in range(3)))
-    assert grown == [3, 3, 3, 3]
-    clock.seconds += 1.0
+    for _ in range(5):
+        clock.seconds += 0.25
+        limit.admits(0)
+        grown.append(limit.room)
+    assert grown == sorted(grown)
+    assert grown[-1] == math.inf
     assert room(limit) == 40
 
 

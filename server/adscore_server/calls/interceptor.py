@@ -1,6 +1,7 @@
 """What surrounds every call: room for it, reading the request, errors, and draining."""
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 _SCORING = f"/{scoring_pb2.DESCRIPTOR.services_by_name['ScoringService'].full_name}/"
 
-# Calls a core that have room however full the server is: one that is worked on, and the next.
-_FEWEST_CALLS = 2
+# Calls a core that have room however full the server is: what is worked on, and what comes next.
+_FEWEST_CALLS = 1
 # What answers at once needs few threads, but a call holds one until its request has come: many slow
 # or silent callers must be there at once before health waits. Threads are made only when needed.
 _QUICK_THREADS = 64
@@ -57,7 +58,9 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     def __init__(self, config: ServerConfig) -> None:
         self.scores = CallThreads(
-            config.threads, config.max_waiting_calls, fewest=_FEWEST_CALLS * config.decode_threads
+            config.threads,
+            config.max_waiting_calls,
+            fewest=math.ceil(_FEWEST_CALLS * config.decode_threads),
         )
         self.streams = CallThreads(config.max_streams, 0, "stream")
         self.quick = CallThreads(_QUICK_THREADS, _MOST_QUICK_CALLS, "quick")
@@ -112,7 +115,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         if not threads.admits_one():
             if method == _WATCH:
                 return None  # answered with UNIMPLEMENTED, for which clients take it as healthy
-            return self.refused(method, OverloadedError(threads.retry_seconds))
+            return self.refused(method, OverloadedError(threads.retry_seconds()))
         if not method.startswith(OWN_METHODS):
             return replaced(handler, _on(threads, _wrapped(behaviour_of(handler))))
         answer = _answer_stream if handler.request_streaming else _answer_one

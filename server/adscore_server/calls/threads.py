@@ -34,6 +34,7 @@ class CallThreads(ThreadPoolExecutor):
         self._limit = PressureLimit(most, most if fewest is None else fewest)
         self._calls: set[Future[Any]] = set()
         self._last_end = 0.0
+        self._next_turn = 0.0
         self._seconds_between_ends = 0.0
 
     def admits_one(self) -> bool:
@@ -41,20 +42,30 @@ class CallThreads(ThreadPoolExecutor):
         return self._limit.admits(len(self._calls))
 
     @property
+    def room(self) -> float:
+        """Calls that have room now; infinite where it is not shrunk by pressure."""
+        return self._limit.room
+
+    @property
     def calls(self) -> int:
         """Calls that it holds, those that wait for a thread included."""
         return len(self._calls)
 
-    @property
     def retry_seconds(self) -> float:
-        """About how long until a refused call is worth another try, 0.01 to 5 seconds.
+        """About how long until the call refused now is worth another try, 0.01 to 5 seconds.
 
-        With a queue, until the calls that it holds are done, at the rate at which calls end;
-        without one, until the next ends.
+        With a queue, until those that it holds, and those that were refused and told to come
+        before this one, are done, at the rate at which calls end: callers that are all told the
+        same would come all at once. Without a queue, until the next call ends.
         """
+        now = time.monotonic()
+        between = self._seconds_between_ends
         ends = len(self._calls) if self._queues else 1
-        seconds = ends * self._seconds_between_ends
-        return min(max(seconds, _SHORTEST_RETRY_SECONDS), _LONGEST_RETRY_SECONDS)
+        turn = now + ends * between
+        if self._queues:
+            turn = max(turn, self._next_turn)
+            self._next_turn = min(turn + between, now + _LONGEST_RETRY_SECONDS)
+        return min(max(turn - now, _SHORTEST_RETRY_SECONDS), _LONGEST_RETRY_SECONDS)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Takes a call; it waits where all threads are busy."""

@@ -13,6 +13,10 @@ The contract:
   those of others with it, or waits until another has. When idle, an item changes no thread.
 - What waits is bounded. An item that finds no core and no room to wait is refused at once with
   `OverloadedError`. Prepared items that take `max_batch_bytes` are run before another is prepared.
+- Under pressure, when there should be few items, one whose turn comes later than so few would have
+  it wait gives way to those behind it, and is refused: what was let in before the pressure showed
+  would otherwise hold up what comes after. The last in line never gives way. Nor are items gathered
+  for a batch then: what is prepared is run by the next thread that is done.
 - An item that is abandoned before its batch is put together is never run, nor prepared where it was
   not yet, and whoever brought it gets `CallAbandonedError` at once. One that is already running is
   run to its end, for the others.
@@ -20,12 +24,13 @@ The contract:
   those that raise again get their own error.
 """
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from adscore_server.errors import CallAbandonedError, OverloadedError
 
@@ -38,6 +43,8 @@ Watch = Callable[[Callable[[], None]], bool]
 
 # How much a new item counts in the moving averages of the time that one takes.
 _SMOOTHING = 0.1
+# What an item may wait under pressure in any case: threads that change hands take some of it.
+_LEAST_PATIENCE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,17 @@ class BatcherStatistics:
     abandoned: int = 0
 
 
+class Pressure(Protocol):
+    """What is known of the calls that bring items."""
+
+    @property
+    def room(self) -> float:
+        """How many there should be now; infinite where there is no pressure."""
+
+    def retry_seconds(self) -> float:
+        """When one that is refused should come again."""
+
+
 class MicroBatcher(Generic[Key, Item, Result]):
     """Runs items in batches; safe to use from many threads. The contract stands above.
 
@@ -83,6 +101,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
         run: Runs items of one key; gives a result for each, in their order.
         limits: How much is worked on and how much may wait.
         size_bytes: Memory that a prepared item takes, in bytes; None counts none.
+        pressure: Says how many items there should be; None means any number.
     """
 
     def __init__(
@@ -90,8 +109,10 @@ class MicroBatcher(Generic[Key, Item, Result]):
         run: Callable[[Key, Sequence[Item]], Sequence[Result]],
         limits: BatchLimits,
         size_bytes: Callable[[Item], int] | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         self._run = run
+        self._pressure = pressure
         self._limits = limits
         self._size_bytes = size_bytes
         self._lock = threading.Lock()
@@ -102,23 +123,31 @@ class MicroBatcher(Generic[Key, Item, Result]):
         self._prepare_seconds = self._run_seconds = 0.0
         self._batches = self._items = self._refused = self._abandoned = 0
 
-    def submit(self, key: Key, prepare: Callable[[], Item], watch: Watch | None = None) -> Result:
+    def submit(
+        self,
+        key: Key,
+        prepare: Callable[[], Item],
+        watch: Watch | None = None,
+        arrival: float | None = None,
+    ) -> Result:
         """Prepares an item, has it run, and waits for its result.
 
         Args:
             key: Only items of the same key are run together.
             prepare: Makes the item; called in this thread.
             watch: Tells, of an item that has to wait, when nobody waits for its result any more.
+            arrival: Since when it has waited, in seconds of the monotonic clock; None means now.
 
         Raises:
-            OverloadedError: There is no room to wait.
+            OverloadedError: There is no room to wait, or it waited too long under pressure.
             CallAbandonedError: Nobody waits for the result any more, and it was not run.
             Exception: What preparing or running the item raised.
         """
-        ticket = _Ticket[Key, Item, Result](key)
+        ticket = _Ticket[Key, Item, Result](key, time.monotonic() if arrival is None else arrival)
         try:
             self._enter(ticket)
             self._wait(ticket, watch)
+            self._give_way(ticket)
             self._prepare(ticket, prepare)
             batch = self._wait(ticket, watch)
             if batch:
@@ -145,8 +174,29 @@ class MicroBatcher(Generic[Key, Item, Result]):
                 self._unprepared.append(ticket)
             else:
                 self._refused += 1
-                seconds = self._prepare_seconds + self._run_seconds
-                raise OverloadedError((len(self._unprepared) + 1) * seconds / self._limits.workers)
+                raise OverloadedError(self._seconds_for(len(self._unprepared) + 1))
+
+    def _give_way(self, ticket: "_Ticket[Key, Item, Result]") -> None:
+        """Refuses an item that has its turn too late, for the sake of those behind it."""
+        most = self._most_items()
+        if self._pressure is None or most == math.inf:
+            return
+        waited = time.monotonic() - ticket.arrival
+        with self._lock:
+            patience = self._seconds_for(most - self._limits.workers)
+            if not self._unprepared or waited <= max(patience, _LEAST_PATIENCE_SECONDS):
+                return
+            self._refused += 1
+            self._give_core()
+        raise OverloadedError(self._pressure.retry_seconds())
+
+    def _most_items(self) -> float:
+        """How many items there should be; infinite where there is no pressure."""
+        return math.inf if self._pressure is None else self._pressure.room
+
+    def _seconds_for(self, items: float) -> float:
+        """About how long so many items take."""
+        return items * (self._prepare_seconds + self._run_seconds) / self._limits.workers
 
     def _wait(
         self, ticket: "_Ticket[Key, Item, Result]", watch: Watch | None
@@ -192,10 +242,11 @@ class MicroBatcher(Generic[Key, Item, Result]):
             leader.lead(batch)
 
     def _batch_is_full(self) -> bool:
-        return (
+        return bool(self._prepared) and (
             self._prepared_bytes >= self._limits.max_batch_bytes
             or len(self._next_batch()) == self._limits.max_batch_items
-        ) and bool(self._prepared)
+            or self._most_items() < math.inf
+        )
 
     def _next_batch(self) -> "Sequence[_Ticket[Key, Item, Result]]":
         """The oldest prepared item, and all that may run with it."""
@@ -254,8 +305,9 @@ class _Ticket(Generic[Key, Item, Result]):
 
     item: Item
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, arrival: float) -> None:
         self.key = key
+        self.arrival = arrival
         self.size_bytes = 0
         self.watched = False
         # Held while there is nothing to do; a bare lock wakes its thread twice as fast as an Event.

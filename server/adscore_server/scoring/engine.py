@@ -8,10 +8,11 @@ from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.preparation import PreparedCreative
 from adscore.scorer import Scorer
+from adscore_server.calls.current import current_call
 from adscore_server.calls.status import log_unexpected
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallAbandonedError, CallReason, InvalidRequestError
-from adscore_server.scoring.batcher import BatcherStatistics, BatchLimits, MicroBatcher
+from adscore_server.scoring.batcher import BatcherStatistics, BatchLimits, MicroBatcher, Pressure
 
 MAX_ID_CHARACTERS = 256
 
@@ -38,9 +39,15 @@ class ScoringEngine:
     Args:
         config: The limits of a batch and of the queue.
         workers: Work on the creatives of calls that bring many, shared by all calls.
+        pressure: Says how many calls there should be; None means any number.
     """
 
-    def __init__(self, config: ServerConfig, workers: Executor) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        workers: Executor,
+        pressure: Pressure | None = None,
+    ) -> None:
         self._max_batch_creatives = config.max_batch_creatives
         self._workers = workers
         limits = BatchLimits(
@@ -49,7 +56,9 @@ class ScoringEngine:
             max_batch_bytes=config.max_batch_bytes,
             max_waiting_items=config.threads,
         )
-        self._batcher = MicroBatcher[Scorer, PreparedCreative, Score](_score, limits, _pixel_bytes)
+        self._batcher = MicroBatcher[Scorer, PreparedCreative, Score](
+            _score, limits, _pixel_bytes, pressure
+        )
 
     @property
     def batcher_statistics(self) -> BatcherStatistics:
@@ -62,9 +71,14 @@ class ScoringEngine:
         Raises:
             InvalidCreativeError: With the field at fault.
             CallAbandonedError: The caller has gone.
-            OverloadedError: There is no room to wait.
+            OverloadedError: There is no room to wait, or it waited too long under pressure.
         """
-        return self._batcher.submit(scorer, lambda: _prepare(scorer, creative), caller.add_callback)
+        return self._batcher.submit(
+            scorer,
+            lambda: _prepare(scorer, creative),
+            caller.add_callback,
+            current_call().arrival,
+        )
 
     def check_batch_size(self, creatives: int) -> None:
         """Checks the number of creatives of a batch, before anything is made of them.
