@@ -192,7 +192,8 @@ def test_a_client_that_watches_no_health_goes_elsewhere_while_the_server_drains(
 ) -> None:
     first, second = start_server(held_scorer), start_server(scorer)
     request = scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="text"))
-    running = connect(first.address).scoring.Score.future(request, timeout=60)
+    stubs = connect(first.address)
+    running = stubs.scoring.Score.future(request, timeout=60)
     assert held_scorer.entered.wait(30)
     with _own_channel(f"ipv4:{first.address},{second.address}") as channel:
         list_models = model_pb2_grpc.ModelServiceStub(channel).ListModels
@@ -200,6 +201,10 @@ def test_a_client_that_watches_no_health_goes_elsewhere_while_the_server_drains(
         drained: list[bool] = []
         stopper = threading.Thread(target=lambda: drained.append(first.stop()))
         stopper.start()
+        refused = False
+        while not refused:
+            call = stubs.models.ListModels.future(model_pb2.ListModelsRequest(), timeout=30)
+            refused = call.code() is grpc.StatusCode.UNAVAILABLE
         score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
         codes = {grpc.StatusCode.UNAVAILABLE}
         while grpc.StatusCode.OK not in codes:
