@@ -49,16 +49,16 @@ def test_sigterm_finishes_the_call_in_flight(
 ) -> None:
     process = start_process(model_dir)
     stubs = connect(process.address)
-    # About a tenth of a second each to decode.
-    slow = Creative("headline", encode(Image.new("RGB", (6000, 6000), "red"), "PNG"))
-    wire = scoring_pb2.Creative(headline=slow.headline, image=slow.image)
-    call = stubs.scoring.BatchScore.future(scoring_pb2.BatchScoreRequest(creatives=[wire] * 8))
+    # About a tenth of a second each to decode; no two the same file, which the cache would know.
+    slow = encode(Image.new("RGB", (6000, 6000), "red"), "PNG")
+    wires = [scoring_pb2.Creative(headline="headline", image=slow + bytes([n])) for n in range(8)]
+    call = stubs.scoring.BatchScore.future(scoring_pb2.BatchScoreRequest(creatives=wires))
     # Its own call came after the batch on the same connection, so the batch is in flight.
     stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=60)
     assert not call.done()
     code, _ = process.stop()
     assert code == 0
-    assert [result.HasField("score") for result in call.result(timeout=1).results] == [True] * 8
+    assert [result.HasField("score") for result in call.result(timeout=60).results] == [True] * 8
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
