@@ -28,15 +28,12 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol
 
 from adscore_server.errors import CallAbandonedError, OverloadedError
-
-Key = TypeVar("Key", bound=Hashable)
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from adscore_server.scoring.ticket import Item, Key, Result, Ticket
 
 # Is given what to call when nobody waits for a result any more; says whether somebody still does.
 Watch = Callable[[Callable[[], None]], bool]
@@ -116,8 +113,8 @@ class MicroBatcher(Generic[Key, Item, Result]):
         self._limits = limits
         self._size_bytes = size_bytes
         self._lock = threading.Lock()
-        self._unprepared: deque[_Ticket[Key, Item, Result]] = deque()
-        self._prepared: deque[_Ticket[Key, Item, Result]] = deque()
+        self._unprepared: deque[Ticket[Key, Item, Result]] = deque()
+        self._prepared: deque[Ticket[Key, Item, Result]] = deque()
         self._prepared_bytes = 0
         self._working = 0
         self._prepare_seconds = self._run_seconds = 0.0
@@ -143,7 +140,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
             CallAbandonedError: Nobody waits for the result any more, and it was not run.
             Exception: What preparing or running the item raised.
         """
-        ticket = _Ticket[Key, Item, Result](key, time.monotonic() if arrival is None else arrival)
+        ticket = Ticket[Key, Item, Result](key, time.monotonic() if arrival is None else arrival)
         try:
             self._enter(ticket)
             self._wait(ticket, watch)
@@ -164,7 +161,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
                 self._batches, self._items, waiting, self._refused, self._abandoned
             )
 
-    def _enter(self, ticket: "_Ticket[Key, Item, Result]") -> None:
+    def _enter(self, ticket: Ticket[Key, Item, Result]) -> None:
         """Gives an item a core, or a place to wait for one."""
         with self._lock:
             if self._working < self._limits.workers:
@@ -176,7 +173,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
                 self._refused += 1
                 raise OverloadedError(self._seconds_for(len(self._unprepared) + 1))
 
-    def _give_way(self, ticket: "_Ticket[Key, Item, Result]") -> None:
+    def _give_way(self, ticket: Ticket[Key, Item, Result]) -> None:
         """Refuses an item that has its turn too late, for the sake of those behind it."""
         most = self._most_items()
         if self._pressure is None or most == math.inf:
@@ -199,8 +196,8 @@ class MicroBatcher(Generic[Key, Item, Result]):
         return items * (self._prepare_seconds + self._run_seconds) / self._limits.workers
 
     def _wait(
-        self, ticket: "_Ticket[Key, Item, Result]", watch: Watch | None
-    ) -> "Sequence[_Ticket[Key, Item, Result]]":
+        self, ticket: Ticket[Key, Item, Result], watch: Watch | None
+    ) -> Sequence[Ticket[Key, Item, Result]]:
         """Waits for a core or for the result; gives the batch that the item leads, if it does."""
         if not ticket.is_called() and watch is not None and not ticket.watched:
             ticket.watched = True
@@ -208,7 +205,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
                 self._abandon(ticket)
         return ticket.wait()
 
-    def _prepare(self, ticket: "_Ticket[Key, Item, Result]", prepare: Callable[[], Item]) -> None:
+    def _prepare(self, ticket: Ticket[Key, Item, Result], prepare: Callable[[], Item]) -> None:
         start = time.monotonic()
         try:
             ticket.item = prepare()
@@ -225,7 +222,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
             self._prepared_bytes += ticket.size_bytes
             self._give_core(ticket)
 
-    def _give_core(self, own: "_Ticket[Key, Item, Result] | None" = None) -> None:
+    def _give_core(self, own: Ticket[Key, Item, Result] | None = None) -> None:
         """Gives the core of this thread, and any other that is free, to what waits.
 
         Args:
@@ -248,19 +245,19 @@ class MicroBatcher(Generic[Key, Item, Result]):
             or self._most_items() < math.inf
         )
 
-    def _next_batch(self) -> "Sequence[_Ticket[Key, Item, Result]]":
+    def _next_batch(self) -> Sequence[Ticket[Key, Item, Result]]:
         """The oldest prepared item, and all that may run with it."""
         mates = [ticket for ticket in self._prepared if ticket.key == self._prepared[0].key]
         return mates[: self._limits.max_batch_items]
 
-    def _take_batch(self) -> "Sequence[_Ticket[Key, Item, Result]]":
+    def _take_batch(self) -> Sequence[Ticket[Key, Item, Result]]:
         batch = self._next_batch()
         for ticket in batch:
             self._prepared.remove(ticket)
             self._prepared_bytes -= ticket.size_bytes
         return batch
 
-    def _abandon(self, ticket: "_Ticket[Key, Item, Result]") -> None:
+    def _abandon(self, ticket: Ticket[Key, Item, Result]) -> None:
         with self._lock:
             if ticket in self._unprepared:
                 self._unprepared.remove(ticket)
@@ -272,7 +269,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
             self._abandoned += 1
         ticket.fail(CallAbandonedError())
 
-    def _run_batch(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
+    def _run_batch(self, batch: Sequence[Ticket[Key, Item, Result]]) -> None:
         """Runs a batch in the thread of its leader."""
         start = time.monotonic()
         try:
@@ -285,7 +282,7 @@ class MicroBatcher(Generic[Key, Item, Result]):
                 self._run_seconds += _SMOOTHING * (seconds - self._run_seconds)
                 self._give_core()
 
-    def _settle(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
+    def _settle(self, batch: Sequence[Ticket[Key, Item, Result]]) -> None:
         try:
             results = self._run(batch[0].key, [ticket.item for ticket in batch])
             settled = list(zip(batch, results, strict=True))
@@ -298,75 +295,3 @@ class MicroBatcher(Generic[Key, Item, Result]):
             return
         for ticket, result in settled:
             ticket.succeed(result)
-
-
-class _Ticket(Generic[Key, Item, Result]):
-    """One item on its way through a batcher."""
-
-    item: Item
-
-    def __init__(self, key: Key, arrival: float) -> None:
-        self.key = key
-        self.arrival = arrival
-        self.size_bytes = 0
-        self.watched = False
-        # Held while there is nothing to do; a bare lock wakes its thread twice as fast as an Event.
-        self._idle = threading.Lock()
-        self._idle.acquire()
-        self._batch: Sequence[_Ticket[Key, Item, Result]] = ()
-        self._results: list[Result] = []
-        self._error: Exception | None = None
-
-    def is_called(self) -> bool:
-        """Whether `wait` would come back at once."""
-        return not self._idle.locked()
-
-    def wait(self) -> "Sequence[_Ticket[Key, Item, Result]]":
-        """Waits until it has a core, is done, or leads a batch, which it gives.
-
-        Raises:
-            Exception: What became of it instead.
-        """
-        self._idle.acquire()
-        if self._error is not None:
-            raise self._error
-        return self._batch
-
-    def result(self) -> Result:
-        """What became of the item, once it is done."""
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
-
-    def let_go(self) -> None:
-        """Forgets what it was for: it stands in its own batch, and in the traceback of its error.
-
-        Otherwise a model that was replaced would stay until Python looks for cycles.
-        """
-        self._batch = ()
-        self._error = None
-        self.__dict__.pop("key", None)
-        self.__dict__.pop("item", None)
-
-    def call(self) -> None:
-        """Gives it a core."""
-        self._idle.release()
-
-    def lead(self, batch: "Sequence[_Ticket[Key, Item, Result]]") -> None:
-        """Gives it a core, to run a batch with."""
-        self._batch = batch
-        self._idle.release()
-
-    def succeed(self, result: Result) -> None:
-        """Says what became of it."""
-        self._results.append(result)
-        self._wake()
-
-    def fail(self, error: Exception) -> None:
-        """Says why nothing became of it."""
-        self._error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if not self._batch:  # the thread of one that leads is awake
-            self._idle.release()
