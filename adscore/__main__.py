@@ -2,6 +2,6 @@
 
 import sys
 
-from adscore.command import main
+from adscore.cli.entry import main
 
 sys.exit(main())

@@ -30,11 +30,11 @@ import pyarrow.parquet
 
 from adscore.cores import usable_cores
 from adscore.creative import Creative
-from adscore.encoder import RuntimeOptions
 from adscore.offline.local import score_to
 from adscore.offline.options import ScoringOptions
 from adscore.sample import write_sample
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, Target, open_stream, read_table
 
 COLUMNS = Columns(group=None)
@@ -204,7 +204,7 @@ def memory(bench: Bench) -> Iterator[str]:
 # A process that was forked counts its parent's memory as its own peak, so it tells by itself.
 TELL_PEAK = """
 import atexit, re, sys
-from adscore.command import main
+from adscore.cli.entry import main
 def tell():
     status = open("/proc/self/status").read()
     print("peak", re.search(r"VmHWM:\\s+(\\d+)", status)[1])

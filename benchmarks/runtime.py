@@ -25,10 +25,10 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, read_bundle, resolve_bundle
-from adscore.encoder import RuntimeOptions
 from adscore.evaluation.table import evaluate_table, rows_not_trained_on
-from adscore.headline_reader import HeadlineReader
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.scorer import Scorer
+from adscore.scoring.text import HeadlineReader
 from adscore.table import Columns, CreativeTable, Target, read_table
 
 SIZES = (1, 16)

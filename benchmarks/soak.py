@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from soaking import faults, inputs, pressure, swaps
 from soaking.ads import Ads
 from soaking.rows import Row, markdown

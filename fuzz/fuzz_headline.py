@@ -7,8 +7,7 @@ import atheris
 with atheris.instrument_imports(include=["adscore"]):
     from adscore.creative import InputLimits
     from adscore.errors import InvalidCreativeError
-    from adscore.ngrams import ngram_ids
-    from adscore.text import HeadlineTokenizer, normalise, train_tokenizer
+    from adscore.scoring.text import HeadlineTokenizer, ngram_ids, normalise, train_tokenizer
 
 BUCKETS = 64
 TOKENIZER = HeadlineTokenizer(train_tokenizer(["Run a little further", "Fresh air"], 300), 32)

@@ -1,4 +1,4 @@
-"""Fuzzes adscore.image.decode: any bytes become pixels of the right shape, or are refused."""
+"""Fuzzes scoring.image.decode: any bytes become pixels of the right shape, or are refused."""
 
 import sys
 
@@ -9,7 +9,7 @@ from adscore.console import without_image_noise
 with atheris.instrument_imports(include=["adscore", "PIL"]):
     from adscore.creative import InputLimits
     from adscore.errors import InvalidCreativeError
-    from adscore.image import ImageSize, decode
+    from adscore.scoring.image import ImageSize, decode
 
 SIZE = ImageSize(24, 32)
 # Small, so that a run looks at many files rather than at a few large ones.

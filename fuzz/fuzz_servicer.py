@@ -14,7 +14,7 @@ from hostile_images import whole_images
 with atheris.instrument_imports(include=["adscore", "adscore_server", "PIL"]):
     import grpc
 
-    from adscore.scorer import Scorer
+    from adscore.scoring.scorer import Scorer
     from adscore_protos.v1 import model_pb2, scoring_pb2
     from adscore_server.config import ServerConfig
     from adscore_server.models.registry import LoadedModel, ModelRegistry

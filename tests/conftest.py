@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from adscore.creative import Creative
 from adscore.sample import write_sample
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 
 # TensorFlow reads it when it is imported, which only the training tests cause.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

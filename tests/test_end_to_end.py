@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_client import Client
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import LoadedModel, ModelRegistry

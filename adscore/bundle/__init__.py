@@ -10,7 +10,7 @@
     training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
     MODEL_CARD.md           the same for a person
     report.html             the evaluation as a page; it has no checksum and may be deleted
-    model.sig               who vouches for all this, where it was signed: see `adscore.signing`
+    model.sig               who vouches for all this, if it was signed: see `bundle.signing`
 
 There are no pickles. A bundle is written under a temporary name and renamed, so that
 whoever polls the folder sees all of it or nothing.

@@ -7,7 +7,7 @@ from adscore.evaluation.calibration import (
     reliability_curve,
 )
 from adscore.evaluation.coverage import interval_coverage
-from adscore.evaluation.likelihood import deviance_explained, log_loss
+from adscore.evaluation.log_loss import deviance_explained, log_loss
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.pairs import (
     EvidenceCurve,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.evaluation.table import Evaluation, evaluate_table
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
 _Value = TypeVar("_Value")

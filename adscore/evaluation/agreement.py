@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.evaluation.retrieval import AgreementMetrics, evaluate_agreement
-from adscore.preparation import PreparedCreative
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedCreative
+from adscore.scoring.scorer import Scorer
 
 # Every headline is compared with every image: beyond these, a random part of the rows is.
 MOST_ROWS = 5_000

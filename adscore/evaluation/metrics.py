@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from adscore.evaluation.calibration import calibration_error
 from adscore.evaluation.coverage import interval_coverage
-from adscore.evaluation.likelihood import deviance_explained, log_loss
+from adscore.evaluation.log_loss import deviance_explained, log_loss
 from adscore.evaluation.pairs import PairwiseMetrics, pairwise_metrics
 from adscore.evaluation.ranking import auc
 

@@ -1,7 +1,7 @@
 """A model and a table of what really happened -> the figures, as `adscore evaluate` prints them."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from adscore.bundle import group_digest
 from adscore.cores import usable_cores
-from adscore.errors import TableError
+from adscore.errors import InvalidCreativeError, TableError
 from adscore.evaluation.agreement import agreement_figures, compared_rows
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.evaluation.retrieval import AgreementMetrics
-from adscore.preparation import PreparedCreative
-from adscore.rows import prepare_rows
-from adscore.scorer import Predictions, Scorer
+from adscore.scoring.preparation import PreparedCreative
+from adscore.scoring.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 
 ROWS_AT_ONCE = 256  # 40 MB of pixels, as large as encoders read them
@@ -148,3 +147,27 @@ def _prepared(
                     broken.append((row, str(result)))
     if broken:
         raise table.broken_rows(broken)
+
+
+def prepare_rows(
+    scorer: Scorer, table: CreativeTable, rows: Sequence[int], pool: Executor
+) -> list[PreparedCreative | InvalidCreativeError]:
+    """Reads, checks and decodes rows (counted from 0), in their order.
+
+    Args:
+        scorer: The model, which knows what it accepts.
+        table: The creatives.
+        rows: Which of them.
+        pool: Threads to decode on: Pillow releases the GIL.
+
+    Returns:
+        For each row the prepared creative, or why there is none.
+    """
+
+    def prepare(row: int) -> PreparedCreative | InvalidCreativeError:
+        try:
+            return scorer.prepare(table.creative(row))
+        except InvalidCreativeError as error:
+            return error
+
+    return list(pool.map(prepare, rows))

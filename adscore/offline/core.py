@@ -15,16 +15,14 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from adscore.encoder import RuntimeOptions
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.offline.images import BatchImages
 from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import ScoredRows, result_schema
-from adscore.preparation import PreparedCreative, PreparedImage
-from adscore.rates import rate_figures
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import LARGEST_BATCH, RuntimeOptions
+from adscore.scoring.preparation import PreparedCreative, PreparedImage
+from adscore.scoring.scorer import Scorer, rate_figures
 from adscore.table import cell_text, is_bytes
-from adscore.towers import LARGEST_BATCH
 
 # A cell's value, or why it cannot be read.
 Text = str | InvalidCreativeError

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from adscore.errors import InvalidCreativeError
 from adscore.offline.in_order import in_order
-from adscore.preparation import PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore.table import ImageSource
 
 # Images that are downloaded, or wait to be decoded, at the same time: downloading is waiting, not

@@ -23,13 +23,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
-from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError, TableError
 from adscore.offline.core import BatchScorer
 from adscore.offline.local import BATCH_ROWS
 from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import result_schema
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, Location
 
 # How the local engine reads them: columns of text, apart from Parquet.

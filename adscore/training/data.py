@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.context import context_ids, learn_values
 from adscore.cores import usable_cores
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
-from adscore.image import ImageSize, Pixels, decode
+from adscore.scoring.image import ImageSize, Pixels, decode
+from adscore.scoring.preparation import context_ids, learn_values
+from adscore.scoring.text import normalise
 from adscore.table import CreativeTable
-from adscore.text import normalise
 
 
 @dataclass(frozen=True, slots=True)

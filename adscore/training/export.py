@@ -13,12 +13,12 @@ from PIL import Image
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest
+from adscore.bundle.golden import golden_case
 from adscore.creative import Creative
-from adscore.golden import golden_case
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
+from adscore.training.encoders.onnx_graph import join
 from adscore.training.network import Network
 from adscore.training.representation import Encoders
-from adscore.training.surgery import join
 from adscore.training.towers import inputs_like
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")

@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.bundle.golden import RELATIVE_TOLERANCE
 from adscore.errors import TrainingError
 from adscore.evaluation.agreement import agreement_figures, compared_rows
-from adscore.golden import RELATIVE_TOLERANCE
-from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
-from adscore.scorer import Predictions, Scorer
+from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Predictions, Scorer
 from adscore.training.data import TrainingData
 from adscore.training.inputs import TowerInputs
 from adscore.training.network import Network

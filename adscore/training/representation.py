@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Preprocessing
-from adscore.encoder import Graph, RuntimeOptions
 from adscore.errors import TrainingError
-from adscore.image import Pixels
-from adscore.ngrams import ngram_ids
-from adscore.subwords import SubwordTokenizer
-from adscore.text import HeadlineTokenizer, train_tokenizer
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import Pixels
+from adscore.scoring.text import HeadlineTokenizer, SubwordTokenizer, ngram_ids, train_tokenizer
 from adscore.training.data import TrainingData
-from adscore.training.feature_cache import FeatureCache, Features, cache_directory, content_key
-from adscore.training.frozen import (
+from adscore.training.encoders.feature_cache import (
+    FeatureCache,
+    Features,
+    cache_directory,
+    content_key,
+)
+from adscore.training.encoders.frozen import (
     FrozenImage,
     FrozenText,
     open_image_encoder,

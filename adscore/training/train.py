@@ -16,9 +16,9 @@ from adscore.bundle import Bundle, Manifest, TrainingSummary, group_digest, writ
 from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.evaluation import evaluate_target
-from adscore.evaluation.report import held_out_report
-from adscore.image import ImageSize
-from adscore.scorer import Scorer
+from adscore.report import held_out_report
+from adscore.scoring.image import ImageSize
+from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.card import model_card
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups

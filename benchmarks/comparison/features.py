@@ -10,11 +10,11 @@ import onnx
 from numpy.typing import NDArray
 
 from adscore.creative import InputLimits
-from adscore.image import ImageSize, Pixels, decode
+from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
-from adscore.training.encoder_folder import onnx_file, resolve_encoder
-from adscore.training.feature_cache import FeatureCache, cache_directory
-from adscore.training.frozen import open_image_encoder, open_text_encoder
+from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
+from adscore.training.encoders.folder import onnx_file, resolve_encoder
+from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
 from adscore.training.representation import headline_features, image_features
 from comparison.tasks import Prepared
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from adscore.creative import InputLimits
-from adscore.image import ImageSize
+from adscore.scoring.image import ImageSize
 from adscore.training.additive import AdditiveOptions, Design, Outcomes
 from adscore.training.additive_network import context_encodings, read_design, read_outcomes
 from adscore.training.data import load_training_data, split_groups

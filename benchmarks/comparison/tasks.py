@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from adscore.creative import InputLimits
 from adscore.sample import write_sample
+from adscore.scoring.text import normalise
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.table.arrow import read_arrow
-from adscore.text import normalise
 
 SAMPLE = "sample"
 SAMPLE_CREATIVES = 900

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from adscore.creative import Score
-from adscore.encoder import RuntimeOptions
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.scorer import Scorer
 
 # Set by the benchmark.
 MODEL_VARIABLE = "SERVING_BENCH_MODEL"

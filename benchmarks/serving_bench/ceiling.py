@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adscore.creative import Creative
-from adscore.encoder import RuntimeOptions
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.scorer import Scorer
 from serving_bench.load import Done, Send, run_load
 from serving_bench.orders import Order, obey
 from serving_bench.pictures import Ad, Pictures

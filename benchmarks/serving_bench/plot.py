@@ -1,7 +1,7 @@
 """What a creative costs on each server, side by side, as a picture for a page."""
 
-from adscore.evaluation.report.markup import Markup, element
-from adscore.evaluation.report.svg import Axis, Chart, number_axis
+from adscore.report.markup import Markup, element
+from adscore.report.svg import Axis, Chart, number_axis
 from serving_bench.pictures import USUAL
 from serving_bench.results import ADSCORE, CEILING, Summary
 from serving_bench.systems import PEERS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 
 # What batches and caches change of a float32 sum; another creative's score is farther away.

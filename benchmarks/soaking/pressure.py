@@ -12,7 +12,7 @@ import grpc
 from PIL import Image, ImageDraw
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
 from soaking.ads import Ad, Ads, fresh_creative
 from soaking.callers import HUNG, PATIENCE_SECONDS, RIGHT, WRONG, connect, outcome_of, percentile

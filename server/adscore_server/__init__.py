@@ -1,1 +1,1 @@
-"""The gRPC server of adscore: transport only, over `adscore.scorer`."""
+"""The gRPC server of adscore: transport only, over `adscore.scoring.scorer`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from adscore.cli import app
+from adscore.cli.app import app
 
 
 def run(*arguments: object) -> Result:

@@ -100,7 +100,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel: Path):
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     suffixes = {Path(name).suffix for name in names if ".dist-info/" not in name}
     assert suffixes - {".py", ".pyi", ".typed", ".css"} == set()
-    assert "adscore/evaluation/report/page.css" in names
+    assert "adscore/report/page.css" in names
 
 
 def test_wheel_offers_the_extras(wheel: Path):

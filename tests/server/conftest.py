@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adscore.creative import Creative, Score
-from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import LoadedModel, ModelRegistry

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_server.config import ServerConfig
 
 INVALID_NUMBER = 3

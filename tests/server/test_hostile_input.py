@@ -16,7 +16,7 @@ from PIL import Image
 
 from adscore.creative import Creative, InputLimits
 from adscore.errors import InvalidCreativeError
-from adscore.image import ImageSize, decode
+from adscore.scoring.image import ImageSize, decode
 from adscore_protos.v1 import scoring_pb2
 from hostile_images import hostile_images, jpeg_of_scans
 

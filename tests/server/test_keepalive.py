@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import Keepalive, ServerConfig
 from adscore_server.models.registry import LoadedModel, ModelRegistry

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_client import Client, DeadlineExceededError, InvalidCreativeError
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig

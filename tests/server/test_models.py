@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError

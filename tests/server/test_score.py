@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT

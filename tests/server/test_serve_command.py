@@ -98,7 +98,7 @@ def test_process_never_loads_tensorflow_or_the_client(
 def test_modules_of_the_server_import_no_training_and_no_client() -> None:
     program = (
         "import sys, adscore_server.process.running, adscore_server.server\n"
-        "import adscore_server.commands, adscore.cli\n"
+        "import adscore_server.commands, adscore.cli.app\n"
         "print([name for name in sys.modules if name.split('.')[0] in "
         "('tensorflow', 'keras', 'adscore_client') or name.startswith('adscore.training')])"
     )

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server import server as server_module
 from adscore_server.config import ServerConfig

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from model_signing import verifying
 
 from adscore.bundle import read_bundle
+from adscore.bundle.signing import SIGNATURE, SignatureCheck, sign_bundle
 from adscore.creative import Creative
 from adscore.errors import BundleError, SigningError
-from adscore.signing import SIGNATURE, SignatureCheck, sign_bundle
 
 
 class KeyPair:

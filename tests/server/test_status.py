@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from adscore.creative import Creative
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.preparation import PreparedCreative
+from adscore.scoring.preparation import PreparedCreative
 from adscore_server.calls.status import INTERNAL_TEXT, Failure, describe, to_rpc_status
 from adscore_server.errors import (
     CallReason,

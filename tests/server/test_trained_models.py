@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adscore.creative import Creative, Warning
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, Target, read_table
 from adscore.training import PRESETS, TrainingOptions, train
 from adscore_client import Client, InvalidCreativeError

@@ -10,10 +10,10 @@ import numpy as np
 
 from adscore.bundle import BundleCheck
 from adscore.creative import InputLimits
-from adscore.encoder import RuntimeOptions
 from adscore.errors import BundleError
-from adscore.preparation import PreparedCreative, PreparedHeadline, PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore_server.models.folders import VersionFolder, absolute, is_passing
 from adscore_server.models.registry import LoadedModel, RefusedModel
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore_server.errors import ModelNotFoundError, ServerStartingError
 
 

@@ -79,7 +79,7 @@ def run_server(
 def _check(options: ModelRootOptions) -> BundleCheck | None:
     if options.required_key is None:
         return None
-    from adscore.signing import SignatureCheck  # of an extra of its own
+    from adscore.bundle.signing import SignatureCheck  # of an extra of its own
 
     try:
         return SignatureCheck(options.required_key)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Manifest
-from adscore.combinations import ScoreGrid, TargetGrid
 from adscore.creative import Creative, Score, Warning
-from adscore.scorer import Scorer
+from adscore.scoring.grids import ScoreGrid, TargetGrid
+from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.status import code_number, describe
 from adscore_server.models.registry import LoadingModel, ModelEntry, RefusedModel

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.preparation import PreparedCreative
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedCreative
+from adscore.scoring.scorer import Scorer
 from adscore_server.calls.current import current_call
 from adscore_server.calls.status import log_unexpected
 from adscore_server.config import ServerConfig

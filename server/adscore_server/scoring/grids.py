@@ -6,10 +6,10 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.combinations import ScoreGrid
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.preparation import PreparedHeadline, PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.grids import ScoreGrid
+from adscore.scoring.preparation import PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore_server.config import ServerConfig
 from adscore_server.errors import (
     CallAbandonedError,

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from adscore import bundle
-from adscore import rows as rows_module
 from adscore.bundle import group_digest
 from adscore.errors import TableError
 from adscore.evaluation import table as table_module
 from adscore.evaluation.metrics import TargetMetrics
 from adscore.evaluation.table import evaluate_table, rows_not_trained_on
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 
 CTR = Target.parse("ctr=clicks/impressions")
@@ -63,10 +62,11 @@ def test_rows_are_decoded_some_at_a_time(
     scorer: Scorer, log: CreativeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, sizes = evaluate_table(scorer, log), []
+    prepare = table_module.prepare_rows
 
     def prepare_rows(scorer, table, rows, pool):
         sizes.append(len(rows))
-        return rows_module.prepare_rows(scorer, table, rows, pool)
+        return prepare(scorer, table, rows, pool)
 
     monkeypatch.setattr(table_module, "ROWS_AT_ONCE", 25)
     monkeypatch.setattr(table_module, "prepare_rows", prepare_rows)

@@ -7,7 +7,7 @@ from adscore.creative import Creative
 from adscore.errors import TableError
 from adscore.offline.core import BatchScorer
 from adscore.offline.options import ScoringOptions
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, open_stream
 
 COLUMNS = Columns(group=None)

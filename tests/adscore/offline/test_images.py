@@ -9,8 +9,8 @@ import pytest
 
 from adscore.errors import InvalidCreativeError
 from adscore.offline.images import BatchImages
-from adscore.preparation import PreparedCreative, PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedCreative, PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore.table import ImageSource
 
 

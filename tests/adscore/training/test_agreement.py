@@ -9,8 +9,8 @@ import pytest
 from adscore.creative import Creative
 from adscore.errors import TrainingError
 from adscore.evaluation.table import evaluate_table
-from adscore.preparation import PreparedHeadline, PreparedImage
-from adscore.scorer import Scorer
+from adscore.scoring.preparation import PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.presets import Preset
 from adscore.training.train import TrainingOptions, train

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from adscore.encoder import Graph, RuntimeOptions
 from adscore.errors import TrainingError
 from adscore.evaluation import AgreementMetrics, evaluate_agreement
-from adscore.training.alignment import fit_alignment
-from adscore.training.alignment_loss import alike_pairs, contrastive_loss
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.training.alignment import alike_pairs, contrastive_loss, fit_alignment
 from adscore.training.alignment_options import AlignmentOptions
 from adscore.training.alignment_towers import (
     aligned_headline_tower,

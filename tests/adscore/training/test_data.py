@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adscore.creative import InputLimits
 from adscore.errors import TableError, TrainingError
-from adscore.image import ImageSize, decode
+from adscore.scoring.image import ImageSize, decode
 from adscore.table import CreativeTable
 from adscore.training import data as data_module
 from adscore.training.data import load_training_data, split_groups

@@ -10,9 +10,9 @@ import pytest
 
 from adscore import bundle as files
 from adscore.creative import Creative, InputLimits
-from adscore.encoder import Graph, RuntimeOptions
-from adscore.image import ImageSize, decode
-from adscore.text import HeadlineTokenizer, normalise, train_tokenizer
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import ImageSize, decode
+from adscore.scoring.text import HeadlineTokenizer, normalise, train_tokenizer
 from adscore.training.calibrate import PATTERNS, Calibration
 from adscore.training.export import export_network
 from adscore.training.likelihood import Start

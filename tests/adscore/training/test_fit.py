@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from adscore.creative import InputLimits
 from adscore.errors import TrainingError
-from adscore.image import ImageSize
+from adscore.scoring.image import ImageSize
 from adscore.table import CreativeTable
 from adscore.training.data import Split, TrainingData, load_training_data, split_groups
 from adscore.training.fit import FitResult, fit_network, predict_rows

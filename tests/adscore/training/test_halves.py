@@ -8,7 +8,7 @@ import pytest
 from adscore import bundle as files
 from adscore.creative import Creative, Warning
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training import TrainingOptions, train
 from adscore.training.presets import Preset

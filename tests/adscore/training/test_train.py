@@ -15,7 +15,7 @@ from adscore import bundle as files
 from adscore.bundle import group_digest, read_bundle
 from adscore.errors import TrainingError
 from adscore.sample import write_sample
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import TrainingOptions, TrainingResult, train
 from adscore.training.data import split_groups

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from adscore import bundle as files
 from adscore.creative import Creative
-from adscore.scorer import Scorer
+from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import PRESETS, TrainingOptions, train
 

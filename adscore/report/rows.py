@@ -1,0 +1,140 @@
+"""What the page shows of one target: predictions beside what was observed, row by row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adscore.evaluation.calibration import perfect_calibration_error
+from adscore.evaluation.coverage import beta_binomial_below_and_at
+from adscore.evaluation.metrics import TargetMetrics
+from adscore.evaluation.outcomes import Floats, Ints
+from adscore.evaluation.table import Evaluation
+from adscore.scoring.scorer import INTERVAL
+from adscore.table import CreativeTable
+
+# As in adscore.evaluation.coverage: beyond these, the distribution has no numbers.
+_LEAST_RATE = 1e-12
+_MOST_CONCENTRATION = 1e10
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRows:
+    """One target of an evaluation; all arrays have one value a row.
+
+    Attributes:
+        name: Name of the target.
+        successes_column: Column of the successes, e.g. ``"clicks"``, or of the label.
+        trials_column: Column of the trials, e.g. ``"impressions"``; None for a label.
+        figures: Its figures.
+        numbers: Rows of the table, counted from 0.
+        mean: Predicted rate, from 0 to 1.
+        concentration: alpha + beta of the predicted beta distribution.
+        successes: Counted successes.
+        trials: Counted trials, from 0.
+        group: What rows are compared within; None without groups.
+    """
+
+    name: str
+    successes_column: str
+    trials_column: str | None
+    figures: TargetMetrics
+    numbers: Ints
+    mean: Floats
+    concentration: Floats
+    successes: Floats
+    trials: Floats
+    group: NDArray[np.object_] | None
+
+    @property
+    def columns(self) -> str:
+        """Where the counts come from: ``SUCCESSES/TRIALS`` or ``LABEL``."""
+        trials = self.trials_column
+        return self.successes_column if trials is None else f"{self.successes_column}/{trials}"
+
+    @property
+    def observed(self) -> Floats:
+        """Observed rate; NaN without a trial."""
+        with np.errstate(invalid="ignore"):
+            rate: Floats = self.successes / self.trials
+        return rate
+
+    @property
+    def overall(self) -> float | None:
+        """Observed rate of all rows together; None without a trial."""
+        total = self.trials.sum()
+        return float(self.successes.sum() / total) if total else None
+
+    @property
+    def perfect_calibration_error(self) -> float | None:
+        """What the calibration error would be if the predictions were exactly right."""
+        return perfect_calibration_error(self.mean, self.trials, concentration=self.concentration)
+
+    @property
+    def surprise(self) -> Floats:
+        """Distance of observed from predicted rate, in standard deviations predicted for it.
+
+        0 without a trial. The deviation is that of the beta-binomial of the row's trials.
+        """
+        trials = np.maximum(self.trials, 1)
+        rate = np.clip(self.mean, _LEAST_RATE, 1 - _LEAST_RATE)
+        spread = 1 + (trials - 1) / (self.concentration + 1)
+        deviation = np.sqrt(rate * (1 - rate) * spread / trials)
+        distance: Floats = np.nan_to_num(np.abs(self.observed - self.mean)) / deviation
+        return distance
+
+    def intervals(self, places: Ints) -> tuple[Floats, Floats]:
+        """Ends of the central 90 % interval of the observed rate of some rows.
+
+        Args:
+            places: Which rows of these arrays; each has a trial.
+
+        Returns:
+            Two arrays, lower and upper ends, each a whole number of successes over the trials.
+        """
+        tail = (1 - INTERVAL) / 2
+        return self._quantile(places, tail), self._quantile(places, 1 - tail)
+
+    def _quantile(self, places: Ints, level: float) -> Floats:
+        """Smallest rate k / trials with P(K <= k) >= level, by bisection on k."""
+        trials = self.trials[places]
+        rate = np.clip(self.mean[places], _LEAST_RATE, 1 - _LEAST_RATE)
+        spread = np.minimum(self.concentration[places], _MOST_CONCENTRATION)
+        low, high = np.zeros_like(trials), trials.copy()
+        while (low < high).any():
+            middle = np.floor((low + high) / 2)
+            below, at = beta_binomial_below_and_at(
+                middle, trials, rate * spread, (1 - rate) * spread
+            )
+            enough = below + at >= level
+            low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+            low = np.minimum(low, high)
+        return high / trials
+
+
+def target_rows(
+    evaluation: Evaluation, table: CreativeTable, model_targets: tuple[str, ...], name: str
+) -> TargetRows:
+    """Takes one target out of an evaluation.
+
+    Args:
+        evaluation: The evaluation.
+        table: The table that it evaluated.
+        model_targets: Targets of the model, in the order of its predictions.
+        name: Which target.
+    """
+    numbers, column = evaluation.row_numbers, model_targets.index(name)
+    successes, _, trials = table.target_columns[name].partition("/")
+    groups = table.groups
+    return TargetRows(
+        name=name,
+        successes_column=successes,
+        trials_column=trials or None,
+        figures=evaluation.targets[name],
+        numbers=numbers,
+        mean=evaluation.predictions.mean[:, column],
+        concentration=evaluation.predictions.concentration[:, column],
+        successes=table.successes[name][numbers].astype(np.float64),
+        trials=table.trials[name][numbers].astype(np.float64),
+        group=None if groups is None else np.array(groups, dtype=object)[numbers],
+    )

@@ -1,0 +1,45 @@
+"""A creative's picture, small enough to live inside the page."""
+
+import base64
+import io
+
+from PIL import Image
+
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError
+from adscore.scoring.image import ImageSize, decode
+
+THUMBNAIL_SIDE = 160  # pixels, of the longer side
+_QUALITY = 80
+_EXIF_ORIENTATION = 0x0112
+_LYING = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange height and width
+
+
+def thumbnail_uri(data: bytes, limits: InputLimits) -> str | None:
+    """A picture as a ``data:`` URI of a JPEG; None where there is none that can be shown.
+
+    It goes through the checks and conversions that it goes through before scoring.
+
+    Args:
+        data: One encoded image file, or nothing.
+        limits: Largest file and image accepted.
+    """
+    if not data:
+        return None
+    try:
+        pixels, _ = decode(data, _thumbnail_size(data), limits)
+    except (InvalidCreativeError, OSError, ValueError):
+        return None
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _thumbnail_size(data: bytes) -> ImageSize:
+    """Reads the header alone; the sides keep their ratio."""
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        if image.getexif().get(_EXIF_ORIENTATION, 1) in _LYING:
+            width, height = height, width
+    shrink = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    return ImageSize(max(1, round(height * shrink)), max(1, round(width * shrink)))

@@ -1,0 +1,1 @@
+"""Creatives -> scores: preparation, text and image, graphs, cache, grids, scorer."""

@@ -1,0 +1,256 @@
+"""Creatives -> what the towers read; the part of scoring that can refuse a creative."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from adscore.bundle import Manifest
+from adscore.creative import Creative, InputLimits, Warning
+from adscore.errors import InvalidCreativeError, Reason
+from adscore.scoring.cache import EncodedPart, EncodingCache
+from adscore.scoring.image import ImageSize, PixelBudget, Pixels, decode
+from adscore.scoring.text import normalise
+
+Vocabulary = Mapping[str, tuple[str, ...]]  # by context name, the values seen in training
+
+# A column with more values is an identifier rather than a circumstance; the rarest are left out.
+MOST_VALUES = 1_000
+
+
+def learn_values(values: Iterable[str]) -> tuple[str, ...]:
+    """The values of one context name, the most frequent at most, in order; ``""`` is absent."""
+    counted = Counter(value for value in values if value)
+    return tuple(sorted(value for value, _ in counted.most_common(MOST_VALUES)))
+
+
+def context_ids(context: Mapping[str, str], vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The numbers of a creative's context, in the order of the vocabulary's names."""
+    return tuple(_number(context.get(name, ""), values) for name, values in vocabulary.items())
+
+
+def unknown_context(context: Mapping[str, str], vocabulary: Vocabulary) -> bool:
+    """Whether a value of the context was never seen in training."""
+    return any(
+        value and name in vocabulary and value not in vocabulary[name]
+        for name, value in context.items()
+    )
+
+
+def _number(value: str, values: tuple[str, ...]) -> int:
+    return values.index(value) + 1 if value in values else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedHeadline:
+    """A headline that passed every check.
+
+    Attributes:
+        text: Normalised, never empty.
+        encoded: What the tower said of it, where that is known.
+    """
+
+    text: str = field(repr=False)
+    encoded: EncodedPart | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An image that passed every check: its pixels, or what the tower said of them.
+
+    Attributes:
+        pixels: (height, width, 3) uint8; None where `encoded` makes them needless.
+        downscaled: Whether it was shrunk so far that small print is lost.
+        digest: SHA-256 of the file, which a cache knows it by; empty where there is none.
+        encoded: What the tower said of it, where that is known.
+    """
+
+    pixels: Pixels | None = field(repr=False)
+    downscaled: bool = False
+    digest: bytes = b""
+    encoded: EncodedPart | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCreative:
+    """A creative that passed every check, as the towers read it.
+
+    Attributes:
+        headline: None means absent.
+        image: None means absent.
+        context_ids: For each context name of the model the number of its value; see `context`.
+        warnings: What was noticed so far.
+    """
+
+    headline: PreparedHeadline | None
+    image: PreparedImage | None
+    context_ids: tuple[int, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+
+
+class Preparer:
+    """Checks, normalises and decodes creatives for one model; safe to call from many threads.
+
+    Args:
+        manifest: What the model reads and accepts.
+        cache: What its towers said before; a part that it holds is not decoded.
+    """
+
+    def __init__(self, manifest: Manifest, cache: EncodingCache | None = None) -> None:
+        read = manifest.preprocessing
+        self._cache = cache
+        self._limits: InputLimits = manifest.limits
+        self._budget = PixelBudget(manifest.limits.max_image_pixels)
+        self._vocabulary: Mapping[str, tuple[str, ...]] = read.context
+        self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+
+    def headline(self, headline: str) -> PreparedHeadline | None:
+        """Normalises a headline; None where it is absent.
+
+        Raises:
+            InvalidCreativeError: It is no text, too long, absent where the model needs it, or
+                there where the model reads none.
+        """
+        if headline and not self._limits.max_headline_characters:
+            raise _not_read("headline", Reason.HEADLINE_NOT_READ)
+        text = normalise(headline, self._limits)
+        if text:
+            return PreparedHeadline(text, self._cache.get(text) if self._cache else None)
+        if self._limits.max_headline_characters and not self._limits.headline_optional:
+            raise _missing("headline", Reason.HEADLINE_MISSING)
+        return None
+
+    def required_headline(self, headline: str) -> PreparedHeadline:
+        """The same for a headline that may not be absent."""
+        prepared = self.headline(headline)
+        if prepared is None:
+            raise _absent("headline", Reason.HEADLINE_MISSING)
+        return prepared
+
+    def image(self, image: bytes) -> PreparedImage | None:
+        """Decodes an image; None where it is absent.
+
+        Raises:
+            InvalidCreativeError: It cannot be decoded, is too large, absent where the model
+                needs it, or there where the model reads none.
+        """
+        if image and not self._limits.image_formats:
+            raise _not_read("image", Reason.IMAGE_NOT_READ)
+        if image:
+            return self._decoded(image)
+        if self._limits.image_formats and not self._limits.image_optional:
+            raise _missing("image", Reason.IMAGE_MISSING)
+        return None
+
+    def required_image(self, image: bytes) -> PreparedImage:
+        """The same for an image that may not be absent."""
+        prepared = self.image(image)
+        if prepared is None:
+            raise _absent("image", Reason.IMAGE_MISSING)
+        return prepared
+
+    def known_image(self, digest: bytes) -> PreparedImage | None:
+        """An image by the SHA-256 of its file; None where the cache does not know it."""
+        encoded = self._cache.get(digest) if self._cache and digest else None
+        return None if encoded is None else PreparedImage(None, encoded.noticed, digest, encoded)
+
+    def context(self, context: Mapping[str, str]) -> tuple[tuple[int, ...], tuple[Warning, ...]]:
+        """The ids of a context, one for each name of the model, and what was noticed.
+
+        Raises:
+            InvalidCreativeError: It has a name that the model does not read.
+        """
+        _require_known_names(context, self._limits)
+        unknown = unknown_context(context, self._vocabulary)
+        warnings = (Warning.UNKNOWN_CONTEXT,) if unknown else ()
+        return context_ids(context, self._vocabulary), warnings
+
+    def creative(self, creative: Creative) -> PreparedCreative:
+        """Prepares all parts of a creative.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
+        image = partial(self.required_image, creative.image) if creative.image else None
+        return self.assembled(creative.headline, image, creative.context)
+
+    def assembled(
+        self,
+        headline: str,
+        image: Callable[[], PreparedImage] | None,
+        context: Mapping[str, str],
+    ) -> PreparedCreative:
+        """Prepares a creative whose image is prepared in a way of the caller's.
+
+        Args:
+            headline: As of `Creative`.
+            image: Gives the image, or raises; called last, because it is what costs. None means
+                absent.
+            context: As of `Creative`.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
+        words = self.headline(headline)
+        if words is None and image is None:
+            raise InvalidCreativeError(
+                "headline",
+                Reason.HEADLINE_MISSING,
+                "expected a headline, an image or both. Received: neither",
+            )
+        ids, context_warnings = self.context(context)
+        picture = self.image(b"") if image is None else image()
+        noticed = {
+            Warning.MISSING_HEADLINE: words is None and self._limits.max_headline_characters > 0,
+            Warning.MISSING_IMAGE: picture is None and bool(self._limits.image_formats),
+            Warning.IMAGE_DOWNSCALED: picture is not None and picture.downscaled,
+        }
+        warnings = tuple(warning for warning, here in noticed.items() if here)
+        return PreparedCreative(words, picture, ids, (*warnings, *context_warnings))
+
+    def _decoded(self, image: bytes) -> PreparedImage:
+        # A file above the limit is not worth a hash; `decode` refuses it.
+        if self._cache is None or len(image) > self._limits.max_image_bytes:
+            return PreparedImage(*decode(image, self._size, self._limits, self._budget))
+        digest = hashlib.sha256(image).digest()
+        if (known := self.known_image(digest)) is not None:
+            return known
+        return PreparedImage(*decode(image, self._size, self._limits, self._budget), digest)
+
+
+def _require_known_names(context: Mapping[str, str], limits: InputLimits) -> None:
+    unknown = sorted(context.keys() - set(limits.context_names))
+    if unknown:
+        raise InvalidCreativeError(
+            f"context[{unknown[0]}]",
+            Reason.CONTEXT_NAME_UNKNOWN,
+            f"expected one of {list(limits.context_names)}. Received: a name that "
+            "the model does not read",
+        )
+
+
+def _absent(field_name: str, reason: Reason) -> InvalidCreativeError:
+    return InvalidCreativeError(
+        field_name,
+        reason,
+        f"expected {'text' if field_name == 'headline' else 'an encoded image'}. Received: none",
+    )
+
+
+def _missing(field_name: str, reason: Reason) -> InvalidCreativeError:
+    return InvalidCreativeError(
+        field_name,
+        reason,
+        f"expected {'text' if field_name == 'headline' else 'an encoded image'}; this model "
+        "was not trained to do without. Received: none",
+    )
+
+
+def _not_read(field_name: str, reason: Reason) -> InvalidCreativeError:
+    return InvalidCreativeError(
+        field_name,
+        reason,
+        f"expected none; this model was trained without {field_name}s and would not look at it. "
+        "Received: one",
+    )

@@ -1,0 +1,339 @@
+"""Creatives -> scores: the only inference path, shared by server, command line and evaluation."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from adscore import bundle as files
+from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
+from adscore.bundle.golden import check_golden
+from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
+from adscore.scoring.cache import CacheStatistics, EncodingCache
+from adscore.scoring.graphs import (
+    LARGEST_BATCH,
+    EncodedCreatives,
+    Encodings,
+    Graphs,
+    RuntimeOptions,
+)
+from adscore.scoring.grids import PairsToScore, ScoreGrid, target_grids
+from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage, Preparer
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What the graphs say of creatives, before it is put into words; a row each.
+
+    Attributes:
+        mean: Mean rate, (rows, targets), float64.
+        concentration: How narrowly the rate is spread around it: the rate is
+            Beta(mean * concentration, (1 - mean) * concentration), (rows, targets), float64.
+        truncated: Whether the headline was cut, (rows,), bool.
+        unfamiliar: Whether headline or image is far from the training's, (rows,), bool.
+        agreement: How well headline and image fit together, from -1 to 1, (rows,) float64; NaN
+            where the model was not trained for it or one of the two is absent.
+    """
+
+    mean: NDArray[np.float64]
+    concentration: NDArray[np.float64]
+    truncated: NDArray[np.bool_]
+    unfamiliar: NDArray[np.bool_]
+    agreement: NDArray[np.float64]
+
+    def noticed(self, row: int) -> Iterator[Warning]:
+        """The warnings that the graphs add to those of the preparation."""
+        if self.unfamiliar[row]:
+            yield Warning.UNFAMILIAR_CREATIVE
+        if self.truncated[row]:
+            yield Warning.HEADLINE_TRUNCATED
+
+
+class Scorer:
+    """One version of one model, ready to score; safe to call from many threads.
+
+    Args:
+        bundle: The model, read and verified.
+        options: How its graphs are run.
+        cache_bytes: Memory for what the towers said of headlines and images, in bytes, so that
+            those that come again are neither decoded nor encoded; 0 keeps nothing.
+
+    Raises:
+        BundleError: The installed libraries cannot open its graphs.
+    """
+
+    def __init__(
+        self, bundle: Bundle, options: RuntimeOptions | None = None, cache_bytes: int = 0
+    ) -> None:
+        self.name = bundle.name
+        self.version = bundle.version
+        self.manifest: Manifest = bundle.manifest
+        self._cache = EncodingCache(cache_bytes) if cache_bytes else None
+        self._preparer = Preparer(bundle.manifest, self._cache)
+        self._graphs = Graphs(bundle, options or RuntimeOptions(), self._cache)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: RuntimeOptions | None = None,
+        cache_bytes: int = 0,
+        check: BundleCheck | None = None,
+    ) -> "Scorer":
+        """Opens a model's folder (its newest version) or one version's folder.
+
+        Args:
+            path: The folder.
+            options: As of the class.
+            cache_bytes: As of the class.
+            check: As of `read_bundle`.
+
+        Raises:
+            BundleError: A checksum, the format version or a golden score is off.
+        """
+        bundle = read_bundle(resolve_bundle(path), check)
+        scorer = cls(bundle, options, cache_bytes)
+        model = f"model {scorer.name} version {scorer.version}"
+        check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)
+        return scorer
+
+    @property
+    def cache_statistics(self) -> CacheStatistics:
+        """What its cache did so far; all zeros where there is none."""
+        return CacheStatistics() if self._cache is None else self._cache.statistics()
+
+    @property
+    def limits(self) -> InputLimits:
+        """What the model accepts of a creative."""
+        return self.manifest.limits
+
+    def set_limits(self, limits: InputLimits) -> None:
+        """Accepts other creatives from now on, and says so in its manifest."""
+        self.manifest = replace(self.manifest, limits=limits)
+        self._preparer = Preparer(self.manifest, self._cache)
+
+    @property
+    def has_agreement(self) -> bool:
+        """Whether the model was trained to say how well headline and image fit together."""
+        towers = (self._graphs.headlines, self._graphs.images)
+        return all(tower is not None and "aligned" in tower.widths for tower in towers)
+
+    # === Preparing: the part that can refuse a creative ===
+
+    def prepare(self, creative: Creative) -> PreparedCreative:
+        """Checks, normalises and decodes one creative.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
+        return self._preparer.creative(creative)
+
+    def prepare_assembled(
+        self,
+        headline: str,
+        image: Callable[[], PreparedImage] | None,
+        context: Mapping[str, str],
+    ) -> PreparedCreative:
+        """The same for a creative whose image comes prepared; see `Preparer.assembled`."""
+        return self._preparer.assembled(headline, image, context)
+
+    def prepare_headline(self, headline: str) -> PreparedHeadline:
+        """Checks and normalises a headline that may not be absent.
+
+        Raises:
+            InvalidCreativeError: It cannot be read.
+        """
+        return self._preparer.required_headline(headline)
+
+    def prepare_image(self, image: bytes) -> PreparedImage:
+        """Checks and decodes an image that may not be absent.
+
+        Raises:
+            InvalidCreativeError: It cannot be read.
+        """
+        return self._preparer.required_image(image)
+
+    def known_image(self, digest: bytes) -> PreparedImage | None:
+        """An image by the SHA-256 of its file; None where the cache does not know it."""
+        return self._preparer.known_image(digest)
+
+    def check_context(self, context: Mapping[str, str]) -> None:
+        """Checks the context of combinations, before their parts are prepared.
+
+        Raises:
+            InvalidCreativeError: It has a name that the model does not read.
+        """
+        self._preparer.context(context)
+
+    # === Scoring ===
+
+    def score(self, creatives: Sequence[Creative]) -> list[Score]:
+        """Scores a batch of creatives, in their order.
+
+        Raises:
+            InvalidCreativeError: One of them cannot be scored; none is then.
+        """
+        return self.score_prepared([self.prepare(creative) for creative in creatives])
+
+    def score_prepared(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
+        """Scores a batch of prepared creatives, in their order."""
+        if not creatives:
+            return []
+        predictions = self.predict(creatives)
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration).tolist()
+        agreements = predictions.agreement.tolist()
+        targets = self.manifest.targets
+        return [
+            Score(
+                targets={name: TargetScore(*row[at]) for at, name in enumerate(targets)},
+                agreement=None if math.isnan(agreement) else agreement,
+                warnings=(*creative.warnings, *predictions.noticed(number)),
+            )
+            for number, (creative, row, agreement) in enumerate(
+                zip(creatives, figures, agreements, strict=True)
+            )
+        ]
+
+    def predict(self, creatives: Iterable[PreparedCreative]) -> Predictions:
+        """Runs the graphs on any number of prepared creatives, at least one.
+
+        They are run in batches of `LARGEST_BATCH`, so that memory does not grow with
+        their number.
+        """
+        return self._predict_encoded(
+            self._graphs.encode(batch) for batch in _batched(creatives, LARGEST_BATCH)
+        )
+
+    def score_combinations(
+        self,
+        headlines: Sequence[PreparedHeadline],
+        images: Sequence[PreparedImage],
+        context: Mapping[str, str],
+    ) -> ScoreGrid:
+        """Scores every headline with every image, all in one context.
+
+        Args:
+            headlines: At least one.
+            images: At least one.
+            context: As of `Creative`.
+
+        Raises:
+            InvalidCreativeError: The context has a name that the model does not read.
+        """
+        ids, warnings = self._preparer.context(context)
+        headline, truncated = self._graphs.encode_headlines(headlines)
+        image = self._graphs.encode_images(images)
+        pairs = PairsToScore(headline, image, (len(headlines), len(images)), ids)
+        predictions = self._predict_encoded(pairs.blocks())
+        figures = rate_figures(self.manifest, predictions.mean, predictions.concentration)
+        far_headline = self._unfamiliar("headline", headline, len(headlines))
+        far_image = self._unfamiliar("image", image, len(images))
+        downscaled = [image.downscaled for image in images]
+        return ScoreGrid(
+            targets=target_grids(self.manifest.targets, figures, pairs.counts),
+            agreement=predictions.agreement.reshape(pairs.counts) if self.has_agreement else None,
+            headline_warnings=_warnings(far_headline, truncated, Warning.HEADLINE_TRUNCATED),
+            image_warnings=_warnings(far_image, downscaled, Warning.IMAGE_DOWNSCALED),
+            warnings=warnings,
+        )
+
+    def match(
+        self, headlines: Sequence[PreparedHeadline], images: Sequence[PreparedImage]
+    ) -> NDArray[np.float32]:
+        """Says how well each headline fits each image.
+
+        Args:
+            headlines: At least one.
+            images: At least one.
+
+        Returns:
+            Agreement from -1 to 1, (headlines, images).
+
+        Raises:
+            ValueError: The model was not trained for it.
+        """
+        if not self.has_agreement:
+            raise ValueError(f"model {self.name}: expected one trained with --align")
+        rows = self._graphs.encode_headlines(headlines)[0]["aligned"]
+        columns = self._graphs.encode_images(images)["aligned"]
+        cosines: NDArray[np.float32] = np.clip(rows @ columns.T, -1, 1)
+        return cosines
+
+    def _predict_encoded(self, batches: Iterable[EncodedCreatives]) -> Predictions:
+        parts = [self._predict_batch(encoded) for encoded in batches]
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in fields(Predictions)]
+        return Predictions(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        )
+
+    def _predict_batch(self, encoded: EncodedCreatives) -> Predictions:
+        mean, concentration = self._graphs.predict(encoded)
+        rows = len(mean)
+        unfamiliar = self._unfamiliar("headline", encoded.headline, rows)
+        unfamiliar |= self._unfamiliar("image", encoded.image, rows)
+        agreement = np.full(rows, np.nan)
+        if self.has_agreement:
+            both = encoded.present[:, :2].all(axis=1)
+            products = encoded.headline["aligned"] * encoded.image["aligned"]
+            agreement[both] = products.sum(axis=1)[both].clip(-1, 1)
+        return Predictions(mean, concentration, encoded.truncated, unfamiliar, agreement)
+
+    def _unfamiliar(self, tower: str, encodings: Encodings, rows: int) -> NDArray[np.bool_]:
+        """Whether what a tower read is far from everything that it was trained on, (rows,)."""
+        farthest = self.manifest.familiarity.get(tower)
+        if farthest is None:
+            return np.zeros(rows, dtype=bool)
+        return encodings["distance"][:, 0] > farthest
+
+
+def _warnings(
+    unfamiliar: NDArray[np.bool_], noticed: Sequence[bool] | NDArray[np.bool_], warning: Warning
+) -> tuple[tuple[Warning, ...], ...]:
+    """The warnings of each headline or each image of a grid."""
+    return tuple(
+        (Warning.UNFAMILIAR_CREATIVE,) * bool(far) + (warning,) * bool(seen)
+        for far, seen in zip(unfamiliar, noticed, strict=True)
+    )
+
+
+def _batched(
+    creatives: Iterable[PreparedCreative], size: int
+) -> Iterator[tuple[PreparedCreative, ...]]:
+    iterator = iter(creatives)
+    while batch := tuple(itertools.islice(iterator, size)):
+        yield batch
+
+
+INTERVAL = 0.90
+_ENDS = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
+_PER_CENT = np.arange(101.0)
+
+
+def rate_figures(
+    manifest: Manifest, mean: NDArray[np.float64], concentration: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Reads a model's predictions as rates.
+
+    Args:
+        manifest: Names the targets, and holds the rates of its reference creatives.
+        mean: Mean rates, (rows, targets).
+        concentration: How narrowly rates are spread around them, (rows, targets).
+
+    Returns:
+        Mean, lower and upper end of the central interval, and percentile, in the order of
+        `creative.TargetScore`, (rows, targets, 4).
+    """
+    figures = np.empty((*mean.shape, 4))
+    figures[..., 0] = mean
+    alpha, beta = mean * concentration, (1 - mean) * concentration
+    betaincinv(alpha[..., None], beta[..., None], _ENDS, out=figures[..., 1:3])
+    for column, target in enumerate(manifest.targets):
+        figures[:, column, 3] = np.interp(mean[:, column], manifest.reference[target], _PER_CENT)
+    return figures

@@ -1,0 +1,257 @@
+"""Headline -> normalised headline -> token ids: the one path for training and scoring."""
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from adscore.bundle import Preprocessing
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError, Reason
+
+TokenIds = NDArray[np.int32]
+
+PADDING_ID = 0
+
+# NUL, and the halves of surrogate pairs.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def normalise(headline: str, limits: InputLimits) -> str:
+    """Brings a headline into the one form that tokens, caches and models see.
+
+    Composes characters (NFC) and turns each run of white space into one space, so
+    that two headlines that look the same are the same. A headline of white space
+    alone becomes ``""``, which means absent.
+
+    Raises:
+        InvalidCreativeError: It is longer than the limits allow, or holds a NUL character
+            or half of a surrogate pair, which are signs of a file read in a wrong encoding.
+    """
+    if len(headline) > limits.max_headline_characters:
+        raise InvalidCreativeError(
+            "headline",
+            Reason.HEADLINE_TOO_LONG,
+            f"expected at most {limits.max_headline_characters} characters. "
+            f"Received: {len(headline)} characters",
+        )
+    if found := _NO_TEXT.search(headline):
+        raise InvalidCreativeError(
+            "headline",
+            Reason.HEADLINE_NOT_TEXT,
+            f"expected text. Received: U+{ord(found[0]):04X} at character "
+            f"{found.start() + 1}; was the file read in a wrong encoding?",
+        )
+    return " ".join(unicodedata.normalize("NFC", headline).split())
+
+
+class HeadlineTokenizer:
+    """Turns normalised headlines into token ids of a fixed length, padded on the left.
+
+    Padding stands on the left so that a recurrent tower needs no mask: its last step
+    always reads the headline's last token.
+
+    Args:
+        definition: A tokenizer in the JSON form of the `tokenizers` library.
+        length: Number of ids of each headline.
+    """
+
+    def __init__(self, definition: str, length: int) -> None:
+        self._tokenizer = Tokenizer.from_str(definition)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        # A headline that holds the name of a special token is text like any other.
+        self._tokenizer.encode_special_tokens = True
+        self.length = length
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of distinct ids, padding included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def encode(self, headlines: Sequence[str]) -> tuple[TokenIds, NDArray[np.bool_]]:
+        """Encodes a batch of normalised headlines.
+
+        Returns:
+            Ids of shape (batch, length), int32; and whether each headline was cut, (batch,).
+        """
+        ids = np.full((len(headlines), self.length), PADDING_ID, dtype=np.int32)
+        truncated = np.zeros(len(headlines), dtype=bool)
+        for row, encoding in enumerate(self._tokenizer.encode_batch_fast(list(headlines))):
+            kept = encoding.ids[: self.length]
+            truncated[row] = len(encoding.ids) > self.length
+            if kept:
+                ids[row, -len(kept) :] = kept
+        return ids, truncated
+
+
+def train_tokenizer(headlines: Iterable[str], vocabulary_size: int) -> str:
+    """Learns a byte-level BPE vocabulary from a user's own headlines.
+
+    Byte-level, so that no script or emoji is ever unknown (Wang et al. 2020, "Neural
+    machine translation with byte-level subwords"). Case is folded: a few thousand
+    headlines are too few to learn each word twice.
+
+    Returns:
+        The tokenizer in the JSON form of the `tokenizers` library; id 0 is padding.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=["[PAD]"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(headlines, trainer)
+    return str(tokenizer.to_str())
+
+
+TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+class SubwordTokenizer:
+    """Turns normalised headlines into ids, mask and types, padded to the longest of a batch.
+
+    Special tokens are those of the tokenizer's own file.
+
+    Args:
+        definition: A tokenizer in the JSON form of the `tokenizers` library.
+        length: Number of ids that a headline is cut to, special tokens included.
+        padding_id: Id that fills up a shorter headline.
+        pads_left: Whether it stands before the headline, or after it.
+    """
+
+    def __init__(
+        self, definition: str, length: int, *, padding_id: int = 0, pads_left: bool = False
+    ) -> None:
+        self._tokenizer = Tokenizer.from_str(definition)
+        self._padding_id, self._pads_left = padding_id, pads_left
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(length)
+        # A headline that holds the name of a special token is text like any other.
+        self._tokenizer.encode_special_tokens = True
+        self.length = length
+
+    def encode(
+        self, headlines: Sequence[str]
+    ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.bool_]]:
+        """Encodes a batch of normalised headlines.
+
+        Returns:
+            Arrays named in `TOKEN_INPUTS`, each (batch, tokens) int64; and whether each
+            headline was cut, (batch,).
+        """
+        encodings = self._tokenizer.encode_batch(list(headlines))
+        width = max([1, *(len(encoding.ids) for encoding in encodings)])
+        inputs = {name: np.zeros((len(encodings), width), np.int64) for name in TOKEN_INPUTS}
+        inputs["input_ids"][:] = self._padding_id
+        truncated = np.zeros(len(encodings), dtype=bool)
+        for row, encoding in enumerate(encodings):
+            count = len(encoding.ids)
+            kept = slice(width - count, width) if self._pads_left else slice(0, count)
+            inputs["input_ids"][row, kept] = encoding.ids
+            inputs["attention_mask"][row, kept] = 1
+            inputs["token_type_ids"][row, kept] = encoding.type_ids
+            truncated[row] = bool(encoding.overflowing)
+        return inputs, truncated
+
+
+NgramIds = NDArray[np.int32]
+
+
+LONGEST_WORD_NGRAM = 2
+CHARACTER_NGRAMS = (3, 4, 5)
+
+_WORD = re.compile(r"[^\W_]+|[^\w\s]")
+
+
+def ngram_ids(headlines: Sequence[str], buckets: int) -> NgramIds:
+    """Hashes the n-grams of a batch of normalised headlines.
+
+    Args:
+        headlines: Normalised headlines.
+        buckets: Number of distinct ids, padding included; at least 2.
+
+    Returns:
+        Distinct ids of each headline in rising order, then `PADDING_ID`, (batch, n), where n
+        is the largest number of them in the batch and at least 1.
+    """
+    found = [
+        sorted({zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in _ngrams(headline)})
+        for headline in headlines
+    ]
+    ids = np.full((len(found), max([1, *map(len, found)])), PADDING_ID, dtype=np.int32)
+    for row, kept in enumerate(found):
+        ids[row, : len(kept)] = kept
+    return ids
+
+
+def _ngrams(headline: str) -> set[str]:
+    words = _WORD.findall(unicodedata.normalize("NFKC", headline).lower())
+    grams = {
+        f"w{length}|" + " ".join(words[start : start + length])
+        for length in range(1, LONGEST_WORD_NGRAM + 1)
+        for start in range(len(words) - length + 1)
+    }
+    for word in words:
+        marked = f"<{word}>"
+        grams |= {
+            "c|" + marked[start : start + length]
+            for length in CHARACTER_NGRAMS
+            for start in range(len(marked) - length + 1)
+        }
+    return grams
+
+
+class HeadlineReader:
+    """Makes whichever inputs a graph names; one path for towers of any kind.
+
+    A tower that was trained from scratch reads `token_ids`, padded on the left to a fixed
+    length. A frozen encoder reads `input_ids`, `attention_mask` and perhaps
+    `token_type_ids`, and the wide branch beside it `ngram_ids`.
+
+    Args:
+        tokenizer: A tokenizer in the JSON form of the `tokenizers` library.
+        preprocessing: How its ids are cut and padded, and the number of n-gram ids.
+        names: Names of the graph's inputs.
+    """
+
+    def __init__(
+        self, tokenizer: str, preprocessing: Preprocessing, names: Collection[str]
+    ) -> None:
+        self._names = names
+        self._buckets = preprocessing.ngram_buckets
+        self._tokens = None
+        self._subwords = None
+        if "token_ids" in names:
+            self._tokens = HeadlineTokenizer(tokenizer, preprocessing.headline_tokens)
+        else:
+            self._subwords = SubwordTokenizer(
+                tokenizer,
+                preprocessing.headline_tokens,
+                padding_id=preprocessing.headline_padding_id,
+                pads_left=preprocessing.headline_padding_left,
+            )
+
+    def read(self, headlines: Sequence[str]) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+        """Reads a batch.
+
+        Returns:
+            An array for each of the graph's inputs; and whether each headline was cut, (batch,).
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        if self._tokens is not None:
+            arrays["token_ids"], truncated = self._tokens.encode(headlines)
+        if self._subwords is not None:
+            subwords, truncated = self._subwords.encode(headlines)
+            arrays |= subwords
+        if "ngram_ids" in self._names:
+            arrays["ngram_ids"] = ngram_ids(headlines, self._buckets)
+        return {name: arrays[name] for name in self._names}, truncated

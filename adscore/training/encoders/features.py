@@ -1,0 +1,158 @@
+"""Which tensors of an encoder become features, and how they are pooled.
+
+Axis letters: b creatives, s tokens, c channels, h x w positions of a map, f features.
+
+The features are more than an encoder's final output: layers in the middle know wording and
+colour that the last one has forgotten, and they cost no second pass (Tenney et al. 2019,
+"BERT rediscovers the classical NLP pipeline", found the same of text). Nothing here knows an
+encoder by name; where the rules find no inner layers, the final output stands alone.
+"""
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, shape_inference
+
+from adscore.scoring.image import ImageSize
+from adscore.training.encoders.onnx_graph import Model, Surgeon, dimensions, graph_inputs
+
+
+def text_features(model: Model, output: tuple[str, int], pooling: str) -> Model:
+    """Adds the features of a text encoder: final output and inner layers, each of unit length.
+
+    Args:
+        model: The encoder; changed in place.
+        output: Name and rank of its final output, (b, s, f) or (b, f).
+        pooling: How the former is pooled, `mean` or `cls`.
+    """
+    surgeon = Surgeon(model)
+    name, rank = output
+    inner = [block for block in block_outputs(model) if block != name]
+    mask = surgeon.add("Cast", "attention_mask", to=TensorProto.FLOAT)  # (b, s)
+    mask = surgeon.add("Unsqueeze", mask, surgeon.constant(np.array([1])))  # (b, 1, s)
+
+    def mean(states: str) -> str:
+        """(b, s, f) -> (b, f): of unit length, so that a sum is as good as a mean."""
+        total = surgeon.add("MatMul", mask, states)  # (b, 1, f)
+        return surgeon.add("Squeeze", total, surgeon.constant(np.array([1])))
+
+    pooled = name
+    if rank == 3 and pooling == "mean":
+        pooled = mean(name)
+    elif rank == 3:
+        pooled = surgeon.add("Gather", name, surgeon.constant(np.array(0)), axis=1)
+    parts = [pooled, *(mean(block) for block in inner)]
+    return surgeon.finish([surgeon.unit_length(part) for part in parts])
+
+
+def image_features(
+    model: Model,
+    output: tuple[str, int],
+    size: ImageSize,
+    scale: NDArray[np.float32],
+    shift: NDArray[np.float32],
+) -> Model:
+    """Adds the features of an image encoder: final output, mean and deviation of inner maps.
+
+    Args:
+        model: The encoder; changed in place.
+        output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w).
+        size: What it reads.
+        scale: What pixels are multiplied with, for each channel, (3,).
+        shift: What is then added, (3,).
+    """
+    maps = map_outputs(model, size.height, size.width)
+    _read_pixels(model, scale, shift)
+    surgeon = Surgeon(model)
+    name, rank = output
+    if rank == 4:
+        name = surgeon.add("Flatten", surgeon.add("GlobalAveragePool", name), axis=1)
+    if rank == 3:
+        first = surgeon.add("Transpose", name, perm=[0, 2, 1])
+        name = surgeon.add("Flatten", surgeon.add("GlobalAveragePool", first), axis=1)
+    parts = [name]
+    for part in maps:
+        mean = surgeon.add("GlobalAveragePool", part)  # (b, c, 1, 1)
+        centred = surgeon.add("Sub", part, mean)
+        variance = surgeon.add("GlobalAveragePool", surgeon.add("Mul", centred, centred))
+        deviation = surgeon.add("Sqrt", variance)
+        parts += [surgeon.add("Flatten", part, axis=1) for part in (mean, deviation)]
+    return surgeon.finish(parts)
+
+
+def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
+    """Puts in front of a network what brings (b, h, w, 3) uint8 to its input."""
+    value = graph_inputs(model)[0]
+    network, nodes = value.name, list(model.graph.node)
+    height, width = dimensions(value)[2:]
+    model.graph.input.remove(value)
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", height, width, 3])
+    model.graph.input.insert(0, pixels)
+    del model.graph.node[:]
+    surgeon = Surgeon(model, "pixels")
+    scaled = surgeon.add("Mul", surgeon.add("Cast", "pixels", to=1), surgeon.constant(scale))
+    shifted = surgeon.add("Add", scaled, surgeon.constant(shift))
+    front = helper.make_node("Transpose", [shifted], [network], perm=[0, 3, 1, 2])
+    model.graph.node.extend([front, *nodes])
+
+
+def block_outputs(model: Model) -> list[str]:
+    """Embeddings and the output of every transformer block but the last, normalised.
+
+    Of the layer normalisations before an attention's softmax, the last one is the end of
+    the block before it (or, in a network that normalises first, the start of its own).
+    """
+    found: list[str] = []
+    latest = None
+    for node in model.graph.node:
+        if node.op_type == "LayerNormalization":
+            latest = node.output[0]
+        elif node.op_type == "Softmax" and latest is not None and latest not in found:
+            found.append(latest)
+    return found
+
+
+def map_outputs(model: Model, height: int, width: int) -> list[str]:
+    """The last maps (b, c, h, w) of every resolution between input and final output.
+
+    Of one resolution the last sum of a residual connection counts, which is where a block
+    ends; without one, the last maps of any kind. Attention has four axes too but no maps, so
+    a graph with a softmax over four axes has none.
+    """
+    shapes = _shapes(model, height, width)
+    maps: dict[tuple[int, ...], str] = {}
+    sums: dict[tuple[int, ...], str] = {}
+    for node in model.graph.node:
+        shape = shapes.get(node.output[0], ()) if node.output else ()
+        if len(shape) != 4:
+            continue
+        if node.op_type == "Softmax":
+            return []
+        if min(shape[2:]) < 2 or shape[2:] == (height, width):
+            continue
+        maps[shape[2:]] = node.output[0]
+        if node.op_type == "Add" and all(shapes.get(name) == shape for name in node.input):
+            sums[shape[2:]] = node.output[0]
+    return [sums.get(size, name) for size, name in maps.items()]
+
+
+def _shapes(model: Model, height: int, width: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that a node makes, for one image; only those wholly known."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.value_info[:]
+    for value in graph_inputs(copy):
+        for axis, size in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+            axis.dim_value = size
+    for value in copy.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = shape_inference.infer_shapes(copy)
+    except Exception:  # an operator that it cannot follow: then nothing is known
+        return {}
+    known = {}
+    for value in inferred.graph.value_info:
+        sizes = dimensions(value)
+        if all(sizes) and value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            known[value.name] = tuple(size for size in sizes if size)
+    return known

@@ -1,0 +1,232 @@
+"""Published encoders in the Hugging Face layout, opened as graphs from raw input to features.
+
+    text:   onnx/model.onnx, tokenizer.json, config.json, 1_Pooling/config.json
+    image:  onnx/model.onnx, preprocessor_config.json
+
+config.json and 1_Pooling/config.json may be absent: then 128 tokens, and mean pooling. A
+folder may also be named as `hf://organisation/name`, which huggingface_hub looks for in its
+cache and then on the hub.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from adscore.errors import TrainingError
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import ImageSize
+from adscore.scoring.text import TOKEN_INPUTS
+from adscore.training.encoders.features import image_features, text_features
+from adscore.training.encoders.folder import (
+    contents,
+    encoder_name,
+    onnx_file,
+    read_image_size,
+    read_json,
+    read_pooling,
+    read_scaling,
+    read_tokenizer,
+    resolve_encoder,
+)
+from adscore.training.encoders.onnx_graph import (
+    Model,
+    dimensions,
+    graph_inputs,
+    read_model,
+    with_parts_as_outputs,
+)
+
+# An operator that measures its input's range measures the whole batch: a headline's features
+# would depend on the headlines beside it.
+BATCH_DEPENDENT = {"DynamicQuantizeLinear"}
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenText:
+    """A text encoder: token ids, mask and types -> features.
+
+    Attributes:
+        name: What it is called in manifests.
+        model: The graph, with the one output `features`, (batch, width) float32.
+        blocks: Widths of the outputs that the features are made of, the final one first.
+        tokenizer: tokenizer.json.
+        tokens: Number of ids that a headline is cut to.
+        padding_id: Id that fills up a headline.
+        pads_left: Whether padding stands before the headline.
+        apart: Whether headlines are run one by one, so that none changes another's features.
+    """
+
+    name: str
+    model: Model = field(repr=False)
+    blocks: tuple[int, ...]
+    tokenizer: str = field(repr=False)
+    tokens: int
+    padding_id: int
+    pads_left: bool
+    apart: bool
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self.blocks)
+
+    def digest(self) -> bytes:
+        """Names everything that a headline's features depend on."""
+        graph = self.model.SerializeToString(deterministic=True)
+        return _digest(
+            graph,
+            self.tokenizer.encode(),
+            repr((self.tokens, self.padding_id, self.pads_left)).encode(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenImage:
+    """An image encoder: pixels (batch, height, width, 3) uint8 -> features.
+
+    Attributes:
+        name: What it is called in manifests.
+        model: The graph, with the one output `features`, (batch, width) float32.
+        blocks: Widths of the outputs that the features are made of, the final one first.
+        size: Height and width that it reads, and how images are brought to it.
+    """
+
+    name: str
+    model: Model = field(repr=False)
+    blocks: tuple[int, ...]
+    size: ImageSize
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self.blocks)
+
+    def digest(self) -> bytes:
+        """Names everything that the features of some pixels depend on."""
+        return _digest(self.model.SerializeToString(deterministic=True))
+
+
+def open_text_encoder(location: str) -> FrozenText:
+    """Opens a text encoder.
+
+    Args:
+        location: A folder, or `hf://organisation/name`.
+
+    Raises:
+        TrainingError: It is not there, or not of a form that is known.
+    """
+    folder = resolve_encoder(location)
+    tokenizer = read_tokenizer(folder)
+    pooling = read_pooling(folder)
+    model = read_model(onnx_file(folder), str(folder))
+    names = [value.name for value in graph_inputs(model)]
+    needed, known = {"input_ids", "attention_mask"}, set(TOKEN_INPUTS)
+    integers = all(v.type.tensor_type.elem_type == TensorProto.INT64 for v in graph_inputs(model))
+    if not needed <= set(names) <= known or not integers:
+        raise TrainingError(
+            f"{folder}: expected a text encoder that reads int64 {' and '.join(sorted(needed))}, "
+            f"and token_type_ids at most. Received: one that reads {', '.join(names)}"
+        )
+    apart = any(node.op_type in BATCH_DEPENDENT for node in model.graph.node)
+    probe = {name: array for name, array in _probe_tokens().items() if name in names}
+    output = _output(model, probe, folder, {3: "(batch, tokens, width)", 2: "(batch, width)"})
+    parts = text_features(model, output, pooling)
+    blocks = _blocks(parts, probe, folder)
+    name = encoder_name(location, folder)
+    return FrozenText(name, parts, blocks, apart=apart, **asdict(tokenizer))
+
+
+def open_image_encoder(location: str) -> FrozenImage:
+    """Opens an image encoder.
+
+    Args:
+        location: A folder, or `hf://organisation/name`.
+
+    Raises:
+        TrainingError: It is not there, or not of a form that is known.
+    """
+    folder = resolve_encoder(location)
+    config = read_json(folder, "preprocessor_config.json")
+    if config is None:
+        raise TrainingError(
+            f"{folder}: expected an image encoder with preprocessor_config.json, which says how "
+            f"pixels are scaled. Received: {contents(folder)}"
+        )
+    size = read_image_size(folder, config)
+    model = read_model(onnx_file(folder), str(folder))
+    _require_pixels(model, folder, size)
+    name = graph_inputs(model)[0].name
+    probe = {name: np.zeros((2, 3, size.height, size.width), np.float32)}
+    known = {2: "(batch, width)", 3: "(batch, patches, width)", 4: "(batch, width, h, w)"}
+    output = _output(model, probe, folder, known)
+    scale, shift = read_scaling(folder, config)
+    parts = image_features(model, output, size, scale, shift)
+    pixels = np.zeros((2, size.height, size.width, 3), np.uint8)
+    blocks = _blocks(parts, {"pixels": pixels}, folder)
+    return FrozenImage(encoder_name(location, folder), parts, blocks, size)
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+def _require_pixels(model: Model, folder: Path, size: ImageSize) -> None:
+    inputs = graph_inputs(model)
+    shapes = [dimensions(value) for value in inputs]
+    wanted = (None, 3, size.height, size.width)
+    if (
+        len(inputs) != 1
+        or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT
+        or len(shapes[0]) != 4
+        or any(got not in (None, want) for got, want in zip(shapes[0][1:], wanted[1:], strict=True))
+    ):
+        received = ", ".join(f"{v.name} {s}" for v, s in zip(inputs, shapes, strict=True))
+        raise TrainingError(
+            f"{folder}: expected an image encoder that reads float32 pixels "
+            f"(batch, 3, {size.height}, {size.width}) alone. Received: {received}"
+        )
+
+
+def _probe_tokens() -> dict[str, NDArray[np.int64]]:
+    return {name: np.full((2, 5), name == "attention_mask", np.int64) for name in TOKEN_INPUTS}
+
+
+def _output(
+    model: Model, probe: Mapping[str, NDArray[Any]], folder: Path, ranks: Mapping[int, str]
+) -> tuple[str, int]:
+    """Name and rank of the output to take: the first of the rank that is named first."""
+    found = _run(model, probe, folder)
+    shapes = {name: array.shape for name, array in found.items()}
+    for rank in ranks:
+        for name, shape in shapes.items():
+            if len(shape) == rank and shape[0] == 2:
+                return name, rank
+    received = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+    raise TrainingError(
+        f"{folder}: expected an output of shape {' or '.join(ranks.values())}. "
+        f"Received for a batch of 2: {received}"
+    )
+
+
+def _blocks(model: Model, probe: Mapping[str, NDArray[Any]], folder: Path) -> tuple[int, ...]:
+    parts = _run(with_parts_as_outputs(model), probe, folder)
+    return tuple(part.shape[1] for part in parts.values())
+
+
+def _run(
+    model: Model, probe: Mapping[str, NDArray[Any]], folder: Path
+) -> Mapping[str, NDArray[Any]]:
+    try:
+        graph = Graph(model.SerializeToString(), RuntimeOptions())
+        return graph.run(probe)
+    except Exception as error:  # ONNX Runtime's and protobuf's have no common base
+        raise TrainingError(
+            f"{folder}: expected an encoder that ONNX Runtime can run on a batch of 2. "
+            f"Received: {error}"
+        ) from error

@@ -1,0 +1,196 @@
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from adscore.bundle import read_bundle
+
+Succeed = Callable[..., Result]
+Refuse = Callable[..., str]
+FIGURES = {
+    "log_loss",
+    "deviance_explained",
+    "auc",
+    "pairwise_accuracy",
+    "pairwise_accuracy_significant",
+    "pairwise_noise_ceiling",
+    "pairs",
+    "pairs_significant",
+    "calibration_error",
+    "interval_coverage",
+}
+SAMPLE_COLUMNS = [
+    "creative_id",
+    "campaign_id",
+    "headline",
+    "image",
+    "impressions",
+    "clicks",
+    "conversions",
+]
+
+
+# === The command itself ===
+
+
+def test_version_is_printed(succeed: Succeed) -> None:
+    assert succeed("--version").stdout.startswith("adscore ")
+
+
+@pytest.mark.parametrize("command", ["demo", "sample", "train", "evaluate", "score", "serve"])
+def test_every_command_has_help(succeed: Succeed, command: str) -> None:
+    assert f"adscore {command}" in succeed(command, "--help").stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from adscore.cli.app import app; app(['--help'], standalone_mode=False); "
+        "print(sorted({'tensorflow', 'numpy', 'pyarrow', 'PIL', 'grpc'} & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+# === sample ===
+
+
+def test_sample_writes_a_log(succeed: Succeed, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    result = succeed("sample", folder, "--creatives", 12, "--campaigns", 3, "--seed", 5)
+    assert "simulated 12 creatives in 3 campaigns" in result.stdout
+    with (folder / "creatives.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    assert list(rows[0]) == SAMPLE_COLUMNS
+    assert all((folder / row["image"]).is_file() for row in rows)
+
+
+def test_sample_leaves_a_folder_with_files_alone(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    refuse("sample", tmp_path, "--creatives", 2, "--campaigns", 1)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+
+
+# === train ===
+
+
+def test_train_writes_a_version_and_prints_its_figures(
+    succeed: Succeed, log: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    result = succeed("train", log, model, "--preset", "baseline", "--seed", 3)
+    assert f"wrote {model / '1'}" in result.stdout
+    assert "held-out groups" in result.stdout
+    assert "log_loss" in result.stdout
+    training = read_bundle(model / "1").manifest.training
+    assert (training.preset, training.seed) == ("baseline", 3)
+    assert dict(training.target_columns) == {"ctr": "clicks/impressions"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preset", "huge"], "--preset: expected default or baseline. Received: huge"),
+        (["--target", "ctr"], "NAME=SUCCESSES/TRIALS"),
+        (["--target", "a=clicks", "--target", "a=clicks/impressions"], "distinct names"),
+        (["--target", "ctr=clicks/views"], "expected a column 'views'"),
+        (["--target", "ctr=impressions/clicks"], "to be at most 'clicks'"),
+        (["--headline-column", "title"], "expected a column 'title'"),
+        (["--image-root", "nowhere"], "expected an image file"),
+    ],
+    ids=range(7),
+)
+def test_train_refuses_and_leaves_nothing(
+    refuse: Refuse, log: Path, tmp_path: Path, options: Sequence[str], message: str
+) -> None:
+    assert message in refuse("train", log, tmp_path / "model", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_names_the_rows_that_cannot_be_learned_from(
+    refuse: Refuse, spoiled_log: Path, tmp_path: Path
+) -> None:
+    message = refuse("train", spoiled_log, tmp_path / "model")
+    assert "row 3 (id " in message
+    assert "row 5 (id " in message
+    assert not (tmp_path / "model").exists()
+
+
+def test_train_refuses_a_place_for_the_model_before_it_reads(
+    refuse: Refuse, model_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", model_dir / "1"):
+        assert "expected a model's folder" in refuse("train", tmp_path / "missing.csv", place)
+
+
+# === evaluate ===
+
+
+def test_evaluate_writes_exactly_the_json_of_the_contract(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "figures.json"
+    result = succeed("evaluate", model_dir, log, "--json", path)
+    figures = json.loads(path.read_text())
+    assert figures.keys() == {"rows", "targets", "agreement"}
+    assert figures["rows"] == 60
+    assert figures["targets"].keys() == {"ctr"}
+    assert figures["targets"]["ctr"].keys() == FIGURES
+    assert figures["agreement"].keys() == {"recall_at_1", "recall_at_10", "median_rank", "auc"}
+    assert "log_loss" in result.stdout
+    assert "--held-out leaves them out" in result.stderr
+
+
+def test_evaluate_on_held_out_groups_counts_them_alone(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "figures.json"
+    result = succeed("evaluate", model_dir / "1", log, "--held-out", "--json", path)
+    held_out = 60 - read_bundle(model_dir / "1").manifest.training.creatives
+    assert 0 < held_out < 60
+    assert json.loads(path.read_text())["rows"] == held_out
+    assert result.stderr == ""
+
+
+def test_evaluate_takes_another_column_for_a_target(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "figures.json"
+    target = ("--target", "ctr=conversions/impressions")
+    succeed("evaluate", model_dir, log, *target, "--json", path)
+    assert json.loads(path.read_text())["targets"].keys() == {"ctr"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "cvr=conversions/clicks"], "targets of the model (ctr). Received: cvr"),
+        (["--target", "ctr"], "NAME=SUCCESSES/TRIALS"),
+        (["--group-column", "advertiser"], "expected a column 'advertiser'"),
+        (["--json", "missing/figures.json"], "expected a file to write"),
+        (["--json", "."], "expected a file to write"),
+    ],
+    ids=range(5),
+)
+def test_evaluate_refuses(
+    refuse: Refuse, model_dir: Path, log: Path, options: Sequence[str], message: str
+) -> None:
+    assert message in refuse("evaluate", model_dir, log, *options)
+
+
+def test_evaluate_names_the_rows_that_cannot_be_scored(
+    refuse: Refuse, model_dir: Path, spoiled_log: Path
+) -> None:
+    message = refuse("evaluate", model_dir, spoiled_log)
+    assert "row 3 (id " in message
+    assert "row 5 (id " in message
+
+
+def test_evaluate_refuses_what_is_no_model(refuse: Refuse, log: Path, tmp_path: Path) -> None:
+    assert "expected a model's folder" in refuse("evaluate", tmp_path, log)

@@ -1,0 +1,138 @@
+import csv
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from typer.testing import Result
+
+Succeed = Callable[..., Result]
+Refuse = Callable[..., str]
+
+
+def read_rows(path: Path) -> list[dict[str, object]]:
+    match path.suffix:
+        case ".parquet":
+            return pyarrow.parquet.read_table(path).to_pylist()
+        case ".jsonl":
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        case _:
+            with path.open(newline="") as file:
+                return [{k: v or None for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_score_writes_exactly_the_columns_of_the_contract(
+    succeed: Succeed,
+    model_dir: Path,
+    spoiled_log: Path,
+    score_columns: list[str],
+    tmp_path: Path,
+    ending: str,
+) -> None:
+    out = tmp_path / f"scores{ending}"
+    result = succeed("score", spoiled_log, "--model", model_dir, "--out", out)
+    assert f"wrote 60 rows, 2 of them with an error: {out}" in result.stdout
+    rows = read_rows(out)
+    assert [list(row) for row in rows] == [score_columns] * 60
+    assert [row["creative_id"] for row in rows] == [
+        r["creative_id"] for r in read_rows(spoiled_log)
+    ]
+    errors = {number: row["error"] for number, row in enumerate(rows) if row["error"]}
+    assert errors.keys() == {2, 4}
+    assert "gone.png" in str(errors[2])
+    assert str(errors[4]).startswith("headline: expected at most 1000 characters")
+    assert {(row["model"], row["model_version"]) for row in rows} == {("sample", "1")}
+
+
+def test_score_numbers_rows_that_have_no_id(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.jsonl"
+    succeed("score", log, "--model", model_dir, "--out", out, "--id-column", "none")
+    rows = read_rows(out)
+    assert next(iter(rows[0])) == "row"
+    assert [row["row"] for row in rows] == [str(number + 1) for number in range(60)]
+
+
+def test_score_writes_a_folder_and_carries_columns_along(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    arguments = ("score", log, "--model", model_dir, "--out", tmp_path / "scores")
+    keep = ("--keep", "campaign_id", "--keep", "clicks", "--part-rows", "25")
+    succeed(*arguments, *keep)
+    parts = sorted((tmp_path / "scores").glob("part-*.parquet"))
+    rows = [row for part in parts for row in read_rows(part)]
+    assert [list(row)[:3] for row in rows] == [["creative_id", "campaign_id", "clicks"]] * 60
+    expected = [(row["campaign_id"], row["clicks"]) for row in read_rows(log)]
+    assert [(row["campaign_id"], row["clicks"]) for row in rows] == expected
+    assert "60 by an earlier run" in succeed(*arguments, *keep).stdout
+
+
+def test_score_says_how_far_it_is_on_plain_lines(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adscore.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    result = succeed("score", log, "--model", model_dir, "--out", tmp_path / "scores.csv")
+    assert re.search(r"scoring: 60 of 60 rows, [\d,]+ rows/s, 0 s left", result.stderr)
+
+
+def test_score_refuses_an_unknown_engine(
+    refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    out = ("--out", tmp_path / "scores.csv", "--engine", "abacus")
+    assert "expected local or spark" in refuse("score", log, "--model", model_dir, *out)
+
+
+def test_score_never_replaces_a_file(
+    refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.csv"
+    out.write_text("mine")
+    assert "expected a new file" in refuse("score", log, "--model", model_dir, "--out", out)
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["scores.xlsx", "missing/scores.csv"])
+def test_score_refuses_an_output_before_it_opens_the_model(
+    refuse: Refuse, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    assert str(out) in refuse("score", "no.csv", "--model", tmp_path / "no", "--out", out)
+
+
+def test_score_refuses_a_changed_model(
+    refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(model_dir, tmp_path / "model"))
+    with (copy / "1" / "head.onnx").open("ab") as file:
+        file.write(b"\0")
+    out = tmp_path / "scores.csv"
+    assert "head.onnx: the file was changed" in refuse("score", log, "--model", copy, "--out", out)
+    assert not out.exists()
+
+
+def test_a_huge_image_is_an_error_of_its_row_and_no_noise(model_dir: Path, tmp_path: Path) -> None:
+    # 12000 x 9000: beyond adscore's limit, and large enough that Pillow warns of it.
+    header = b"IHDR" + struct.pack(">IIBBBBB", 12_000, 9_000, 8, 2, 0, 0, 0)
+    chunks = [header, b"IDAT", b"IEND"]
+    png = b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in chunks
+    )
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    (tmp_path / "t.csv").write_text("creative_id,headline,image\n1,Buy now,huge.png\n")
+    command = [sys.executable, "-m", "adscore", "score", "t.csv", "--model", str(model_dir)]
+    result = subprocess.run(
+        [*command, "--out", "scores.jsonl"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    (row,) = read_rows(tmp_path / "scores.jsonl")
+    assert "Received: 12000 x 9000 = 108000000 pixels" in str(row["error"])

@@ -1,0 +1,366 @@
+"""The page: whole, safe, true to the figures, and drawn where figures are missing."""
+
+import base64
+import csv
+import dataclasses
+import html.parser
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import stats
+from typer.testing import CliRunner
+
+from adscore.bundle import read_bundle, resolve_bundle, write_bundle
+from adscore.cli.app import app
+from adscore.creative import InputLimits
+from adscore.evaluation.retrieval import AgreementMetrics
+from adscore.evaluation.table import evaluate_table
+from adscore.report import Report, held_out, held_out_report
+from adscore.report.markup import Markup, element, escape
+from adscore.report.rows import target_rows
+from adscore.report.svg import nice_step, number_axis, rate_axis
+from adscore.report.thumbnail import THUMBNAIL_SIDE, thumbnail_uri
+from adscore.report.words import percent
+from adscore.table import Columns, Target, read_table
+
+DAY = date(2030, 1, 2)
+HOSTILE = "<script>alert('x')</script> \"&\x00\ud800 <img src=x onerror=y>"
+CHARTS = 5
+
+
+def read(sample_dir, target="ctr=clicks/impressions", columns=None):
+    path = sample_dir / "creatives.csv"
+    return read_table(path, columns or Columns(), [Target.parse(target)])
+
+
+def report_of(scorer, table, **options):
+    return Report(scorer, table, evaluate_table(scorer, table), DAY, **options)
+
+
+def parse(page):
+    """The page as XML, which is stricter than HTML."""
+    return ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
+
+
+class Attributes(html.parser.HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+
+@pytest.fixture(scope="module")
+def page(scorer, sample_dir):
+    table = read(sample_dir)
+    return report_of(scorer, table, trained_rows=48, group_word="campaign").render()
+
+
+def test_page_is_well_formed_and_has_every_part(page):
+    root = parse(page)
+    assert [chart.get("class") for chart in root.iter("svg")].count("chart") == CHARTS
+    assert [heading.text for heading in root.iter("h3")][-3:] == [
+        "Highest predictions",
+        "Lowest predictions",
+        "Largest misses",
+    ]
+    assert "sample, version 1" in page
+    assert "2030-01-02" in page
+    assert "Of two creatives of one campaign" in page
+    assert "campaigns of 48 of these 60 creatives" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().replace("finance", "")
+
+
+def test_every_chart_has_a_title_for_those_who_do_not_see_it(page):
+    for chart in parse(page).iter("svg"):
+        assert chart.get("role") == "img"
+        assert chart[0].tag == "title"
+        assert chart[0].text
+
+
+def test_page_loads_nothing_and_runs_nothing(page):
+    seen = Attributes()
+    seen.feed(page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert not seen.tags & {"script", "link", "iframe", "object", "embed"}
+    loads = [value for name, value in seen.attributes if name in {"src", "href", "xlink:href"}]
+    assert loads
+    assert all(value.startswith("data:image/jpeg;base64,") for value in loads)
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_headlines_are_escaped(scorer, sample_dir):
+    table = read(sample_dir)
+    hostile = dataclasses.replace(table, headlines=[HOSTILE] * len(table))
+    page = Report(scorer, hostile, evaluate_table(scorer, table), DAY).render()
+    seen = Attributes()
+    seen.feed(page)
+    page.encode()
+    assert "script" not in seen.tags
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
+    headlines = [p.text for p in parse(page).iter("p") if p.get("class") == "headline"]
+    assert headlines[0] == HOSTILE.replace("\x00", "").replace(
+        "\ud800", "\N{REPLACEMENT CHARACTER}"
+    )
+
+
+def test_figures_are_those_of_the_json(scorer, sample_dir):
+    table = read(sample_dir)
+    report = report_of(scorer, table)
+    figures = report.evaluation.targets["ctr"].to_dict()
+    shown = {d.get("class"): float(d.get("value")) for d in parse(report.render()).iter("data")}
+    assert shown == {name: value for name, value in figures.items() if value is not None}
+
+
+def test_table_without_groups_says_so(scorer, sample_dir):
+    page = report_of(scorer, read(sample_dir, columns=Columns(group=None))).render()
+    assert [s.get("class") for s in parse(page).iter("svg")].count("chart") == CHARTS - 1
+    assert "There are no groups to compare creatives within" in page
+    assert "No two creatives of one group" in page
+
+
+@pytest.fixture
+def labels(sample_dir):
+    """A function that reads the log with one 0/1 label a row instead of counts."""
+
+    def write(value_of_row):
+        with (sample_dir / "creatives.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        table = read(sample_dir)
+        label = np.array([value_of_row(row) for row in range(len(rows))], dtype=np.int64)
+        return dataclasses.replace(
+            table,
+            target_columns={"ctr": "is_good"},
+            successes={"ctr": label},
+            trials={"ctr": np.ones_like(label)},
+        )
+
+    return write
+
+
+@pytest.mark.parametrize("value_of_row", [lambda row: row % 2, lambda row: 0, lambda row: 1])
+def test_labels_are_shown_without_intervals(scorer, labels, value_of_row):
+    page = report_of(scorer, labels(value_of_row)).render()
+    parse(page)
+    assert "One trial a creative" in page
+    assert "is good was " in page
+
+
+def test_rows_without_a_trial_are_shown_as_not_observed(scorer, sample_dir):
+    table = read(sample_dir)
+    nothing = {"ctr": np.zeros(len(table), dtype=np.int64)}
+    empty = dataclasses.replace(table, successes=nothing, trials=nothing)
+    page = report_of(scorer, empty).render()
+    parse(page)
+    assert "Nothing was counted" in page
+    assert "not yet observed" in page
+
+
+def test_one_row_makes_a_page(scorer, sample_dir):
+    table = read(sample_dir)
+    evaluation = evaluate_table(scorer, table, np.array([3]))
+    parse(Report(scorer, table, evaluation, DAY).render())
+
+
+def test_intervals_are_those_of_the_observed_rate(scorer, sample_dir):
+    table = read(sample_dir)
+    rows = target_rows(evaluate_table(scorer, table), table, scorer.manifest.targets, "ctr")
+    places = np.arange(8)
+    lower, upper = rows.intervals(places)
+    for row in places.tolist():
+        mean, spread, trials = rows.mean[row], rows.concentration[row], rows.trials[row]
+        exact = stats.betabinom(int(trials), mean * spread, (1 - mean) * spread)
+        assert exact.cdf(lower[row] * trials) >= 0.05 - 1e-4
+        assert exact.cdf(lower[row] * trials - 1) < 0.05 + 1e-4
+        assert exact.cdf(upper[row] * trials) >= 0.95 - 1e-4
+        assert exact.cdf(upper[row] * trials - 1) < 0.95 + 1e-4
+
+
+def evaluate(model_dir, sample_dir, *options):
+    table = str(sample_dir / "creatives.csv")
+    return CliRunner().invoke(app, ["evaluate", str(model_dir), table, *map(str, options)])
+
+
+def test_command_writes_page_and_ablations(model_dir, sample_dir, tmp_path):
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    page.write_text("an older page")
+    options = ["--report", page, "--json", figures, "--ablate", "headline", "--ablate", "image"]
+    result = evaluate(model_dir, sample_dir, *options)
+    assert result.exit_code == 0, result.output
+    assert sorted(tmp_path.iterdir()) == [figures, page]
+    root = parse(page.read_text("utf-8"))
+    written = json.loads(figures.read_text())
+    assert list(written) == ["rows", "targets", "agreement", "ablations"]
+    assert list(written["ablations"]) == ["headline", "image"]
+    for ablated in written["ablations"].values():
+        assert ablated["targets"]["ctr"].keys() == written["targets"]["ctr"].keys()
+    heads = [head.text for head in root.iter("th")]
+    assert "Another\N{RIGHT SINGLE QUOTATION MARK}s headline" in heads
+    assert "with the image of another creative" in result.output
+
+
+def test_json_keeps_its_keys_without_ablations(model_dir, sample_dir, tmp_path):
+    figures = tmp_path / "figures.json"
+    assert evaluate(model_dir, sample_dir, "--json", figures).exit_code == 0
+    assert list(json.loads(figures.read_text())) == ["rows", "targets", "agreement"]
+
+
+def test_page_that_cannot_be_written_is_an_error(model_dir, sample_dir, tmp_path):
+    result = evaluate(model_dir, sample_dir, "--report", tmp_path / "nowhere" / "page.html")
+    assert result.exit_code == 1
+    assert "nowhere" in result.output
+
+
+def test_failed_write_leaves_the_older_page(scorer, sample_dir, tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text("older")
+
+    def refuse(self, target):
+        raise OSError("no space")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(OSError, match="no space"):
+        report_of(scorer, read(sample_dir)).write(path)
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def encoded(size, image_format, **options):
+    file = io.BytesIO()
+    Image.new("RGB", size, "navy").save(file, image_format, **options)
+    return file.getvalue()
+
+
+def decoded(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_thumbnails_keep_the_ratio():
+    uri = thumbnail_uri(encoded((800, 200), "PNG"), InputLimits())
+    assert decoded(uri).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 4)
+    assert decoded(thumbnail_uri(encoded((20, 10), "PNG"), InputLimits())).size == (20, 10)
+
+
+def test_thumbnails_stand_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    uri = thumbnail_uri(encoded((80, 40), "JPEG", exif=exif), InputLimits())
+    assert decoded(uri).size == (40, 80)
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", encoded((9, 9), "PNG")[:40]])
+def test_picture_that_cannot_be_opened_has_no_thumbnail(data):
+    assert thumbnail_uri(data, InputLimits()) is None
+
+
+@given(st.text())
+def test_any_text_survives_as_text(text):
+    written = element("p", text, title=text)
+    assert isinstance(written, Markup)
+    root = ET.fromstring(written.encode())
+    assert len(root) == 0
+    assert escape(text) == html.escape(root.text or "") or "\r" in text
+
+
+@given(st.floats(1e-9, 1e9))
+def test_steps_are_round(rough):
+    step = nice_step(rough)
+    assert rough * (1 - 1e-6) <= step <= 2.5 * rough
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_rate_axes_hold_their_values(one, other):
+    low, high = sorted((one, other))
+    axis = rate_axis(low, high, "rate")
+    assert axis.low < axis.high
+    assert 0 <= axis.low <= low + 1e-9
+    assert high - 1e-9 <= axis.high <= 1 + 1e-9
+    labels = [text for _, text in axis.ticks]
+    assert len(labels) == len(set(labels)) <= 12
+
+
+def test_ticks_are_labelled_as_people_write_them():
+    assert [text for _, text in rate_axis(0.003, 0.0101, "").ticks] == [
+        "0.2%",
+        "0.4%",
+        "0.6%",
+        "0.8%",
+        "1.0%",
+        "1.2%",
+    ]
+    assert [text for _, text in number_axis(0, 1900, "").ticks][-1] == "2,000"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (1, "100%"), (0.71358, "71.4%"), (0.5, "50.0%"), (1e-7, "0.0000100%")],
+)
+def test_shares_are_written_in_per_cent(share, text):
+    assert percent(share) == text
+
+
+def test_agreement_is_shown_where_there_are_figures(scorer, sample_dir):
+    table = read(sample_dir)
+    plain = report_of(scorer, table)
+    figures = AgreementMetrics(0.25, 0.5, 3.5, 0.8)
+    matched = dataclasses.replace(
+        plain, evaluation=dataclasses.replace(plain.evaluation, agreement=figures)
+    )
+    assert "How well headline and image fit" not in plain.render()
+    shown = {data.get("class"): data.get("value") for data in parse(matched.render()).iter("data")}
+    assert [float(shown[name]) for name in ("recall_at_1", "recall_at_10", "median_rank")] == [
+        0.25,
+        0.5,
+        3.5,
+    ]
+
+
+def test_held_out_page_takes_at_most_so_many_rows(scorer, sample_dir, monkeypatch):
+    monkeypatch.setattr(held_out, "MOST_ROWS", 5)
+    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
+    assert "5 creatives, drawn at random from 9, of creatives.csv" in page
+    monkeypatch.setattr(held_out, "MOST_ROWS", 9)
+    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
+    assert "9 creatives of creatives.csv" in page
+
+
+def test_page_of_a_new_bundle_is_headed_by_its_name_and_version(model_dir):
+    page = (resolve_bundle(model_dir) / "report.html").read_text()
+    assert "<h1>sample, version 1</h1>" in page
+
+
+def test_page_says_what_a_perfect_model_would_show(scorer, sample_dir):
+    report = report_of(scorer, read(sample_dir))
+    rows = target_rows(report.evaluation, report.table, scorer.manifest.targets, "ctr")
+    shown = f"a perfect model would show about {percent(rows.perfect_calibration_error, 2)}"
+    assert shown in report.render()
+
+
+def test_bundle_is_read_without_its_page(model_dir, tmp_path):
+    source = resolve_bundle(model_dir)
+    bundle = read_bundle(source)
+    written = write_bundle(
+        tmp_path / "model",
+        bundle.manifest,
+        bundle.files,
+        lambda version: {"report.html": f"page of {version}".encode()},
+    )
+    assert (written / "report.html").read_bytes() == b"page of 1"
+    assert "report.html" not in read_bundle(written).files
+    (written / "report.html").unlink()
+    assert read_bundle(written).files == bundle.files

@@ -1,0 +1,116 @@
+"""Features on disk: looked up by content, never half written, shared by trainings."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from adscore.errors import TrainingError
+from adscore.scoring.graphs import Graph
+from adscore.training.encoders.feature_cache import FeatureCache, cache_directory, content_key
+from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
+from adscore.training.representation import headline_features, image_features
+
+HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Less"]
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """How many rows each run of a graph had."""
+    counted = []
+    run = Graph.run
+
+    def count(graph, inputs):
+        counted.append(len(next(iter(inputs.values()))))
+        return run(graph, inputs)
+
+    monkeypatch.setattr(Graph, "run", count)
+    return counted
+
+
+def test_known_headlines_are_not_encoded_again(text_encoder, cache, runs):
+    encoder = open_text_encoder(str(text_encoder))
+    runs.clear()
+    first = headline_features(encoder, HEADLINES, FeatureCache(cache))
+    assert sum(runs) == len(HEADLINES)
+    runs.clear()
+    again = open_text_encoder(str(text_encoder))
+    runs.clear()
+    second = headline_features(again, [*HEADLINES[::-1], "new"], FeatureCache(cache))
+    assert sum(runs) == 1
+    assert np.array_equal(first, second[2::-1])
+
+
+def test_known_images_are_not_encoded_again(image_encoder, cache, runs):
+    encoder = open_image_encoder(str(image_encoder))
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+    runs.clear()
+    first = image_features(encoder, pixels, FeatureCache(cache))
+    assert sum(runs) == 20
+    assert np.array_equal(first, image_features(encoder, pixels, FeatureCache(cache)))
+    assert sum(runs) == 20
+
+
+def test_another_encoder_has_features_of_its_own(text_encoder, cache, change_json):
+    before = open_text_encoder(str(text_encoder))
+    pooling = text_encoder / "1_Pooling" / "config.json"
+    change_json(pooling, pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
+    after = open_text_encoder(str(text_encoder))
+    assert before.digest() != after.digest()
+    mean = headline_features(before, HEADLINES, FeatureCache(cache))
+    assert not np.allclose(mean, headline_features(after, HEADLINES, FeatureCache(cache)))
+
+
+def test_interrupted_run_keeps_what_was_written(tmp_path):
+    keys = [content_key(b"encoder", bytes([row % 256, row // 256])) for row in range(600)]
+
+    def fail_late(rows):
+        if rows[0] >= 256:
+            raise KeyboardInterrupt
+        return np.array(rows, np.float32)[:, None]
+
+    with pytest.raises(KeyboardInterrupt):
+        FeatureCache(tmp_path).features(keys, 1, fail_late)
+    asked = []
+
+    def compute(rows):
+        asked.extend(rows)
+        return np.array(rows, np.float32)[:, None]
+
+    found = FeatureCache(tmp_path).features(keys, 1, compute)
+    assert asked == list(range(256, 600))
+    assert found[:, 0].tolist() == list(range(600))
+
+
+def test_trainings_share_one_cache_at_once(tmp_path):
+    keys = [content_key(b"encoder", str(row).encode()) for row in range(700)]
+
+    def train(_):
+        compute = lambda rows: np.array(rows, np.float32)[:, None]  # noqa: E731
+        return FeatureCache(tmp_path / "new").features(keys, 1, compute)[:, 0].tolist()
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(train, range(4)):
+            assert found == list(range(700))
+
+
+def test_features_of_another_width_are_computed_anew(tmp_path):
+    FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
+    found = FeatureCache(tmp_path).features([b"key"], 2, lambda _: np.ones((1, 2), np.float32))
+    assert found.tolist() == [[1.0, 1.0]]
+
+
+def test_broken_cache_is_named(tmp_path):
+    (tmp_path / "features.sqlite3").write_bytes(b"no database" * 200)
+    with pytest.raises(TrainingError, match=r"features.sqlite3: the cache .* Delete it") as caught:
+        FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+def test_folder_is_that_of_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("ADSCORE_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.delenv("ADSCORE_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / ".cache" / "adscore"

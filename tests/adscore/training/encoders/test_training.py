@@ -1,0 +1,108 @@
+"""Training on frozen encoders: the bundle scores what the training path computed."""
+
+import dataclasses
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from adscore.bundle import HEADLINE_ENCODER, IMAGE_ENCODER, read_bundle, resolve_bundle
+from adscore.creative import InputLimits
+from adscore.errors import TrainingError
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import ImageSize
+from adscore.scoring.scorer import Scorer
+from adscore.scoring.text import HeadlineReader
+from adscore.table import Columns, Target, read_table
+from adscore.training.data import load_training_data, split_groups
+from adscore.training.export import export_network
+from adscore.training.presets import BASELINE, DEFAULT
+from adscore.training.representation import Encoders, represent
+from adscore.training.train import TrainingOptions, train
+
+TINY = dataclasses.replace(
+    DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2, ngram_buckets=64
+)
+
+
+@pytest.fixture
+def table(sample_dir):
+    target = Target.parse("ctr=clicks/impressions")
+    return read_table(sample_dir / "creatives.csv", Columns(), [target])
+
+
+@pytest.mark.parametrize("towers", [("text", "image"), ("text",), ("image",)])
+def test_trained_bundle_opens_and_scores(
+    towers, table, creatives, text_encoder, image_encoder, cache, tmp_path
+):
+    options = TrainingOptions(
+        TINY,
+        text_encoder=str(text_encoder) if "text" in towers else None,
+        image_encoder=str(image_encoder) if "image" in towers else None,
+    )
+    result = train(table, tmp_path / "model", options)
+    shutil.rmtree(text_encoder)
+    shutil.rmtree(image_encoder)
+    scorer = Scorer.open(result.path)  # checks the golden scores
+    scores = scorer.score(creatives[:5])
+    assert all(0 < score.targets["ctr"].mean < 1 for score in scores)
+    names = {"text": ("headline", "toy-bert"), "image": ("image", "toy-conv-net")}
+    assert dict(scorer.manifest.training.encoders) == dict(names[tower] for tower in towers)
+    card = (result.path / "MODEL_CARD.md").read_text()
+    assert all(names[tower][1] in card for tower in towers)
+    assert {path.name for path in result.path.glob("*.onnx")} == {
+        "headline_encoder.onnx", "image_encoder.onnx", "head.onnx"
+    }  # fmt: skip
+
+
+def test_exported_graphs_agree_with_cached_features_and_keras(
+    table, text_encoder, image_encoder, cache
+):
+    encoders = Encoders.open(str(text_encoder), str(image_encoder))
+    preset = encoders.adapt(TINY)
+    read = preset.preprocessing
+    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+    data = load_training_data(table, size, InputLimits(), complete=False)
+    split = split_groups(data.groups, test=0.2, validation=0.2, seed=0)
+    towers = represent(preset, encoders, data, split.fitting)
+    models = {name: tower.embedding for name, tower in towers.towers.items()}
+    rng = np.random.default_rng(0)
+    for model in models.values():  # as if it had been fitted
+        for weight in model.trainable_weights:
+            weight.assign(rng.normal(size=weight.shape) * 0.3)
+    exported = export_network(models, None, encoders)
+    rows = np.arange(len(data))
+    inputs = towers.inputs.batch(rows)
+
+    graph = Graph(exported[HEADLINE_ENCODER], RuntimeOptions(1))
+    arrays, _ = HeadlineReader(towers.tokenizer, read, graph.input_names).read(data.headlines)
+    names = ("headline_features", "ngram_ids")
+    fitted = models["headline"].predict_on_batch({name: inputs[name] for name in names})
+    assert graph.run(arrays)["embedding"] == pytest.approx(fitted["embedding"], abs=1e-4)
+
+    graph = Graph(exported[IMAGE_ENCODER], RuntimeOptions(1))
+    served = graph.run({"pixels": data.pixels[data.image_index]})["embedding"]
+    fitted = models["image"].predict_on_batch({"image_features": inputs["image_features"]})
+    assert served == pytest.approx(fitted["embedding"], abs=1e-4)
+
+
+def test_keras_file_holds_the_trained_part(
+    table, text_encoder, image_encoder, cache, tmp_path, monkeypatch
+):
+    options = TrainingOptions(
+        TINY, text_encoder=str(text_encoder), image_encoder=str(image_encoder)
+    )
+    result = train(table, tmp_path / "model", options)
+    model = keras.models.load_model(result.path / "model.keras")
+    assert {tensor.name for tensor in model.inputs} == {
+        "headline_features", "ngram_ids", "image_features", "present"
+    }  # fmt: skip
+    bundle = read_bundle(resolve_bundle(tmp_path / "model"))
+    assert bundle.manifest.preprocessing.ngram_buckets == 64
+    assert bundle.manifest.preprocessing.image_resampling == 3
+
+
+def test_preset_without_projection_takes_no_encoder(text_encoder):
+    with pytest.raises(TrainingError, match=r"preset 'baseline': .*Received: toy-bert"):
+        Encoders.open(str(text_encoder), None).adapt(BASELINE)
