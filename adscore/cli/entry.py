@@ -22,6 +22,8 @@ EXTRA_OF_PACKAGE = {
     "OpenSSL": "sign",
     "model_signing": "sign",
     "fsspec": "offline",
+    "jinja2": "offline",
+    "markupsafe": "offline",
     "pyarrow": "offline",
     "pyspark": "spark",
 }
