@@ -13,6 +13,8 @@ PROTO_VENV := .proto-venv
 LOCK_VENV := .lock-venv
 FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
+# Processes take over tests from each other, so that none is idle at the end. ARGS="-n 0" runs one.
+PARALLEL := -n auto --dist worksteal
 BUF := @bufbuild/buf@1.75.0
 # Every extra but spark, which has pins of its own.
 PINNED := pyproject.toml --extra all
@@ -50,8 +52,12 @@ demo: $(STAMP)  ## simulate a campaign log, train, serve and score: about 2 minu
 	@$(BIN)/adscore demo $(ARGS)
 
 .PHONY: test
-test: $(STAMP)  ## run the tests (ARGS="-k NAME -x" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+.PHONY: test-quick
+test-quick: $(STAMP)  ## run the tests but those marked slow
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 .PHONY: test-spark
 test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17

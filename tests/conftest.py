@@ -3,9 +3,12 @@
 import csv
 import dataclasses
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from adscore.creative import Creative
@@ -21,27 +24,52 @@ settings.load_profile("adscore")
 
 
 @pytest.fixture(scope="session")
-def sample_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated log of 60 creatives in 10 campaigns."""
-    folder = tmp_path_factory.mktemp("sample") / "log"
-    write_sample(folder, creatives=60, campaigns=10, seed=1)
-    return folder
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder of some name once for all processes of a parallel run.
+
+    What is called with the folder fills it. Tests read such a folder and copy it to change it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent  # worker_id comes from pytest-xdist
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, unfinished = shared / name, shared / f"{name}.unfinished"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def model_dir(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model's folder, named `sample`, with one version; trained for two passes."""
-    from adscore.table import Columns, Target, read_table
-    from adscore.training.presets import DEFAULT
-    from adscore.training.train import TrainingOptions, train
-
-    table = read_table(
-        sample_dir / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")]
+def sample_dir(make_once: Callable[..., Path]) -> Path:
+    """A simulated log of 60 creatives in 10 campaigns."""
+    return make_once(
+        "sample", lambda folder: write_sample(folder, creatives=60, campaigns=10, seed=1)
     )
-    preset = dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2)
-    folder = tmp_path_factory.mktemp("models") / "sample"
-    train(table, folder, TrainingOptions(preset=preset))
-    return folder
+
+
+@pytest.fixture(scope="session")
+def model_dir(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
+    """A model's folder, named `sample`, with one version; trained for two passes."""
+
+    def train_model(folder: Path) -> None:
+        from adscore.table import Columns, Target, read_table
+        from adscore.training.presets import DEFAULT
+        from adscore.training.train import TrainingOptions, train
+
+        table = read_table(
+            sample_dir / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")]
+        )
+        preset = dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2)
+        train(table, folder / "sample", TrainingOptions(preset=preset))
+
+    return make_once("models", train_model) / "sample"
 
 
 @pytest.fixture(scope="session")

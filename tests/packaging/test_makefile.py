@@ -12,6 +12,7 @@ PROMISED = {
     "setup",
     "demo",
     "test",
+    "test-quick",
     "test-spark",
     "test-node",
     "check",
