@@ -70,6 +70,9 @@ class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not us
     UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
 
 
+INTERVAL_LEVEL = 0.90  # probability of the interval of a score
+
+
 @dataclass(frozen=True, slots=True)
 class TargetScore:
     """The prediction for one target. Rates are successes per trial, from 0 to 1.

@@ -199,7 +199,7 @@ def _print_cost(bundle: Bundle, int8: Bundle, creatives: CreativeTable, path: Pa
     means = []
     for name, model in (("float32", bundle), ("int8", int8)):
         evaluation = evaluate_table(Scorer(model, RuntimeOptions(1)), creatives, unseen)
-        figures = evaluation.figures["ctr"]
+        figures = evaluation.target_metrics["ctr"]
         means.append(evaluation.predictions.mean[:, 0])
         change = np.abs(means[-1] / means[0] - 1)
         size = sum(len(model.files[tower]) for tower in TOWERS) / 1e6

@@ -191,8 +191,12 @@ def evaluate(
     import msgspec
 
     from adscore import bundle
-    from adscore.evaluation.ablation import Modality, with_ablations
-    from adscore.evaluation.table import evaluate_table, rows_not_trained_on
+    from adscore.evaluation.table import (
+        Modality,
+        evaluate_table,
+        rows_not_trained_on,
+        with_ablations,
+    )
     from adscore.report import write_report
     from adscore.scoring.scorer import Scorer
     from adscore.table import Target
@@ -222,16 +226,16 @@ def evaluate(
     if not held_out and len(unseen) < len(creatives):
         notes().print(
             f"note: the model was trained on the groups of {len(creatives) - len(unseen)} of these "
-            f"{len(creatives)} rows, so the figures flatter it; --held-out leaves them out"
+            f"{len(creatives)} rows, so the metrics flatter it; --held-out leaves them out"
         )
-    figures = evaluation.to_dict()
-    print_metrics(f"{evaluation.rows} rows", evaluation.figures)
+    metrics = evaluation.to_dict()
+    print_metrics(f"{evaluation.rows} rows", evaluation.target_metrics)
     print_agreement(f"{evaluation.rows} rows", asdict(evaluation.agreement))
     for part, again in evaluation.ablations.items():
-        print_ablation(part, evaluation.figures, again.figures)
+        print_ablation(part, evaluation.target_metrics, again.target_metrics)
     if json is not None:
         try:
-            json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+            json.write_bytes(msgspec.json.format(msgspec.json.encode(metrics), indent=2) + b"\n")
         except OSError as error:
             fail(error)
 

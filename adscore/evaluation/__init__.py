@@ -1,22 +1,28 @@
-"""How good predictions are: figures and curves on plain arrays."""
+"""How good predictions are: metrics and curves on plain arrays."""
 
+from adscore.evaluation.agreement import AgreementMetrics, evaluate_agreement
 from adscore.evaluation.calibration import (
     ReliabilityCurve,
     calibration_error,
+    interval_coverage,
     perfect_calibration_error,
     reliability_curve,
 )
-from adscore.evaluation.coverage import interval_coverage
-from adscore.evaluation.log_loss import deviance_explained, log_loss
-from adscore.evaluation.metrics import TargetMetrics, evaluate_target
-from adscore.evaluation.pairs import (
+from adscore.evaluation.metrics import (
+    TargetMetrics,
+    deviance_explained,
+    evaluate_target,
+    log_loss,
+)
+from adscore.evaluation.ranking import (
     EvidenceCurve,
+    LiftCurve,
     PairwiseMetrics,
+    auc,
     evidence_curve,
+    lift_curve,
     pairwise_metrics,
 )
-from adscore.evaluation.ranking import LiftCurve, auc, lift_curve
-from adscore.evaluation.retrieval import AgreementMetrics, evaluate_agreement
 
 __all__ = [
     "AgreementMetrics",

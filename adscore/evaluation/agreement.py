@@ -1,40 +1,130 @@
-"""Figures of headline-image agreement: does a headline find its image among those of others?"""
+"""Metrics of an agreement matrix: does a headline find its image among those of others?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from adscore.evaluation.retrieval import AgreementMetrics, evaluate_agreement
-from adscore.scoring.preparation import PreparedCreative
-from adscore.scoring.scorer import Scorer
+from adscore.evaluation.outcomes import Floats, Ints
 
-# Every headline is compared with every image: beyond these, a random part of the rows is.
-MOST_ROWS = 5_000
+# Rows of the matrix taken together hold about this many cells (16 MB of float64).
+_BLOCK_CELLS = 1 << 21
 
 
-def compared_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
-    """Those of some rows that are compared: all, or a random part of too many, in order."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
+@dataclass(frozen=True, slots=True)
+class AgreementMetrics:
+    """How well agreement finds the columns that match a row.
+
+    Attributes:
+        recall_at_1: Share of the rows whose rank is 1.
+        recall_at_10: Share of the rows whose rank is at most 10.
+        median_rank: Median rank, from 1.
+        auc: Probability that a matching cell is above one that does not match, ties half;
+            None where no cell is left that does not match.
+
+    A row's rank is that of its best match among the columns that do not match it; a tie
+    costs half a place, so a constant agreement ranks in the middle, not first. Rows
+    without a match have no rank. Where no cell matches, every metric is None.
+    """
+
+    recall_at_1: float | None
+    recall_at_10: float | None
+    median_rank: float | None
+    auc: float | None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The metrics by their names in JSON; None stands for null."""
+        return asdict(self)
 
 
-def agreement_figures(scorer: Scorer, creatives: Iterable[PreparedCreative]) -> AgreementMetrics:
-    """Compares every headline with every image; creatives of one headline match all its images.
+def evaluate_agreement(
+    agreement: NDArray[np.floating], matches: ArrayLike | None = None
+) -> AgreementMetrics:
+    """Measures how well agreement finds the cells that match.
+
+    Memory beyond the matrix is bounded; a few thousand rows and columns take seconds.
 
     Args:
-        scorer: A model that was trained for it.
-        creatives: Creatives of which some have headline and image, not more than `MOST_ROWS`.
+        agreement: (n, m) finite floats; higher is a better fit. Rows are the queries: pass the
+            transpose to search the other way.
+        matches: (pairs, 2) whole numbers, row and column of each cell that matches; a row or
+            a column may have several or none. Left out: the diagonal of a square matrix.
+
+    Raises:
+        ValueError: The matrix is not one, is not finite, or a match lies outside it.
     """
-    pairs = [
-        (creative.headline, creative.image)
-        for creative in creatives
-        if creative.headline is not None and creative.image is not None
-    ]
-    if not pairs:
+    if agreement.ndim != 2:
+        raise ValueError(f"agreement: expected (n, m). Received: shape {agreement.shape}")
+    if not all(np.isfinite(block).all() for _, block in _row_blocks(agreement)):
+        raise ValueError("agreement: expected finite numbers. Received: NaN or infinity")
+    cells = _read_matches(matches, agreement.shape)
+    if not len(cells):
         return AgreementMetrics(None, None, None, None)
-    headlines, images = zip(*pairs, strict=True)
-    similarity = scorer.match(headlines, images)
-    _, name = np.unique([headline.text for headline in headlines], return_inverse=True)
-    return evaluate_agreement(similarity, np.argwhere(name[:, None] == name))
+    ranks = _ranks(agreement, cells)
+    return AgreementMetrics(
+        recall_at_1=float(np.mean(ranks <= 1)),
+        recall_at_10=float(np.mean(ranks <= 10)),
+        median_rank=float(np.median(ranks)),
+        auc=_auc(agreement, cells),
+    )
+
+
+def _read_matches(matches: ArrayLike | None, shape: tuple[int, ...]) -> Ints:
+    """(pairs, 2) int64, the distinct matching cells in order of row."""
+    if matches is None:
+        if shape[0] != shape[1]:
+            raise ValueError(f"matches: expected with a matrix of {shape[0]} x {shape[1]}")
+        return np.repeat(np.arange(shape[0])[:, None], 2, axis=1)
+    cells = np.asarray(matches)
+    if cells.size == 0:
+        return np.empty((0, 2), np.int64)
+    if cells.ndim != 2 or cells.shape[1] != 2 or cells.dtype.kind not in "iu":
+        found = f"{cells.dtype} of shape {cells.shape}"
+        raise ValueError(f"matches: expected whole numbers (pairs, 2). Received: {found}")
+    if (cells < 0).any() or (cells >= np.array(shape)).any():
+        raise ValueError(f"matches: expected cells inside {shape[0]} x {shape[1]}")
+    return np.unique(cells.astype(np.int64), axis=0)
+
+
+def _ranks(agreement: NDArray[np.floating], cells: Ints) -> Floats:
+    """(rows with a match,) float64, rank of each row's best match."""
+    value = agreement[cells[:, 0], cells[:, 1]]
+    best = np.full(len(agreement), -np.inf, agreement.dtype)
+    np.maximum.at(best, cells[:, 0], value)
+    # Another match as good as the best is no rival.
+    tied_matches = np.bincount(cells[value == best[cells[:, 0]], 0], minlength=len(best))
+    ranks = np.empty(len(best))
+    for rows, block in _row_blocks(agreement):
+        above = np.count_nonzero(block > best[rows, None], axis=1)
+        level = np.count_nonzero(block == best[rows, None], axis=1)
+        ranks[rows] = 1 + above + (level - tied_matches[rows]) / 2
+    return ranks[best > -np.inf]
+
+
+def _auc(agreement: NDArray[np.floating], cells: Ints) -> float | None:
+    rivals = agreement.size - len(cells)
+    if not rivals:
+        return None
+    value = np.sort(agreement[cells[:, 0], cells[:, 1]])
+    # Cells below, plus half of those level, over the whole matrix less the matches.
+    beaten = -_below_and_half_level(value, value)
+    for _, block in _row_blocks(agreement):
+        beaten += _below_and_half_level(np.sort(block, axis=None), value)
+    return float(beaten.sum() / len(cells) / rivals)
+
+
+def _below_and_half_level(ordered: NDArray[np.floating], value: NDArray[np.floating]) -> Floats:
+    below = np.searchsorted(ordered, value, side="left")
+    not_above = np.searchsorted(ordered, value, side="right")
+    half: Floats = (below + not_above) / 2
+    return half
+
+
+def _row_blocks(
+    agreement: NDArray[np.floating],
+) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+    step = max(1, _BLOCK_CELLS // max(1, agreement.shape[1]))
+    for start in range(0, len(agreement), step):
+        rows = slice(start, start + step)
+        yield rows, agreement[rows]

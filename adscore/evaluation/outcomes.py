@@ -1,4 +1,4 @@
-"""Checked arrays of predictions and counts: the input of every figure."""
+"""Checked arrays of predictions and counts: the input of every metric."""
 
 import math
 from collections.abc import Iterable
@@ -10,6 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+
+# A float32 sigmoid saturates at exactly 0 or 1, which has no beta distribution; one such row
+# must not make a metric infinite.
+MIN_RATE = 1e-12
+# Above it a beta-binomial is told from a binomial by less than trials / 1e10 of its variance,
+# and the logarithms of gamma functions still keep 1e-4.
+MAX_CONCENTRATION = 1e10
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,26 @@
-"""Ranking over all rows: area under the ROC curve, and the lift curve."""
+"""Ranking metrics: over all rows (AUC, lift), and between creatives of one group (pairs)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adscore.evaluation.outcomes import Floats, Outcomes, read_outcomes, sum_by
+from adscore.evaluation.outcomes import (
+    Floats,
+    Ints,
+    Outcomes,
+    read_groups,
+    read_outcomes,
+    sum_by,
+)
+from adscore.evaluation.true_rates import TrueRates, infer_true_rates
+
+SIGNIFICANT_Z = 1.96
+_BLOCK_PAIRS = 1 << 19  # pairs at a time: about 50 MB of temporary arrays
+
+
+# === All rows ===
 
 
 def auc(mean: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float | None:
@@ -89,3 +104,188 @@ def _counts_by_prediction(rows: Outcomes) -> tuple[Floats, Floats]:
     successes = sum_by(level, rows.successes, len(levels))
     failures = sum_by(level, rows.trials - rows.successes, len(levels))
     return successes, failures
+
+
+# === Pairs of one group ===
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseMetrics:
+    """Ranking accuracy inside groups.
+
+    Attributes:
+        accuracy: Share of the pairs ordered as observed, from 0 to 1; None without a pair.
+        accuracy_significant: The same over significant pairs; None without one.
+        noise_ceiling: Expected ``accuracy`` of the true rates; None without a pair, or where
+            the counts cannot tell spread from noise (one trial a row).
+        pairs: Pairs of one group whose observed rates differ.
+        pairs_significant: Those of them with |z| > 1.96.
+    """
+
+    accuracy: float | None
+    accuracy_significant: float | None
+    noise_ceiling: float | None
+    pairs: int
+    pairs_significant: int
+
+
+def pairwise_metrics(
+    mean: ArrayLike, successes: ArrayLike, trials: ArrayLike, group: ArrayLike
+) -> PairwiseMetrics:
+    """Compares the predicted with the observed order of every pair of one group.
+
+    A pair is two rows of one group with different observed rates. The prediction scores 1
+    for the observed order, 1/2 for a tie, 0 otherwise. z is that of the pooled two-proportion
+    test. Time grows with the square of a group's size, memory does not.
+
+    The noise ceiling is the mean, over the same pairs, of the probability that the true
+    rates differ in the observed direction (see ``adscore.evaluation.true_rates``).
+
+    Args:
+        mean: (n,) predicted rate, from 0 to 1; only its order matters.
+        successes: (n,) whole numbers from 0 to trials.
+        trials: (n,) whole numbers from 0; rows of 0 are left out.
+        group: (n,) labels; None and NaN mean that a row belongs to no group.
+
+    Raises:
+        ValueError: The arrays differ in length, or hold a value outside its range.
+    """
+    tally = _tally(_read(mean, successes, trials, group), [SIGNIFICANT_Z])
+    pairs, significant = int(tally.pairs.sum()), int(tally.pairs[1])
+    ceiling = tally.expected
+    return PairwiseMetrics(
+        accuracy=float(tally.correct.sum() / pairs) if pairs else None,
+        accuracy_significant=float(tally.correct[1] / significant) if significant else None,
+        noise_ceiling=float(ceiling.sum() / pairs) if pairs and ceiling is not None else None,
+        pairs=pairs,
+        pairs_significant=significant,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceCurve:
+    """Ranking accuracy by strength of evidence, in bins ``lower < |z| <= upper``.
+
+    Attributes:
+        lower: (bins,) float64, from 0.
+        upper: (bins,) float64; the last may be infinite.
+        pairs: (bins,) int64, from 1.
+        accuracy: (bins,) float64, share of the pairs ordered as observed.
+        noise_ceiling: (bins,) float64, expected accuracy of the true rates, or None where it
+            cannot be told.
+    """
+
+    lower: Floats
+    upper: Floats
+    pairs: Ints
+    accuracy: Floats
+    noise_ceiling: Floats | None
+
+
+def evidence_curve(
+    mean: ArrayLike,
+    successes: ArrayLike,
+    trials: ArrayLike,
+    group: ArrayLike,
+    *,
+    edges: Sequence[float] = (0.5, 1.0, 1.5, SIGNIFICANT_Z, 3.0, 4.0, 6.0),
+) -> EvidenceCurve:
+    """Pairwise accuracy by |z| of the observed difference.
+
+    Args:
+        mean: (n,) predicted rate, from 0 to 1; only its order matters.
+        successes: (n,) whole numbers from 0 to trials.
+        trials: (n,) whole numbers from 0; rows of 0 are left out.
+        group: (n,) labels; None and NaN mean that a row belongs to no group.
+        edges: Rising, above 0: where bins meet. The first bin begins at 0 and the last has
+            no end; bins without a pair are left out.
+
+    Raises:
+        ValueError: The arrays differ in length, or hold a value outside its range.
+    """
+    ends = np.array([0.0, *edges, np.inf])
+    if not (np.diff(ends) > 0).all():
+        raise ValueError(f"edges: expected rising numbers above 0. Received: {list(edges)}")
+    tally = _tally(_read(mean, successes, trials, group), edges)
+    some = tally.pairs > 0
+    pairs = tally.pairs[some]
+    ceiling = None if tally.expected is None else tally.expected[some] / pairs
+    return EvidenceCurve(
+        ends[:-1][some], ends[1:][some], pairs, tally.correct[some] / pairs, ceiling
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupedRows:
+    """Rows in order of group, inside it of observed rate, with what is known of the truth."""
+
+    mean: Floats
+    observed: Floats
+    successes: Floats
+    trials: Floats
+    group: Ints
+    true_rates: TrueRates | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Sums over the pairs of each bin of |z|."""
+
+    pairs: Ints
+    correct: Floats
+    expected: Floats | None
+
+
+def _read(
+    mean: ArrayLike, successes: ArrayLike, trials: ArrayLike, group: ArrayLike
+) -> _GroupedRows:
+    rows = read_outcomes(mean, successes, trials)
+    numbers = read_groups(group, rows.kept)
+    order = np.lexsort((rows.observed, numbers))
+    counts = rows.successes[order], rows.trials[order], numbers[order]
+    return _GroupedRows(rows.mean[order], rows.observed[order], *counts, infer_true_rates(*counts))
+
+
+def _tally(rows: _GroupedRows, edges: Sequence[float]) -> _Tally:
+    bins = len(edges) + 1
+    pairs = np.zeros(bins, np.int64)
+    correct, expected = np.zeros(bins), np.zeros(bins)
+    for low, high in _pair_blocks(rows):
+        # side="left" puts |z| equal to an edge below it: significant is strictly above 1.96.
+        place = np.searchsorted(edges, _z(rows, low, high), side="left")
+        rises = 0.5 * (1 + np.sign(rows.mean[high] - rows.mean[low]))
+        pairs += np.bincount(place, minlength=bins)
+        correct += sum_by(place, rises, bins)
+        if rows.true_rates is not None:
+            expected += sum_by(place, rows.true_rates.order_probability(low, high), bins)
+    return _Tally(pairs, correct, None if rows.true_rates is None else expected)
+
+
+def _pair_blocks(rows: _GroupedRows) -> Iterator[tuple[Ints, Ints]]:
+    """Yields all pairs (low, high) of one group with observed[low] < observed[high].
+
+    A block holds whole rows with all their partners: at most ``_BLOCK_PAIRS`` pairs, or
+    those of one row.
+    """
+    row = np.arange(len(rows.group))
+    group_end = np.searchsorted(rows.group, rows.group, side="right")
+    partners = group_end - row - 1
+    before = np.concatenate([[0], np.cumsum(partners)])
+    start = 0
+    while start < len(row):
+        fits = int(np.searchsorted(before, before[start] + _BLOCK_PAIRS, side="right")) - 1
+        end = max(start + 1, fits)
+        low = np.repeat(row[start:end], partners[start:end])
+        high = low + 1 + np.arange(before[start], before[end]) - before[low]
+        differ = rows.observed[low] < rows.observed[high]
+        yield low[differ], high[differ]
+        start = end
+
+
+def _z(rows: _GroupedRows, low: Ints, high: Ints) -> Floats:
+    """Statistic of the pooled two-proportion test, above 0."""
+    trials_low, trials_high = rows.trials[low], rows.trials[high]
+    pooled = (rows.successes[low] + rows.successes[high]) / (trials_low + trials_high)
+    variance = pooled * (1 - pooled) * (1 / trials_low + 1 / trials_high)
+    z: Floats = (rows.observed[high] - rows.observed[low]) / np.sqrt(variance)
+    return z

@@ -1,8 +1,11 @@
-"""A model and a table of what really happened -> the figures, as `adscore evaluate` prints them."""
+"""A model and a table of what really happened -> the metrics that `adscore evaluate` prints."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,27 +13,31 @@ from numpy.typing import NDArray
 from adscore.bundle import group_digest
 from adscore.cores import usable_cores
 from adscore.errors import InvalidCreativeError, TableError
-from adscore.evaluation.agreement import agreement_figures, compared_rows
+from adscore.evaluation.agreement import AgreementMetrics, evaluate_agreement
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
-from adscore.evaluation.retrieval import AgreementMetrics
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
 
 ROWS_AT_ONCE = 256  # 40 MB of pixels, as large as encoders read them
+# Every headline is compared with every image: beyond these, a random part of the rows is.
+MAX_AGREEMENT_ROWS = 5_000
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a table says of a model.
+    """How good a model's predictions for a table are.
 
     Attributes:
         rows: Number of rows that were scored and counted.
-        targets: Figures by target.
-        agreement: Figures of headline-image agreement, all None where the model has none.
-        row_numbers: Which rows of the table these are, (rows,), counted from 0.
-        predictions: What the model says of them, in the same order.
-        ablations: By modality, the evaluation with it exchanged between rows; see `ablation`.
+        targets: Metrics by target.
+        agreement: Metrics of agreement, all None where the model has none.
+        row_numbers: Rows of the table, (rows,) int64, counted from 0.
+        predictions: Their predictions, in the same order.
+        ablations: By modality, the evaluation with it exchanged between rows; see
+            `evaluate_without`.
     """
 
     rows: int
@@ -41,18 +48,18 @@ class Evaluation:
     ablations: Mapping[str, "Evaluation"] = field(default_factory=dict)
 
     @property
-    def figures(self) -> dict[str, dict[str, float | int | None]]:
-        """Figures by target, by their names in JSON; None stands for null."""
-        return {name: figures.to_dict() for name, figures in self.targets.items()}
+    def target_metrics(self) -> dict[str, dict[str, float | int | None]]:
+        """Metrics by target, by their names in JSON; None stands for null."""
+        return {name: metrics.to_dict() for name, metrics in self.targets.items()}
 
     def to_dict(self) -> dict[str, object]:
-        """The JSON of `adscore evaluate --json`; None stands for null.
+        """What `adscore evaluate --json` writes; None stands for null.
 
-        Ablations, where there are any, stand under ``"ablations"`` by modality, in the same form.
+        Ablations, if any, stand under ``"ablations"`` by modality, in the same form.
         """
         written = {
             "rows": self.rows,
-            "targets": self.figures,
+            "targets": self.target_metrics,
             "agreement": asdict(self.agreement),
         }
         if self.ablations:
@@ -61,7 +68,7 @@ class Evaluation:
 
 
 def rows_not_trained_on(table: CreativeTable, training_groups: str) -> NDArray[np.int64]:
-    """Rows whose group the model has not seen, (n,).
+    """Rows whose group the model was not trained on, (n,) int64.
 
     Args:
         table: The table, with the group column of the training.
@@ -74,12 +81,12 @@ def rows_not_trained_on(table: CreativeTable, training_groups: str) -> NDArray[n
 def evaluate_table(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64] | None = None
 ) -> Evaluation:
-    """Scores the rows of a table and compares with their counts.
+    """Predicts the rows of a table, and compares with their counts.
 
     Args:
         scorer: The model.
         table: Creatives with counts of the targets to evaluate.
-        rows: Which rows, counted from 0; all by default.
+        rows: Rows to evaluate, counted from 0; all by default.
 
     Raises:
         TableError: The model lacks a target, a row cannot be scored, or there is no row.
@@ -96,12 +103,12 @@ def evaluate_table(
     predictions = scorer.predict(_prepared(scorer, table, rows))
     # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
     both = compared_rows(rows[~np.isnan(predictions.agreement)])
-    agreement = agreement_figures(scorer, _prepared(scorer, table, both))
+    agreement = agreement_metrics(scorer, _prepared(scorer, table, both))
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
         targets={
-            name: _figures(scorer, predictions, table, name, rows, group)
+            name: _target_metrics(scorer, predictions, table, name, rows, group)
             for name in table.successes
         },
         agreement=agreement,
@@ -110,7 +117,7 @@ def evaluate_table(
     )
 
 
-def _figures(
+def _target_metrics(
     scorer: Scorer,
     predictions: Predictions,
     table: CreativeTable,
@@ -131,10 +138,10 @@ def _figures(
 def _prepared(
     scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]
 ) -> Iterator[PreparedCreative]:
-    """Decodes rows some at a time, so that memory does not grow with their number.
+    """Decodes `ROWS_AT_ONCE` rows at a time, so that memory does not grow with their number.
 
     Raises:
-        TableError: Rows that cannot be scored, named when all have been looked at.
+        TableError: Rows cannot be scored; all of them are named, once the last was read.
     """
     broken = []
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -157,7 +164,7 @@ def prepare_rows(
     Args:
         scorer: The model, which knows what it accepts.
         table: The creatives.
-        rows: Which of them.
+        rows: Rows to prepare.
         pool: Threads to decode on: Pillow releases the GIL.
 
     Returns:
@@ -171,3 +178,116 @@ def prepare_rows(
             return error
 
     return list(pool.map(prepare, rows))
+
+
+def compared_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
+    """The rows to compare, in order: all, or a random `MAX_AGREEMENT_ROWS` of them."""
+    if len(rows) <= MAX_AGREEMENT_ROWS:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, MAX_AGREEMENT_ROWS, replace=False))
+
+
+def agreement_metrics(scorer: Scorer, creatives: Iterable[PreparedCreative]) -> AgreementMetrics:
+    """Compares every headline with every image; creatives of one headline match all its images.
+
+    Args:
+        scorer: A model that was trained for it.
+        creatives: At most `MAX_AGREEMENT_ROWS`; those without a headline or image are left out.
+    """
+    pairs = [
+        (creative.headline, creative.image)
+        for creative in creatives
+        if creative.headline is not None and creative.image is not None
+    ]
+    if not pairs:
+        return AgreementMetrics(None, None, None, None)
+    headlines, images = zip(*pairs, strict=True)
+    agreement = scorer.match(headlines, images)
+    _, name = np.unique([headline.text for headline in headlines], return_inverse=True)
+    return evaluate_agreement(agreement, np.argwhere(name[:, None] == name))
+
+
+# === Ablation: what each modality contributes ===
+
+
+class Modality(StrEnum):
+    """A part of a creative that an ablation permutes."""
+
+    HEADLINE = "headline"
+    IMAGE = "image"
+    CONTEXT = "context"
+
+    @classmethod
+    def parse(cls, text: str) -> "Modality":
+        """Reads the name of a modality.
+
+        Raises:
+            ValueError: There is none of that name.
+        """
+        if text not in list(cls):
+            raise ValueError(f"--ablate: expected {', '.join(cls)}. Received: {text}")
+        return cls(text)
+
+
+def with_ablations(
+    evaluation: Evaluation, scorer: Scorer, table: CreativeTable, modalities: Iterable[Modality]
+) -> Evaluation:
+    """Adds the evaluations with each modality exchanged; see `evaluate_without`."""
+    ablations = {
+        modality.value: evaluate_without(modality, scorer, table, evaluation.row_numbers)
+        for modality in modalities
+    }
+    return dataclasses.replace(evaluation, ablations=ablations)
+
+
+def evaluate_without(
+    modality: Modality,
+    scorer: Scorer,
+    table: CreativeTable,
+    rows: NDArray[np.int64],
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluates with one modality permuted between rows: permutation importance (Breiman 2001).
+
+    The model sees headlines and images of the usual distribution; only their tie to the result
+    is cut. Rows that have the modality exchange it along one cycle: no row keeps its own, though
+    another row's may be the same text or picture.
+
+    Args:
+        modality: What is permuted.
+        scorer: The model.
+        table: Creatives with counts of the targets to evaluate.
+        rows: Rows to evaluate, counted from 0.
+        seed: Same seed, same permutation.
+
+    Raises:
+        TableError: As `evaluate_table`.
+    """
+    present = np.array([row for row in rows.tolist() if _has(modality, table, row)], np.int64)
+    donor = np.arange(len(table))
+    cycle = np.random.default_rng(seed).permutation(present)
+    donor[cycle] = np.roll(cycle, 1)
+    return evaluate_table(scorer, _exchanged(modality, table, donor), rows)
+
+
+def _has(modality: Modality, table: CreativeTable, row: int) -> bool:
+    if modality is Modality.CONTEXT:
+        return any(values[row] for values in table.context.values())
+    return bool(table.headlines[row] if modality is Modality.HEADLINE else table.images[row])
+
+
+def _exchanged(modality: Modality, table: CreativeTable, donor: NDArray[np.int64]) -> CreativeTable:
+    match modality:
+        case Modality.HEADLINE:
+            return dataclasses.replace(table, headlines=_taken(table.headlines, donor))
+        case Modality.IMAGE:
+            return dataclasses.replace(table, images=_taken(table.images, donor))
+        case Modality.CONTEXT:
+            context: dict[str, Sequence[str]] = {}
+            for name, values in table.context.items():
+                context[name] = _taken(values, donor)
+            return dataclasses.replace(table, context=context)
+
+
+def _taken(values: Sequence[_Value], rows: NDArray[np.int64]) -> list[_Value]:
+    return [values[row] for row in rows.tolist()]

@@ -6,8 +6,7 @@ import numpy as np
 
 from adscore.evaluation.calibration import reliability_curve
 from adscore.evaluation.outcomes import Floats, Ints
-from adscore.evaluation.pairs import EvidenceCurve, evidence_curve
-from adscore.evaluation.ranking import lift_curve
+from adscore.evaluation.ranking import EvidenceCurve, evidence_curve, lift_curve
 from adscore.report.markup import Markup
 from adscore.report.rows import TargetRows
 from adscore.report.svg import Axis, Chart, number_axis, rate_axis

@@ -102,7 +102,9 @@ class Report:
     def _target(self, name: str) -> Markup:
         model_targets = self.scorer.manifest.targets
         rows = target_rows(self.evaluation, self.table, model_targets, name)
-        exchanged = {part: again.figures[name] for part, again in self.evaluation.ablations.items()}
+        exchanged = {
+            part: again.target_metrics[name] for part, again in self.evaluation.ablations.items()
+        }
         return element(
             "section",
             element("h2", f"{name} ", element("small", f"({rows.columns})", class_="facts")),

@@ -5,17 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.evaluation.calibration import perfect_calibration_error
-from adscore.evaluation.coverage import beta_binomial_below_and_at
+from adscore.creative import INTERVAL_LEVEL
+from adscore.evaluation.calibration import beta_binomial_below_and_at, perfect_calibration_error
 from adscore.evaluation.metrics import TargetMetrics
-from adscore.evaluation.outcomes import Floats, Ints
+from adscore.evaluation.outcomes import MAX_CONCENTRATION, MIN_RATE, Floats, Ints
 from adscore.evaluation.table import Evaluation
-from adscore.scoring.scorer import INTERVAL
 from adscore.table import CreativeTable
-
-# As in adscore.evaluation.coverage: beyond these, the distribution has no numbers.
-_LEAST_RATE = 1e-12
-_MOST_CONCENTRATION = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class TargetRows:
         0 without a trial. The deviation is that of the beta-binomial of the row's trials.
         """
         trials = np.maximum(self.trials, 1)
-        rate = np.clip(self.mean, _LEAST_RATE, 1 - _LEAST_RATE)
+        rate = np.clip(self.mean, MIN_RATE, 1 - MIN_RATE)
         spread = 1 + (trials - 1) / (self.concentration + 1)
         deviation = np.sqrt(rate * (1 - rate) * spread / trials)
         distance: Floats = np.nan_to_num(np.abs(self.observed - self.mean)) / deviation
@@ -92,14 +87,14 @@ class TargetRows:
         Returns:
             Two arrays, lower and upper ends, each a whole number of successes over the trials.
         """
-        tail = (1 - INTERVAL) / 2
+        tail = (1 - INTERVAL_LEVEL) / 2
         return self._quantile(places, tail), self._quantile(places, 1 - tail)
 
     def _quantile(self, places: Ints, level: float) -> Floats:
         """Smallest rate k / trials with P(K <= k) >= level, by bisection on k."""
         trials = self.trials[places]
-        rate = np.clip(self.mean[places], _LEAST_RATE, 1 - _LEAST_RATE)
-        spread = np.minimum(self.concentration[places], _MOST_CONCENTRATION)
+        rate = np.clip(self.mean[places], MIN_RATE, 1 - MIN_RATE)
+        spread = np.minimum(self.concentration[places], MAX_CONCENTRATION)
         low, high = np.zeros_like(trials), trials.copy()
         while (low < high).any():
             middle = np.floor((low + high) / 2)

@@ -162,7 +162,7 @@ def _draw_badge(canvas: Canvas, design: BannerDesign, layout: Layout) -> None:
     inside = layout.badge.square(0.78)
     canvas.text(
         f"${design.style.price}", inside, ink,
-        largest=0.5 * layout.badge.height, centred=True, weight=0.03,
+        max_size=0.5 * layout.badge.height, centred=True, weight=0.03,
     )  # fmt: skip
 
 
@@ -171,11 +171,11 @@ def _draw_copy(canvas: Canvas, design: BannerDesign, layout: Layout) -> None:
     quiet = blend(ink, _middle(design.ground), 0.25)
     canvas.text(
         design.style.brand, layout.brand, quiet,
-        largest=layout.brand.height * 0.84, centred=layout.centred,
+        max_size=layout.brand.height * 0.84, centred=layout.centred,
     )  # fmt: skip
     canvas.text(
         design.slogan, layout.slogan, ink,
-        largest=layout.slogan_size, centred=layout.centred, weight=0.02,
+        max_size=layout.slogan_size, centred=layout.centred, weight=0.02,
     )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def _draw_button(canvas: Canvas, design: BannerDesign, layout: Layout) -> None:
     canvas.rounded(box, 0.28 * box.height, fill)
     label = Box(box.left + 0.1 * box.width, box.top, box.right - 0.1 * box.width, box.bottom)
     canvas.text(
-        design.call_to_action, label, ink, largest=0.46 * box.height, centred=True, weight=0.02
+        design.call_to_action, label, ink, max_size=0.46 * box.height, centred=True, weight=0.02
     )
 
 

@@ -53,9 +53,9 @@ class FontBook:
             self._widths[text] = self.font(_MEASURING_SIZE).getlength(text) / _MEASURING_SIZE
         return self._widths[text]
 
-    def fit(self, text: str, box: Box, largest: float) -> tuple[float, list[str]]:
-        """The largest font size in pixels, and the lines, at which the text fits the box."""
-        size = largest
+    def fit(self, text: str, box: Box, max_size: float) -> tuple[float, list[str]]:
+        """The largest font size in pixels that fits, and the lines."""
+        size = max_size
         while size > 1.0:
             lines = self._wrap(text, box.width / size)
             if lines and len(lines) * size * _LINE_HEIGHT <= box.height:
@@ -131,19 +131,26 @@ class Canvas:
             self.ellipse(Box(x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill)
 
     def text(
-        self, text: str, box: Box, fill: Colour, *, largest: float, centred: bool, weight: float = 0
+        self,
+        text: str,
+        box: Box,
+        fill: Colour,
+        *,
+        max_size: float,
+        centred: bool,
+        weight: float = 0,
     ) -> None:
-        """Text as large as fits the box, at most `largest` pixels, in the middle of its height.
+        """Text as large as fits the box, at most `max_size` pixels, in the middle of its height.
 
         Args:
             text: One line or several; it is wrapped at blanks.
             box: What it must stay inside.
             fill: Its colour.
-            largest: Greatest font size in pixels.
+            max_size: Greatest font size in pixels.
             centred: Whether lines are centred and not set to the left.
             weight: Extra stroke as a share of the size: the built-in font has no bold.
         """
-        size, lines = self._fonts.fit(text, box, largest)
+        size, lines = self._fonts.fit(text, box, max_size)
         font = self._fonts.font(max(1, math.floor(size * _OVERSAMPLING)))
         x, middle = box.centre
         for number, line in enumerate(lines):

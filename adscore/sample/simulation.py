@@ -23,8 +23,8 @@ class SimulationSettings:
         median_impressions: Half of the creatives were shown more often.
         campaign_budget_sd: Spread of log impressions between campaigns.
         delivery_sd: Spread of log impressions inside a campaign.
-        least_impressions: Fewest impressions a creative gets.
-        most_impressions: Most impressions a creative gets.
+        min_impressions: Fewest impressions a creative gets.
+        max_impressions: Most impressions a creative gets.
         overdispersion: Standard deviation of a creative's realised rate around its true rate, as
             a share of the true rate: days differ, so real counts are wider than binomial ones.
     """
@@ -36,8 +36,8 @@ class SimulationSettings:
     median_impressions: int = 20_000
     campaign_budget_sd: float = 0.6
     delivery_sd: float = 0.75
-    least_impressions: int = 1_000
-    most_impressions: int = 300_000
+    min_impressions: int = 1_000
+    max_impressions: int = 300_000
     overdispersion: float = 0.06
 
 
@@ -179,8 +179,8 @@ def _draw_impressions(
         + campaign.budget_offset
         + rng.normal(0.0, settings.delivery_sd)
     )
-    least, most = settings.least_impressions, settings.most_impressions
-    return int(np.clip(np.exp(log_impressions), least, most))
+    low, high = settings.min_impressions, settings.max_impressions
+    return int(np.clip(np.exp(log_impressions), low, high))
 
 
 def _draw_successes(

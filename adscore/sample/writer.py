@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adscore.sample.banner import draw_banner
 from adscore.sample.canvas import FontBook
-from adscore.sample.readme import simulation_page
+from adscore.sample.effects import PLANTED_EFFECTS
 from adscore.sample.seeds import Stream, generator
 from adscore.sample.simulation import SimulatedCreative, SimulationSettings, simulate_log
 
@@ -21,6 +21,45 @@ _TRUTH_COLUMNS = (
     "creative_id", "campaign_id", "true_ctr", "true_conversion_rate",
     "creative_effect", "image_effect", "headline_effect", "interaction_effect",
 )  # fmt: skip
+
+_README = """\
+# THIS IS A SIMULATION
+
+No person saw these ads and nobody clicked on them. Every brand, product, banner, headline and
+number in this folder was made up by `adscore sample`. Use it to try the tools and to test models,
+never as evidence about advertising.
+
+- {creatives} simulated creatives in {campaigns} simulated campaigns, seed {seed}.
+- `creatives.csv`: the simulated log, as a model would get it.
+- `images/`: the drawn banners; the `image` column is relative to this folder.
+- `truth.csv`: what a model would like to know: the true rates behind the counts (`true_ctr`,
+  `true_conversion_rate` per click), the creative term in logits without the campaign effect
+  (`creative_effect`) and its parts (`image_effect` + `headline_effect` + `interaction_effect`).
+  Never train on it.
+
+## How it was simulated
+
+logit(CTR) = logit({settings.base_ctr}) + campaign offset + creative term
+
+The campaign offset is normal with standard deviation {settings.campaign_sd}. The creative term is
+the sum of the effects below, each times (trait - centre).
+
+Conversions per click start from {settings.base_conversion_rate}, with a campaign offset of standard
+deviation {settings.campaign_conversion_sd}.
+
+Impressions are log-normal: median {settings.median_impressions:,}, kept from
+{settings.min_impressions:,} to {settings.max_impressions:,}.
+
+Clicks and conversions are beta-binomial: the realised rate strays from the true one by
+{settings.overdispersion:.0%} of it (standard deviation).
+
+| trait | part | clicks, logits per unit | conversions, logits per unit | centre | meaning |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+
+Nothing else matters: sizes, brands, slogans, prices, labels, layout and which product is advertised
+have no effect here.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,10 +120,8 @@ def write_sample(
         images = _draw_images(folder, log, seed)
         _write_table(folder / "creatives.csv", _LOG_COLUMNS, map(_log_row, log, images))
         _write_table(folder / "truth.csv", _TRUTH_COLUMNS, map(_truth_row, log))
-        page = simulation_page(
-            creatives=creatives, campaigns=campaigns, seed=seed, settings=settings
-        )
-        (folder / "README.md").write_text(page, encoding="utf-8", newline="\n")
+        readme = _readme(creatives=creatives, campaigns=campaigns, seed=seed, settings=settings)
+        (folder / "README.md").write_text(readme, encoding="utf-8", newline="\n")
     return _summarise(out_dir, log, campaigns)
 
 
@@ -181,6 +218,18 @@ def _write_table(path: Path, columns: Sequence[str], rows: Iterable[tuple[object
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
         table.writerows(rows)
+
+
+def _readme(*, creatives: int, campaigns: int, seed: int, settings: SimulationSettings) -> str:
+    """Says what was simulated, so that nobody takes the log for a real one."""
+    rows = "\n".join(
+        f"| {effect.trait} | {effect.part} | {effect.click:+.2f} | {effect.conversion:+.2f} "
+        f"| {effect.centre:g} | {effect.meaning} |"
+        for effect in PLANTED_EFFECTS
+    )
+    return _README.format(
+        creatives=creatives, campaigns=campaigns, seed=seed, settings=settings, rows=rows
+    )
 
 
 def _summarise(out_dir: Path, log: Sequence[SimulatedCreative], campaigns: int) -> SampleSummary:

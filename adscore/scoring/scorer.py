@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 from adscore import bundle as files
 from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
 from adscore.bundle.golden import check_golden
-from adscore.creative import Creative, InputLimits, Score, TargetScore, Warning
+from adscore.creative import INTERVAL_LEVEL, Creative, InputLimits, Score, TargetScore, Warning
 from adscore.scoring.cache import CacheStatistics, EncodingCache
 from adscore.scoring.graphs import (
     LARGEST_BATCH,
@@ -311,8 +311,7 @@ def _batched(
         yield batch
 
 
-INTERVAL = 0.90
-_ENDS = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
+_ENDS = ((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2)
 _PER_CENT = np.arange(101.0)
 
 

@@ -8,13 +8,13 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import norm, t
 
+from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
 from adscore.training.likelihood import log_likelihood
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.9  # of the interval that a score states
-UPPER = (1 + LEVEL) / 2
+UPPER = (1 + INTERVAL_LEVEL) / 2
 # A rate that varies more is no longer told from none at all.
 MOST_VARIANCE = 0.95
 # Fewer groups tell too little of one rate in ten; their likeliest spread is steadier.
@@ -160,8 +160,10 @@ def _as_stated(rows: _Rows, slope: float, shift: float, likeliest: float) -> flo
 
     def excess(spread: float) -> float:
         concentration = rows.concentration(rate, slope, spread)
-        held = interval_coverage(rate, concentration, rows.successes, rows.trials, level=LEVEL)
-        return 0.0 if held is None else held - LEVEL
+        held = interval_coverage(
+            rate, concentration, rows.successes, rows.trials, level=INTERVAL_LEVEL
+        )
+        return 0.0 if held is None else held - INTERVAL_LEVEL
 
     low, high = likeliest - LARGEST_CORRECTION, likeliest + LARGEST_CORRECTION
     if not excess(low) > 0 > excess(high):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from adscore.bundle.golden import RELATIVE_TOLERANCE
 from adscore.errors import TrainingError
-from adscore.evaluation.agreement import agreement_figures, compared_rows
+from adscore.evaluation.table import agreement_metrics, compared_rows
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Predictions, Scorer
 from adscore.training.data import TrainingData
@@ -88,6 +88,6 @@ def require_agreement(
 def held_out_agreement(
     scorer: Scorer, data: TrainingData, rows: NDArray[np.int64]
 ) -> dict[str, float | None]:
-    """Figures of agreement among rows that have headline and image."""
+    """Metrics of agreement among rows that have headline and image."""
     rows = compared_rows(rows[data.present[rows, :2].all(axis=1)])
-    return agreement_figures(scorer, prepared_rows(data, rows)).to_dict() if rows.size else {}
+    return agreement_metrics(scorer, prepared_rows(data, rows)).to_dict() if rows.size else {}

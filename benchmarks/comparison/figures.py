@@ -12,7 +12,7 @@ from adscore.evaluation import (
     evidence_curve,
     perfect_calibration_error,
 )
-from adscore.evaluation.pairs import SIGNIFICANT_Z
+from adscore.evaluation.ranking import SIGNIFICANT_Z
 from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
 
 if TYPE_CHECKING:  # the table alone does not need TensorFlow

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from adscore.evaluation import ablation
-from adscore.evaluation.ablation import Modality, evaluate_without
-from adscore.evaluation.table import evaluate_table
+from adscore.evaluation import table as table_module
+from adscore.evaluation.table import Modality, evaluate_table, evaluate_without
 from adscore.table import Columns, Target, read_table
 
 
@@ -18,7 +17,7 @@ def table(sample_dir):
 def exchanged(monkeypatch, table, modality, rows, seed=0):
     """The table that is evaluated."""
     seen = []
-    monkeypatch.setattr(ablation, "evaluate_table", lambda _, given, __: seen.append(given))
+    monkeypatch.setattr(table_module, "evaluate_table", lambda _, given, __: seen.append(given))
     evaluate_without(modality, None, table, rows, seed)
     return seen[0]
 

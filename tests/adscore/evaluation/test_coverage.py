@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from adscore.evaluation import interval_coverage
-from adscore.evaluation.coverage import beta_binomial_below_and_at
+from adscore.evaluation.calibration import beta_binomial_below_and_at
 
 
 def below_and_at(count, trials, alpha, beta):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adscore.evaluation import evidence_curve, pairs, pairwise_metrics
+from adscore.evaluation import evidence_curve, pairwise_metrics, ranking
 
 ROWS = st.lists(
     st.tuples(st.integers(1, 9), st.integers(0, 50), st.integers(0, 50), st.sampled_from("ab")),
@@ -80,7 +80,7 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     trials = rng.integers(0, 400, 120)
     data = rng.random(120).round(1), rng.binomial(trials, 0.2), trials, group
     whole = pairwise_metrics(*data)
-    monkeypatch.setattr(pairs, "_BLOCK_PAIRS", 5)
+    monkeypatch.setattr(ranking, "_BLOCK_PAIRS", 5)
     blocked = pairwise_metrics(*data)
     assert blocked.pairs == whole.pairs > 500
     assert blocked.accuracy == whole.accuracy

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from adscore.bundle import read_bundle, resolve_bundle, write_bundle
 from adscore.cli.app import app
 from adscore.creative import InputLimits
-from adscore.evaluation.retrieval import AgreementMetrics
+from adscore.evaluation import AgreementMetrics
 from adscore.evaluation.table import evaluate_table
 from adscore.report import Report, held_out, held_out_report
 from adscore.report.markup import Markup, element, escape

@@ -42,7 +42,7 @@ def test_counts_are_consistent_for_any_size_and_seed(campaigns: int, extra: int,
     assert len(log) == campaigns + extra
     assert len({creative.campaign.campaign_id for creative in log}) == campaigns
     for creative in log:
-        assert limits.least_impressions <= creative.impressions <= limits.most_impressions
+        assert limits.min_impressions <= creative.impressions <= limits.max_impressions
         assert 0 <= creative.conversions <= creative.clicks <= creative.impressions
 
 
@@ -181,7 +181,7 @@ def test_layout_stays_on_the_banner_and_its_copy_does_not_collide(
 )
 def test_fitted_text_stays_in_its_box(text: str, width: float, height: float) -> None:
     fonts = FontBook()
-    size, lines = fonts.fit(text, Box(0, 0, width, height), largest=60.0)
+    size, lines = fonts.fit(text, Box(0, 0, width, height), max_size=60.0)
     assert " ".join(lines).split() == text.split()
     if size > 1.0:
         assert max(map(fonts.width, lines)) * size <= width * 1.001

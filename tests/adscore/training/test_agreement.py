@@ -38,16 +38,16 @@ def test_agreement_of_a_creative_is_that_of_its_pair(
     scorer = Scorer.open(aligned)  # checks the golden agreement too
     assert scorer.has_agreement
     some = creatives[:6]
-    similarity = scorer.match(
+    agreement = scorer.match(
         [scorer.prepare_headline(creative.headline) for creative in some],
         [scorer.prepare_image(creative.image) for creative in some],
     )
-    assert similarity.shape == (6, 6)
-    assert np.abs(similarity).max() <= 1
-    assert np.ptp(similarity) > 1e-3
+    assert agreement.shape == (6, 6)
+    assert np.abs(agreement).max() <= 1
+    assert np.ptp(agreement) > 1e-3
     scores = scorer.score(some)
     received = [score.agreement for score in scores]
-    np.testing.assert_allclose(received, np.diag(similarity), atol=1e-5)
+    np.testing.assert_allclose(received, np.diag(agreement), atol=1e-5)
     assert all(0 < score.targets["ctr"].mean < 1 for score in scores)
 
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from adscore.evaluation.outcomes import Floats, Ints, sum_by
+from adscore.evaluation.outcomes import MIN_RATE, Floats, Ints, sum_by
 
-_MOST_SPREAD = 1e6  # far above a group in which one creative takes all the successes
+_MAX_SPREAD = 1e6  # far above a group in which one creative takes all the successes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def infer_true_rates(successes: Floats, trials: Floats, group: Ints) -> TrueRate
         return TrueRates(np.zeros_like(trials), np.ones_like(trials))
     centre, _ = _group_means(successes, trials, group, spread)
     # Groups without a success or without a failure hold no pair; any prior does for them.
-    centre = np.clip(centre, 1e-12, 1 - 1e-12)
+    centre = np.clip(centre, MIN_RATE, 1 - MIN_RATE)
     alpha = 1 / (spread * (1 - centre)) + successes
     beta = 1 / (spread * centre) + trials - successes
     return TrueRates(
@@ -108,7 +108,7 @@ def fit_spread(successes: Floats, trials: Floats, group: Ints) -> float | None:
         return 0.0
     high = 1e-3
     while score(high) > 0:
-        if high > _MOST_SPREAD:
+        if high > _MAX_SPREAD:
             return high
         high *= 4
     return float(optimize.brentq(score, 0.0, high, xtol=1e-9, rtol=1e-6))

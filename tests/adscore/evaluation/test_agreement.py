@@ -1,11 +1,12 @@
-"""Recall, rank and AUC of a similarity matrix, against their definitions."""
+"""Recall, rank and AUC of an agreement matrix, against their definitions."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adscore.evaluation import AgreementMetrics, evaluate_agreement, retrieval
+from adscore.evaluation import AgreementMetrics, evaluate_agreement
+from adscore.evaluation import agreement as module
 
 
 @st.composite
@@ -18,19 +19,19 @@ def matrices(draw):
     return np.array(values, dtype=float).reshape(n, m), cells
 
 
-def by_definition(similarity, matches):
+def by_definition(agreement, matches):
     matches = set(matches)
     ranks = []
     for row in sorted({row for row, _ in matches}):
-        best = max(similarity[cell] for cell in matches if cell[0] == row)
+        best = max(agreement[cell] for cell in matches if cell[0] == row)
         others = [
-            similarity[row, column]
-            for column in range(similarity.shape[1])
+            agreement[row, column]
+            for column in range(agreement.shape[1])
             if (row, column) not in matches
         ]
         ranks.append(1 + sum((v > best) + (v == best) / 2 for v in others))
-    unmatched = [similarity[cell] for cell in np.ndindex(similarity.shape) if cell not in matches]
-    wins = [(similarity[c] > v) + (similarity[c] == v) / 2 for c in matches for v in unmatched]
+    unmatched = [agreement[cell] for cell in np.ndindex(agreement.shape) if cell not in matches]
+    wins = [(agreement[c] > v) + (agreement[c] == v) / 2 for c in matches for v in unmatched]
     return AgreementMetrics(
         recall_at_1=np.mean([rank <= 1 for rank in ranks]),
         recall_at_10=np.mean([rank <= 10 for rank in ranks]),
@@ -41,32 +42,32 @@ def by_definition(similarity, matches):
 
 @given(matrices(), st.sampled_from([1, 20, 10**6]))
 def test_figures_are_those_of_the_definition(drawn, block_cells):
-    similarity, matches = drawn
-    expected = by_definition(similarity, matches).to_dict()
+    agreement, matches = drawn
+    expected = by_definition(agreement, matches).to_dict()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrieval, "_BLOCK_CELLS", block_cells)
-        assert evaluate_agreement(similarity, matches).to_dict() == pytest.approx(expected)
+        patch.setattr(module, "_BLOCK_CELLS", block_cells)
+        assert evaluate_agreement(agreement, matches).to_dict() == pytest.approx(expected)
 
 
 @given(matrices())
 def test_order_and_scale_do_not_matter(drawn):
-    similarity, matches = drawn
-    turned = [(len(similarity) - 1 - row, column) for row, column in reversed(matches)]
-    same = evaluate_agreement(np.exp(similarity[::-1]), turned).to_dict()
-    assert same == pytest.approx(evaluate_agreement(similarity, matches).to_dict())
+    agreement, matches = drawn
+    turned = [(len(agreement) - 1 - row, column) for row, column in reversed(matches)]
+    same = evaluate_agreement(np.exp(agreement[::-1]), turned).to_dict()
+    assert same == pytest.approx(evaluate_agreement(agreement, matches).to_dict())
 
 
 @pytest.mark.parametrize(("rivals_above", "found"), [(9, 1), (10, 0)])
 def test_tenth_place_is_the_last_that_counts(rivals_above, found):
-    similarity = np.array([[0.5] + [0.9] * rivals_above + [0.1] * 5])
-    metrics = evaluate_agreement(similarity, [(0, 0)])
+    agreement = np.array([[0.5] + [0.9] * rivals_above + [0.1] * 5])
+    metrics = evaluate_agreement(agreement, [(0, 0)])
     assert metrics.median_rank == rivals_above + 1
     assert metrics.recall_at_10 == found
 
 
 def test_diagonal_is_the_default_match():
-    similarity = np.eye(12) + np.roll(np.eye(12), 1, axis=1) * 2
-    metrics = evaluate_agreement(similarity)
+    agreement = np.eye(12) + np.roll(np.eye(12), 1, axis=1) * 2
+    metrics = evaluate_agreement(agreement)
     assert (metrics.recall_at_1, metrics.recall_at_10, metrics.median_rank) == (0, 1, 2)
     assert evaluate_agreement(np.eye(12)).to_dict() == {
         "recall_at_1": 1.0,
@@ -76,7 +77,7 @@ def test_diagonal_is_the_default_match():
     }
 
 
-def test_constant_similarity_ranks_in_the_middle():
+def test_constant_agreement_ranks_in_the_middle():
     metrics = evaluate_agreement(np.zeros((101, 101), np.float32))
     assert metrics.to_dict() == {
         "recall_at_1": 0.0,
@@ -88,10 +89,10 @@ def test_constant_similarity_ranks_in_the_middle():
 
 def test_signal_in_noise_is_measured():
     rng = np.random.default_rng(0)
-    similarity = rng.normal(size=(2000, 2000)).astype(np.float32) + 3 * np.eye(
+    agreement = rng.normal(size=(2000, 2000)).astype(np.float32) + 3 * np.eye(
         2000, dtype=np.float32
     )
-    metrics = evaluate_agreement(similarity)
+    metrics = evaluate_agreement(agreement)
     # A match is N(3, 1) and a rival N(0, 1): AUC is Φ(3 / √2).
     assert metrics.auc == pytest.approx(0.9831, abs=0.003)
     assert 0.2 < metrics.recall_at_1 < 0.5 < metrics.recall_at_10 < 0.8
@@ -105,10 +106,10 @@ def test_what_has_no_meaning_is_none():
 
 
 @pytest.mark.parametrize(
-    ("similarity", "matches", "words"),
+    ("agreement", "matches", "words"),
     [
-        (np.zeros(3), None, r"similarity: expected \(n, m\)"),
-        (np.full((2, 2), np.nan), None, "similarity: expected finite"),
+        (np.zeros(3), None, r"agreement: expected \(n, m\)"),
+        (np.full((2, 2), np.nan), None, "agreement: expected finite"),
         (np.zeros((2, 3)), None, "matches: expected with a matrix of 2 x 3"),
         (np.zeros((2, 3)), [(0, 3)], "matches: expected cells inside 2 x 3"),
         (np.zeros((2, 3)), [(-1, 0)], "matches: expected cells inside 2 x 3"),
@@ -116,6 +117,6 @@ def test_what_has_no_meaning_is_none():
         (np.zeros((2, 3)), [(0.5, 1.0)], "matches: expected whole numbers"),
     ],
 )
-def test_wrong_arguments_are_refused(similarity, matches, words):
+def test_wrong_arguments_are_refused(agreement, matches, words):
     with pytest.raises(ValueError, match=words):
-        evaluate_agreement(similarity, matches)
+        evaluate_agreement(agreement, matches)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adscore.evaluation import evidence_curve, pairwise_metrics
-from adscore.evaluation.ceiling import fit_spread, infer_true_rates
+from adscore.evaluation.true_rates import fit_spread, infer_true_rates
 
 
 def simulate(spread, trials, group, rate=0.02, seed=0):
