@@ -112,7 +112,7 @@ def _score_here(
 def _report(
     report: Path, out: Path, table: "TableStream", options: "ScoringOptions", model: Path
 ) -> None:
-    from adscore.report.scores_page import write_score_report
+    from adscore.report import write_score_report
     from adscore.scoring.scorer import Scorer
 
     write_score_report(report, out, table, options, Scorer.open(model))

@@ -1,6 +1,6 @@
-"""The evaluation as one page to look at."""
+"""Reports: HTML pages about an evaluation and about scores."""
 
-from adscore.report.evaluation_page import Report, write_report
-from adscore.report.held_out import held_out_report
+from adscore.report.evaluation import Report, held_out_report, write_report
+from adscore.report.scores import write_score_report
 
-__all__ = ["Report", "held_out_report", "write_report"]
+__all__ = ["Report", "held_out_report", "write_report", "write_score_report"]

@@ -21,7 +21,7 @@ class TargetRows:
         name: Name of the target.
         successes_column: Column of the successes, e.g. ``"clicks"``, or of the label.
         trials_column: Column of the trials, e.g. ``"impressions"``; None for a label.
-        figures: Its figures.
+        metrics: Its metrics.
         numbers: Rows of the table, counted from 0.
         mean: Predicted rate, from 0 to 1.
         concentration: alpha + beta of the predicted beta distribution.
@@ -33,7 +33,7 @@ class TargetRows:
     name: str
     successes_column: str
     trials_column: str | None
-    figures: TargetMetrics
+    metrics: TargetMetrics
     numbers: Ints
     mean: Floats
     concentration: Floats
@@ -46,6 +46,21 @@ class TargetRows:
         """Where the counts come from: ``SUCCESSES/TRIALS`` or ``LABEL``."""
         trials = self.trials_column
         return self.successes_column if trials is None else f"{self.successes_column}/{trials}"
+
+    @property
+    def trials_word(self) -> str:
+        """What is counted: the column's name, or creatives where the result is a label."""
+        return (self.trials_column or "creatives").replace("_", " ")
+
+    @property
+    def successes_word(self) -> str:
+        """What is hoped for: the column's name."""
+        return self.successes_column.replace("_", " ")
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a row has trials enough for an interval of its observed rate."""
+        return bool((self.trials > 1).any())
 
     @property
     def observed(self) -> Floats:
@@ -125,7 +140,7 @@ def target_rows(
         name=name,
         successes_column=successes,
         trials_column=trials or None,
-        figures=evaluation.targets[name],
+        metrics=evaluation.targets[name],
         numbers=numbers,
         mean=evaluation.predictions.mean[:, column],
         concentration=evaluation.predictions.concentration[:, column],

@@ -1,16 +1,14 @@
-"""A small chart: two linear axes, marks, and words for those who do not see it."""
+"""A small chart: two linear axes and marks, for the macro `chart` of the templates to draw."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adscore.report.markup import Markup, element, join
-
 # In units of the view box. At full page width one unit is about one pixel; a narrow screen
 # shrinks them, so the letters of a chart are set for a chart of this width.
 WIDTH, HEIGHT = 440, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 12, 46
-_LEAST_SPAN = 1e-7
+_MIN_SPAN = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def _axis(steps: range, step: float, label: str, scale: float, unit: str) -> Axi
 
 def _span(low: float, high: float) -> float:
     """What an axis covers: where values hardly differ, more than that, or the labels would grow."""
-    return max(high - low, 0.05 * abs(high), _LEAST_SPAN)
+    return max(high - low, 0.05 * abs(high), _MIN_SPAN)
 
 
 def nice_step(rough: float) -> float:
@@ -64,11 +62,33 @@ def nice_step(rough: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """Where values fall between two axes."""
+class Mark:
+    """One SVG element of a chart.
+
+    Attributes:
+        tag: Its name.
+        kind: Its class, which gives it its colour.
+        place: Its attributes of geometry.
+        tip: Words that show when it is pointed at.
+        text: What a ``text`` element says.
+    """
+
+    tag: str
+    kind: str
+    place: dict[str, str | float]
+    tip: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Where values lie between two axes, in units of the view box."""
 
     x_axis: Axis
     y_axis: Axis
+
+    left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
+    width, height = WIDTH, HEIGHT
 
     def x(self, value: float) -> float:
         """Horizontal place of a value."""
@@ -80,95 +100,53 @@ class Chart:
         share = (value - self.y_axis.low) / (self.y_axis.high - self.y_axis.low)
         return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
-    def line(self, points: Iterable[tuple[float, float]], class_: str) -> Markup:
+    def line(self, points: Iterable[tuple[float, float]], kind: str) -> Mark:
         """A line through points."""
-        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
-        return element("polyline", points=path, class_=class_)
+        return Mark("polyline", kind, {"points": self._path(points)})
 
-    def area(self, points: Sequence[tuple[float, float]], base: float, class_: str) -> Markup:
+    def area(self, points: Sequence[tuple[float, float]], base: float, kind: str) -> Mark:
         """The area between a line and a height."""
         ends = [(points[0][0], base), *points, (points[-1][0], base)]
-        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in ends)
-        return element("polygon", points=path, class_=class_)
+        return Mark("polygon", kind, {"points": self._path(ends)})
 
-    def dot(self, x: float, y: float, class_: str, tip: str, *, radius: float = 4.5) -> Markup:
-        """A point, with words that show when it is pointed at."""
-        return element(
-            "circle", element("title", tip), cx=self.x(x), cy=self.y(y), r=radius, class_=class_
-        )
+    def dot(self, x: float, y: float, kind: str, tip: str, *, radius: float = 4.5) -> Mark:
+        """A point."""
+        return Mark("circle", kind, {"cx": self.x(x), "cy": self.y(y), "r": radius}, tip)
 
-    def diamond(self, x: float, y: float, class_: str, tip: str, *, radius: float = 4.5) -> Markup:
+    def diamond(self, x: float, y: float, kind: str, tip: str, *, radius: float = 4.5) -> Mark:
         """A point of another shape, for eyes that do not tell the colours apart."""
         left, top = self.x(x), self.y(y)
         corners = ((-radius, 0), (0, -radius), (radius, 0), (0, radius))
         path = " ".join(f"{left + dx:.1f},{top + dy:.1f}" for dx, dy in corners)
-        return element("polygon", element("title", tip), points=path, class_=class_)
+        return Mark("polygon", kind, {"points": path}, tip)
 
     def bar(
-        self, span: tuple[float, float], heights: tuple[float, float], class_: str, tip: str
-    ) -> Markup:
+        self, span: tuple[float, float], heights: tuple[float, float], kind: str, tip: str
+    ) -> Mark:
         """A bar from one value to another on both axes."""
         left, right = self.x(span[0]), self.x(span[1])
         bottom, top = sorted((self.y(heights[0]), self.y(heights[1])), reverse=True)
-        return element(
-            "rect",
-            element("title", tip),
-            x=left,
-            y=top,
-            width=max(right - left, 0.5),
-            height=max(bottom - top, 0.5),
-            class_=class_,
-        )
+        width, height = max(right - left, 0.5), max(bottom - top, 0.5)
+        return Mark("rect", kind, {"x": left, "y": top, "width": width, "height": height}, tip)
 
-    def note(self, x: float, y: float, text: str, *, anchor: str = "start") -> Markup:
+    def note(self, x: float, y: float, text: str) -> Mark:
         """A few words beside a mark."""
-        return element("text", text, x=self.x(x), y=self.y(y), text_anchor=anchor, class_="note")
+        return Mark("text", "note", {"x": self.x(x), "y": self.y(y)}, text=text)
 
-    def render(self, summary: str, marks: Iterable[Markup]) -> Markup:
-        """The chart as one SVG element.
+    def _path(self, points: Iterable[tuple[float, float]]) -> str:
+        return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
 
-        Args:
-            summary: What it shows, in a sentence, for those who do not see it.
-            marks: What this object drew, the first lowest.
-        """
-        return element(
-            "svg",
-            element("title", summary),
-            join(*self._grid()),
-            join(*marks),
-            join(*self._labels()),
-            viewBox=f"0 0 {WIDTH} {HEIGHT}",
-            role="img",
-            class_="chart",
-        )
 
-    def _grid(self) -> Iterable[Markup]:
-        right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
-        for value, text in self.y_axis.ticks:
-            y = self.y(value)
-            yield element("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="grid")
-            yield element("text", text, x=_LEFT - 7, y=y + 4, text_anchor="end")
-        for value, text in self.x_axis.ticks:
-            x = self.x(value)
-            yield element("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="axis")
-            yield element("text", text, x=x, y=bottom + 18, text_anchor="middle")
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart to draw.
 
-    def _labels(self) -> Iterable[Markup]:
-        middle = (_TOP + HEIGHT - _BOTTOM) / 2
-        bottom = HEIGHT - _BOTTOM
-        yield element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=bottom, y2=bottom, class_="axis")
-        yield element(
-            "text",
-            self.x_axis.label,
-            x=(_LEFT + WIDTH - _RIGHT) / 2,
-            y=HEIGHT - 8,
-            text_anchor="middle",
-            class_="label",
-        )
-        yield element(
-            "text",
-            self.y_axis.label,
-            transform=f"translate(12 {middle:g}) rotate(-90)",
-            text_anchor="middle",
-            class_="label",
-        )
+    Attributes:
+        plot: Its axes.
+        summary: What it shows, in a sentence, for those who do not see it.
+        marks: What is drawn, the first lowest.
+    """
+
+    plot: Plot
+    summary: str
+    marks: Sequence[Mark]

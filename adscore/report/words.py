@@ -11,7 +11,7 @@ COVERAGE_AS_STATED = (0.87, 0.93)
 CLOSE_CALIBRATION = 0.1
 FAR_CALIBRATION = 0.5  # and far off by more than this
 
-FIGURES = {
+METRICS = {
     "log_loss": ("Log loss", "nats per trial; lower is better"),
     "deviance_explained": ("Deviance explained", "1 is perfect, 0 is the overall rate for all"),
     "auc": ("AUC", "a success predicted above a failure; chance is 50%"),
@@ -26,8 +26,8 @@ FIGURES = {
     "recall_at_10": ("Among the ten best", "headlines whose own image is one of ten"),
     "median_rank": ("Median rank", "place of a headline's own image; 1 is best"),
 }
-# Figures of the table alone: they stay what they are, whatever is predicted.
-UNMOVED = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
+# Of the table alone: they stay what they are, whatever is predicted.
+OF_THE_TABLE = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
 _SHARES = frozenset(
     {
         "auc",
@@ -50,8 +50,8 @@ def percent(share: float, digits: int = 3) -> str:
     return f"{100 * share:.{max(decimals, 0)}f}%"
 
 
-def figure_text(name: str, value: float | int | None) -> str:
-    """A figure as a person reads it; a dash where it has no meaning."""
+def metric_text(value: float | int | None, name: str) -> str:
+    """A metric as a person reads it; a dash where it has no meaning."""
     if value is None:
         return "\N{EN DASH}"
     if name in _SHARES:
@@ -60,24 +60,16 @@ def figure_text(name: str, value: float | int | None) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def change_text(name: str, change: float | int | None) -> str:
-    """A difference of two figures, signed; shares in percentage points."""
-    if change is None:
+def change_text(values: tuple[float | int | None, float | int | None], name: str) -> str:
+    """From one value of a metric to another, signed; shares in percentage points."""
+    before, after = values
+    if before is None or after is None:
         return "\N{EN DASH}"
+    change = after - before
     sign = "+" if change > 0 else "\N{MINUS SIGN}" if change < 0 else ""
     if name in _SHARES:
         return f"{sign}{percent(abs(change), 2).removesuffix('%')} points"
     return f"{sign}{abs(change):,}" if isinstance(change, int) else f"{sign}{abs(change):.4f}"
-
-
-def trials_word(rows: TargetRows) -> str:
-    """What is counted: the column's name, or creatives where the result is a label."""
-    return (rows.trials_column or "creatives").replace("_", " ")
-
-
-def successes_word(rows: TargetRows) -> str:
-    """What is hoped for: the column's name."""
-    return rows.successes_column.replace("_", " ")
 
 
 def summary(rows: TargetRows, group_word: str) -> str:
@@ -85,9 +77,20 @@ def summary(rows: TargetRows, group_word: str) -> str:
     return f"{_ranking(rows, group_word)} {_calibration(rows)}"
 
 
+def calibration_hint(rows: TargetRows) -> str:
+    """What to compare the calibration error with."""
+    perfect = rows.perfect_calibration_error
+    if rows.overall is None or perfect is None:
+        return "mean gap"
+    return (
+        f"mean gap, where the mean rate is {percent(rows.overall)}; a perfect model would show "
+        f"about {percent(perfect, 2)} on these rows (simulated)"
+    )
+
+
 def _ranking(rows: TargetRows, group_word: str) -> str:
-    figures = rows.figures
-    reached, ceiling = figures.pairwise_accuracy, figures.pairwise_noise_ceiling
+    metrics = rows.metrics
+    reached, ceiling = metrics.pairwise_accuracy, metrics.pairwise_noise_ceiling
     if reached is None:
         return _ranking_without_pairs(rows)
     start = f"Of two creatives of one {group_word}, the model picks the better one "
@@ -101,16 +104,16 @@ def _ranking(rows: TargetRows, group_word: str) -> str:
 
 def _ranking_without_pairs(rows: TargetRows) -> str:
     none = "There are no groups to compare creatives within"
-    if rows.figures.auc is None:
+    if rows.metrics.auc is None:
         return f"{none}, and results of one kind only, so how well it ranks cannot be told."
     return (
         f"{none}; over all rows, a success was predicted above a failure "
-        f"{percent(rows.figures.auc)} of the time, where chance is {CHANCE:.0%}."
+        f"{percent(rows.metrics.auc)} of the time, where chance is {CHANCE:.0%}."
     )
 
 
 def _calibration(rows: TargetRows) -> str:
-    error, overall = rows.figures.calibration_error, rows.overall
+    error, overall = rows.metrics.calibration_error, rows.overall
     if error is None or overall is None:
         return "Nothing was counted, so its rates cannot be checked."
     relative = error / overall if overall else float("inf")
@@ -120,7 +123,7 @@ def _calibration(rows: TargetRows) -> str:
     points = percent(error, 2).removesuffix("%")
     return (
         f"Its predicted rates are {verdict} what happened, off by {points} percentage points on "
-        f"average{part}{_coverage(rows.figures.interval_coverage)}."
+        f"average{part}{_coverage(rows.metrics.interval_coverage)}."
     )
 
 

@@ -1,14 +1,14 @@
 """What a creative costs on each server, side by side, as a picture for a page."""
 
-from adscore.report.markup import Markup, element
-from adscore.report.svg import Axis, Chart, number_axis
+from adscore.report.page import render
+from adscore.report.svg import Axis, Chart, Plot, number_axis
 from serving_bench.pictures import USUAL
 from serving_bench.results import ADSCORE, CEILING, Summary
 from serving_bench.systems import PEERS
 
-_STYLE = Markup(
-    "svg{background:#fff}text{font:11px sans-serif;fill:#333}.grid{stroke:#ddd}.axis{stroke:#777}"
-    ".other{fill:#9db4c8}.ours{fill:#1f6fb2}.note{text-anchor:middle}"
+_STYLE = (
+    "<style>svg{background:#fff}text{font:11px sans-serif;fill:#333}.grid{stroke:#ddd}"
+    ".axis{stroke:#777}.other{fill:#9db4c8}.ours{fill:#1f6fb2}.note{text-anchor:middle}</style>"
 )
 
 
@@ -23,18 +23,19 @@ def cost(found: Summary) -> str:
             costs[name] = ratio
     names = sorted(costs, key=lambda name: costs[name])
     ticks = [(position, name) for position, name in enumerate(names)]
-    chart = Chart(
+    plot = Plot(
         Axis(-0.6, len(names) - 0.4, ticks, "server, its clients included"),
         number_axis(0, 1.1 * max(costs.values()), "CPU time / the ceiling's"),
     )
-    marks = [element("style", _STYLE)]
+    marks = []
     for position, name in enumerate(names):
         text = f"{costs[name]:.1f}"
         span, heights = (position - 0.35, position + 0.35), (0.0, costs[name])
-        marks.append(chart.bar(span, heights, "ours" if name == ADSCORE else "other", text))
-        marks.append(chart.note(position, costs[name] * 1.02, text, anchor="middle"))
+        marks.append(plot.bar(span, heights, "ours" if name == ADSCORE else "other", text))
+        marks.append(plot.note(position, costs[name] * 1.02, text))
     summary = (
         "CPU time for a creative with 32 callers, as a multiple of the ceiling's; less is better"
     )
-    namespace = '<svg xmlns="http://www.w3.org/2000/svg" '
-    return chart.render(summary, marks).replace("<svg ", namespace, 1) + "\n"
+    svg = render("chart.svg.jinja", chart=Chart(plot, summary, marks))
+    alone = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return alone.replace("</title>", f"</title>{_STYLE}", 1)

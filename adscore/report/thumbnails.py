@@ -1,4 +1,4 @@
-"""A creative's picture, small enough to live inside the page."""
+"""A creative's image, small enough to live inside a page."""
 
 import base64
 import io
@@ -16,9 +16,9 @@ _LYING = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange height and w
 
 
 def thumbnail_uri(data: bytes, limits: InputLimits) -> str | None:
-    """A picture as a ``data:`` URI of a JPEG; None where there is none that can be shown.
+    """An image as a ``data:`` URI of a JPEG; None where there is none that can be shown.
 
-    It goes through the checks and conversions that it goes through before scoring.
+    It goes through the checks and conversions of scoring.
 
     Args:
         data: One encoded image file, or nothing.

@@ -1,4 +1,4 @@
-"""What a page tells of scores: read from the result itself, in one pass and bounded memory."""
+"""What the report says of a scored table, read from it in one pass and bounded memory."""
 
 import heapq
 from collections import Counter
@@ -79,6 +79,11 @@ class ResultSummary:
     errors: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     model: tuple[str, str] = ("", "")
+
+    @property
+    def failed(self) -> int:
+        """How many rows have no score."""
+        return sum(self.errors.values())
 
 
 def summarise(result: TableStream, targets: Sequence[str], shown: int) -> ResultSummary:

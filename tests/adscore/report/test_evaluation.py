@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from datetime import date
 
@@ -23,17 +24,26 @@ from adscore.cli.app import app
 from adscore.creative import InputLimits
 from adscore.evaluation import AgreementMetrics
 from adscore.evaluation.table import evaluate_table
-from adscore.report import Report, held_out, held_out_report
-from adscore.report.markup import Markup, element, escape
+from adscore.report import Report, evaluation, held_out_report
+from adscore.report.page import render
+from adscore.report.result import ResultSummary
 from adscore.report.rows import target_rows
 from adscore.report.svg import nice_step, number_axis, rate_axis
-from adscore.report.thumbnail import THUMBNAIL_SIDE, thumbnail_uri
+from adscore.report.thumbnails import THUMBNAIL_SIDE, thumbnail_uri
 from adscore.report.words import percent
 from adscore.table import Columns, Target, read_table
 
 DAY = date(2030, 1, 2)
 HOSTILE = "<script>alert('x')</script> \"&\x00\ud800 <img src=x onerror=y>"
 CHARTS = 5
+NO_SCORES = {
+    "summary": ResultSummary(),
+    "table": "",
+    "day": "",
+    "targets": (),
+    "warnings": {},
+    "max_kinds": 1,
+}
 
 
 def read(sample_dir, target="ctr=clicks/impressions", columns=None):
@@ -112,7 +122,7 @@ def test_headlines_are_escaped(scorer, sample_dir):
     seen.feed(page)
     page.encode()
     assert "script" not in seen.tags
-    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
     headlines = [p.text for p in parse(page).iter("p") if p.get("class") == "headline"]
     assert headlines[0] == HOSTILE.replace("\x00", "").replace(
         "\ud800", "\N{REPLACEMENT CHARACTER}"
@@ -270,11 +280,16 @@ def test_picture_that_cannot_be_opened_has_no_thumbnail(data):
 
 @given(st.text())
 def test_any_text_survives_as_text(text):
-    written = element("p", text, title=text)
-    assert isinstance(written, Markup)
-    root = ET.fromstring(written.encode())
-    assert len(root) == 0
-    assert escape(text) == html.escape(root.text or "") or "\r" in text
+    page = render("scores.html.jinja", **NO_SCORES, model=text)
+    (title,) = parse(page).iter("title")
+    assert len(title) == 0
+    shown = "".join(c for c in text if c in "\t\n\r" or not unprintable(c))
+    assert title.text.removeprefix("Scores by ") == re.sub("\r\n?", "\n", shown)
+
+
+def unprintable(char):
+    """Whether no HTML document may hold it: control characters and two that are none."""
+    return unicodedata.category(char) == "Cc" or char in "\ufffe\uffff"
 
 
 @given(st.floats(1e-9, 1e9))
@@ -331,10 +346,10 @@ def test_agreement_is_shown_where_there_are_figures(scorer, sample_dir):
 
 
 def test_held_out_page_takes_at_most_so_many_rows(scorer, sample_dir, monkeypatch):
-    monkeypatch.setattr(held_out, "MOST_ROWS", 5)
+    monkeypatch.setattr(evaluation, "MAX_HELD_OUT_ROWS", 5)
     page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
     assert "5 creatives, drawn at random from 9, of creatives.csv" in page
-    monkeypatch.setattr(held_out, "MOST_ROWS", 9)
+    monkeypatch.setattr(evaluation, "MAX_HELD_OUT_ROWS", 9)
     page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
     assert "9 creatives of creatives.csv" in page
 

@@ -1,0 +1,72 @@
+"""An HTML page from a template: it needs no other file, loads nothing and runs nothing."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from adscore.report.words import change_text, metric_text, percent
+
+# Characters that no HTML document may hold, whatever the headline's author typed.
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
+_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
+_UNSAFE = {**_CONTROL, **_SURROGATES, 0xFFFE: None, 0xFFFF: None}
+
+
+def render(template: str, **values: object) -> str:
+    """Fills a template; the page is well-formed XML too.
+
+    Args:
+        template: Name of a file in `templates`.
+        values: What it shows. Text is escaped.
+    """
+    return _environment().get_template(template).render(values) + "\n"
+
+
+def write_page(path: Path, page: str) -> None:
+    """Writes a page under a temporary name and renames it; replaces an existing file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(page.encode())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "change": change_text,
+        "count": "{:,}".format,
+        "metric": metric_text,
+        "percent": percent,
+        "pixels": _pixels,
+    }
+    return environment
+
+
+def _printable(value: object) -> object:
+    """Text without characters that no document may hold; Jinja2 escapes what this returns."""
+    return value if isinstance(value, Markup) else str(value).translate(_UNSAFE)
+
+
+def _pixels(value: float) -> str:
+    return f"{round(value, 2):g}"
