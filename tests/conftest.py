@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def make_once(
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Waits for a state, for as long as a busy machine may take to reach it."""
+
+    def wait(true: Callable[[], object]) -> None:
+        end = time.monotonic() + 120
+        while not true():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

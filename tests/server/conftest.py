@@ -120,6 +120,26 @@ class ServeProcess:
         return self.process.returncode, stderr
 
 
+class HeldProcess:
+    """A running `adscore serve` that begins to score, and goes on when it is released."""
+
+    def __init__(self, start: Callable[..., ServeProcess], folder: Path) -> None:
+        self._start = start
+        self._hold, self._begun = folder / "hold", folder / "begun"
+
+    def start(self, root: Path, *options: str) -> ServeProcess:
+        command = [sys.executable, str(Path(__file__).with_name("serve_held.py"))]
+        process = self._start(root, *options, command=command)
+        self._hold.touch()  # the models have shown by now that they score
+        return process
+
+    def has_begun(self) -> bool:
+        return self._begun.exists()
+
+    def release(self) -> None:
+        self._hold.unlink(missing_ok=True)
+
+
 def to_wire(creative: Creative) -> scoring_pb2.Creative:
     return scoring_pb2.Creative(
         id=creative.id,
@@ -233,10 +253,10 @@ def start_process(adscore_command: list[str]) -> Iterator[Callable[..., ServePro
     """Runs `adscore serve` until the test ends, and waits until it is ready."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(root: Path, *options: str) -> ServeProcess:
+    def start(root: Path, *options: str, command: Sequence[str] = adscore_command) -> ServeProcess:
         arguments = ["serve", str(root), "--address", "127.0.0.1:0", *options]
         process = subprocess.Popen(
-            [*adscore_command, *arguments],
+            [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -253,6 +273,18 @@ def start_process(adscore_command: list[str]) -> Iterator[Callable[..., ServePro
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def held_process(
+    start_process: Callable[..., ServeProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HeldProcess]:
+    folder = tmp_path / "held"
+    folder.mkdir()
+    monkeypatch.setenv("ADSCORE_HELD", str(folder))
+    held = HeldProcess(start_process, folder)
+    yield held
+    held.release()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The time to retry that a full server tells."""
 
-import time
+from typing import Any
 
 import pytest
 
@@ -25,29 +25,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def _end_one(threads: CallThreads) -> None:
-    threads.submit(int).result()
-    while threads.calls:
-        time.sleep(0.001)
-
-
-def test_idle_time_does_not_count(clock: Clock) -> None:
+def test_idle_time_does_not_count(clock: Clock, wait_until: Any) -> None:
     with CallThreads(1, 1) as threads:
         for _ in range(5):
             clock.now += 3_600
-            _end_one(threads)
+            threads.submit(int).result()
+            wait_until(lambda: not threads.calls)
         assert threads.retry_seconds() == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("max_waiting", [0, 1])
-def test_time_to_retry_is_some_seconds_at_most(clock: Clock, max_waiting: int) -> None:
+def test_time_to_retry_is_some_seconds_at_most(
+    clock: Clock, wait_until: Any, max_waiting: int
+) -> None:
     def long() -> None:
         clock.now += 3_600
 
     with CallThreads(2, max_waiting) as threads:
         threads.submit(long).result()
-        while threads.calls:
-            time.sleep(0.001)
+        wait_until(lambda: not threads.calls)
         assert threads._seconds_between_ends == pytest.approx(360)
         if not max_waiting:  # until the next ends, however many there are
             assert threads.retry_seconds() == 5.0

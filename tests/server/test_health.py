@@ -96,6 +96,7 @@ def test_refusals_do_not_wait_for_calls_that_never_send_their_request(
     start_server: Any,
     connect: Any,
     refusal: Any,
+    wait_until: Any,
     scorer: Any,
     never: Any,
 ) -> None:
@@ -104,8 +105,7 @@ def test_refusals_do_not_wait_for_calls_that_never_send_their_request(
     server = start_server(scorer)
     stubs = connect(server.address)
     silent = stubs.channel.stream_unary(CHECK).future(never(), timeout=60)
-    while server._calls.quick.calls < 1:
-        threading.Event().wait(0.01)
+    wait_until(lambda: server._calls.quick.calls == 1)
     code, reason, *_ = refusal(
         lambda: stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=10)
     )

@@ -6,14 +6,12 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from PIL import Image
 
 from adscore.creative import Creative
 from adscore.scoring.scorer import Scorer
@@ -60,13 +58,6 @@ def publish(model: Path, version: int) -> None:
     partial.rename(model / str(version))
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def versions(stubs: Any) -> list[tuple[str, int]]:
     models = stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30).models
     return [(model.version, model.state) for model in models]
@@ -78,7 +69,12 @@ def health(stubs: Any, service: str) -> int:
 
 
 def test_swaps_under_load_fail_no_call_and_change_no_score(
-    start_process: Any, connect: Any, copied_model: Path, creatives: list[Creative], scorer: Scorer
+    start_process: Any,
+    connect: Any,
+    wait_until: Any,
+    copied_model: Path,
+    creatives: list[Creative],
+    scorer: Scorer,
 ) -> None:
     process = start_process(copied_model.parent, *POLL)
     stubs = connect(process.address)
@@ -99,7 +95,11 @@ def test_swaps_under_load_fail_no_call_and_change_no_score(
 
 
 def test_broken_version_is_shown_with_its_reason_while_the_old_serves(
-    start_process: Any, connect: Any, copied_model: Path, creatives: list[Creative]
+    start_process: Any,
+    connect: Any,
+    wait_until: Any,
+    copied_model: Path,
+    creatives: list[Creative],
 ) -> None:
     stubs = connect(start_process(copied_model.parent, *POLL).address)
     partial = shutil.copytree(copied_model / "1", copied_model / ".partial")
@@ -119,6 +119,7 @@ def test_server_that_waits_for_a_model_says_so_until_it_comes(
     start_process: Any,
     connect: Any,
     refusal: Any,
+    wait_until: Any,
     model_dir: Path,
     tmp_path: Path,
     creatives: list[Creative],
@@ -139,25 +140,27 @@ def test_server_that_waits_for_a_model_says_so_until_it_comes(
 
 
 def test_no_model_is_opened_while_the_server_drains(
-    start_process: Any, connect: Any, copied_model: Path, encode: Any
+    held_process: Any,
+    connect: Any,
+    wait_until: Any,
+    copied_model: Path,
+    creatives: list[Creative],
 ) -> None:
-    # The batch takes seconds: large images, one core, and nothing kept of the first for the next.
-    slow = ("--cores", "1", "--cache-bytes", "0", "--drain-seconds", "60")
-    process = start_process(copied_model.parent, "--poll-seconds", "0.05", *slow)
+    options = ("--poll-seconds", "0.05", "--drain-seconds", "100")
+    process = held_process.start(copied_model.parent, *options)
     stubs = connect(process.address)
-    image = encode(Image.new("RGB", (3000, 3000), "red"), "PNG")
-    running: list[Any] = []
-    batch = [Creative("headline", image)] * 40
-    caller = threading.Thread(target=lambda: running.extend(stubs.batch_score(batch)))
+    answers: list[Any] = []
+    caller = threading.Thread(target=lambda: answers.extend(stubs.batch_score(creatives)))
     caller.start()
-    time.sleep(0.3)  # it is worked on
+    wait_until(held_process.has_begun)
     process.process.send_signal(signal.SIGTERM)
     wait_until(lambda: health(stubs, "") == health_pb2.HealthCheckResponse.NOT_SERVING)
     publish(copied_model, 2)
-    time.sleep(0.5)  # ten looks
-    assert not running
+    time.sleep(0.5)  # in which a server that still scanned would find it ten times
+    assert not answers
+    held_process.release()
     caller.join(LIMIT_SECONDS)
-    assert [result.score.model_version for result in running] == ["1"] * 40
+    assert [result.score.model_version for result in answers] == ["1"] * len(creatives)
     _, stderr = process.process.communicate(timeout=LIMIT_SECONDS)
     assert process.process.returncode == 0
     assert "version 1 is loaded" in stderr
@@ -170,13 +173,17 @@ def test_polling_can_be_off(
     process = start_process(copied_model.parent, "--poll-seconds", "0", "--keep-versions", "2")
     stubs = connect(process.address)
     publish(copied_model, 2)
-    time.sleep(0.5)
+    time.sleep(0.5)  # in which a server that scanned would have begun to load it
     assert stubs.score(creatives[0]).model_version == "1"
     assert len(versions(stubs)) == 1
 
 
 def test_model_that_was_replaced_is_freed_with_its_last_call(
-    start_server: Any, connect: Any, copied_model: Path, creatives: list[Creative]
+    start_server: Any,
+    connect: Any,
+    wait_until: Any,
+    copied_model: Path,
+    creatives: list[Creative],
 ) -> None:
     old, new = (Scorer.open(copied_model) for _ in range(2))
     server = start_server(old)

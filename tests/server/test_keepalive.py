@@ -4,7 +4,6 @@ import queue
 import selectors
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,10 +17,15 @@ from adscore_server.models.registry import LoadedModel, ModelRegistry
 from adscore_server.server import Server
 
 LIMIT_SECONDS = 30.0
+# The head of an HTTP/2 frame: its length in three bytes, its kind, its flags.
+PING, PING_ANSWER = b"\0\0\x08\x06\0", b"\0\0\x08\x06\x01"
 
 
 class Proxy:
-    """Passes the bytes of one connection on, until it goes dumb without closing it."""
+    """Passes the bytes of one connection on, until it goes dumb without closing it.
+
+    It counts the pings that the server sends and those that the client answers.
+    """
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -29,6 +33,7 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self.is_dumb = threading.Event()
+        self.pings_sent = self.pings_answered = 0
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -37,6 +42,7 @@ class Proxy:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.is_dumb.set()
         self._ends.set()
         self._thread.join(LIMIT_SECONDS)
         self._listening.close()
@@ -49,17 +55,28 @@ class Proxy:
                 selector.register(server, selectors.EVENT_READ, client)
                 while not self.is_dumb.is_set():
                     for key, _ in selector.select(0.01):
-                        key.data.sendall(key.fileobj.recv(65536))  # type: ignore[union-attr]
+                        data = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                        self.pings_sent += key.data is client and PING in data
+                        self.pings_answered += key.data is server and PING_ANSWER in data
+                        key.data.sendall(data)
             self._ends.wait(LIMIT_SECONDS)
 
 
 @pytest.fixture
-def quick_to_ask(scorer: Scorer) -> Iterator[Server]:
-    """A server that asks after half a second of silence."""
-    models = ModelRegistry([LoadedModel(scorer)])
-    keepalive = Keepalive(silence_seconds=0.5, answer_seconds=0.5)
-    with Server(models, ServerConfig("127.0.0.1:0"), keepalive=keepalive) as server:
-        yield server
+def serve_asking(scorer: Scorer) -> Iterator[Callable[[float], Server]]:
+    """Starts a server that asks after half a second of silence, and waits so long for an answer."""
+    started: list[Server] = []
+
+    def start(answer_seconds: float) -> Server:
+        models = ModelRegistry([LoadedModel(scorer)])
+        keepalive = Keepalive(silence_seconds=0.5, answer_seconds=answer_seconds)
+        started.append(Server(models, ServerConfig("127.0.0.1:0"), keepalive=keepalive))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 def _open_stream(stubs: Any, creative: Creative) -> "tuple[queue.Queue[Any], Any]":
@@ -74,25 +91,32 @@ def _open_stream(stubs: Any, creative: Creative) -> "tuple[queue.Queue[Any], Any
 
 
 def test_stream_of_a_client_that_has_silently_gone_gives_its_place_back(
-    quick_to_ask: Server, connect: Callable[[str], Any], creatives: list[Creative]
+    serve_asking: Callable[[float], Server],
+    connect: Callable[[str], Any],
+    wait_until: Any,
+    creatives: list[Creative],
 ) -> None:
-    with Proxy(quick_to_ask.address) as proxy:
+    server = serve_asking(0.5)
+    with Proxy(server.address) as proxy:
         requests, answers = _open_stream(connect(proxy.address), creatives[0])
-        assert quick_to_ask.statistics().calls["stream"] == 1
+        assert server.statistics().calls["stream"] == 1
         proxy.is_dumb.set()
-        end = time.monotonic() + LIMIT_SECONDS
-        while quick_to_ask.statistics().calls["stream"]:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        wait_until(lambda: not server.statistics().calls["stream"])
         requests.put(None)
         answers.cancel()
 
 
 def test_stream_of_a_client_that_is_silent_but_there_stays(
-    quick_to_ask: Server, connect: Callable[[str], Any], creatives: list[Creative]
+    serve_asking: Callable[[float], Server],
+    connect: Callable[[str], Any],
+    wait_until: Any,
+    creatives: list[Creative],
 ) -> None:
-    requests, answers = _open_stream(connect(quick_to_ask.address), creatives[0])
-    time.sleep(2)  # it is asked, and answers
-    assert quick_to_ask.statistics().calls["stream"] == 1
-    requests.put(None)
-    assert list(answers) == []
+    server = serve_asking(LIMIT_SECONDS)
+    with Proxy(server.address) as proxy:
+        requests, answers = _open_stream(connect(proxy.address), creatives[0])
+        sent, answered = proxy.pings_sent, proxy.pings_answered
+        wait_until(lambda: proxy.pings_sent >= sent + 3 and proxy.pings_answered >= answered + 3)
+        assert server.statistics().calls["stream"] == 1
+        requests.put(None)
+        assert list(answers) == []

@@ -1,8 +1,5 @@
 """What a full server answers, and what a caller who has gone costs."""
 
-import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,15 +21,10 @@ def request_of(creative: Creative) -> Any:
     return scoring_pb2.ScoreRequest(creative=wire)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        threading.Event().wait(0.005)
-
-
 @pytest.fixture
-def full(start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]) -> Any:
+def full(
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
+) -> Any:
     """A server with two calls on its two threads, and two that wait for one."""
     config = ServerConfig("127.0.0.1:0", threads=2, max_waiting_calls=2, decode_threads=1)
     server = start_server(held_scorer, config=config)
@@ -77,7 +69,7 @@ def test_a_full_server_still_says_how_it_is(full: Any) -> None:
 
 
 def test_of_six_calls_that_are_cancelled_while_a_batch_runs_none_is_run(
-    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
 ) -> None:
     server = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", decode_threads=1))
     stubs = connect(server.address)
@@ -97,7 +89,7 @@ def test_of_six_calls_that_are_cancelled_while_a_batch_runs_none_is_run(
 
 
 def test_a_call_whose_deadline_passes_is_not_run(
-    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
 ) -> None:
     config = ServerConfig("127.0.0.1:0", threads=1, decode_threads=1)
     server = start_server(held_scorer, config=config)
@@ -114,7 +106,7 @@ def test_a_call_whose_deadline_passes_is_not_run(
 
 
 def test_a_batch_whose_caller_has_gone_is_left_off(
-    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
 ) -> None:
     server = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", decode_threads=1))
     stubs = connect(server.address)
@@ -123,16 +115,14 @@ def test_a_batch_whose_caller_has_gone_is_left_off(
     call = stubs.scoring.BatchScore.future(request, timeout=60)
     assert held_scorer.entered.wait(30)
     call.cancel()
-    # Answered on the same connection after it has brought the cancellation.
-    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30)
-    threading.Event().wait(0.2)
+    assert server._calls.wait_for_delivery(TIMEOUT_SECONDS)  # which a cancelled call needs no more
     held_scorer.released.set()
     wait_until(lambda: server._calls.scores.calls == 0)
     assert held_scorer.runs == 1  # of four pieces
 
 
 def test_many_more_calls_than_there_is_room_for_are_answered_or_refused(
-    start_server: Any, connect: Any, scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, scorer: Any, creatives: list[Creative]
 ) -> None:
     config = ServerConfig("127.0.0.1:0", threads=2, max_waiting_calls=4)
     server = start_server(scorer, config=config)

@@ -9,10 +9,9 @@ from typing import Any
 
 import grpc
 import pytest
-from PIL import Image
 
 from adscore.creative import Creative
-from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_protos.v1 import scoring_pb2
 
 
 def _run(command: list[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -44,38 +43,38 @@ def test_signal_stops_it_with_exit_code_0(
     assert "Traceback" not in stderr
 
 
+def _stop_and_wait_until_it_says_so(process: Any) -> None:
+    process.process.send_signal(signal.SIGTERM)
+    assert any("Stopping: " in line for line in process.process.stderr)
+    assert process.process.poll() is None
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_sigterm_finishes_the_call_in_flight(
-    start_process: Any, connect: Any, encode: Any, model_dir: Path
+    held_process: Any, connect: Any, wait_until: Any, model_dir: Path, workers: str
 ) -> None:
-    process = start_process(model_dir)
-    stubs = connect(process.address)
-    # About a tenth of a second each to decode; no two the same file, which the cache would know.
-    slow = encode(Image.new("RGB", (6000, 6000), "red"), "PNG")
-    wires = [scoring_pb2.Creative(headline="headline", image=slow + bytes([n])) for n in range(8)]
-    call = stubs.scoring.BatchScore.future(scoring_pb2.BatchScoreRequest(creatives=wires))
-    # Its own call came after the batch on the same connection, so the batch is in flight.
-    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=60)
+    process = held_process.start(model_dir, "--workers", workers)
+    wires = [scoring_pb2.Creative(headline=f"headline {n}") for n in range(40)]
+    batch = scoring_pb2.BatchScoreRequest(creatives=wires)
+    call = connect(process.address).scoring.BatchScore.future(batch)
+    wait_until(held_process.has_begun)
+    _stop_and_wait_until_it_says_so(process)
     assert not call.done()
-    code, _ = process.stop()
-    assert code == 0
-    assert [result.HasField("score") for result in call.result(timeout=60).results] == [True] * 8
+    held_process.release()
+    assert [one.HasField("score") for one in call.result(timeout=60).results] == [True] * 40
+    assert process.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_second_signal_ends_it_at_once(
-    start_process: Any, connect: Any, encode: Any, model_dir: Path, workers: str
+    held_process: Any, connect: Any, wait_until: Any, model_dir: Path, workers: str
 ) -> None:
-    process = start_process(model_dir, "--workers", workers)
-    stubs = connect(process.address)
-    slow = encode(Image.new("RGB", (7000, 7000), "red"), "PNG")
-    wires = [scoring_pb2.Creative(headline="headline", image=slow + bytes([n])) for n in range(50)]
-    call = stubs.scoring.BatchScore.future(scoring_pb2.BatchScoreRequest(creatives=wires))
-    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=60)
-    process.process.send_signal(signal.SIGTERM)
-    for line in process.process.stderr:
-        if "Stopping: " in line:
-            break
-    assert process.process.poll() is None
+    process = held_process.start(model_dir, "--workers", workers)
+    call = connect(process.address).scoring.Score.future(
+        scoring_pb2.ScoreRequest(creative=scoring_pb2.Creative(headline="headline"))
+    )
+    wait_until(held_process.has_begun)
+    _stop_and_wait_until_it_says_so(process)
     code, _ = process.stop()
     assert code == (-signal.SIGTERM if workers == "1" else 0)
     with pytest.raises(grpc.RpcError):

@@ -105,7 +105,7 @@ def test_draining_finishes_calls_in_flight_and_refuses_new_ones(
 
 
 def test_calls_that_wait_for_a_thread_are_finished_too(
-    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
 ) -> None:
     server = start_server(held_scorer, config=ServerConfig("127.0.0.1:0", threads=1))
     stubs = connect(server.address)
@@ -117,8 +117,7 @@ def test_calls_that_wait_for_a_thread_are_finished_too(
     for caller in callers:
         caller.start()
     assert held_scorer.entered.wait(30)
-    while server._calls.scores.calls < 4:
-        threading.Event().wait(0.01)
+    wait_until(lambda: server._calls.scores.calls == 4)
     threading.Timer(0.2, held_scorer.released.set).start()
     assert server.stop()
     for caller in callers:
@@ -228,7 +227,7 @@ def _call_until(ended: threading.Event, address: str, codes: "set[grpc.StatusCod
 
 @pytest.mark.parametrize("round_number", range(5))
 def test_under_load_the_end_of_the_server_is_unavailable_to_every_caller(
-    start_server: Any, scorer: Scorer, round_number: int
+    start_server: Any, wait_until: Any, scorer: Scorer, round_number: int
 ) -> None:
     server = start_server(scorer)
     ended, codes = threading.Event(), set[grpc.StatusCode]()
@@ -237,8 +236,7 @@ def test_under_load_the_end_of_the_server_is_unavailable_to_every_caller(
     ]
     for caller in callers:
         caller.start()
-    while grpc.StatusCode.OK not in codes:
-        threading.Event().wait(0.01)
+    wait_until(lambda: grpc.StatusCode.OK in codes)
     assert server.stop()
     ended.set()
     for caller in callers:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from adscore.creative import Creative
-from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
 
 TIMEOUT_SECONDS = 60.0
@@ -103,7 +103,7 @@ def test_a_stream_without_requests_ends(stubs: Any) -> None:
 
 
 def test_the_server_reads_on_only_while_it_has_room(
-    start_server: Any, connect: Any, held_scorer: Any, creatives: list[Creative]
+    start_server: Any, connect: Any, wait_until: Any, held_scorer: Any, creatives: list[Creative]
 ) -> None:
     config = ServerConfig("127.0.0.1:0", decode_threads=1)
     server = start_server(held_scorer, config=config)
@@ -111,6 +111,7 @@ def test_the_server_reads_on_only_while_it_has_room(
     calls = stream(stubs, [request_of(creatives[:1], str(number)) for number in range(20)])
     assert held_scorer.entered.wait(30)
     [running] = server._streams._open
+    wait_until(lambda: running._read_count == 2)
     threading.Event().wait(0.3)  # time in which a server without a bound would read them all
     assert running._read_count == 2
     held_scorer.released.set()
@@ -151,9 +152,7 @@ def test_a_stream_whose_client_has_gone_is_not_worked_on(
     calls = stream(stubs, [request_of(creatives[:1], str(number)) for number in range(20)])
     assert held_scorer.entered.wait(30)
     calls.cancel()
-    # Answered on the same connection after it has brought the cancellation.
-    stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30)
-    threading.Event().wait(0.2)
+    assert server._calls.wait_for_delivery(TIMEOUT_SECONDS)  # which a cancelled call needs no more
     held_scorer.released.set()
     assert server.stop()
     assert held_scorer.runs == 1
