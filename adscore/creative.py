@@ -71,6 +71,9 @@ class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not us
 
 
 INTERVAL_LEVEL = 0.90  # probability of the interval of a score
+# A float32 sigmoid saturates at exactly 0 or 1, which has no beta distribution and an infinite
+# log loss: computations keep this far from both.
+MIN_RATE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,10 @@ class TargetScore:
 
     Attributes:
         mean: Expected rate in the average campaign.
-        lower: Lower end of the central 90 % interval of the rate.
-        upper: Upper end of the central 90 % interval of the rate.
-        percentile: Share of the model's reference creatives with a lower predicted
-            rate, in per cent, from 0 to 100.
+        lower: Lower end of the 90 % interval of the rate; at most the mean.
+        upper: Upper end of the 90 % interval of the rate; at least the mean.
+        percentile: Share of the model's reference creatives with a lower predicted rate plus
+            half of those with the same, in per cent, from 0 to 100.
     """
 
     mean: float

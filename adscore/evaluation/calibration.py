@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from adscore.creative import INTERVAL_LEVEL
+from adscore.creative import INTERVAL_LEVEL, MIN_RATE
 from adscore.evaluation.outcomes import (
     MAX_CONCENTRATION,
-    MIN_RATE,
     Floats,
     Ints,
     read_concentration,

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from adscore.creative import MIN_RATE
 from adscore.evaluation.calibration import calibration_error, interval_coverage
-from adscore.evaluation.outcomes import MIN_RATE, Floats, read_outcomes
+from adscore.evaluation.outcomes import Floats, read_outcomes
 from adscore.evaluation.ranking import PairwiseMetrics, auc, pairwise_metrics
 
 _NO_PAIRS = PairwiseMetrics(None, None, None, 0, 0)

@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
-# A float32 sigmoid saturates at exactly 0 or 1, which has no beta distribution; one such row
-# must not make a metric infinite.
-MIN_RATE = 1e-12
 # Above it a beta-binomial is told from a binomial by less than trials / 1e10 of its variance,
 # and the logarithms of gamma functions still keep 1e-4.
 MAX_CONCENTRATION = 1e10

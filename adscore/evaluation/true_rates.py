@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from adscore.evaluation.outcomes import MIN_RATE, Floats, Ints, sum_by
+from adscore.creative import MIN_RATE
+from adscore.evaluation.outcomes import Floats, Ints, sum_by
 
 _MAX_SPREAD = 1e6  # far above a group in which one creative takes all the successes
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.creative import INTERVAL_LEVEL
+from adscore.creative import INTERVAL_LEVEL, MIN_RATE
 from adscore.evaluation.calibration import beta_binomial_below_and_at, perfect_calibration_error
 from adscore.evaluation.metrics import TargetMetrics
-from adscore.evaluation.outcomes import MAX_CONCENTRATION, MIN_RATE, Floats, Ints
+from adscore.evaluation.outcomes import MAX_CONCENTRATION, Floats, Ints
 from adscore.evaluation.table import Evaluation
 from adscore.table import CreativeTable
 

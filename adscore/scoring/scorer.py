@@ -13,7 +13,15 @@ from scipy.special import betaincinv
 from adscore import bundle as files
 from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
 from adscore.bundle.golden import check_golden
-from adscore.creative import INTERVAL_LEVEL, Creative, InputLimits, Score, TargetScore, Warning
+from adscore.creative import (
+    INTERVAL_LEVEL,
+    MIN_RATE,
+    Creative,
+    InputLimits,
+    Score,
+    TargetScore,
+    Warning,
+)
 from adscore.scoring.cache import CacheStatistics, EncodingCache
 from adscore.scoring.graphs import (
     LARGEST_BATCH,
@@ -312,7 +320,10 @@ def _batched(
 
 
 _ENDS = ((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2)
-_PER_CENT = np.arange(101.0)
+_PERCENTILES = np.arange(101.0)
+# Rates closer than this share of themselves are one rate: the last digits of a float32 graph
+# depend on what else is in the batch.
+_TIED = 1e-5
 
 
 def rate_figures(
@@ -320,19 +331,39 @@ def rate_figures(
 ) -> NDArray[np.float64]:
     """Reads a model's predictions as rates.
 
+    The interval is the central one of the beta distribution, widened where needed to hold the
+    mean: at a concentration near 1 the mean of a low rate lies above the 95th percentile.
+
     Args:
         manifest: Names the targets, and holds the rates of its reference creatives.
-        mean: Mean rates, (rows, targets).
-        concentration: How narrowly rates are spread around them, (rows, targets).
+        mean: Mean rates, (rows, targets), from 0 to 1.
+        concentration: How narrowly rates are spread around them, (rows, targets), above 0.
 
     Returns:
-        Mean, lower and upper end of the central interval, and percentile, in the order of
-        `creative.TargetScore`, (rows, targets, 4).
+        Mean, lower and upper end of the interval, and percentile, in the order of
+        `creative.TargetScore`, (rows, targets, 4) float64.
     """
     figures = np.empty((*mean.shape, 4))
     figures[..., 0] = mean
-    alpha, beta = mean * concentration, (1 - mean) * concentration
+    inside = np.clip(mean, MIN_RATE, 1 - MIN_RATE)
+    alpha, beta = inside * concentration, (1 - inside) * concentration
     betaincinv(alpha[..., None], beta[..., None], _ENDS, out=figures[..., 1:3])
+    np.minimum(figures[..., 1], mean, out=figures[..., 1])
+    np.maximum(figures[..., 2], mean, out=figures[..., 2])
     for column, target in enumerate(manifest.targets):
-        figures[:, column, 3] = np.interp(mean[:, column], manifest.reference[target], _PER_CENT)
+        figures[:, column, 3] = _percentile(mean[:, column], manifest.reference[target])
     return figures
+
+
+def _percentile(rate: NDArray[np.float64], reference: Sequence[float]) -> NDArray[np.float64]:
+    """Mid-rank of rates among the reference, in per cent: the share below plus half of the ties.
+
+    Args:
+        rate: (n,) from 0 to 1.
+        reference: Percentiles 0 to 100 of the reference creatives' rates.
+    """
+    known = np.asarray(reference)
+    first = np.searchsorted(known, rate * (1 - _TIED), side="left")
+    last = np.searchsorted(known, rate * (1 + _TIED), side="right") - 1
+    between = np.interp(rate, known, _PERCENTILES)
+    return np.where(last > first, (first + last) / 2, between)

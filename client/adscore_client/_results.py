@@ -87,10 +87,10 @@ class TargetScore(Result):
 
     Attributes:
         mean: Expected rate in the average campaign, from 0 to 1.
-        lower: Lower end of the central 90 % interval of the rate, from 0 to 1.
-        upper: Upper end of the central 90 % interval of the rate, from 0 to 1.
-        percentile: Share of the model's reference creatives with a lower predicted rate,
-            in per cent, from 0 to 100.
+        lower: Lower end of the 90 % interval of the rate, from 0 to the mean.
+        upper: Upper end of the 90 % interval of the rate, from the mean to 1.
+        percentile: Share of the model's reference creatives with a lower predicted rate plus
+            half of those with the same, in per cent, from 0 to 100.
     """
 
     mean: float
