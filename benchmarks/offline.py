@@ -184,7 +184,7 @@ def ceiling(bench: Bench, table: Path) -> float:
     chunks = [creatives[at : at + CHUNK] for at in range(0, len(creatives), CHUNK)]
     start = time.perf_counter()
     with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(lambda chunk: scorer.predict(map(scorer.prepare, chunk)), chunks))
+        list(pool.map(lambda chunk: scorer.predict(map(scorer.preparer.creative, chunk)), chunks))
     return len(creatives) / (time.perf_counter() - start)
 
 

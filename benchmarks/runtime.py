@@ -150,7 +150,7 @@ def _inputs(
     tokenizer = bundle.files[files.TOKENIZER].decode()
     reader = HeadlineReader(tokenizer, bundle.manifest.preprocessing, names)
     scorer = Scorer(bundle)
-    prepared = [scorer.prepare(creatives.creative(row)) for row in range(size)]
+    prepared = [scorer.preparer.creative(creatives.creative(row)) for row in range(size)]
     texts, _ = reader.read([one.headline.text for one in prepared if one.headline])
     pixels = [one.image.pixels for one in prepared if one.image and one.image.pixels is not None]
     return texts, {"pixels": np.stack(pixels)}

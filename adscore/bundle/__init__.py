@@ -32,6 +32,7 @@ from adscore.bundle.contents import (
     GoldenCase,
     Manifest,
     Preprocessing,
+    Present,
     TrainingSummary,
     group_digest,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "GoldenCase",
     "Manifest",
     "Preprocessing",
+    "Present",
     "TrainingSummary",
     "group_digest",
     "list_versions",

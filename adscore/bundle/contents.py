@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import msgspec
 
@@ -19,6 +20,14 @@ KERAS_MODEL = "model.keras"
 TRAINING_GROUPS = "training_groups.txt"
 MODEL_CARD = "MODEL_CARD.md"
 REPORT = "report.html"
+
+
+class Present(IntEnum):
+    """Columns of the head's input `present`, (batch, 3) float32: 1 where it is known, else 0."""
+
+    HEADLINE = 0
+    IMAGE = 1
+    CONTEXT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,7 @@ def evaluate(
         with_ablations,
     )
     from adscore.report import write_report
+    from adscore.scoring.graphs import RuntimeOptions
     from adscore.scoring.scorer import Scorer
     from adscore.table import Target
 
@@ -207,7 +208,7 @@ def evaluate(
         _require_folder_of(report)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
         path = bundle.resolve_bundle(model)
-        scorer = Scorer.open(path, cache_bytes=EVALUATION_CACHE_BYTES)
+        scorer = Scorer.open(path, RuntimeOptions(cache_bytes=EVALUATION_CACHE_BYTES))
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={columns}" for name, columns in trained.items()]
         creatives = _read(table, columns, [Target.parse(text) for text in texts], image_root)

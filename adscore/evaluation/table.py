@@ -173,7 +173,7 @@ def prepare_rows(
 
     def prepare(row: int) -> PreparedCreative | InvalidCreativeError:
         try:
-            return scorer.prepare(table.creative(row))
+            return scorer.preparer.creative(table.creative(row))
         except InvalidCreativeError as error:
             return error
 

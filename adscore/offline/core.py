@@ -7,7 +7,7 @@ copies of its last creative. So an engine may cut a table as it likes.
 
 import threading
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,7 @@ from adscore.errors import InvalidCreativeError, Reason
 from adscore.offline.images import BatchImages
 from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
 from adscore.offline.result import ScoredRows, result_schema
-from adscore.scoring.graphs import LARGEST_BATCH, RuntimeOptions
+from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer, rate_figures
 from adscore.table import cell_text, is_bytes
@@ -71,7 +71,7 @@ class BatchScorer:
     def _scorer(self) -> Scorer:
         if self._opened is not None:
             return self._opened
-        return Scorer.open(self.model, RuntimeOptions(threads=1), self._cache_bytes)
+        return Scorer.open(self.model, RuntimeOptions(threads=1, cache_bytes=self._cache_bytes))
 
     @cached_property
     def _images(self) -> BatchImages:
@@ -125,7 +125,7 @@ class BatchScorer:
         if not prepared:
             targets = len(self.scorer.manifest.targets)
             return ScoredRows(rows, np.empty((0, targets, 4)), np.empty(0), [])
-        filling = -len(prepared) % LARGEST_BATCH
+        filling = -len(prepared) % MAX_BATCH
         predictions = self.scorer.predict([*prepared, *repeat(prepared[-1], filling)])
         manifest, count = self.scorer.manifest, len(prepared)
         mean, concentration = predictions.mean[:count], predictions.concentration[:count]
@@ -158,9 +158,12 @@ class BatchScorer:
         try:
             _known(identity)
             named = zip(self.options.columns.context, map(_known, context), strict=True)
-            present = {name: value for name, value in named if value}
-            prepared = None if image is None else partial(_known, image)
-            return self.scorer.prepare_assembled(_known(headline), prepared, present)
+            preparer = self.scorer.preparer
+            return preparer.assembled(
+                preparer.headline(_known(headline)),
+                context=preparer.context({name: value for name, value in named if value}),
+                image=preparer.image(b"") if image is None else _known(image),
+            )
         except InvalidCreativeError as error:
             return error
 

@@ -31,14 +31,14 @@ class BatchImages:
     """
 
     def __init__(self, scorer: Scorer, root: str) -> None:
-        self._scorer = scorer
+        self._preparer = scorer.preparer
         self._source = ImageSource(root, scorer.limits.max_image_bytes)
         self._digests: dict[str, bytes] = {}
 
     def from_bytes(self, image: bytes) -> Outcome:
         """Prepares one image; gives why where it cannot."""
         try:
-            return self._scorer.prepare_image(image)
+            return self._preparer.required_image(image)
         except InvalidCreativeError as error:
             return error
 
@@ -46,7 +46,7 @@ class BatchImages:
         """Prepares images of different paths and URLs; gives why for those that it cannot."""
         outcomes: dict[str, Outcome] = {}
         for name in names:
-            known = self._scorer.known_image(self._digests.get(name, b""))
+            known = self._preparer.known_image(self._digests.get(name, b""))
             if known is not None:
                 outcomes[name] = known
         unknown = [name for name in names if name not in outcomes]

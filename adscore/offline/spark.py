@@ -190,7 +190,7 @@ def _open(bundle: str, shipped: str | None) -> Scorer:
     """
     try:
         path = Path(bundle) if shipped is None else _unpack(SparkFiles.get(shipped))
-        return Scorer.open(path, RuntimeOptions(threads=1), CACHE_BYTES)
+        return Scorer.open(path, RuntimeOptions(threads=1, cache_bytes=CACHE_BYTES))
     except (OSError, zipfile.BadZipFile, BundleError) as error:
         raise BundleError(
             f"executor on {socket.gethostname()}: model {bundle} cannot be opened: {error}"

@@ -1,18 +1,19 @@
 """The graphs of a bundle on ONNX Runtime: two towers, each with its cache, and a head."""
 
+import itertools
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore import bundle as files
-from adscore.bundle import Bundle
+from adscore.bundle import Bundle, Present
 from adscore.errors import BundleError
 from adscore.scoring.cache import EncodedPart, EncodingCache
-from adscore.scoring.image import Pixels
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.text import HeadlineReader
 
@@ -22,20 +23,33 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-# What a tower says of a batch, by name: `embedding` (batch, width) for the head; `aligned`
-# (batch, width) of unit length, for agreement; `distance` (batch, 1) from what it was trained on.
+# Larger batches are no faster, and their intermediate results no longer fit the caches.
+MAX_BATCH = 64
+
+# The outputs of a tower for a batch, by name: `embedding` (batch, width) for the head; `aligned`
+# (batch, width) of unit length, for agreement; `distance` (batch, 1) from the training's creatives.
 Encodings = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How graphs are run.
+    """How a model is run.
 
     Attributes:
         threads: Threads that work on one graph; 0 means one for each core.
+        cache_bytes: Memory for encoded headlines and images, in bytes, so that those that come
+            again are neither decoded nor encoded; 0 keeps none.
+        max_headline_characters: Longest headline accepted, where the model's own limit is not
+            lower; None leaves it at that.
+        max_image_bytes: Largest encoded image accepted, likewise.
+        max_image_pixels: Most pixels of an image, likewise.
     """
 
     threads: int = 0
+    cache_bytes: int = 0
+    max_headline_characters: int | None = None
+    max_image_bytes: int | None = None
+    max_image_pixels: int | None = None
 
 
 class Graph:
@@ -66,185 +80,114 @@ class Graph:
         return dict(zip(self.output_names, outputs, strict=True))
 
 
-class HeadlineEncoder:
-    """The text tower: normalised headlines -> encodings.
+# === Towers ===
+
+PartT = TypeVar("PartT", PreparedHeadline, PreparedImage)
+
+
+class Tower(ABC, Generic[PartT]):
+    """Encodes headlines or images; safe to use from many threads.
+
+    A part that comes twice in a batch, or that the cache holds, is not encoded again.
 
     Args:
         graph: Its graph.
-        reader: Makes the graph's inputs.
-        apart: Whether headlines are run one by one; see `bundle.Preprocessing`.
+        cache: Keeps what it encodes; None keeps nothing.
     """
 
-    def __init__(self, graph: Graph, reader: HeadlineReader, *, apart: bool = False) -> None:
-        self.widths = graph.output_widths
+    def __init__(self, graph: Graph, cache: EncodingCache | None) -> None:
         self._graph = graph
-        self._reader = reader
-        self._apart = apart
-
-    def encode(self, headlines: Sequence[str]) -> tuple[Encodings, NDArray[np.bool_]]:
-        """Encodes a batch.
-
-        Returns:
-            The encodings; and whether each headline was cut, (batch,).
-        """
-        batches = [[headline] for headline in headlines] if self._apart else [headlines]
-        encodings, truncated = zip(*map(self._encode_together, batches), strict=True)
-        joined = {
-            name: np.concatenate([encoding[name] for encoding in encodings]) for name in self.widths
-        }
-        return joined, np.concatenate(truncated)
-
-    def _encode_together(self, headlines: Sequence[str]) -> tuple[Encodings, NDArray[np.bool_]]:
-        inputs, truncated = self._reader.read(headlines)
-        return self._graph.run(inputs), truncated
-
-
-class ImageEncoder:
-    """The image tower: pixels -> encodings."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.widths = graph.output_widths
-        self._graph = graph
-
-    def encode(self, pixels: Pixels) -> Encodings:
-        """Encodes a batch of shape (batch, height, width, 3), uint8."""
-        return self._graph.run({"pixels": pixels})
-
-
-class Head:
-    """Fusion, feature extraction and output: what is known of a creative -> rates."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-
-    def predict(
-        self, known: Mapping[str, NDArray[Any]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predicts from row i of every input that the graph names.
-
-        Args:
-            known: `headline_embedding` and `image_embedding`, (batch, width) float32;
-                `context_ids` (batch, names) int32; `present` (batch, 3) float32, whether
-                headline, image and any context are known.
-
-        Returns:
-            Mean rate and concentration of a beta distribution, both (batch, targets): the
-            rate is Beta(mean * concentration, (1 - mean) * concentration).
-        """
-        outputs = self._graph.run({name: known[name] for name in self._graph.input_names})
-        return outputs["mean"], outputs["concentration"]
-
-
-# Larger batches are no faster, and their intermediate results no longer fit the caches.
-LARGEST_BATCH = 64
-
-
-class _Part(Protocol):
-    @property
-    def encoded(self) -> EncodedPart | None: ...
-
-
-PartT = TypeVar("PartT", bound=_Part)
-
-
-class Tower(Generic[PartT]):
-    """Encodes parts of creatives of one kind; safe to use from many threads.
-
-    Args:
-        widths: Width of each output of its graph, by name.
-        run: Encodes parts, at least one; gives the encodings, and for each part whether
-            something was noticed (see `cache.EncodedPart`).
-        key: What a part is known by, see `cache`; empty where that is not known.
-        cache: Keeps what the tower said; None means that nothing is kept.
-    """
-
-    def __init__(
-        self,
-        widths: Mapping[str, int],
-        run: Callable[[Sequence[PartT]], tuple[Encodings, NDArray[np.bool_]]],
-        key: Callable[[PartT], str | bytes],
-        cache: EncodingCache | None,
-    ) -> None:
-        self.widths = widths
-        self._run = run
-        self._content_key = key
         self._cache = cache
+        ends = list(itertools.accumulate(graph.output_widths.values(), initial=0))
+        self._columns = {
+            name: slice(*ends[number : number + 2])
+            for number, name in enumerate(graph.output_widths)
+        }
+        self._width = ends[-1]
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether it was trained for agreement."""
+        return "aligned" in self._columns
 
     def encode(self, parts: Sequence[PartT | None]) -> tuple[Encodings, NDArray[np.bool_]]:
         """Encodes a batch.
 
         Returns:
-            For each part a row of every encoding, zeros for what is absent; and whether something
-            was noticed, (batch,).
+            For each part a row of every output, zeros for what is absent; and whether it was cut
+            or shrunk too far (see `cache.EncodedPart`), (batch,).
         """
-        fresh = {self._key(p): p for p in parts if p is not None and p.encoded is None}
-        if not fresh:
-            return self._spread(parts, {}, {}, np.zeros(0, dtype=bool))
-        encodings, noticed = self._encode_all(list(fresh.values()))
-        if len(fresh) == len(parts):  # all of them, in their order
-            return encodings, noticed
-        rows = {key: row for row, key in enumerate(fresh)}
-        return self._spread(parts, rows, encodings, noticed)
-
-    def _key(self, part: PartT) -> Hashable:
-        """Equal for parts that are known to be equal, which are run once."""
-        return self._content_key(part) or id(part)
-
-    def _encode_all(self, parts: Sequence[PartT]) -> tuple[Encodings, NDArray[np.bool_]]:
-        batches = [parts[at : at + LARGEST_BATCH] for at in range(0, len(parts), LARGEST_BATCH)]
-        results = [self._run(batch) for batch in batches]
-        if len(results) > 1:
-            encodings = {
-                name: np.concatenate([encoded[name] for encoded, _ in results])
-                for name in self.widths
-            }
-            noticed = np.concatenate([noticed for _, noticed in results])
-        else:
-            [(encodings, noticed)] = results
-        if self._cache is not None:
-            self._remember(self._cache, parts, encodings, noticed)
-        return encodings, noticed
-
-    def _remember(
-        self,
-        cache: EncodingCache,
-        parts: Sequence[PartT],
-        encodings: Encodings,
-        noticed: NDArray[np.bool_],
-    ) -> None:
-        rows = np.concatenate([encodings[name] for name in self.widths], axis=1)
-        for part, row, notice in zip(parts, rows, noticed.tolist(), strict=True):
-            if key := self._content_key(part):
-                # A copy: a view would keep the whole batch.
-                cache.put(key, EncodedPart(row.copy(), notice))
-
-    def _spread(
-        self,
-        parts: Sequence[PartT | None],
-        rows: Mapping[Hashable, int],
-        encodings: Encodings,
-        noticed: NDArray[np.bool_],
-    ) -> tuple[Encodings, NDArray[np.bool_]]:
-        """Lays out, a row a part, what was encoded (at `rows`) and what was known before."""
-        spread = {
-            name: np.zeros((len(parts), width), np.float32) for name, width in self.widths.items()
-        }
-        all_noticed = np.zeros(len(parts), dtype=bool)
+        fresh = {self._identity(p): p for p in parts if p is not None and p.encoded is None}
+        encoded = dict(zip(fresh, self._encode_fresh(list(fresh.values())), strict=True))
+        rows = np.zeros((len(parts), self._width), np.float32)
+        noticed = np.zeros(len(parts), dtype=bool)
         for position, part in enumerate(parts):
-            if part is None:
-                continue
-            if part.encoded is None:
-                row = rows[self._key(part)]
-                all_noticed[position] = noticed[row]
-                for name, values in encodings.items():
-                    spread[name][position] = values[row]
-            else:
-                all_noticed[position] = part.encoded.noticed
-                start = 0
-                for name, width in self.widths.items():
-                    spread[name][position] = part.encoded.row[start : start + width]
-                    start += width
-        return spread, all_noticed
+            if part is not None:
+                known = part.encoded or encoded[self._identity(part)]
+                rows[position], noticed[position] = known.row, known.noticed
+        return {name: rows[:, columns] for name, columns in self._columns.items()}, noticed
+
+    def _encode_fresh(self, parts: Sequence[PartT]) -> list[EncodedPart]:
+        encoded: list[EncodedPart] = []
+        for start in range(0, len(parts), MAX_BATCH):
+            outputs, noticed = self._run(parts[start : start + MAX_BATCH])
+            rows = np.concatenate([outputs[name] for name in self._columns], axis=1)
+            # Copies: a view in the cache would keep the whole batch.
+            encoded += map(EncodedPart, map(np.copy, rows), noticed.tolist())
+        if self._cache is not None:
+            for part, result in zip(parts, encoded, strict=True):
+                if key := self._key(part):
+                    self._cache.put(key, result)
+        return encoded
+
+    def _identity(self, part: PartT) -> Hashable:
+        """Equal for parts that are known to be equal."""
+        return self._key(part) or id(part)
+
+    @abstractmethod
+    def _key(self, part: PartT) -> str | bytes:
+        """What the cache knows a part by; empty where that is not known."""
+
+    @abstractmethod
+    def _run(self, parts: Sequence[PartT]) -> tuple[Encodings, NDArray[np.bool_]]:
+        """Runs the graph on at least one part; gives its outputs, and what `encode` gives."""
+
+
+class HeadlineTower(Tower[PreparedHeadline]):
+    """The text tower."""
+
+    def __init__(self, graph: Graph, bundle: Bundle, cache: EncodingCache | None) -> None:
+        super().__init__(graph, cache)
+        read = bundle.manifest.preprocessing
+        self._reader = HeadlineReader(
+            bundle.files[files.TOKENIZER].decode(), read, graph.input_names
+        )
+        self._apart = read.headlines_apart
+
+    def _key(self, part: PreparedHeadline) -> str:
+        return part.text
+
+    def _run(self, parts: Sequence[PreparedHeadline]) -> tuple[Encodings, NDArray[np.bool_]]:
+        if self._apart and len(parts) > 1:
+            outputs, truncated = zip(*(self._run([part]) for part in parts), strict=True)
+            joined = {name: np.concatenate([o[name] for o in outputs]) for name in self._columns}
+            return joined, np.concatenate(truncated)
+        inputs, cut = self._reader.read([part.text for part in parts])
+        return self._graph.run(inputs), cut
+
+
+class ImageTower(Tower[PreparedImage]):
+    """The image tower."""
+
+    def _key(self, part: PreparedImage) -> bytes:
+        return part.digest
+
+    def _run(self, parts: Sequence[PreparedImage]) -> tuple[Encodings, NDArray[np.bool_]]:
+        pixels = np.stack([part.pixels for part in parts if part.pixels is not None])
+        return self._graph.run({"pixels": pixels}), np.array([part.downscaled for part in parts])
+
+
+# === A model's graphs ===
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +198,7 @@ class EncodedCreatives:
         headline: By the text tower; empty for a model without one.
         image: By the image tower; empty for a model without one.
         context_ids: (batch, names) int32.
-        present: Whether headline, image and any context are known, (batch, 3) float32.
+        present: What is known of each creative, (batch, 3) float32; see `bundle.Present`.
         truncated: Whether the headline was cut, (batch,).
     """
 
@@ -272,7 +215,7 @@ class Graphs:
     Args:
         bundle: The model; which graphs it has depends on what it reads and predicts.
         options: How they are run.
-        cache: Keeps what the towers say; None means that nothing is kept.
+        cache: Keeps what the towers say; None keeps nothing.
 
     Raises:
         BundleError: The installed libraries cannot open them.
@@ -281,77 +224,65 @@ class Graphs:
     def __init__(
         self, bundle: Bundle, options: RuntimeOptions, cache: EncodingCache | None = None
     ) -> None:
-        graphs = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER, files.HEAD)
+        names = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER, files.HEAD)
         try:
-            headline, image, head = (_graph(bundle, name, options) for name in graphs)
-            self.headlines = None if headline is None else _headline_tower(bundle, headline, cache)
-            self.images = None if image is None else _image_tower(image, cache)
-            self.head = None if head is None else Head(head)
+            headline, image, self._head = (
+                Graph(bundle.files[name], options) if name in bundle.files else None
+                for name in names
+            )
+            self._headlines = HeadlineTower(headline, bundle, cache) if headline else None
+            self._images = ImageTower(image, cache) if image else None
         except Exception as error:  # tokenizers and onnxruntime have no common base class
             raise BundleError(
                 f"model {bundle.name} version {bundle.version}: its graphs or tokenizer cannot be "
                 f"opened by the installed libraries: {error}"
             ) from error
 
+    @property
+    def has_agreement(self) -> bool:
+        """Whether the towers were trained to say how well headline and image fit together."""
+        return all(tower and tower.is_aligned for tower in (self._headlines, self._images))
+
     def encode(self, creatives: Sequence[PreparedCreative]) -> EncodedCreatives:
         """Runs the towers on a batch."""
         headline, truncated = self.encode_headlines([c.headline for c in creatives])
         image = self.encode_images([c.image for c in creatives])
+        present = np.zeros((len(creatives), len(Present)), np.float32)
+        present[:, Present.HEADLINE] = [c.headline is not None for c in creatives]
+        present[:, Present.IMAGE] = [c.image is not None for c in creatives]
+        present[:, Present.CONTEXT] = [any(c.context_ids) for c in creatives]
         ids = np.array([c.context_ids for c in creatives], dtype=np.int32)
-        known = [
-            (c.headline is not None, c.image is not None, any(c.context_ids)) for c in creatives
-        ]
-        return EncodedCreatives(headline, image, ids, np.array(known, np.float32), truncated)
+        return EncodedCreatives(headline, image, ids, present, truncated)
 
     def encode_headlines(
         self, headlines: Sequence[PreparedHeadline | None]
     ) -> tuple[Encodings, NDArray[np.bool_]]:
-        """Runs the text tower; gives the encodings, and whether each headline was cut, (batch,)."""
-        if self.headlines is None:
+        """Runs the text tower; gives its outputs, and whether each headline was cut, (batch,)."""
+        if self._headlines is None:
             return {}, np.zeros(len(headlines), dtype=bool)
-        return self.headlines.encode(headlines)
+        return self._headlines.encode(headlines)
 
     def encode_images(self, images: Sequence[PreparedImage | None]) -> Encodings:
         """Runs the image tower."""
-        return {} if self.images is None else self.images.encode(images)[0]
+        return {} if self._images is None else self._images.encode(images)[0]
 
     def predict(self, encoded: EncodedCreatives) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and concentration of each target, (batch, targets); see `encoder.Head`."""
-        if self.head is None:
+        """Runs the head.
+
+        Returns:
+            Mean rate and concentration of a beta distribution, (batch, targets) each: the rate
+            is Beta(mean * concentration, (1 - mean) * concentration).
+        """
+        if self._head is None:
             nothing = np.empty((len(encoded.present), 0))
             return nothing, nothing
-        known = {"context_ids": encoded.context_ids, "present": encoded.present}
+        known: dict[str, NDArray[np.generic]] = {
+            "context_ids": encoded.context_ids,
+            "present": encoded.present,
+        }
         for tower, encodings in (("headline", encoded.headline), ("image", encoded.image)):
             if encodings:
                 known[f"{tower}_embedding"] = encodings["embedding"]
-        mean, concentration = self.head.predict(known)
+        outputs = self._head.run({name: known[name] for name in self._head.input_names})
+        mean, concentration = outputs["mean"], outputs["concentration"]
         return mean.astype(np.float64), concentration.astype(np.float64)
-
-
-def _graph(bundle: Bundle, name: str, options: RuntimeOptions) -> Graph | None:
-    data = bundle.files.get(name)
-    return None if data is None else Graph(data, options)
-
-
-def _headline_tower(
-    bundle: Bundle, graph: Graph, cache: EncodingCache | None
-) -> Tower[PreparedHeadline]:
-    read = bundle.manifest.preprocessing
-    tokenizer = bundle.files[files.TOKENIZER].decode()
-    reader = HeadlineReader(tokenizer, read, graph.input_names)
-    encoder = HeadlineEncoder(graph, reader, apart=read.headlines_apart)
-
-    def run(headlines: Sequence[PreparedHeadline]) -> tuple[Encodings, NDArray[np.bool_]]:
-        return encoder.encode([headline.text for headline in headlines])
-
-    return Tower(encoder.widths, run, lambda headline: headline.text, cache)
-
-
-def _image_tower(graph: Graph, cache: EncodingCache | None) -> Tower[PreparedImage]:
-    encoder = ImageEncoder(graph)
-
-    def run(images: Sequence[PreparedImage]) -> tuple[Encodings, NDArray[np.bool_]]:
-        pixels = [image.pixels for image in images if image.pixels is not None]
-        return encoder.encode(np.stack(pixels)), np.array([image.downscaled for image in images])
-
-    return Tower(encoder.widths, run, lambda image: image.digest, cache)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.bundle import Present
 from adscore.creative import Warning
 from adscore.scoring.graphs import EncodedCreatives, Encodings
 
@@ -66,12 +67,13 @@ class PairsToScore:
         for start in range(0, headlines * images, BLOCK_PAIRS):
             pairs = np.arange(start, min(start + BLOCK_PAIRS, headlines * images))
             row, column = np.divmod(pairs, images)
-            present = np.array([1, 1, any(self.context_ids)], np.float32)
+            present = np.ones((len(pairs), len(Present)), np.float32)
+            present[:, Present.CONTEXT] = any(self.context_ids)
             yield EncodedCreatives(
                 headline={name: values[row] for name, values in self.headline.items()},
                 image={name: values[column] for name, values in self.image.items()},
                 context_ids=np.tile(np.array(self.context_ids, np.int32), (len(pairs), 1)),
-                present=np.tile(present, (len(pairs), 1)),
+                present=present,
                 truncated=np.zeros(len(pairs), dtype=bool),
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
@@ -61,7 +61,6 @@ DOWNSCALE_WARNING_FACTOR = 16
 _MAX_JPEG_SCANS = 100
 _JPEG_SCAN = b"\xff\xda"
 
-_EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -181,7 +180,7 @@ def _require_few_scans(data: bytes) -> None:
 
 def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> tuple[Image.Image, bool]:
     """The image at its final size and orientation; and whether it was shrunk too far."""
-    turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     sides = (size.width, size.height) if turn in _SIDES_KEPT else (size.height, size.width)
     downscaled = max(image.width / sides[0], image.height / sides[1]) > DOWNSCALE_WARNING_FACTOR
     # JPEG decodes at 1/2, 1/4 or 1/8 in the frequency domain; twice the final size is

@@ -2,12 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from adscore.bundle import Manifest
-from adscore.creative import Creative, InputLimits, Warning
+from adscore.creative import Creative, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.cache import EncodedPart, EncodingCache
 from adscore.scoring.image import ImageSize, PixelBudget, Pixels, decode
@@ -16,13 +15,13 @@ from adscore.scoring.text import normalise
 Vocabulary = Mapping[str, tuple[str, ...]]  # by context name, the values seen in training
 
 # A column with more values is an identifier rather than a circumstance; the rarest are left out.
-MOST_VALUES = 1_000
+MAX_VALUES = 1_000
 
 
 def learn_values(values: Iterable[str]) -> tuple[str, ...]:
     """The values of one context name, the most frequent at most, in order; ``""`` is absent."""
     counted = Counter(value for value in values if value)
-    return tuple(sorted(value for value, _ in counted.most_common(MOST_VALUES)))
+    return tuple(sorted(value for value, _ in counted.most_common(MAX_VALUES)))
 
 
 def context_ids(context: Mapping[str, str], vocabulary: Vocabulary) -> tuple[int, ...]:
@@ -73,13 +72,26 @@ class PreparedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedContext:
+    """A context that passed every check.
+
+    Attributes:
+        ids: For each context name of the model the number of its value; 0 where it is absent.
+        warnings: What was noticed.
+    """
+
+    ids: tuple[int, ...]
+    warnings: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedCreative:
     """A creative that passed every check, as the towers read it.
 
     Attributes:
         headline: None means absent.
         image: None means absent.
-        context_ids: For each context name of the model the number of its value; see `context`.
+        context_ids: See `PreparedContext`.
         warnings: What was noticed so far.
     """
 
@@ -100,10 +112,21 @@ class Preparer:
     def __init__(self, manifest: Manifest, cache: EncodingCache | None = None) -> None:
         read = manifest.preprocessing
         self._cache = cache
-        self._limits: InputLimits = manifest.limits
+        self._limits = manifest.limits
         self._budget = PixelBudget(manifest.limits.max_image_pixels)
-        self._vocabulary: Mapping[str, tuple[str, ...]] = read.context
+        self._vocabulary: Vocabulary = read.context
         self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+
+    def creative(self, creative: Creative) -> PreparedCreative:
+        """Prepares all parts of a creative.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
+        headline = self.headline(creative.headline)
+        context = self.context(creative.context)
+        image = self.image(creative.image)  # last, since it is what costs
+        return self.assembled(headline, image, context)
 
     def headline(self, headline: str) -> PreparedHeadline | None:
         """Normalises a headline; None where it is absent.
@@ -151,63 +174,51 @@ class Preparer:
         return prepared
 
     def known_image(self, digest: bytes) -> PreparedImage | None:
-        """An image by the SHA-256 of its file; None where the cache does not know it."""
+        """An image by the SHA-256 of its file; None where the cache does not hold it."""
         encoded = self._cache.get(digest) if self._cache and digest else None
         return None if encoded is None else PreparedImage(None, encoded.noticed, digest, encoded)
 
-    def context(self, context: Mapping[str, str]) -> tuple[tuple[int, ...], tuple[Warning, ...]]:
-        """The ids of a context, one for each name of the model, and what was noticed.
+    def context(self, context: Mapping[str, str]) -> PreparedContext:
+        """Numbers a context.
 
         Raises:
             InvalidCreativeError: It has a name that the model does not read.
         """
-        _require_known_names(context, self._limits)
+        names = self._limits.context_names
+        if unread := sorted(context.keys() - set(names)):
+            raise InvalidCreativeError(
+                f"context[{unread[0]}]",
+                Reason.CONTEXT_NAME_UNKNOWN,
+                f"expected one of {list(names)}. Received: a name that the model does not read",
+            )
         unknown = unknown_context(context, self._vocabulary)
         warnings = (Warning.UNKNOWN_CONTEXT,) if unknown else ()
-        return context_ids(context, self._vocabulary), warnings
-
-    def creative(self, creative: Creative) -> PreparedCreative:
-        """Prepares all parts of a creative.
-
-        Raises:
-            InvalidCreativeError: With the field at fault.
-        """
-        image = partial(self.required_image, creative.image) if creative.image else None
-        return self.assembled(creative.headline, image, creative.context)
+        return PreparedContext(context_ids(context, self._vocabulary), warnings)
 
     def assembled(
         self,
-        headline: str,
-        image: Callable[[], PreparedImage] | None,
-        context: Mapping[str, str],
+        headline: PreparedHeadline | None,
+        image: PreparedImage | None,
+        context: PreparedContext,
     ) -> PreparedCreative:
-        """Prepares a creative whose image is prepared in a way of the caller's.
-
-        Args:
-            headline: As of `Creative`.
-            image: Gives the image, or raises; called last, because it is what costs. None means
-                absent.
-            context: As of `Creative`.
+        """Puts the prepared parts of a creative together.
 
         Raises:
-            InvalidCreativeError: With the field at fault.
+            InvalidCreativeError: It has neither headline nor image.
         """
-        words = self.headline(headline)
-        if words is None and image is None:
+        if headline is None and image is None:
             raise InvalidCreativeError(
                 "headline",
                 Reason.HEADLINE_MISSING,
                 "expected a headline, an image or both. Received: neither",
             )
-        ids, context_warnings = self.context(context)
-        picture = self.image(b"") if image is None else image()
         noticed = {
-            Warning.MISSING_HEADLINE: words is None and self._limits.max_headline_characters > 0,
-            Warning.MISSING_IMAGE: picture is None and bool(self._limits.image_formats),
-            Warning.IMAGE_DOWNSCALED: picture is not None and picture.downscaled,
+            Warning.MISSING_HEADLINE: headline is None and self._limits.max_headline_characters > 0,
+            Warning.MISSING_IMAGE: image is None and bool(self._limits.image_formats),
+            Warning.IMAGE_DOWNSCALED: image is not None and image.downscaled,
         }
         warnings = tuple(warning for warning, here in noticed.items() if here)
-        return PreparedCreative(words, picture, ids, (*warnings, *context_warnings))
+        return PreparedCreative(headline, image, context.ids, (*warnings, *context.warnings))
 
     def _decoded(self, image: bytes) -> PreparedImage:
         # A file above the limit is not worth a hash; `decode` refuses it.
@@ -217,17 +228,6 @@ class Preparer:
         if (known := self.known_image(digest)) is not None:
             return known
         return PreparedImage(*decode(image, self._size, self._limits, self._budget), digest)
-
-
-def _require_known_names(context: Mapping[str, str], limits: InputLimits) -> None:
-    unknown = sorted(context.keys() - set(limits.context_names))
-    if unknown:
-        raise InvalidCreativeError(
-            f"context[{unknown[0]}]",
-            Reason.CONTEXT_NAME_UNKNOWN,
-            f"expected one of {list(limits.context_names)}. Received: a name that "
-            "the model does not read",
-        )
 
 
 def _absent(field_name: str, reason: Reason) -> InvalidCreativeError:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, BundleCheck, Manifest, read_bundle, resolve_bundle
+from adscore.bundle import Bundle, BundleCheck, Manifest, Present, read_bundle, resolve_bundle
 from adscore.bundle.golden import check_golden
 from adscore.creative import (
     INTERVAL_LEVEL,
@@ -24,14 +24,20 @@ from adscore.creative import (
 )
 from adscore.scoring.cache import CacheStatistics, EncodingCache
 from adscore.scoring.graphs import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     EncodedCreatives,
     Encodings,
     Graphs,
     RuntimeOptions,
 )
 from adscore.scoring.grids import PairsToScore, ScoreGrid, target_grids
-from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage, Preparer
+from adscore.scoring.preparation import (
+    PreparedContext,
+    PreparedCreative,
+    PreparedHeadline,
+    PreparedImage,
+    Preparer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +73,53 @@ class Scorer:
 
     Args:
         bundle: The model, read and verified.
-        options: How its graphs are run.
-        cache_bytes: Memory for what the towers said of headlines and images, in bytes, so that
-            those that come again are neither decoded nor encoded; 0 keeps nothing.
+        options: How it is run.
+
+    Attributes:
+        name: Name of the model.
+        version: Its version.
+        manifest: What it says of itself, with the limits that count here.
+        preparer: Checks and decodes creatives for it.
 
     Raises:
         BundleError: The installed libraries cannot open its graphs.
     """
 
-    def __init__(
-        self, bundle: Bundle, options: RuntimeOptions | None = None, cache_bytes: int = 0
-    ) -> None:
+    def __init__(self, bundle: Bundle, options: RuntimeOptions | None = None) -> None:
+        options = options or RuntimeOptions()
+        self._cache = EncodingCache(options.cache_bytes) if options.cache_bytes else None
+        self._graphs = Graphs(bundle, options, self._cache)
         self.name = bundle.name
         self.version = bundle.version
-        self.manifest: Manifest = bundle.manifest
-        self._cache = EncodingCache(cache_bytes) if cache_bytes else None
-        self._preparer = Preparer(bundle.manifest, self._cache)
-        self._graphs = Graphs(bundle, options or RuntimeOptions(), self._cache)
+        limits = bundle.manifest.limits.lowered(
+            options.max_headline_characters, options.max_image_bytes, options.max_image_pixels
+        )
+        self.manifest: Manifest = replace(bundle.manifest, limits=limits)
+        self.preparer = Preparer(self.manifest, self._cache)
 
     @classmethod
     def open(
-        cls,
-        path: Path,
-        options: RuntimeOptions | None = None,
-        cache_bytes: int = 0,
-        check: BundleCheck | None = None,
+        cls, path: Path, options: RuntimeOptions | None = None, check: BundleCheck | None = None
     ) -> "Scorer":
         """Opens a model's folder (its newest version) or one version's folder.
 
         Args:
             path: The folder.
-            options: As of the class.
-            cache_bytes: As of the class.
-            check: As of `read_bundle`.
+            options: How the model is run.
+            check: What is asked of the bundle beside its checksums.
 
         Raises:
             BundleError: A checksum, the format version or a golden score is off.
         """
         bundle = read_bundle(resolve_bundle(path), check)
-        scorer = cls(bundle, options, cache_bytes)
-        model = f"model {scorer.name} version {scorer.version}"
-        check_golden(bundle.files[files.GOLDEN], bundle.manifest.targets, scorer.score, model)
+        scorer = cls(bundle, options)
+        preparer = Preparer(bundle.manifest)  # golden creatives keep to the model's own limits
+        check_golden(
+            bundle.files[files.GOLDEN],
+            bundle.manifest.targets,
+            lambda creatives: scorer.score_prepared([preparer.creative(c) for c in creatives]),
+            f"model {scorer.name} version {scorer.version}",
+        )
         return scorer
 
     @property
@@ -117,66 +129,13 @@ class Scorer:
 
     @property
     def limits(self) -> InputLimits:
-        """What the model accepts of a creative."""
+        """What is accepted of a creative."""
         return self.manifest.limits
-
-    def set_limits(self, limits: InputLimits) -> None:
-        """Accepts other creatives from now on, and says so in its manifest."""
-        self.manifest = replace(self.manifest, limits=limits)
-        self._preparer = Preparer(self.manifest, self._cache)
 
     @property
     def has_agreement(self) -> bool:
         """Whether the model was trained to say how well headline and image fit together."""
-        towers = (self._graphs.headlines, self._graphs.images)
-        return all(tower is not None and "aligned" in tower.widths for tower in towers)
-
-    # === Preparing: the part that can refuse a creative ===
-
-    def prepare(self, creative: Creative) -> PreparedCreative:
-        """Checks, normalises and decodes one creative.
-
-        Raises:
-            InvalidCreativeError: With the field at fault.
-        """
-        return self._preparer.creative(creative)
-
-    def prepare_assembled(
-        self,
-        headline: str,
-        image: Callable[[], PreparedImage] | None,
-        context: Mapping[str, str],
-    ) -> PreparedCreative:
-        """The same for a creative whose image comes prepared; see `Preparer.assembled`."""
-        return self._preparer.assembled(headline, image, context)
-
-    def prepare_headline(self, headline: str) -> PreparedHeadline:
-        """Checks and normalises a headline that may not be absent.
-
-        Raises:
-            InvalidCreativeError: It cannot be read.
-        """
-        return self._preparer.required_headline(headline)
-
-    def prepare_image(self, image: bytes) -> PreparedImage:
-        """Checks and decodes an image that may not be absent.
-
-        Raises:
-            InvalidCreativeError: It cannot be read.
-        """
-        return self._preparer.required_image(image)
-
-    def known_image(self, digest: bytes) -> PreparedImage | None:
-        """An image by the SHA-256 of its file; None where the cache does not know it."""
-        return self._preparer.known_image(digest)
-
-    def check_context(self, context: Mapping[str, str]) -> None:
-        """Checks the context of combinations, before their parts are prepared.
-
-        Raises:
-            InvalidCreativeError: It has a name that the model does not read.
-        """
-        self._preparer.context(context)
+        return self._graphs.has_agreement
 
     # === Scoring ===
 
@@ -186,7 +145,7 @@ class Scorer:
         Raises:
             InvalidCreativeError: One of them cannot be scored; none is then.
         """
-        return self.score_prepared([self.prepare(creative) for creative in creatives])
+        return self.score_prepared([self.preparer.creative(c) for c in creatives])
 
     def score_prepared(self, creatives: Sequence[PreparedCreative]) -> list[Score]:
         """Scores a batch of prepared creatives, in their order."""
@@ -210,33 +169,29 @@ class Scorer:
     def predict(self, creatives: Iterable[PreparedCreative]) -> Predictions:
         """Runs the graphs on any number of prepared creatives, at least one.
 
-        They are run in batches of `LARGEST_BATCH`, so that memory does not grow with
+        They are run in batches of `MAX_BATCH`, so that memory does not grow with
         their number.
         """
         return self._predict_encoded(
-            self._graphs.encode(batch) for batch in _batched(creatives, LARGEST_BATCH)
+            self._graphs.encode(batch) for batch in _batched(creatives, MAX_BATCH)
         )
 
     def score_combinations(
         self,
         headlines: Sequence[PreparedHeadline],
         images: Sequence[PreparedImage],
-        context: Mapping[str, str],
+        context: PreparedContext,
     ) -> ScoreGrid:
         """Scores every headline with every image, all in one context.
 
         Args:
             headlines: At least one.
             images: At least one.
-            context: As of `Creative`.
-
-        Raises:
-            InvalidCreativeError: The context has a name that the model does not read.
+            context: That of all of them.
         """
-        ids, warnings = self._preparer.context(context)
         headline, truncated = self._graphs.encode_headlines(headlines)
         image = self._graphs.encode_images(images)
-        pairs = PairsToScore(headline, image, (len(headlines), len(images)), ids)
+        pairs = PairsToScore(headline, image, (len(headlines), len(images)), context.ids)
         predictions = self._predict_encoded(pairs.blocks())
         figures = rate_figures(self.manifest, predictions.mean, predictions.concentration)
         far_headline = self._unfamiliar("headline", headline, len(headlines))
@@ -247,7 +202,7 @@ class Scorer:
             agreement=predictions.agreement.reshape(pairs.counts) if self.has_agreement else None,
             headline_warnings=_warnings(far_headline, truncated, Warning.HEADLINE_TRUNCATED),
             image_warnings=_warnings(far_image, downscaled, Warning.IMAGE_DOWNSCALED),
-            warnings=warnings,
+            warnings=context.warnings,
         )
 
     def match(
@@ -288,7 +243,7 @@ class Scorer:
         unfamiliar |= self._unfamiliar("image", encoded.image, rows)
         agreement = np.full(rows, np.nan)
         if self.has_agreement:
-            both = encoded.present[:, :2].all(axis=1)
+            both = encoded.present[:, [Present.HEADLINE, Present.IMAGE]].all(axis=1)
             products = encoded.headline["aligned"] * encoded.image["aligned"]
             agreement[both] = products.sum(axis=1)[both].clip(-1, 1)
         return Predictions(mean, concentration, encoded.truncated, unfamiliar, agreement)

@@ -166,7 +166,7 @@ class SubwordTokenizer:
 NgramIds = NDArray[np.int32]
 
 
-LONGEST_WORD_NGRAM = 2
+MAX_WORD_NGRAM = 2
 CHARACTER_NGRAMS = (3, 4, 5)
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
@@ -197,7 +197,7 @@ def _ngrams(headline: str) -> set[str]:
     words = _WORD.findall(unicodedata.normalize("NFKC", headline).lower())
     grams = {
         f"w{length}|" + " ".join(words[start : start + length])
-        for length in range(1, LONGEST_WORD_NGRAM + 1)
+        for length in range(1, MAX_WORD_NGRAM + 1)
         for start in range(len(words) - length + 1)
     }
     for word in words:

@@ -43,7 +43,7 @@ def _in_process(scorer: Scorer, part: str = "graphs") -> Send:
     finish = steps[part]
 
     def send(ads: Sequence[Ad]) -> None:
-        finish([scorer.prepare(Creative(ad.headline, ad.image)) for ad in ads])
+        finish([scorer.preparer.creative(Creative(ad.headline, ad.image)) for ad in ads])
 
     return send
 

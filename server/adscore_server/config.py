@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from adscore.cores import usable_cores
-from adscore.creative import InputLimits
 from adscore_server.models.options import ModelRootOptions
 
 
@@ -158,12 +157,6 @@ class ServerConfig:
             raise ValueError(
                 f"drain_seconds: expected a number, 0 or more. Received: {self.drain_seconds}"
             )
-
-    def lowered(self, limits: InputLimits) -> InputLimits:
-        """What is accepted of creatives for a model with these limits."""
-        return limits.lowered(
-            self.max_headline_characters, self.max_image_bytes, self.max_image_pixels
-        )
 
     def _require_protection(self, host: str) -> None:
         """Raises ValueError where strangers could call, or read what is sent."""

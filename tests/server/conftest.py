@@ -1,5 +1,6 @@
 """Live servers on 127.0.0.1, and helpers to call them with the raw stubs."""
 
+import copy
 import importlib.metadata
 import io
 import os
@@ -64,10 +65,8 @@ class ReplacedScorer:
         self, scorer: Scorer, run: Callable[[Sequence[PreparedCreative]], list[Score]]
     ) -> None:
         self.name, self.version, self.manifest = scorer.name, scorer.version, scorer.manifest
-        self.prepare = scorer.prepare
-        self.check_context = scorer.check_context
+        self.preparer = copy.copy(scorer.preparer)
         self.score_combinations = scorer.score_combinations
-        self.prepare_headline, self.prepare_image = scorer.prepare_headline, scorer.prepare_image
         self.score_prepared = run
 
 

@@ -115,7 +115,7 @@ def test_unexpected_failure_of_one_creative_stays_its_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failing = replace_scorer(scorer.score_prepared)
-    failing.prepare = _fail_on(scorer.prepare, creatives[1])
+    failing.preparer.creative = _fail_on(scorer.preparer.creative, creatives[1])
     stubs = connect(start_server(failing).address)
     first, second, third = stubs.batch_score(creatives[:3])
     assert first.HasField("score")
@@ -146,7 +146,7 @@ def test_a_creative_on_which_the_graphs_fail_costs_no_other_its_score(
             raise RuntimeError("graph")
         return scorer.score_prepared(prepared)
 
-    bad = scorer.prepare_headline("breaks the graphs")
+    bad = scorer.preparer.required_headline("breaks the graphs")
     broken = dataclasses.replace(creatives[1], headline="breaks the graphs")
     stubs = connect(start_server(replace_scorer(run)).address)
     first, second, third = stubs.batch_score([creatives[0], broken, creatives[2]])

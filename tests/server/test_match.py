@@ -30,8 +30,8 @@ def test_there_is_a_row_for_each_headline_and_a_number_for_each_image(
     images = [creative.image for creative in creatives[5:12]]
     response = matching_stubs.match(headlines, images)
     expected = matching_scorer.match(
-        [matching_scorer.prepare_headline(headline) for headline in headlines],
-        [matching_scorer.prepare_image(image) for image in images],
+        [matching_scorer.preparer.required_headline(headline) for headline in headlines],
+        [matching_scorer.preparer.required_image(image) for image in images],
     )
     received = np.array([row.agreements for row in response.rows], np.float32)
     np.testing.assert_array_equal(received, expected)
@@ -52,8 +52,8 @@ def test_client_gets_the_matrix_and_ranks_it(
     with Client(server.address, timeout_seconds=60) as client:
         match = client.match(headlines, images)
         assert client.model().has_agreement
-    pixels = [matching_scorer.prepare_image(image) for image in images]
-    texts = [matching_scorer.prepare_headline(headline) for headline in headlines]
+    pixels = [matching_scorer.preparer.required_image(image) for image in images]
+    texts = [matching_scorer.preparer.required_headline(headline) for headline in headlines]
     expected = matching_scorer.match(texts, pixels)
     assert match.agreement == tuple(map(tuple, expected.tolist()))
     assert match.images_for(2) == tuple(np.argsort(-expected[2], kind="stable"))
@@ -225,7 +225,7 @@ def test_matrix_survives_the_wire(scorer: Scorer, rows: list[list[float]]) -> No
 
 
 def test_images_of_a_caller_who_has_gone_are_not_decoded(
-    matching_scorer: Any, image: bytes
+    matching_scorer: Any, image: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaving:
         looks = 0
@@ -239,8 +239,12 @@ def test_images_of_a_caller_who_has_gone_are_not_decoded(
 
     leaving = Leaving()
     prepared: list[bytes] = []
-    prepare = matching_scorer.prepare_image
-    matching_scorer.prepare_image = lambda data: prepared.append(data) or prepare(data)
+    prepare = matching_scorer.preparer.required_image
+    monkeypatch.setattr(
+        matching_scorer.preparer,
+        "required_image",
+        lambda data: prepared.append(data) or prepare(data),
+    )
     with ThreadPoolExecutor(1) as workers:
         engine = GridEngine(ServerConfig(), workers)
         with pytest.raises(CallAbandonedError):

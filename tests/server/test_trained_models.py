@@ -76,8 +76,8 @@ def test_match_of_an_aligned_model_is_what_every_score_says_of_its_pair(
     assert np.ptp(matrix) > 0
     scores = [client.score(c.headline, c.image) for c in some]
     assert [score.agreement for score in scores] == pytest.approx(matrix.diagonal(), abs=1e-5)
-    texts = [trained.prepare_headline(c.headline) for c in some]
-    images = [trained.prepare_image(c.image) for c in some]
+    texts = [trained.preparer.required_headline(c.headline) for c in some]
+    images = [trained.preparer.required_image(c.image) for c in some]
     np.testing.assert_allclose(matrix, trained.match(texts, images), atol=1e-5)
     best = np.argsort(-matrix, axis=1, kind="stable")
     assert [match.images_for(row) for row in range(5)] == list(map(tuple, best))

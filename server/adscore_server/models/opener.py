@@ -3,27 +3,23 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from adscore.bundle import BundleCheck
-from adscore.creative import InputLimits
 from adscore.errors import BundleError
 from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
+from adscore_server.config import ServerConfig
 from adscore_server.models.folders import VersionFolder, absolute, is_passing
 from adscore_server.models.registry import LoadedModel, RefusedModel
 
 # The first pass of a size is up to three times as slow as the next ones: the runtime lays out
 # its memory. Calls bring one creative, a full server's batches some, BatchScore many.
 WARM_BATCHES = (1, 8, 32)
-
-# Calls run the graphs on all cores already; threads of the runtime's own would only take turns
-# with theirs.
-_GRAPH_OPTIONS = RuntimeOptions(threads=1)
 
 _logger = logging.getLogger(__name__)
 
@@ -33,20 +29,26 @@ class ModelOpener:
 
     Args:
         root: What the server was given; reasons are told to callers without it.
-        cache_bytes: Memory of each model's cache, as of `Scorer`.
+        config: What it says of caches and limits; None means the usual.
         check: What is asked of a version beside its checksums, for instance a signature.
-        limit: Makes what is accepted of creatives out of what the model accepts.
     """
 
     def __init__(
         self,
         root: Path,
-        cache_bytes: int = 0,
+        config: ServerConfig | None = None,
         check: BundleCheck | None = None,
-        limit: Callable[[InputLimits], InputLimits] | None = None,
     ) -> None:
-        self._limit = limit
-        self._cache_bytes = cache_bytes
+        config = config or ServerConfig()
+        self._options = RuntimeOptions(
+            # Calls run the graphs on all cores already; threads of the runtime's own would only
+            # take turns with theirs.
+            threads=1,
+            cache_bytes=config.cache_bytes,
+            max_headline_characters=config.max_headline_characters,
+            max_image_bytes=config.max_image_bytes,
+            max_image_pixels=config.max_image_pixels,
+        )
         self._check = check
         self._root = absolute(root)
 
@@ -54,11 +56,9 @@ class ModelOpener:
         """Reads a version, checks it against its checksums and golden scores, and warms it."""
         start = time.monotonic()
         try:
-            scorer = Scorer.open(folder.path, _GRAPH_OPTIONS, self._cache_bytes, self._check)
+            scorer = Scorer.open(folder.path, self._options, self._check)
             for batch in _warming_batches(scorer):
                 scorer.score_prepared(batch)
-            if self._limit is not None:  # its golden scores were checked with its own limits
-                scorer.set_limits(self._limit(scorer.limits))
         except Exception as error:  # a graph can fail in as many ways as its runtime
             return self._refused(folder, error)
         return LoadedModel(scorer, time.monotonic() - start)

@@ -53,9 +53,7 @@ def run_server(
     stopping = threading.Event()
     _set_on_signals(stopping)
     settle_process()
-    models = ModelRoot(
-        root, options, ModelOpener(root, config.cache_bytes, _check(options), config.lowered)
-    )
+    models = ModelRoot(root, options, ModelOpener(root, config, _check(options)))
     registry = _first_models(models, options)
     with monitoring(config) as monitors:
         server = Server(registry, config, monitors.observers)

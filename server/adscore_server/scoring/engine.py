@@ -166,7 +166,7 @@ def _prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:
             f"expected at most {MAX_ID_CHARACTERS} characters. "
             f"Received: {len(creative.id)} characters",
         )
-    return scorer.prepare(creative)
+    return scorer.preparer.creative(creative)
 
 
 def _try_to_prepare(scorer: Scorer, creative: Creative) -> PreparedCreative | Exception:

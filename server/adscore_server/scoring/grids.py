@@ -76,11 +76,11 @@ class GridEngine:
                 f"{len(images)} images = {len(headlines) * len(images)}",
             )
         try:
-            scorer.check_context(context)
+            prepared = scorer.preparer.context(context)
         except InvalidCreativeError as error:
             raise _refused(error.field, error) from error
         parts = self._prepare_parts(scorer, headlines, images, caller)
-        return scorer.score_combinations(*parts, context)
+        return scorer.score_combinations(*parts, prepared)
 
     def _prepare_parts(
         self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes], caller: Caller
@@ -114,7 +114,7 @@ def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedH
     if not headline.strip():
         raise InvalidRequestError(field, Reason.HEADLINE_MISSING, "expected text. Received: none")
     try:
-        return scorer.prepare_headline(headline)
+        return scorer.preparer.required_headline(headline)
     except InvalidCreativeError as error:
         raise _refused(field, error) from error
 
@@ -126,7 +126,7 @@ def _prepare_image(scorer: Scorer, position: int, image: bytes) -> PreparedImage
             field, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
         )
     try:
-        return scorer.prepare_image(image)
+        return scorer.preparer.required_image(image)
     except InvalidCreativeError as error:
         raise _refused(field, error) from error
 

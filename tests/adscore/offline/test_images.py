@@ -9,6 +9,7 @@ import pytest
 
 from adscore.errors import InvalidCreativeError
 from adscore.offline.images import BatchImages
+from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore.table import ImageSource
@@ -25,7 +26,7 @@ def folder(sample_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def caching(model_dir: Path) -> Scorer:
-    return Scorer.open(model_dir, cache_bytes=1 << 20)
+    return Scorer.open(model_dir, RuntimeOptions(cache_bytes=1 << 20))
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_an_image_is_read_once_as_long_as_the_cache_knows_it(
 def test_an_image_that_the_cache_forgot_is_read_again(
     model_dir: Path, folder: Path, reads: Counter[str]
 ) -> None:
-    scorer = Scorer.open(model_dir, cache_bytes=1)
+    scorer = Scorer.open(model_dir, RuntimeOptions(cache_bytes=1))
     images = BatchImages(scorer, str(folder))
     encode(scorer, images, "a")
     assert images.from_names(["a"])["a"].pixels is not None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adscore.bundle import read_bundle
 from adscore.creative import Creative, Warning
 from adscore.scoring.cache import ENTRY_OVERHEAD_BYTES, EncodedPart, EncodingCache
+from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Scorer
 
@@ -22,14 +23,14 @@ def part(width: int = 4, value: float = 1.0) -> EncodedPart:
 
 @pytest.fixture
 def cached(model_dir: Path) -> Scorer:
-    return Scorer(read_bundle(model_dir / "1"), cache_bytes=MEGABYTE)
+    return Scorer(read_bundle(model_dir / "1"), RuntimeOptions(cache_bytes=MEGABYTE))
 
 
 @pytest.fixture
 def tower_runs(cached: Scorer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each run of the image tower was given."""
     runs: list[int] = []
-    tower = cached._graphs.images
+    tower = cached._graphs._images
     assert tower is not None
     run = tower._run
     monkeypatch.setattr(tower, "_run", lambda parts: runs.append(len(parts)) or run(parts))
@@ -88,7 +89,7 @@ def test_a_creative_that_comes_again_scores_the_same_and_is_not_decoded(
     cached: Scorer, creatives: list[Creative], tower_runs: list[int]
 ) -> None:
     first = cached.score(creatives[:1])
-    again = cached.prepare(creatives[0])
+    again = cached.preparer.creative(creatives[0])
     assert again.image is not None
     assert again.image.pixels is None
     assert cached.score_prepared([again]) == first
@@ -131,7 +132,9 @@ def test_what_was_prepared_without_content_keys_is_kept_apart(
     cached: Scorer, scorer: Scorer, creatives: list[Creative]
 ) -> None:
     """Pixels that were made rather than read from a file, as those that warm a model up."""
-    prepared: list[PreparedCreative] = [scorer.prepare(creative) for creative in creatives[:4]]
+    prepared: list[PreparedCreative] = [
+        scorer.preparer.creative(creative) for creative in creatives[:4]
+    ]
     scores = [score.targets["ctr"].mean for score in cached.score_prepared(prepared)]
     expected = [score.targets["ctr"].mean for score in scorer.score_prepared(prepared)]
     assert scores == pytest.approx(expected, rel=1e-4)
@@ -140,7 +143,7 @@ def test_what_was_prepared_without_content_keys_is_kept_apart(
 def test_a_scorer_tells_what_its_cache_did(
     model_dir: Path, scorer: Scorer, creatives: list[Creative]
 ) -> None:
-    cached = Scorer(read_bundle(model_dir / "1"), cache_bytes=MEGABYTE)
+    cached = Scorer(read_bundle(model_dir / "1"), RuntimeOptions(cache_bytes=MEGABYTE))
     cached.score(creatives[:1])
     cached.score(creatives[:1])
     statistics = cached.cache_statistics
@@ -151,6 +154,6 @@ def test_a_scorer_tells_what_its_cache_did(
 def test_two_models_do_not_share_what_they_said(
     model_dir: Path, creatives: list[Creative], cached: Scorer
 ) -> None:
-    other = Scorer(read_bundle(model_dir / "1"), cache_bytes=MEGABYTE)
+    other = Scorer(read_bundle(model_dir / "1"), RuntimeOptions(cache_bytes=MEGABYTE))
     cached.score(creatives[:1])
     assert other.cache_statistics.entries == 0

@@ -13,9 +13,9 @@ from adscore.scoring.scorer import Scorer
 
 def grid_of(scorer: Scorer, headlines: list[str], images: list[bytes], **context: str) -> Any:
     return scorer.score_combinations(
-        [scorer.prepare_headline(headline) for headline in headlines],
-        [scorer.prepare_image(image) for image in images],
-        context,
+        [scorer.preparer.required_headline(headline) for headline in headlines],
+        [scorer.preparer.required_image(image) for image in images],
+        scorer.preparer.context(context),
     )
 
 

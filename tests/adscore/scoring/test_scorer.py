@@ -13,7 +13,7 @@ from adscore.bundle import read_bundle
 from adscore.creative import Creative, Score, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.graphs import RuntimeOptions
-from adscore.scoring.scorer import LARGEST_BATCH, Scorer
+from adscore.scoring.scorer import MAX_BATCH, Scorer
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def creative(creatives: list[Creative]) -> Creative:
 
 def refusal(scorer: Scorer, creative: Creative) -> InvalidCreativeError:
     with pytest.raises(InvalidCreativeError) as caught:
-        scorer.prepare(creative)
+        scorer.preparer.creative(creative)
     return caught.value
 
 
@@ -61,8 +61,8 @@ def test_a_score_does_not_depend_on_its_batch(scorer: Scorer, creatives: list[Cr
 def test_more_creatives_than_the_largest_batch_keep_their_order(
     scorer: Scorer, creatives: list[Creative]
 ) -> None:
-    many = (creatives * 3)[: 2 * LARGEST_BATCH + 1]
-    assert len(many) > 2 * LARGEST_BATCH
+    many = (creatives * 3)[: 2 * MAX_BATCH + 1]
+    assert len(many) > 2 * MAX_BATCH
     expected = scorer.score(creatives)
     for number, score in enumerate(scorer.score(many)):
         assert_same(score, expected[number % len(creatives)])

@@ -39,8 +39,8 @@ def test_agreement_of_a_creative_is_that_of_its_pair(
     assert scorer.has_agreement
     some = creatives[:6]
     agreement = scorer.match(
-        [scorer.prepare_headline(creative.headline) for creative in some],
-        [scorer.prepare_image(creative.image) for creative in some],
+        [scorer.preparer.required_headline(creative.headline) for creative in some],
+        [scorer.preparer.required_image(creative.image) for creative in some],
     )
     assert agreement.shape == (6, 6)
     assert np.abs(agreement).max() <= 1

@@ -111,7 +111,7 @@ def test_percentiles_rise_and_span_the_predictions(
 ) -> None:
     scorer = Scorer.open(two_targets.path)
     rows = range(len(sample_table))
-    mean = scorer.predict(scorer.prepare(sample_table.creative(row)) for row in rows).mean
+    mean = scorer.predict(scorer.preparer.creative(sample_table.creative(row)) for row in rows).mean
     for column, name in enumerate(("ctr", "cvr")):
         reference = np.array(two_targets.manifest.reference[name])
         assert len(reference) == 101
@@ -198,7 +198,9 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, float]:
     scorer = Scorer.open(train(table, folder / "model", TrainingOptions(preset=preset)).path)
     unseen = read_table(new.creatives_path, Columns(), target)
     rows = range(len(unseen))
-    predicted = scorer.predict(scorer.prepare(unseen.creative(row)) for row in rows).mean[:, 0]
+    predicted = scorer.predict(scorer.preparer.creative(unseen.creative(row)) for row in rows).mean[
+        :, 0
+    ]
     with new.truth_path.open(newline="") as file:
         truth = np.array([float(row["true_ctr"]) for row in csv.DictReader(file)])
     groups = np.array(unseen.group_names)

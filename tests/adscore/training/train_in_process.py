@@ -39,7 +39,7 @@ def keras_weights(path: Path) -> str:
 def describe(path: Path, table: CreativeTable) -> dict[str, object]:
     scorer = Scorer.open(path)
     creatives: list[Creative] = [table.creative(row) for row in range(len(table))]
-    scores = scorer.predict(scorer.prepare(creative) for creative in creatives)
+    scores = scorer.predict(scorer.preparer.creative(creative) for creative in creatives)
     return {
         "tokenizer": digest([(path / files.TOKENIZER).read_bytes()]),
         "golden": digest([(path / files.GOLDEN).read_bytes()]),
