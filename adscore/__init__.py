@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adscore.offline.notebook import score_table
+    from adscore.offline.local import score_table
 
 __all__ = ["score_table"]
 
@@ -11,7 +11,7 @@ __all__ = ["score_table"]
 def __getattr__(name: str) -> Any:
     """Imports what is asked for, so that `import adscore` needs and loads nothing else."""
     if name == "score_table":
-        from adscore.offline.notebook import score_table
+        from adscore.offline.local import score_table
 
         return score_table
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,15 @@
-"""How many cores this process may use: fewer than the machine has where a container says so."""
+"""The cores that this process may use, and bounded work on threads."""
 
 import math
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import TypeVar
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 _OWN_GROUP = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
@@ -24,6 +31,26 @@ def usable_cores(own_group: Path = _OWN_GROUP, groups: Path = _GROUPS) -> int:
         cores = os.cpu_count() or 1
     quota = _quota(own_group, groups)
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def in_order(
+    pool: Executor, work: Callable[[ItemT], ResultT], items: Iterable[ItemT], ahead: int
+) -> Iterator[ResultT]:
+    """Does work on a pool; memory is bounded, whatever the speed of those who give and take.
+
+    Args:
+        pool: Does the work.
+        work: What is done to each item.
+        items: Taken one by one, no sooner than needed.
+        ahead: Results, ready or not yet, that wait behind the one that is given out.
+    """
+    waiting: deque[Future[ResultT]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _quota(own_group: Path, groups: Path) -> float | None:

@@ -35,7 +35,7 @@ from adscore.offline.options import ScoringOptions
 from adscore.sample import write_sample
 from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.scorer import Scorer
-from adscore.table import Columns, Target, open_stream, read_table
+from adscore.table import Columns, Target, read_table
 
 COLUMNS = Columns(group=None)
 CHUNK = 256
@@ -86,7 +86,7 @@ class Bench:
         start = time.perf_counter()
         Scorer.open(self.model, RuntimeOptions(threads=1))
         opened = time.perf_counter()
-        summary = score_to(out, self.model, open_stream(str(table), options.read), options)
+        summary = score_to(out, self.model, table, options)
         seconds = (time.perf_counter() - opened) - (opened - start)
         if summary.errors:
             raise RuntimeError(f"{table}: {summary.errors} rows were not scored")

@@ -1,40 +1,71 @@
-"""Arguments that several commands share: the table and its columns."""
+"""Arguments that several commands share: the table, its columns and targets, files to write."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from adscore.table import Columns
+from adscore.creative import NO_COLUMN, Columns, named_column
 
-TableArgument = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .jsonl table of creatives.")
+_USUAL = Columns()
+
+Table = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE", help="A .csv, .parquet or .jsonl table, a folder of these, or a URL."
+    ),
 ]
-IdColumn = Annotated[str, typer.Option(help="Column that identifies a row.")]
-HeadlineColumn = Annotated[str, typer.Option(help="Column of the headline.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model or one version of it.")]
+
+
+def _column(usual: str | None, help_: str) -> object:
+    """An option whose absence can be told from the usual name."""
+    text = f"{help_} {NO_COLUMN!r} where there is none."
+    return typer.Option(metavar="NAME", help=text, show_default=usual or False)
+
+
+IdColumn = Annotated[str | None, _column(_USUAL.id, "Column that identifies a row;")]
+HeadlineColumn = Annotated[str | None, _column(_USUAL.headline, "Column of the headline;")]
 ImageColumn = Annotated[
-    str, typer.Option(help="Column of the image: a file's path, or its bytes (Parquet).")
+    str | None,
+    _column(_USUAL.image, "Column of the image: a path, a URL, or its bytes (Parquet);"),
 ]
-GroupColumn = Annotated[str, typer.Option(help="Column of what rows are compared within.")]
+GroupColumn = Annotated[
+    str | None, _column(_USUAL.group, "Column of what rows are compared within;")
+]
 ContextColumns = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="A column such as the placement; may be repeated."),
 ]
 ImageRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the image paths.", show_default="the table's folder"),
+    str | None,
+    typer.Option(help="Folder or URL of the image paths.", show_default="the table's folder"),
 ]
 
 
 def given_columns(
-    id_: str, headline: str, image: str, group: str, context: list[str] | None
-) -> "Columns":
-    """Columns by their names on the command line; ``none`` says that there is no such column."""
-    from adscore.table import NO_COLUMN, Columns
+    id_: str | None,
+    headline: str | None,
+    image: str | None,
+    group: str | None,
+    context: list[str] | None,
+) -> Columns:
+    """Columns by their names on the command line; None stands for the usual name."""
+    return Columns(
+        id=named_column(id_ or _USUAL.id),
+        headline=named_column(headline or _USUAL.headline),
+        image=named_column(image or _USUAL.image),
+        group=named_column(group or _USUAL.group),
+        context=tuple(dict.fromkeys(context or [])),
+    )
 
-    def given(name: str) -> str | None:
-        return None if name == NO_COLUMN else name
 
-    names = tuple(dict.fromkeys(context or []))
-    return Columns(given(id_), given(headline), given(image), given(group), names)
+def require_writable(option: str, path: Path | None) -> None:
+    """Refuses a file that cannot be written, before the work for it is done.
+
+    Raises:
+        ValueError: It is a folder, or its folder is not there.
+    """
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        received = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise ValueError(f"{option}: expected a file to write. Received: {path}: {received}")

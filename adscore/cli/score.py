@@ -11,53 +11,47 @@ from adscore.cli.arguments import (
     HeadlineColumn,
     IdColumn,
     ImageColumn,
+    ImageRoot,
+    Table,
     given_columns,
+    require_writable,
 )
 from adscore.console import fail, notes, results
+from adscore.creative import NO_COLUMN
 from adscore.errors import AdscoreError
+from adscore.offline.options import PART_ROWS, ScoringOptions
 
 if TYPE_CHECKING:
     from adscore.offline.local import Summary
-    from adscore.offline.options import ScoringOptions
-    from adscore.table import TableStream
 
 ENGINES = ("local", "spark")
 
 
 def score(
-    table: Annotated[
-        str,
-        typer.Argument(
-            metavar="TABLE", help="A .csv, .parquet or .jsonl table, a folder of these, or a URL."
-        ),
-    ],
+    table: Table,
     model: Annotated[Path, typer.Option(help="A model or one version of it.")],
     out: Annotated[
         Path,
         typer.Option(
             metavar="FILE | DIR",
-            help="New .parquet, .csv or .jsonl file; or a folder, which a run that was ended goes "
-            "on with.",
+            help="New .parquet, .csv or .jsonl file; or a folder: rerun to resume.",
         ),
     ],
-    id_column: IdColumn = "creative_id",
-    headline_column: HeadlineColumn = "headline",
-    image_column: ImageColumn = "image",
+    id_column: IdColumn = None,
+    headline_column: HeadlineColumn = None,
+    image_column: ImageColumn = None,
     context_column: ContextColumns = None,
-    image_root: Annotated[
-        str | None,
-        typer.Option(help="Folder or URL of the images.", show_default="the table's folder"),
-    ] = None,
+    image_root: ImageRoot = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Carry a column along; may be repeated."),
     ] = None,
     part_rows: Annotated[
         int, typer.Option(min=1, help="Rows of a part of a folder: what a kill can cost.")
-    ] = 8_192,
+    ] = PART_ROWS,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Also write a page to look at; replaces the file."),
+        typer.Option(metavar="FILE.html", help="Also write a report; replaces the file."),
     ] = None,
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
@@ -65,26 +59,16 @@ def score(
     # Arrow reads this when it is imported. The allocator that it prefers keeps some 20 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
-    from adscore.bundle import resolve_bundle
-    from adscore.offline.options import ScoringOptions
-    from adscore.table import open_stream
-
-    columns = given_columns(id_column, headline_column, image_column, "none", context_column)
-    kept = tuple(dict.fromkeys(keep or []))
+    columns = given_columns(id_column, headline_column, image_column, NO_COLUMN, context_column)
+    options = ScoringOptions(columns, tuple(dict.fromkeys(keep or [])), image_root or "", part_rows)
     try:
-        if engine not in ENGINES:
-            raise ValueError(f"--engine: expected {' or '.join(ENGINES)}. Received: {engine}")
-        _require_output(out, engine)
-        _require_report(report, engine)
+        _require_choices(engine, report)
         if engine == "spark":
-            _score_on_spark(table, model, out, ScoringOptions(columns, kept, image_root or ""))
+            _score_on_spark(out, model, table, options)
             return
-        stream = open_stream(table, ScoringOptions(columns, kept).read)
-        options = ScoringOptions(columns, kept, image_root or stream.folder)
-        model = resolve_bundle(model)  # a version that appears meanwhile is not for this run
-        summary = _score_here(stream, model, out, options, part_rows)
+        summary = _score_here(out, model, table, options)
         if report is not None:
-            _report(report, out, stream, options, model)
+            _write_report(report, out, summary.bundle, table, options)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     failures = f", {summary.errors} of them with an error" if summary.errors else ""
@@ -92,52 +76,37 @@ def score(
     results().print(f"wrote {summary.rows} rows{before}{failures}: {out}")
 
 
-def _score_here(
-    table: "TableStream", model: Path, out: Path, options: "ScoringOptions", part_rows: int
-) -> "Summary":
+def _require_choices(engine: str, report: Path | None) -> None:
+    if engine not in ENGINES:
+        raise ValueError(f"--engine: expected {' or '.join(ENGINES)}. Received: {engine}")
+    if report is not None and engine != "local":
+        raise ValueError("--report: expected --engine local, which keeps the order of rows")
+    require_writable("--report", report)
+
+
+def _score_here(out: Path, model: Path, table: str, options: ScoringOptions) -> "Summary":
     from adscore.cli.progress import row_progress
     from adscore.offline.local import score_to
 
-    with row_progress(notes(), "scoring") as tell:
+    with row_progress(notes(), "scoring") as show:
         return score_to(
-            out,
-            model,
-            table,
-            options,
-            part_rows=part_rows,
-            progress=lambda progress: tell(progress.done, progress.before, progress.total),
+            out, model, table, options, lambda now: show(now.done, now.before, now.share)
         )
 
 
-def _report(
-    report: Path, out: Path, table: "TableStream", options: "ScoringOptions", model: Path
-) -> None:
-    from adscore.report import write_score_report
-    from adscore.scoring.scorer import Scorer
+def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions) -> None:
+    from adscore.offline.spark import score_to
 
-    write_score_report(report, out, table, options, Scorer.open(model))
-
-
-def _require_report(report: Path | None, engine: str) -> None:
-    """Refuses a page that cannot be written, before the work for it is done."""
-    if report is None:
-        return
-    if engine != "local":
-        raise ValueError("--report: expected --engine local, which keeps the order of rows")
-    if report.is_dir() or not report.parent.is_dir():
-        raise ValueError(f"--report: expected a file in a folder that is there. Received: {report}")
-
-
-def _score_on_spark(table: str, model: Path, out: Path, options: "ScoringOptions") -> None:
-    from adscore.offline.spark import score_table
-
-    rows = score_table(table, out, model=model, options=options)
+    rows = score_to(out, model, table, options)
     results().print(f"wrote {rows} rows: {out}")
 
 
-def _require_output(out: Path, engine: str) -> None:
-    from adscore.offline.files import require_new_file
-    from adscore.offline.local import is_folder_output
+def _write_report(
+    report: Path, out: Path, bundle: Path, table: str, options: ScoringOptions
+) -> None:
+    from adscore.report import write_score_report
+    from adscore.scoring.scorer import Scorer
+    from adscore.table import open_stream
 
-    if engine == "local" and not is_folder_output(out):
-        require_new_file(out)
+    stream = open_stream(table, options.read)
+    write_score_report(report, out, stream, options.below(stream.folder), Scorer.open(bundle))

@@ -93,7 +93,7 @@ def evaluate_table(
     """
     rows = np.arange(len(table)) if rows is None else rows
     if not rows.size:
-        raise TableError(f"{table.path}: expected rows to evaluate on. Received: none")
+        raise TableError(f"{table.name}: expected rows to evaluate on. Received: none")
     unknown = [name for name in table.successes if name not in scorer.manifest.targets]
     if unknown:
         raise TableError(
@@ -173,7 +173,7 @@ def prepare_rows(
 
     def prepare(row: int) -> PreparedCreative | InvalidCreativeError:
         try:
-            return scorer.preparer.creative(table.creative(row))
+            return scorer.preparer.creative(table.creative(row, scorer.limits))
         except InvalidCreativeError as error:
             return error
 

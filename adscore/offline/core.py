@@ -7,6 +7,7 @@ copies of its last creative. So an engine may cut a table as it likes.
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -14,20 +15,98 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from adscore.errors import InvalidCreativeError, Reason
+from adscore.creative import TargetScore
+from adscore.errors import InvalidCreativeError, TableError
 from adscore.offline.images import BatchImages
-from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
-from adscore.offline.result import ScoredRows, result_schema
+from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer, rate_figures
-from adscore.table import cell_text, is_bytes
+from adscore.table import Text, is_bytes, require_types, texts
 
-# A cell's value, or why it cannot be read.
-Text = str | InvalidCreativeError
 Image = PreparedImage | InvalidCreativeError | None  # None: absent
 KnownT = TypeVar("KnownT")
+
+# Rows that one thread works on at a time: enough for full blocks of the graphs, few enough that
+# their images, and those of the batches that wait to be written, take little memory.
+BATCH_ROWS = 256
+# Memory for what the towers said of assets: some ten thousand of a model trained from scratch,
+# some thousand of one on encoders, and little beside the runtime's own.
+CACHE_BYTES = 32 * 1024 * 1024
+
+FIGURES = tuple(field.name for field in fields(TargetScore))
+COLUMNS_AFTER_TARGETS = ("agreement", "warnings", "error", "model", "model_version")
+
+
+# === The columns of a scored table: a contract, the same for every engine and file format ===
+
+
+def result_schema(
+    targets: Sequence[str], options: ScoringOptions, input_schema: pa.Schema
+) -> pa.Schema:
+    """The id; columns carried along; by target its figures; agreement and what follows it.
+
+    Args:
+        targets: Names of the model's targets.
+        options: What is read and carried along.
+        input_schema: Types of the columns that are read.
+
+    Raises:
+        TableError: Two columns of the result would have one name.
+    """
+    kept = [input_schema.field(name) for name in options.keep if name != options.columns.id]
+    figures = [f"{target}_{figure}" for target in targets for figure in FIGURES]
+    numbers = [pa.field(name, pa.float64()) for name in (*figures, "agreement")]
+    texts = [pa.field(name, pa.string()) for name in COLUMNS_AFTER_TARGETS[1:]]
+    taken = {field.name for field in (*numbers, *texts)}
+    for name in (options.id_name, *(field.name for field in kept)):
+        if name in taken:
+            raise TableError(
+                "expected an id column and columns to keep of other names than those of the "
+                f"result ({', '.join(sorted(taken))}). Received: {name!r}"
+            )
+        taken.add(name)
+    return pa.schema([pa.field(options.id_name, pa.string()), *kept, *numbers, *texts])
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredRows:
+    """Scores of the rows of a batch that could be scored.
+
+    Attributes:
+        rows: Which rows, rising, (scored,).
+        figures: By target the figures of `FIGURES`, (scored, targets, 4).
+        agreement: NaN where there is none, (scored,).
+        warnings: Joined by ";".
+    """
+
+    rows: NDArray[np.intp]
+    figures: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+    warnings: Sequence[str]
+
+    def columns(self, count: int) -> list[pa.Array]:
+        """The columns from the first figure to the warnings, for a batch of `count` rows.
+
+        They are null for rows that have no score.
+        """
+        _, targets, figures = self.figures.shape
+        flat = self.figures.reshape(len(self.rows), targets * figures)
+        columns = [self._numbers(flat[:, at], count) for at in range(flat.shape[1])]
+        warnings: list[str | None] = [None] * count
+        for row, text in zip(self.rows.tolist(), self.warnings, strict=True):
+            warnings[row] = text
+        return [*columns, self._numbers(self.agreement, count), pa.array(warnings, pa.string())]
+
+    def _numbers(self, values: NDArray[np.float64], count: int) -> pa.Array:
+        spread = np.full(count, np.nan)
+        spread[self.rows] = values
+        return pa.array(spread, mask=np.isnan(spread))
+
+
+# === Scoring ===
 
 
 class BatchScorer:
@@ -102,7 +181,7 @@ class BatchScorer:
         errors = [str(p) if isinstance(p, InvalidCreativeError) else None for p in outcomes]
         count = batch.num_rows
         if columns.id:
-            ids = [i if isinstance(i, str) else "" for i in _texts(batch, columns.id)]
+            ids = [i if isinstance(i, str) else "" for i in texts(batch, columns.id)]
         else:
             ids = [str(first_row + row + 1) for row in range(count)]
         kept = [batch.column(name) for name in self.options.keep if name != columns.id]
@@ -120,16 +199,16 @@ class BatchScorer:
         self,
         prepared: Sequence[PreparedCreative],
         outcomes: Sequence[PreparedCreative | InvalidCreativeError],
-    ) -> ScoredRows:
+    ) -> _ScoredRows:
         rows = np.array([n for n, p in enumerate(outcomes) if isinstance(p, PreparedCreative)], int)
         if not prepared:
             targets = len(self.scorer.manifest.targets)
-            return ScoredRows(rows, np.empty((0, targets, 4)), np.empty(0), [])
+            return _ScoredRows(rows, np.empty((0, targets, 4)), np.empty(0), [])
         filling = -len(prepared) % MAX_BATCH
         predictions = self.scorer.predict([*prepared, *repeat(prepared[-1], filling)])
         manifest, count = self.scorer.manifest, len(prepared)
         mean, concentration = predictions.mean[:count], predictions.concentration[:count]
-        return ScoredRows(
+        return _ScoredRows(
             rows,
             rate_figures(manifest, mean, concentration),
             predictions.agreement[:count],
@@ -143,9 +222,9 @@ class BatchScorer:
 
     def _prepare(self, batch: pa.RecordBatch) -> list[PreparedCreative | InvalidCreativeError]:
         columns, count = self.options.columns, batch.num_rows
-        ids = _texts(batch, columns.id) if columns.id else [""] * count
-        headlines = _texts(batch, columns.headline) if columns.headline else [""] * count
-        context = [_texts(batch, name) for name in columns.context]
+        ids = texts(batch, columns.id) if columns.id else [""] * count
+        headlines = texts(batch, columns.headline) if columns.headline else [""] * count
+        context = [texts(batch, name) for name in columns.context]
         rows = zip(ids, headlines, self._prepare_images(batch), strict=True)
         return [
             self._prepare_row(*row, [values[number] for values in context])
@@ -174,31 +253,13 @@ class BatchScorer:
         if is_bytes(batch.schema.field(name).type):
             cells = (cell.as_py() for cell in batch.column(name))
             return [self._images.from_bytes(cell) if cell else None for cell in cells]
-        texts = _texts(batch, name)
-        names = dict.fromkeys(text for text in texts if isinstance(text, str) and text)
+        paths = texts(batch, name)
+        names = dict.fromkeys(text for text in paths if isinstance(text, str) and text)
         outcomes = self._images.from_names(list(names))
-        return [outcomes.get(text) if isinstance(text, str) else text for text in texts]
+        return [outcomes.get(text) if isinstance(text, str) else text for text in paths]
 
 
 def _known(value: KnownT | InvalidCreativeError) -> KnownT:
     if isinstance(value, InvalidCreativeError):
         raise value
     return value
-
-
-def _texts(batch: pa.RecordBatch, name: str) -> list[Text]:
-    """A column as text; an empty cell is ``""``."""
-    column = batch.column(name)
-    try:
-        return [cell_text(value) for value in column.to_pylist()]
-    except UnicodeDecodeError:  # Arrow does not look at the bytes of a Parquet file's texts
-        return [_text(cell, name) for cell in column]
-
-
-def _text(cell: pa.Scalar, name: str) -> Text:
-    try:
-        return cell_text(cell.as_py())
-    except UnicodeDecodeError as error:
-        return InvalidCreativeError(
-            name, Reason.HEADLINE_NOT_TEXT, f"expected text in UTF-8. Received: {error}"
-        )

@@ -29,16 +29,11 @@ class TableWriter(Protocol):
         """Writes what is still held; the file itself stays open."""
 
 
-def require_new_file(path: Path, schema: pa.Schema | None = None) -> None:
+def require_new_file(path: Path) -> None:
     """Checks that a result can be written, before the work for it is done.
 
-    Args:
-        path: The file.
-        schema: Its columns, where they are known.
-
     Raises:
-        TableError: The file exists, its folder does not, its name has another ending, or its
-            format cannot hold a column.
+        TableError: The file exists, its folder does not, or its name has another ending.
     """
     if path.suffix.lower() not in ENDINGS:
         raise TableError(
@@ -49,12 +44,6 @@ def require_new_file(path: Path, schema: pa.Schema | None = None) -> None:
         raise TableError(f"{path}: expected a new file. Received: one that exists; remove it")
     if not path.parent.is_dir():
         raise TableError(f"{path}: expected a folder {path.parent}. Received: none of that name")
-    for field in schema or ():
-        if path.suffix.lower() == ".csv" and _is_no_cell(field.type):
-            raise TableError(
-                f"{path}: expected columns that a .csv can hold. Received: {field.name!r} of type "
-                f"{field.type}; write .parquet or do not keep it"
-            )
 
 
 @contextmanager
@@ -62,9 +51,10 @@ def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
     """Writes a file that appears under its name when the block ends without an exception.
 
     Raises:
-        TableError: It cannot be written, or another run is writing it.
+        TableError: It cannot be written, another run is writing it, or its format cannot hold a
+            column.
     """
-    require_new_file(path, schema)
+    _require_cells(path, schema)
     partial = path.with_name(f".{path.name}.partial")
     with writing(path), exclusive(partial) as file:
         try:
@@ -77,7 +67,7 @@ def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
 
 
 def finish(file: BinaryIO, partial: Path, path: Path) -> None:
-    """Makes a written file last, and gives it its name.
+    """Fsyncs a written file, and gives it its name.
 
     Raises:
         TableError: Meanwhile there is a file of that name.
@@ -125,7 +115,7 @@ def exclusive(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder last."""
+    """Fsyncs a folder, so that the names in it survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -223,8 +213,13 @@ def _no_text(ending: str, error: Exception) -> TableError:
     )
 
 
-def _is_no_cell(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+def _require_cells(path: Path, schema: pa.Schema) -> None:
+    for field in schema if path.suffix.lower() == ".csv" else ():
+        if pa.types.is_nested(field.type) or pa.types.is_fixed_size_binary(field.type):
+            raise TableError(
+                f"{path}: expected columns that a .csv can hold. Received: {field.name!r} of type "
+                f"{field.type}; write .parquet or do not keep it"
+            )
 
 
 def _another_run(path: Path) -> TableError:

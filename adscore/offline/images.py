@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from adscore.cores import in_order
 from adscore.errors import InvalidCreativeError
-from adscore.offline.in_order import in_order
 from adscore.scoring.preparation import PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore.table import ImageSource

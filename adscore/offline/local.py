@@ -1,28 +1,22 @@
 """Scoring a table on this machine, with all its cores and bounded memory."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
-from adscore import bundle
-from adscore.bundle import resolve_bundle
-from adscore.cores import usable_cores
-from adscore.errors import TableError
-from adscore.offline.core import BatchScorer
+from adscore.bundle import MANIFEST, resolve_bundle
+from adscore.cores import in_order, usable_cores
+from adscore.creative import Columns, named_column
+from adscore.offline.core import BATCH_ROWS, BatchScorer
 from adscore.offline.files import new_file, require_new_file
-from adscore.offline.in_order import in_order
-from adscore.offline.journal import Run
+from adscore.offline.folder import Run, open_folder
 from adscore.offline.options import ScoringOptions
-from adscore.offline.parts import PART_ROWS, open_folder
-from adscore.table import TableStream
-
-# Rows that one thread works on at a time: enough for full blocks of the graphs, few enough that
-# their images, and those of the batches that wait to be written, take little memory.
-BATCH_ROWS = 256
+from adscore.table import Piece, TableStream, is_pandas, open_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +26,16 @@ class Progress:
     Attributes:
         done: Rows that were scored, those of earlier runs included.
         before: Rows of earlier runs.
-        total: Rows of the table.
+        share: How much of the table these are, from 0 to 1, by bytes or rows; None where its
+            size is unknown.
     """
 
     done: int
     before: int
-    total: int
+    share: float | None
+
+
+ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,125 +43,84 @@ class Summary:
     """What a run wrote.
 
     Attributes:
+        bundle: The version that scored.
         rows: Rows of the result.
         errors: Rows of it that have no score.
         before: Rows that earlier runs had scored.
     """
 
+    bundle: Path
     rows: int
     errors: int
     before: int = 0
 
 
-def is_folder_output(out: Path) -> bool:
-    """Whether an output is a folder of parts, which can be gone on with."""
-    return out.is_dir() or not out.suffix
-
-
-def scored_batches(
-    scorer: BatchScorer,
-    batches: Iterable[pa.RecordBatch],
-    *,
-    first_row: int = 0,
-) -> Iterator[pa.RecordBatch]:
-    """Scores batches on a thread for each usable core; results keep their order.
-
-    Few batches are ahead of the one that is waited for, so that memory is bounded whatever the
-    speed of the reader.
-
-    Args:
-        scorer: The model.
-        batches: What `BatchScorer.score` takes.
-        first_row: Place of the first row in the table.
-    """
-    threads = usable_cores()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    try:
-        numbered = _numbered(batches, first_row)
-        yield from in_order(pool, lambda batch: scorer.score(*batch), numbered, threads + 1)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _numbered(
-    batches: Iterable[pa.RecordBatch], first_row: int
-) -> Iterator[tuple[pa.RecordBatch, int]]:
-    for batch in batches:
-        yield batch, first_row
-        first_row += batch.num_rows
+# === Into files ===
 
 
 def score_to(
     out: Path,
     model: Path,
-    table: TableStream,
+    table: Any,
     options: ScoringOptions,
-    *,
-    part_rows: int = PART_ROWS,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback = lambda _: None,
 ) -> Summary:
-    """Scores a table into a new file, or into a folder of parts that a later run goes on with.
+    """Scores a table into a new file, or into a folder of parts that a later run resumes.
 
     Args:
         out: A .parquet, .csv or .jsonl file, or a folder.
         model: Folder of a model or of one of its versions.
-        table: The creatives.
+        table: What `open_stream` takes.
         options: What is read and carried along.
-        part_rows: Rows of a part of a folder.
-        progress: Told how far it is, after each batch.
+        progress: Called after each batch.
 
     Raises:
         TableError: The table cannot be read or the output not be written.
         BundleError: The model cannot be opened.
     """
+    in_parts = out.is_dir() or not out.suffix
+    if not in_parts:
+        require_new_file(out)
+    stream = open_stream(table, options.read)
+    stream.require_rows()
     # A version that appears meanwhile is not for this run.
-    scorer = BatchScorer(resolve_bundle(model), options)
-    told = progress or _tell_nobody
-    if is_folder_output(out):
-        return _score_to_folder(out, scorer, table, part_rows, told)
-    return _score_to_file(out, scorer, table, told)
+    scorer = BatchScorer(resolve_bundle(model), options.below(stream.folder))
+    write = _score_to_folder if in_parts else _score_to_file
+    return write(out, scorer, stream, progress)
 
 
 def _score_to_file(
-    out: Path, scorer: BatchScorer, table: TableStream, progress: Callable[[Progress], None]
+    out: Path, scorer: BatchScorer, table: TableStream, progress: ProgressCallback
 ) -> Summary:
-    schema = scorer.result_schema(table.schema)
-    require_new_file(out, schema)
-    total, done, errors = _count(table), 0, 0
-    progress(Progress(done, 0, total))
-    with new_file(out, schema) as writer:
-        for batch in scored_batches(scorer, table.batches(BATCH_ROWS)):
-            writer.write(batch)
-            done += batch.num_rows
-            errors += batch.num_rows - batch.column("error").null_count
-            progress(Progress(done, 0, total))
-    return Summary(done, errors)
+    done = errors = 0
+    with new_file(out, scorer.result_schema(table.schema)) as writer:
+        progress(Progress(0, 0, 0.0))
+        for scores, share in _scored(scorer, table.pieces(BATCH_ROWS)):
+            writer.write(scores)
+            done += scores.num_rows
+            errors += scores.num_rows - scores.column("error").null_count
+            progress(Progress(done, 0, share))
+    return Summary(scorer.model, done, errors)
 
 
 def _score_to_folder(
-    out: Path,
-    scorer: BatchScorer,
-    table: TableStream,
-    part_rows: int,
-    progress: Callable[[Progress], None],
+    out: Path, scorer: BatchScorer, table: TableStream, progress: ProgressCallback
 ) -> Summary:
     schema = scorer.result_schema(table.schema)
-    total = _count(table)
-    with open_folder(out, _run(scorer, table, part_rows)) as folder:
+    with open_folder(out, _run(scorer, table)) as folder:
         before = done = folder.journal.rows
-        progress(Progress(done, before, total))
         if not folder.journal.is_whole:
-            batches = table.batches(BATCH_ROWS, skip=before)
-            scored = scored_batches(scorer, batches, first_row=before)
-            for rows in folder.write(scored, schema):
+            progress(Progress(done, before, None if before else 0.0))
+            scored = _scored(scorer, table.pieces(BATCH_ROWS, skip=before))
+            for rows, share in folder.write(scored, schema):
                 done += rows
-                progress(Progress(done, before, total))
-        return Summary(folder.journal.rows, folder.journal.errors, before)
+                progress(Progress(done, before, share))
+        return Summary(scorer.model, folder.journal.rows, folder.journal.errors, before)
 
 
-def _run(scorer: BatchScorer, table: TableStream, part_rows: int) -> Run:
+def _run(scorer: BatchScorer, table: TableStream) -> Run:
     options, columns = scorer.options, scorer.options.columns
-    manifest = (scorer.model / bundle.MANIFEST).read_bytes()
+    manifest = (scorer.model / MANIFEST).read_bytes()
     return Run(
         input=table.fingerprint(),
         model=hashlib.sha256(manifest).hexdigest(),
@@ -175,16 +132,89 @@ def _run(scorer: BatchScorer, table: TableStream, part_rows: int) -> Run:
             "columns to keep": ", ".join(options.keep),
             "image root": options.image_root,
         },
-        part_rows=part_rows,
+        part_rows=options.part_rows,
     )
 
 
-def _count(table: TableStream) -> int:
-    total = table.count()
-    if not total:
-        raise TableError(f"{table.location.name}: expected at least one row. Received: none")
-    return total
+# === From Python ===
 
 
-def _tell_nobody(progress: Progress) -> None:
-    """What is done with progress that nobody asked for."""
+class _TableOptions(TypedDict, total=False):
+    id_column: str | None
+    headline_column: str | None
+    image_column: str | None
+    context_columns: Sequence[str]
+    keep: Sequence[str]
+    image_root: str | Path | None
+
+
+def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions]) -> Any:
+    """Scores a table of creatives; a row that cannot be scored carries its error.
+
+    Args:
+        table: A pandas data frame, an Arrow table or what else Arrow makes one of, such as a frame
+            of polars, or the path or fsspec URL of a .csv, .parquet or .jsonl file or of a folder
+            of these.
+        model: Folder of a model (its newest version) or of one version.
+        options: Each may be left out:
+
+            - ``id_column``: Column that identifies a row; ``"none"`` numbers the rows.
+            - ``headline_column``: Column of the headline; ``"none"`` where there is none.
+            - ``image_column``: Column of the image, a path, URL or bytes; ``"none"`` where there
+              is none.
+            - ``context_columns``: Columns such as the placement.
+            - ``keep``: Further columns to carry along.
+            - ``image_root``: Folder or URL of the image paths; that of the table unless given, and
+              for a data frame the current folder.
+
+    Returns:
+        A pandas data frame for one, otherwise an Arrow table, with the columns of `adscore score`.
+
+    Raises:
+        TableError: The table cannot be read, or a column is not there or of a wrong type.
+        BundleError: The model cannot be opened.
+    """
+    unknown = options.keys() - _TableOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"score_table() got an unexpected keyword argument {min(unknown)!r}")
+    usual = Columns()
+    asked = ScoringOptions(
+        Columns(
+            id=named_column(options.get("id_column", usual.id)),
+            headline=named_column(options.get("headline_column", usual.headline)),
+            image=named_column(options.get("image_column", usual.image)),
+            group=None,
+            context=tuple(options.get("context_columns", ())),
+        ),
+        tuple(options.get("keep", ())),
+        str(options.get("image_root") or ""),
+    )
+    stream = open_stream(table, asked.read)
+    scorer = BatchScorer(resolve_bundle(Path(model)), asked.below(stream.folder))
+    result = scorer.result_schema(stream.schema)
+    batches = [scores for scores, _ in _scored(scorer, stream.pieces(BATCH_ROWS))]
+    scores = pa.Table.from_batches(batches, result)
+    return scores.to_pandas() if is_pandas(table) else scores
+
+
+# === On all cores ===
+
+
+def _scored(
+    scorer: BatchScorer, pieces: Iterable[Piece]
+) -> Iterator[tuple[pa.RecordBatch, float | None]]:
+    """Scores pieces of a table on a thread for each usable core; results keep their order.
+
+    Few pieces are ahead of the one that is waited for, so that memory is bounded whatever the
+    speed of the reader. Beside its scores goes the share of the table that is done with it.
+    """
+
+    def score(piece: Piece) -> tuple[pa.RecordBatch, float | None]:
+        return scorer.score(piece.rows, piece.first_row), piece.share
+
+    threads = usable_cores()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+    try:
+        yield from in_order(pool, score, pieces, threads + 1)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,15 +1,10 @@
 """What is asked of offline scoring, whatever engine does it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import pyarrow as pa
+from adscore.creative import Columns
 
-from adscore.errors import TableError
-from adscore.table import Columns, is_bytes
-
-# Memory for what the towers said of assets: some ten thousand of a model trained from scratch,
-# some thousand of one on encoders, and little beside the runtime's own.
-CACHE_BYTES = 32 * 1024 * 1024
+PART_ROWS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +14,15 @@ class ScoringOptions:
     Attributes:
         columns: Which column holds what; the group is not read.
         keep: Further columns that the result carries along as they are.
-        image_root: Folder, a path or URL, to which image paths are relative.
+        image_root: Folder, a path or URL, to which image paths are relative; ``""`` stands for
+            that of the table.
+        part_rows: Rows of a part, where the result is a folder.
     """
 
     columns: Columns
     keep: tuple[str, ...] = ()
-    image_root: str = "."
+    image_root: str = ""
+    part_rows: int = PART_ROWS
 
     @property
     def id_name(self) -> str:
@@ -36,15 +34,6 @@ class ScoringOptions:
         """Names of the columns that are read, each once."""
         return list(dict.fromkeys([*self.columns.named(), *self.keep]))
 
-
-def require_types(schema: pa.Schema, columns: Columns) -> None:
-    """Checks that columns can hold what they are said to hold.
-
-    Raises:
-        TableError: One is of another type.
-    """
-    for name in columns.named():
-        kind = schema.field(name).type
-        if pa.types.is_nested(kind) or (is_bytes(kind) and name != columns.image):
-            expected = "a path or bytes" if name == columns.image else "text"
-            raise TableError(f"column {name!r}: expected {expected}. Received: {kind}")
+    def below(self, folder: str) -> "ScoringOptions":
+        """The same with an image root: this folder, unless there is one."""
+        return replace(self, image_root=self.image_root or folder)

@@ -14,7 +14,8 @@ import sys
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,23 +25,11 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
 from adscore.errors import BundleError, TableError
-from adscore.offline.core import BatchScorer
-from adscore.offline.local import BATCH_ROWS
-from adscore.offline.options import CACHE_BYTES, ScoringOptions, require_types
-from adscore.offline.result import result_schema
+from adscore.offline.core import BATCH_ROWS, CACHE_BYTES, BatchScorer, result_schema
+from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.scorer import Scorer
-from adscore.table import Columns, Location
-
-# How the local engine reads them: columns of text, apart from Parquet.
-_READERS: dict[str, Callable[[SparkSession, str], DataFrame]] = {
-    ".csv": lambda spark, path: spark.read.csv(
-        path, header=True, multiLine=True, quote='"', escape='"'
-    ),
-    ".jsonl": lambda spark, path: spark.read.json(path, primitivesAsString=True),
-    ".ndjson": lambda spark, path: spark.read.json(path, primitivesAsString=True),
-    ".parquet": lambda spark, path: spark.read.parquet(path),
-}
+from adscore.table import Columns, TableStream, open_stream, require_columns, require_types
 
 
 def score(
@@ -73,61 +62,105 @@ def score(
         BundleError: The model cannot be read.
     """
     options = ScoringOptions(columns or Columns(group=None), tuple(keep), str(image_root))
-    if options.columns.id is None:
-        raise TableError("expected an id column: rows of a DataFrame have no numbers")
-    missing = [name for name in options.read if name not in df.columns]
-    if missing:
-        raise TableError(
-            f"expected a column {missing[0]!r}. Received: {', '.join(df.columns)}. Name another"
-        )
-    bundle = resolve_bundle(Path(model)).absolute()
+    _require_ids(options)
+    require_columns("the DataFrame", options.read, df.columns)
     rows = df.select(*(f"`{name}`" for name in options.read))
-    schema = to_arrow_schema(rows.schema)
-    require_types(schema, options.columns)
-    result = result_schema(read_bundle(bundle).manifest.targets, options, schema)
-    shipped = _ship(df.sparkSession, bundle) if ship else None
-    task = functools.partial(_score_partition, str(bundle), shipped, options, uuid.uuid4().hex)
-    return rows.mapInArrow(task, from_arrow_schema(result))
+    task = _Task.of(df.sparkSession, Path(model), options, ship=ship)
+    return task.run(rows, to_arrow_schema(rows.schema))
 
 
-def score_table(table: str, out: Path, *, model: Path, options: ScoringOptions) -> int:
-    """Scores a table that Spark reads into a new folder of Parquet files, which Spark writes.
+def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> int:
+    """Scores a table into a new folder of Parquet files, which Spark writes.
 
-    Runs in the session that there is, e.g. of spark-submit, or else in one of its own with a
-    worker for each core.
+    The tasks of Spark read the table themselves, a file or row group of Parquet each. Runs in the
+    session that there is, e.g. of spark-submit, or else in one of its own with a worker for each
+    core.
 
     Returns:
         The number of rows.
 
     Raises:
-        TableError: The table's ending is none that Spark reads here, or the folder exists.
+        TableError: The table cannot be read, has no rows or no ids, or the folder exists.
+        BundleError: The model cannot be read.
     """
     if out.exists():
         raise TableError(f"{out}: expected a new folder. Received: one that exists; remove it")
-    kind = "." + table.rstrip("/").rpartition(".")[2].lower()
-    if kind not in _READERS:
-        raise TableError(f"{table}: expected a name that ends in {', '.join(_READERS)}")
+    _require_ids(options)
+    stream = open_stream(table, options.read)
+    stream.require_rows()
+    pieces = [piece for source in stream.sources for piece in source.pieces()]
     # Executors must run the Python, and so the packages, of the driver.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.appName("adscore score").getOrCreate()
-    rows = _READERS[kind](spark, table)
-    scores = score(
-        rows,
-        model=model,
-        columns=options.columns,
-        keep=options.keep,
-        image_root=options.image_root or _folder(Location.parse(table)),
+    task = replace(
+        _Task.of(spark, model, options.below(stream.folder)),
+        table=replace(stream, sources=tuple(pieces)),
     )
-    scores.write.parquet(str(out))
+    numbers = spark.range(0, len(pieces), 1, len(pieces))
+    task.run(numbers, stream.schema).write.parquet(str(out))
     return int(spark.read.parquet(str(out)).count())
 
 
+def _require_ids(options: ScoringOptions) -> None:
+    if options.columns.id is None:
+        raise TableError("expected an id column: rows on Spark have no numbers")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What executors do to each partition; it travels to them.
+
+    A run is one call of `score`; by the next one the files of images may have changed.
+
+    Attributes:
+        bundle: Path of the model's version.
+        shipped: Name of its archive, where it travels with the job.
+        options: What is read and carried along.
+        table: Where partitions hold no rows, but the numbers of sources of this table.
+        run_id: Different for each run.
+    """
+
+    bundle: Path
+    shipped: str | None
+    options: ScoringOptions
+    table: TableStream | None = None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def of(
+        cls, spark: SparkSession, model: Path, options: ScoringOptions, *, ship: bool = True
+    ) -> "_Task":
+        """A task with the newest version of a model, which the driver can read."""
+        bundle = resolve_bundle(model).absolute()
+        return cls(bundle, _ship(spark, bundle) if ship else None, options)
+
+    def run(self, partitions: DataFrame, schema: pa.Schema) -> DataFrame:
+        """The scores of rows with some columns, once somebody asks for them.
+
+        Raises:
+            TableError: A column is of a wrong type, or named as one of the result's.
+        """
+        require_types(schema, self.options.columns)
+        result = result_schema(read_bundle(self.bundle).manifest.targets, self.options, schema)
+        return partitions.mapInArrow(self._score, from_arrow_schema(result))
+
+    def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        scorer = _begin(self.bundle, self.shipped, self.options, self.run_id)
+        for batch in batches:
+            for rows in self._rows(batch):
+                yield scorer.score(rows)
+
+    def _rows(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        if self.table is None:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.slice(start, BATCH_ROWS)
+        else:
+            for number in batch.column(0).to_pylist():
+                piece = replace(self.table, sources=(self.table.sources[number],))
+                yield from piece.batches(BATCH_ROWS)
+
+
 # === On the driver ===
-
-
-def _folder(table: Location) -> str:
-    """The folder of a table's files, to which image paths are relative as of `TableStream`."""
-    return table.name if table.is_folder() else table.parent
 
 
 def _ship(spark: SparkSession, bundle: Path) -> str:
@@ -154,42 +187,26 @@ def _archive(bundle: Path, name: str) -> Path:
 # === On an executor ===
 
 
-def _score_partition(
-    bundle: str,
-    shipped: str | None,
-    options: ScoringOptions,
-    run: str,
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    scorer = _begin(bundle, shipped, options, run)
-    for batch in batches:
-        for start in range(0, batch.num_rows, BATCH_ROWS):
-            yield scorer.score(batch.slice(start, BATCH_ROWS))
-
-
 @functools.lru_cache(maxsize=1)
 def _begin(
-    bundle: str,
+    bundle: Path,
     shipped: str | None,
     options: ScoringOptions,
-    run: str,  # noqa: ARG001 - a key of the cache
+    run_id: str,  # noqa: ARG001 - a key of the cache
 ) -> BatchScorer:
-    """What this worker scores the partitions of one run with.
-
-    A run is one call of `score`; by the next one the files of images may have changed.
-    """
-    return BatchScorer(Path(bundle), options, opened=_open(bundle, shipped))
+    """What this worker scores the partitions of one run with."""
+    return BatchScorer(bundle, options, opened=_open(bundle, shipped))
 
 
 @functools.lru_cache(maxsize=4)
-def _open(bundle: str, shipped: str | None) -> Scorer:
+def _open(bundle: Path, shipped: str | None) -> Scorer:
     """The model of this worker, which Spark keeps for later tasks.
 
     Raises:
         BundleError: It cannot be opened here.
     """
     try:
-        path = Path(bundle) if shipped is None else _unpack(SparkFiles.get(shipped))
+        path = bundle if shipped is None else _unpack(SparkFiles.get(shipped))
         return Scorer.open(path, RuntimeOptions(threads=1, cache_bytes=CACHE_BYTES))
     except (OSError, zipfile.BadZipFile, BundleError) as error:
         raise BundleError(

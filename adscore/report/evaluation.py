@@ -62,7 +62,7 @@ class Report:
             ),
             rows=self.evaluation.rows,
             drawn_from=self.drawn_from,
-            table=self.table.path.name,
+            table=self.table.name.rpartition("/")[2],
             day=self.day.isoformat(),
             training=self.scorer.manifest.training,
             trained_rows=self.trained_rows,

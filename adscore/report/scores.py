@@ -7,8 +7,8 @@ from pathlib import Path
 
 from adscore.creative import InputLimits, Warning
 from adscore.errors import InvalidCreativeError
+from adscore.offline.core import COLUMNS_AFTER_TARGETS, FIGURES
 from adscore.offline.options import ScoringOptions
-from adscore.offline.result import COLUMNS_AFTER_TARGETS, FIGURES
 from adscore.report.cards import Range, Seen, cut_headline, rate_range
 from adscore.report.page import render, write_page
 from adscore.report.result import BINS, Ranked, ResultSummary, TargetSummary, summarise

@@ -1,12 +1,12 @@
-"""A table of creatives and their results, read and checked once for all who use it."""
+"""A table of creatives and their results, read by one reader for all who use it."""
 
-from adscore.table.cells import cell_text, is_bytes
-from adscore.table.columns import NO_COLUMN, Columns, Target
-from adscore.table.creatives import CreativeTable
+from adscore.creative import NO_COLUMN, Columns, Target
+from adscore.table.cells import Text, cell_text, is_bytes, require_types, texts, values
+from adscore.table.creatives import CreativeTable, read_table
+from adscore.table.frames import is_pandas
 from adscore.table.images import ImageSource
 from adscore.table.location import Location, is_url
-from adscore.table.read import read_table
-from adscore.table.stream import TableStream, open_stream, rebatched
+from adscore.table.stream import Piece, TableStream, open_stream, rebatched, require_columns
 
 __all__ = [
     "NO_COLUMN",
@@ -14,12 +14,19 @@ __all__ = [
     "CreativeTable",
     "ImageSource",
     "Location",
+    "Piece",
     "TableStream",
     "Target",
+    "Text",
     "cell_text",
     "is_bytes",
+    "is_pandas",
     "is_url",
     "open_stream",
     "read_table",
     "rebatched",
+    "require_columns",
+    "require_types",
+    "texts",
+    "values",
 ]

@@ -1,8 +1,50 @@
-"""The cells of a table, of whatever type its format gives them."""
+"""The cells of a batch of rows, of whatever type its format gives them -> texts and images."""
 
 from typing import Any
 
 import pyarrow as pa
+
+from adscore.creative import Columns
+from adscore.errors import InvalidCreativeError, Reason, TableError
+
+# A cell's value, or why it cannot be read.
+Text = str | InvalidCreativeError
+
+
+def require_types(schema: pa.Schema, columns: Columns, table: str = "") -> None:
+    """Checks that columns can hold what they are said to hold.
+
+    Args:
+        schema: Types of the columns that are read.
+        columns: Which column holds what.
+        table: Its name, for the error.
+
+    Raises:
+        TableError: One is of another type.
+    """
+    for name in columns.named():
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or (is_bytes(kind) and name != columns.image):
+            expected = "a path or bytes" if name == columns.image else "text"
+            where = f"{table}, column" if table else "column"
+            raise TableError(f"{where} {name!r}: expected {expected}. Received: {kind}")
+
+
+def texts(batch: pa.RecordBatch, name: str) -> list[Text]:
+    """A column as text; an empty cell is ``""``."""
+    return [
+        cell if isinstance(cell, InvalidCreativeError) else cell_text(cell)
+        for cell in values(batch, name)
+    ]
+
+
+def values(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """A column as Python's values; where a cell is no text in UTF-8, why it cannot be read."""
+    column = batch.column(name)
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:  # Arrow does not look at the bytes of a Parquet file's texts
+        return [_value(cell, name) for cell in column]
 
 
 def is_bytes(kind: pa.DataType) -> bool:
@@ -20,3 +62,12 @@ def cell_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+def _value(cell: pa.Scalar, name: str) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError as error:
+        return InvalidCreativeError(
+            name, Reason.HEADLINE_NOT_TEXT, f"expected text in UTF-8. Received: {error}"
+        )

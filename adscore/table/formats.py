@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
@@ -20,21 +21,31 @@ BATCH_BYTES = 32 * 1024 * 1024
 # Lines whose names make the columns of a .jsonl file, which has no header.
 JSON_HEADER_LINES = 1_000
 
+# Rows, and how much of their source they are, in the unit of `Source.size`.
+Weighed = tuple[pa.RecordBatch, float]
 
-class Format(Protocol):
-    """Reads files of one kind; every method raises what its library raises."""
 
-    def schema(self, file: Location) -> pa.Schema:
-        """The columns of a file and their types."""
+class Source(Protocol):
+    """A table or a part of one, such as a file; every method raises what its library raises."""
 
-    def count(self, file: Location) -> int:
-        """The number of its rows."""
+    @property
+    def file(self) -> Location:
+        """Where it is; errors name it."""
 
-    def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
+    def schema(self) -> pa.Schema:
+        """Its columns and their types."""
+
+    def size(self) -> int | None:
+        """How much there is to read, in bytes or rows; None where that is unknown."""
+
+    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
         """Its rows in some batches, the columns of a schema alone; `rows` is a wish."""
 
+    def pieces(self) -> list["Source"]:
+        """Itself in parts that can be read apart, as by the tasks of a cluster."""
 
-def format_of(file: Location) -> Format:
+
+def source_of(file: Location) -> Source:
     """The format that a file's name says.
 
     Raises:
@@ -42,48 +53,44 @@ def format_of(file: Location) -> Format:
     """
     match file.kind:
         case ".csv":
-            return _Csv()
+            return _Csv(file)
         case ".parquet":
-            return _Parquet()
+            return _Parquet(file)
         case ".jsonl" | ".ndjson":
-            return _JsonLines()
+            return _JsonLines(file)
     raise TableError(
         f"{file.name}: expected a .csv, .parquet or .jsonl table, or a folder of these. Received: "
         f"a name that ends in {file.kind!r}"
     )
 
 
+# === .csv ===
+
+
+@dataclass(frozen=True)
 class _Csv:
-    def schema(self, file: Location) -> pa.Schema:
-        with file.open() as binary:
-            header, _ = csv_header(file.name, binary)
-        return pa.schema([(name, pa.string()) for name in header])
+    """Every column is text, so that an id such as 007 stays what it is."""
 
-    def count(self, file: Location) -> int:
-        first = pa.schema([self.schema(file).field(0)])
-        return sum(batch.num_rows for batch in self.batches(file, first, 0))
+    file: Location
 
-    def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
-        with file.open() as binary:
-            _, has_rows = csv_header(file.name, binary)
-        if not has_rows:  # Arrow refuses a header without a line's end
+    def schema(self) -> pa.Schema:
+        return pa.schema([(name, pa.string()) for name in self._header()[0]])
+
+    def size(self) -> int | None:
+        return self.file.size()
+
+    def pieces(self) -> list[Source]:
+        return [self]
+
+    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:  # noqa: ARG002
+        if not self._header()[1]:  # Arrow refuses a header without a line's end
             return
-        with (
-            file.open() as binary,
-            pyarrow.csv.open_csv(
-                binary,
-                read_options=pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(schema.names, pa.string()),
-                    include_columns=schema.names,
-                    strings_can_be_null=False,
-                ),
-            ) as reader,
-        ):
+        left = self.size() or 0
+        with self.file.open() as binary, _csv_reader(binary, schema.names) as reader:
             try:
                 for batch in reader:
-                    yield batch.select(schema.names)
+                    yield batch.select(schema.names), min(left, CSV_BLOCK_BYTES)
+                    left -= min(left, CSV_BLOCK_BYTES)
             except pa.ArrowInvalid as error:
                 if "straddling" not in str(error):
                     raise
@@ -92,66 +99,71 @@ class _Csv:
                     "write .parquet"
                 ) from error
 
-
-class _Parquet:
-    def schema(self, file: Location) -> pa.Schema:
-        with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
-            return pa.schema([(field.name, _plain(field.type)) for field in table.schema_arrow])
-
-    def count(self, file: Location) -> int:
-        with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
-            return int(table.metadata.num_rows)
-
-    def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
-        with file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
-            rows = min(rows, max(1, BATCH_BYTES // _row_bytes(table.metadata, schema.names)))
-            for batch in table.iter_batches(batch_size=rows, columns=schema.names):
-                yield batch.select(schema.names).cast(schema)
+    def _header(self) -> tuple[list[str], bool]:
+        """The names of the columns, and whether anything follows them."""
+        with self.file.open() as binary:
+            text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+            header = next(csv.reader(text), [])
+            has_rows = bool(text.readline())
+        if not header:
+            raise TableError(f"{self.file.name}: expected a header line. Received: an empty file")
+        require_distinct_columns(self.file, header)
+        return header, has_rows
 
 
-class _JsonLines:
-    """Rows may name different columns; numbers and the like are the text that stands there."""
-
-    def schema(self, file: Location) -> pa.Schema:
-        names: dict[str, None] = {}
-        with file.open() as binary:
-            for _, row in zip(range(JSON_HEADER_LINES), json_rows(binary), strict=False):
-                names.update(dict.fromkeys(row))
-        if not names:
-            raise TableError(f"{file.name}: expected at least one row. Received: an empty file")
-        return pa.schema([(name, pa.string()) for name in names])
-
-    def count(self, file: Location) -> int:
-        with file.open() as binary:
-            return sum(bool(line.strip()) for line in binary)
-
-    def batches(self, file: Location, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
-        with file.open() as binary:
-            held: list[dict[str, str | None]] = []
-            for row in json_rows(binary):
-                held.append(row)  # names that are not asked for are passed over
-                if len(held) == rows:
-                    yield pa.RecordBatch.from_pylist(held, schema)
-                    held = []
-            if held:
-                yield pa.RecordBatch.from_pylist(held, schema)
+def _csv_reader(binary: BinaryIO, names: list[str]) -> pyarrow.csv.CSVStreamingReader:
+    return pyarrow.csv.open_csv(
+        binary,
+        read_options=pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=names,
+            strings_can_be_null=False,
+        ),
+    )
 
 
-def csv_header(name: str, binary: BinaryIO) -> tuple[list[str], bool]:
-    """The names of the columns of a .csv file, and whether anything follows them.
+def require_distinct_columns(file: Location, names: list[str]) -> None:
+    """Checks that no name stands for two columns.
 
     Raises:
-        TableError: There is none, or a name is there twice.
+        TableError: One does.
     """
-    with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
-        header = next(csv.reader(text), [])
-        has_rows = bool(text.readline())
-    if not header:
-        raise TableError(f"{name}: expected a header line. Received: an empty file")
-    repeated = sorted({column for column in header if header.count(column) > 1})
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise TableError(f"{name}: expected distinct columns. Received: {repeated} twice")
-    return header, has_rows
+        raise TableError(f"{file.name}: expected distinct columns. Received: {repeated} twice")
+
+
+# === .parquet ===
+
+
+@dataclass(frozen=True)
+class _Parquet:
+    """Columns keep their types. A piece is a row group, whose number it names; None means all."""
+
+    file: Location
+    group: int | None = None
+
+    def schema(self) -> pa.Schema:
+        with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
+            require_distinct_columns(self.file, table.schema_arrow.names)
+            return plain_schema(table.schema_arrow)
+
+    def size(self) -> int:
+        with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
+            return int(table.metadata.num_rows)
+
+    def pieces(self) -> list[Source]:
+        with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
+            return [replace(self, group=group) for group in range(table.num_row_groups)]
+
+    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
+        groups = None if self.group is None else [self.group]
+        with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
+            rows = min(rows, max(1, BATCH_BYTES // _row_bytes(table.metadata, schema.names)))
+            for batch in table.iter_batches(rows, groups, columns=schema.names):
+                yield batch.select(schema.names).cast(schema), batch.num_rows
 
 
 def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -> int:
@@ -165,28 +177,54 @@ def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -
     return largest
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """A type that every format of results can hold, where it is another way to keep the same."""
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The same columns in types that every format of results can hold, where there are such."""
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-    return plain.get(kind, kind)
+    return pa.schema([(field.name, plain.get(field.type, field.type)) for field in schema])
 
 
-class _Decimal(float):
-    """A number with a fraction or an exponent; as text what stands in the file."""
-
-    text: str
-
-    def __new__(cls, text: str) -> "_Decimal":
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
-
-    def __str__(self) -> str:
-        return self.text
+# === .jsonl ===
 
 
-def json_rows(binary: BinaryIO) -> Iterator[dict[str, str | None]]:
-    """The rows of a .jsonl file, each value as the text that stands there.
+@dataclass(frozen=True)
+class _JsonLines:
+    """Rows may name different columns; numbers and the like are the text that stands there."""
+
+    file: Location
+
+    def schema(self) -> pa.Schema:
+        names: dict[str, None] = {}
+        with self.file.open() as binary:
+            for _, (row, _) in zip(range(JSON_HEADER_LINES), _json_rows(binary), strict=False):
+                names.update(dict.fromkeys(row))
+        if not names:
+            raise TableError(
+                f"{self.file.name}: expected at least one row. Received: an empty file"
+            )
+        return pa.schema([(name, pa.string()) for name in names])
+
+    def size(self) -> int | None:
+        return self.file.size()
+
+    def pieces(self) -> list[Source]:
+        return [self]
+
+    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
+        with self.file.open() as binary:
+            held: list[dict[str, str | None]] = []
+            weight = 0
+            for row, size in _json_rows(binary):
+                held.append(row)  # names that are not asked for are passed over
+                weight += size
+                if len(held) == rows:
+                    yield pa.RecordBatch.from_pylist(held, schema), weight
+                    held, weight = [], 0
+            if held:
+                yield pa.RecordBatch.from_pylist(held, schema), weight
+
+
+def _json_rows(binary: BinaryIO) -> Iterator[tuple[dict[str, str | None], int]]:
+    """The rows of a .jsonl file, each value as the text that stands there, and their bytes.
 
     Raises:
         ValueError: A line is no JSON object, or names a value twice.
@@ -204,7 +242,21 @@ def json_rows(binary: BinaryIO) -> Iterator[dict[str, str | None]]:
                 raise ValueError(f"expected an object. Received: {type(row).__name__}")
         except (ValueError, RecursionError) as error:
             raise ValueError(f"line {number}: {error}") from error
-        yield {name: _json_text(value) for name, value in row.items()}
+        yield {name: _json_text(value) for name, value in row.items()}, len(line)
+
+
+class _Decimal(float):
+    """A number with a fraction or an exponent; as text what stands in the file."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "_Decimal":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

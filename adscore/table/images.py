@@ -1,11 +1,11 @@
-"""The image cells of a table -> encoded images."""
+"""The image cells of a table -> encoded images, for training and scoring alike."""
 
 import os
 import posixpath
 from pathlib import Path
 
 from adscore.errors import InvalidCreativeError, Reason, TableError
-from adscore.table.location import Location, is_url
+from adscore.table.location import Location, is_url, open_regular
 
 
 class ImageSource:
@@ -43,7 +43,7 @@ class ImageSource:
             raise InvalidCreativeError(
                 "image",
                 Reason.IMAGE_UNREADABLE,
-                f"expected an image file. Received: {name!r}: {cause}",
+                f"expected an image file. Received: {name!r}: {cause}{self._looked_in(name)}",
             ) from error
 
     def is_remote(self, name: str) -> bool:
@@ -51,12 +51,15 @@ class ImageSource:
         return is_url(name) or is_url(self._root)
 
     def _read_file(self, name: str) -> bytes:
-        with Path(self._root, name).open("rb") as file:
+        with open_regular(Path(self._root, name)) as file:
             size = os.fstat(file.fileno()).st_size
             if size > self._max_bytes:
                 raise self._too_large(size)
-            # No more than it says to hold: a device may never end. One byte to find the end.
+            # It may grow meanwhile. One byte more, to find the end.
             return file.read(size + 1)
+
+    def _looked_in(self, name: str) -> str:
+        return "" if is_url(name) or Path(name).is_absolute() else f", in {self._root}"
 
     def _download(self, name: str) -> bytes:
         url = name if is_url(name) else posixpath.join(self._root, name)

@@ -4,9 +4,13 @@ fsspec is imported only for a URL. What reads s3:// or gs:// is a package of the
 gcsfs, ...), and so are its credentials.
 """
 
+import errno
 import hashlib
+import os
 import posixpath
+import stat
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -18,6 +22,23 @@ _IGNORED = (".", "_")  # how journals, markers and unfinished files begin
 def is_url(location: str) -> bool:
     """Whether a location names a filesystem, as in ``s3://bucket/table.csv``."""
     return "://" in location
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a file to read; anything else is refused at once, since a pipe may never end.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+        ValueError: The path holds a NUL.
+    """
+    # Without O_NONBLOCK the opening of a pipe waits for its writer.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+    raise OSError(errno.EINVAL, f"{kind}, no regular file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +106,15 @@ class Location:
     def open(self) -> BinaryIO:
         """Opens it to read; raises what its filesystem raises."""
         if self.filesystem is None:
-            return Path(self.path).open("rb")
+            return open_regular(Path(self.path))
         return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
+
+    def size(self) -> int | None:
+        """Its bytes; None where its filesystem does not know."""
+        if self.filesystem is None:
+            return Path(self.path).stat().st_size
+        size = self.filesystem.size(self.path)
+        return None if size is None else int(size)
 
     def fingerprint(self) -> str:
         """Another one where the content is another.
@@ -96,5 +124,5 @@ class Location:
         """
         if self.filesystem is not None:
             return str(self.filesystem.ukey(self.path))
-        with Path(self.path).open("rb") as file:
+        with open_regular(Path(self.path)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

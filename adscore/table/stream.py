@@ -1,55 +1,74 @@
-"""A table as a stream of Arrow batches: memory does not grow with its length.
+"""The one reader of tables, as a stream of Arrow batches: memory does not grow with their length.
 
-A .csv, .parquet or .jsonl file, or a folder of files of one such kind, which are read in the order
-of their names. Only columns that are asked for are read. Those of .csv and .jsonl are text, so
-that an id such as 007 stays what it is; those of Parquet keep their type.
+A table is a .csv, .parquet or .jsonl file, a folder of files of one such kind, which are read in
+the order of their names, or a data frame. Only columns that are asked for are read. Those of .csv
+and .jsonl are text, so that an id such as 007 stays what it is; other columns keep their type.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from adscore.creative import NO_COLUMN
 from adscore.errors import TableError
-from adscore.table.columns import NO_COLUMN
-from adscore.table.formats import BATCH_BYTES, Format, format_of
+from adscore.table.formats import BATCH_BYTES, Source, Weighed, source_of
+from adscore.table.frames import FRAME, Frame, arrow_table, is_pandas
 from adscore.table.location import Location
+
+
+class Piece(NamedTuple):
+    """Rows of a table, and their place in it.
+
+    Attributes:
+        rows: The rows.
+        first_row: The number of the first one, counted from 0.
+        share: How much of the table has been read by their end, from 0 to 1; None where its size
+            is unknown. Of .csv and .jsonl by bytes.
+    """
+
+    rows: pa.RecordBatch
+    first_row: int
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class TableStream:
-    """A table that was looked at, but not yet read.
+    """A table whose columns are known, and whose rows are not yet read.
 
     Attributes:
         location: Where it is.
-        files: Its files, in order.
+        sources: What it is read from, in order.
         schema: Of the columns that were asked for, in that order.
     """
 
     location: Location
-    files: tuple[Location, ...]
+    sources: tuple[Source, ...]
     schema: pa.Schema
 
     @property
     def folder(self) -> str:
         """The folder of the table, to which image paths are relative unless said otherwise."""
-        return self.files[0].parent
+        return self.sources[0].file.parent
 
-    def count(self) -> int:
-        """The number of rows; reads the whole of a .csv or .jsonl file.
+    def require_rows(self) -> None:
+        """Checks that there is at least one row.
 
         Raises:
-            TableError: A file cannot be read, or is not a table.
+            TableError: There is none, or a file cannot be read.
         """
-        total = 0
-        for file in self.files:
-            with _named_errors(file):
-                total += format_of(file).count(file)
-        return total
+        if next(self.batches(1), None) is None:
+            raise TableError(f"{self.location.name}: expected at least one row. Received: none")
 
     def batches(self, rows: int, *, skip: int = 0) -> Iterator[pa.RecordBatch]:
-        """Reads the table in batches of a number of rows.
+        """Reads the table in batches of a number of rows; see `pieces`."""
+        return (piece.rows for piece in self.pieces(rows, skip=skip))
+
+    def pieces(self, rows: int, *, skip: int = 0) -> Iterator[Piece]:
+        """Reads the table in batches of a number of rows, and says where they are in it.
 
         The last one may be shorter, and so may be those with large images; see `rebatched`.
 
@@ -60,7 +79,11 @@ class TableStream:
         Raises:
             TableError: A file cannot be read, or is not a table.
         """
-        return rebatched(self._read(rows), self.schema, rows, skip)
+        total, done, first_row = self._size(), 0.0, skip
+        for batch, weight in rebatched(self._read(rows), self.schema, rows, skip):
+            done += weight
+            yield Piece(batch, first_row, None if total is None else min(1.0, done / (total or 1)))
+            first_row += batch.num_rows
 
     def fingerprint(self) -> list[str]:
         """Another one where the content of the table is another.
@@ -69,69 +92,101 @@ class TableStream:
             TableError: A file cannot be read.
         """
         found = []
-        for file in self.files:
-            with _named_errors(file):
-                found.append(f"{file.path.rpartition('/')[2]} {file.fingerprint()}")
+        for source in self.sources:
+            with _named_errors(source.file):
+                name = source.file.path.rpartition("/")[2]
+                found.append(f"{name} {source.file.fingerprint()}")
         return found
 
-    def _read(self, rows: int) -> Iterator[pa.RecordBatch]:
-        for file in self.files:
-            with _named_errors(file):
-                yield from format_of(file).batches(file, self.schema, rows)
+    def _size(self) -> int | None:
+        """How much there is to read, in the unit of its sources; None where that is unknown."""
+        sizes = []
+        for source in self.sources:
+            with _named_errors(source.file):
+                sizes.append(source.size())
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    def _read(self, rows: int) -> Iterator[Weighed]:
+        for source in self.sources:
+            with _named_errors(source.file):
+                yield from source.batches(self.schema, rows)
 
 
-def open_stream(name: str, columns: Sequence[str]) -> TableStream:
+def open_stream(table: Any, columns: Sequence[str] | None = None) -> TableStream:
     """Finds a table and looks at its columns.
 
     Args:
-        name: Path or fsspec URL of a .csv, .parquet or .jsonl file, or of a folder of these.
-        columns: Names of the columns to read.
+        table: Path or fsspec URL of a .csv, .parquet or .jsonl file, or of a folder of these; or
+            a data frame of pandas, an Arrow table, or what Arrow makes one of.
+        columns: Names of the columns to read; all unless given.
 
     Raises:
         TableError: There is no such table, it has another ending, or a column is not there.
     """
-    location = Location.parse(name)
+    if not isinstance(table, str | Path):
+        return _open_frame(table, columns)
+    location = Location.parse(str(table))
     with _named_errors(location):
         files = tuple(location.files()) if location.is_folder() else (location,)
     kinds = {file.kind for file in files}
     if len(kinds) != 1:
         received = ", ".join(sorted(kinds)) or "no file"
-        raise TableError(f"{name}: expected files of one kind in the folder. Received: {received}")
-    schemas = [_schema(file, format_of(file), columns) for file in files]
+        raise TableError(f"{table}: expected files of one kind in the folder. Received: {received}")
+    sources = tuple(source_of(file) for file in files)
+    schemas = [_schema(source, columns) for source in sources]
     for file, schema in zip(files, schemas, strict=True):
         if not schema.equals(schemas[0]):
             raise TableError(
                 f"{file.name}: expected the column types of {files[0].name}: {schemas[0]}. "
                 f"Received: {schema}"
             )
-    return TableStream(location, files, schemas[0])
+    return TableStream(location, sources, schemas[0])
+
+
+def require_columns(table: str, columns: Sequence[str], there: Sequence[str]) -> None:
+    """Checks that a table has the columns that are to be read.
+
+    Raises:
+        TableError: One is not there.
+    """
+    for name in columns:
+        if name not in there:
+            raise TableError(
+                f"{table}: expected a column {name!r}. Received: {', '.join(map(str, there))}. "
+                f"Name another with an option, or {NO_COLUMN!r} where there is none"
+            )
 
 
 def rebatched(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows: int, skip: int = 0
-) -> Iterator[pa.RecordBatch]:
+    batches: Iterator[Weighed], schema: pa.Schema, rows: int, skip: int = 0
+) -> Iterator[Weighed]:
     """Cuts and joins batches into ones of a number of rows.
 
-    The last one may be shorter, and so are those that already hold `BATCH_BYTES`.
+    The last one may be shorter, and so are those that already hold `BATCH_BYTES`. The weight of
+    rows goes with them, that of rows passed over with the first that follows.
     """
     held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
+    count, weight = 0, 0.0
+    for batch, size in batches:
+        of_a_row = size / max(1, batch.num_rows)
         dropped = min(skip, batch.num_rows)
         skip -= dropped
+        weight += dropped * of_a_row
         rest = batch.slice(dropped)
         while count + rest.num_rows >= rows:
             taken = rows - count
-            yield _joined([*held, rest.slice(0, taken)], schema)
-            rest, held, count = rest.slice(taken), [], 0
+            yield _joined([*held, rest.slice(0, taken)], schema), weight + taken * of_a_row
+            rest, held, count, weight = rest.slice(taken), [], 0, 0.0
         if rest.num_rows:
             held.append(rest)
             count += rest.num_rows
+            weight += rest.num_rows * of_a_row
         if count and sum(batch.nbytes for batch in held) >= BATCH_BYTES:
-            yield _joined(held, schema)
-            held, count = [], 0
+            yield _joined(held, schema), weight
+            held, count, weight = [], 0, 0.0
     if count:
-        yield _joined(held, schema)
+        yield _joined(held, schema), weight
 
 
 def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
@@ -144,15 +199,20 @@ def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBa
     return pa.record_batch(arrays, schema=schema)
 
 
-def _schema(file: Location, kind: Format, columns: Sequence[str]) -> pa.Schema:
-    with _named_errors(file):
-        schema = kind.schema(file)
-    for name in columns:
-        if name not in schema.names:
-            raise TableError(
-                f"{file.name}: expected a column {name!r}. Received: {', '.join(schema.names)}. "
-                f"Name another with an option, or {NO_COLUMN!r} where there is none"
-            )
+def _open_frame(frame: Any, columns: Sequence[str] | None) -> TableStream:
+    if columns is not None and is_pandas(frame):
+        # Those that nobody reads may hold what Arrow does not know.
+        require_columns(FRAME.name, columns, list(frame.columns))
+        frame = frame[list(columns)]
+    source = Frame(arrow_table(frame))
+    return TableStream(source.file, (source,), _schema(source, columns))
+
+
+def _schema(source: Source, columns: Sequence[str] | None) -> pa.Schema:
+    with _named_errors(source.file):
+        schema = source.schema()
+    columns = schema.names if columns is None else columns
+    require_columns(source.file.name, columns, schema.names)
     # A file's metadata is not part of what a column is.
     return pa.schema([(name, schema.field(name).type) for name in columns])
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +143,7 @@ def _decoded(
     table: CreativeTable, size: ImageSize, limits: InputLimits
 ) -> tuple[Pixels, NDArray[np.int64], list[tuple[int, str]]]:
     """Distinct images, which of them each row has, and the rows whose image is broken."""
-    first_row: dict[Path | bytes, int] = {}
+    first_row: dict[str | bytes, int] = {}
     for row, image in enumerate(table.images):
         first_row.setdefault(image, row)
     number = {image: index for index, image in enumerate(first_row)}
@@ -152,7 +151,7 @@ def _decoded(
 
     def load(row: int) -> str | None:
         try:
-            image = table.creative(row).image
+            image = table.creative(row, limits).image
             if not image:
                 return None
             pixels[number[table.images[row]]], _ = decode(image, size, limits)

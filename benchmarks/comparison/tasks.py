@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from adscore.creative import InputLimits
 from adscore.sample import write_sample
 from adscore.scoring.text import normalise
-from adscore.table import Columns, CreativeTable, Target, read_table
-from adscore.table.arrow import read_arrow
+from adscore.table import Columns, CreativeTable, Target, open_stream, read_table
 
 SAMPLE = "sample"
 SAMPLE_CREATIVES = 900
+ROWS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def prepare(task: Task, data: Path, folder: Path, max_rows: int | None = None) -
         TableError: The data are not what the task expects.
     """
     source = data / task.file
-    rows = read_arrow(source)
+    rows = pa.Table.from_batches(open_stream(source).batches(ROWS_AT_ONCE))
     kept = [bool(task.keep(row)) for row in rows.to_pylist()]
     rows = rows.filter(pa.array(kept, pa.bool_())).slice(0, max_rows)
     path = folder / f"{task.name}.parquet"

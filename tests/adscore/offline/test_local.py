@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,24 +15,23 @@ import pytest
 
 from adscore.errors import TableError
 from adscore.offline.files import new_file, require_new_file
-from adscore.offline.journal import JOURNAL
+from adscore.offline.folder import JOURNAL, LOCK
 from adscore.offline.local import Progress, score_to
 from adscore.offline.options import ScoringOptions
-from adscore.offline.parts import LOCK
-from adscore.table import Columns, TableStream, open_stream
+from adscore.table import Columns
 
 COLUMNS = Columns(group=None)
 
 
 @pytest.fixture
-def table(mixed: pa.Table, tmp_path: Path) -> TableStream:
+def table(mixed: pa.Table, tmp_path: Path) -> Path:
     pyarrow.parquet.write_table(mixed, tmp_path / "mixed.parquet")
-    return open_stream(str(tmp_path / "mixed.parquet"), [*COLUMNS.named(), "impressions"])
+    return tmp_path / "mixed.parquet"
 
 
 @pytest.fixture
 def keeping() -> ScoringOptions:
-    return ScoringOptions(COLUMNS, keep=("impressions",))
+    return ScoringOptions(COLUMNS, keep=("impressions",), part_rows=3)
 
 
 def read_parts(folder: Path) -> list[dict[str, object]]:
@@ -43,7 +43,7 @@ def read_parts(folder: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("ending", [".csv", ".CSV", ".jsonl"])
 def test_every_format_says_the_same(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, ending: str
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path, ending: str
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -86,10 +86,10 @@ def test_a_csv_refuses_a_kept_column_that_it_cannot_hold(
     listed = mixed.append_column("tags", [[["a"]] * 8])
     pyarrow.parquet.write_table(listed, tmp_path / "t.parquet")
     options = ScoringOptions(COLUMNS, keep=("tags",))
-    stream = open_stream(str(tmp_path / "t.parquet"), options.read)
+    table = tmp_path / "t.parquet"
     with pytest.raises(TableError, match="'tags' of type list"):
-        score_to(tmp_path / "scores.csv", model_dir, stream, options)
-    assert score_to(tmp_path / "scores.jsonl", model_dir, stream, options).rows == 8
+        score_to(tmp_path / "scores.csv", model_dir, table, options)
+    assert score_to(tmp_path / "scores.jsonl", model_dir, table, options).rows == 8
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
@@ -140,21 +140,21 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_progress_counts_to_the_end(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
 ) -> None:
     told: list[Progress] = []
     score_to(tmp_path / "scores.csv", model_dir, table, keeping, progress=told.append)
-    assert told[-1] == Progress(done=8, before=0, total=8)
+    assert told[-1] == Progress(done=8, before=0, share=1.0)
 
 
 # === A folder of parts ===
 
 
 def test_a_folder_goes_on_where_a_run_was_ended(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
 ) -> None:
     out, whole = tmp_path / "scores", tmp_path / "whole"
-    score_to(whole, model_dir, table, keeping, part_rows=3)
+    score_to(whole, model_dir, table, keeping)
     expected = read_parts(whole)
 
     class EndedError(Exception):
@@ -165,7 +165,7 @@ def test_a_folder_goes_on_where_a_run_was_ended(
             raise EndedError
 
     with pytest.raises(EndedError):
-        score_to(out, model_dir, table, keeping, part_rows=3, progress=end)
+        score_to(out, model_dir, table, keeping, progress=end)
     assert sorted(p.name for p in out.glob("part-*")) == [
         "part-00000.parquet",
         "part-00001.parquet",
@@ -174,41 +174,41 @@ def test_a_folder_goes_on_where_a_run_was_ended(
     journal = (out / JOURNAL).read_bytes().splitlines(keepends=True)
     (out / JOURNAL).write_bytes(b"".join(journal[:2]) + b'{"number":1,"ro')
     (out / "part-00001.parquet").write_bytes(b"not what it should be")
-    summary = score_to(out, model_dir, table, keeping, part_rows=3)
+    summary = score_to(out, model_dir, table, keeping)
     assert (summary.rows, summary.before, summary.errors) == (8, 3, 4)
     assert read_parts(out) == expected
-    again = score_to(out, model_dir, table, keeping, part_rows=3)
+    again = score_to(out, model_dir, table, keeping)
     assert (again.rows, again.before, again.errors) == (8, 8, 4)
 
 
 def test_a_part_that_was_removed_is_missed(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
 ) -> None:
     out = tmp_path / "scores"
-    score_to(out, model_dir, table, keeping, part_rows=3)
+    score_to(out, model_dir, table, keeping)
     (out / "part-00001.parquet").unlink()
     with pytest.raises(TableError, match=r"part-00001\.parquet: expected a part that an earlier"):
-        score_to(out, model_dir, table, keeping, part_rows=3)
+        score_to(out, model_dir, table, keeping)
 
 
 def test_a_changed_table_model_or_option_is_refused(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, mixed: pa.Table
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path, mixed: pa.Table
 ) -> None:
     out = tmp_path / "scores"
-    score_to(out, model_dir, table, keeping, part_rows=3)
+    score_to(out, model_dir, table, keeping)
     before = read_parts(out)
     with pytest.raises(TableError, match="columns to keep '' instead of 'impressions'"):
-        score_to(out, model_dir, table, ScoringOptions(COLUMNS), part_rows=3)
+        score_to(out, model_dir, table, ScoringOptions(COLUMNS, part_rows=3))
     with pytest.raises(TableError, match=r"part_rows 4 instead of 3\. Remove the folder"):
-        score_to(out, model_dir, table, keeping, part_rows=4)
+        score_to(out, model_dir, table, replace(keeping, part_rows=4))
     pyarrow.parquet.write_table(mixed.slice(1), tmp_path / "mixed.parquet")
     with pytest.raises(TableError, match="a table that was changed"):
-        score_to(out, model_dir, table, keeping, part_rows=3)
+        score_to(out, model_dir, table, keeping)
     assert read_parts(out) == before
 
 
 def test_a_folder_that_holds_anything_else_is_refused(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
 ) -> None:
     out = tmp_path / "scores"
     out.mkdir()
@@ -219,19 +219,19 @@ def test_a_folder_that_holds_anything_else_is_refused(
 
 
 def test_two_runs_never_write_one_folder(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
 ) -> None:
     out = tmp_path / "scores"
-    score_to(out, model_dir, table, keeping, part_rows=3)
+    score_to(out, model_dir, table, keeping)
     with (out / LOCK).open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(TableError, match="another one at work"):
-            score_to(out, model_dir, table, keeping, part_rows=3)
+            score_to(out, model_dir, table, keeping)
 
 
 @pytest.mark.parametrize("out", ["scores", "scores.parquet", "scores.csv", "scores.jsonl"])
 def test_a_full_disk_names_the_file_and_loses_nothing(
-    model_dir: Path, table: TableStream, keeping: ScoringOptions, tmp_path: Path, out: str
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path, out: str
 ) -> None:
     # A limit on the size of files gives the errors of a full disk, and needs no disk of its own.
     script = textwrap.dedent(f"""
@@ -240,13 +240,13 @@ def test_a_full_disk_names_the_file_and_loses_nothing(
         from adscore.errors import TableError
         from adscore.offline.local import score_to
         from adscore.offline.options import ScoringOptions
-        from adscore.table import Columns, open_stream
-        options = ScoringOptions(Columns(group=None), keep=("impressions",))
-        table = open_stream({str(tmp_path / "mixed.parquet")!r}, options.read)
+        from adscore.creative import Columns
+        options = ScoringOptions(Columns(group=None), keep=("impressions",), part_rows=3)
+        table = {str(table)!r}
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
         try:
-            score_to(Path({out!r}), Path({str(model_dir)!r}), table, options, part_rows=3)
+            score_to(Path({out!r}), Path({str(model_dir)!r}), table, options)
         except TableError as error:
             print(error)
     """)
@@ -261,7 +261,7 @@ def test_a_full_disk_names_the_file_and_loses_nothing(
     assert left <= {JOURNAL, LOCK}
     work_out = work / out
     if out == "scores":
-        assert score_to(work_out, model_dir, table, keeping, part_rows=3).rows == 8
+        assert score_to(work_out, model_dir, table, keeping).rows == 8
         assert len(read_parts(work_out)) == 8
 
 

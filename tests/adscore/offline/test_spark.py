@@ -15,7 +15,7 @@ import pytest
 from adscore.errors import BundleError, TableError
 from adscore.offline.local import score_to
 from adscore.offline.options import ScoringOptions
-from adscore.table import Columns, open_stream
+from adscore.table import Columns
 
 pytest.importorskip("pyspark")
 
@@ -62,8 +62,7 @@ def expected(
         writer.writeheader()
         writer.writerows(row.asDict() for row in frame.collect())
     options = ScoringOptions(COLUMNS, keep=("campaign_id",), image_root=str(sample_dir))
-    stream = open_stream(str(folder / "t.csv"), options.read)
-    score_to(folder / "scores.parquet", model_dir, stream, options)
+    score_to(folder / "scores.parquet", model_dir, folder / "t.csv", options)
     rows = pyarrow.parquet.read_table(folder / "scores.parquet").to_pylist()
     return sorted(rows, key=lambda row: str(row["creative_id"]))
 
@@ -117,8 +116,7 @@ def test_images_of_a_table_that_is_a_folder_lie_beside_its_files(
     image = next(iter(sorted((sample_dir / "images").iterdir())))
     (table / "_banner").write_bytes(image.read_bytes())  # not read as a part of the table
     (table / "part-0.csv").write_text("creative_id,headline,image\n1,Buy now,_banner\n")
-    options = ScoringOptions(COLUMNS, image_root="")
-    assert engine.score_table(str(table), tmp_path / "out", model=model_dir, options=options) == 1
+    assert engine.score_to(tmp_path / "out", model_dir, str(table), ScoringOptions(COLUMNS)) == 1
     (row,) = pyarrow.parquet.read_table(tmp_path / "out").to_pylist()
     assert row["error"] is None
 

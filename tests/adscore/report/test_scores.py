@@ -106,7 +106,7 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     out, page = tmp_path / "scores.csv", tmp_path / "none" / "scores.html"
     options = ("--model", model_dir, "--out", out, "--report", page)
-    assert "expected a file in a folder that is there" in refuse("score", "no.csv", *options)
+    assert "expected a file to write" in refuse("score", "no.csv", *options)
     assert "expected --engine local" in refuse(
         "score", "no.csv", *options[:-1], tmp_path / "a.html", "--engine", "spark"
     )

@@ -59,7 +59,7 @@ def make_table(sample_table: CreativeTable) -> MakeTable:
         rows: int = 12,
         *,
         headlines: Sequence[str] | None = None,
-        images: Sequence[Path | bytes] | None = None,
+        images: Sequence[str | bytes] | None = None,
         groups: Sequence[str] | None = None,
         successes: Sequence[int] | None = None,
         trials: Sequence[int] | None = None,

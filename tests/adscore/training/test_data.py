@@ -56,7 +56,8 @@ def test_every_broken_row_is_named_with_its_field_and_reason(
     good = make_table(6)
     (tmp_path / "broken.png").write_bytes(b"no image")
     images = [*good.images]
-    images[1], images[2], images[4] = tmp_path / "missing.png", b"", tmp_path / "broken.png"
+    images[1], images[4] = str(tmp_path / "missing.png"), str(tmp_path / "broken.png")
+    images[2] = b""
     headlines = [*good.headlines]
     headlines[0], headlines[4] = " ", "half of a pair: \ud800"
     with pytest.raises(TableError) as error:

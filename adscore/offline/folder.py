@@ -1,4 +1,4 @@
-"""What a folder of results says of itself: which run it belongs to and which parts are done.
+"""A folder of results in parts, and its journal: which run it belongs to and what is done.
 
 A part counts as done when the journal says so, which it does after the part has its final name and
 both are on disk. So whenever a run is killed, the next one scores the part again that was not
@@ -6,16 +6,20 @@ noted, writes it over what may be there, and every row is there once.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 
 from adscore.errors import TableError
-from adscore.offline.files import sync_folder
+from adscore.offline.files import exclusive, sync_folder, table_writer, writing
 
 # Readers of Parquet folders pass over names that begin with a dot.
 JOURNAL = ".adscore.jsonl"
+LOCK = ".adscore.lock"
 FORMAT_VERSION = 1
 
 
@@ -139,6 +143,83 @@ class Journal:
                 file.truncate(len(whole))
 
 
+@contextmanager
+def open_folder(folder: Path, run: Run) -> Iterator["PartFolder"]:
+    """Begins a folder of results, or goes on with it; no other run can meanwhile.
+
+    Raises:
+        TableError: It belongs to another run, one is at work there, or it cannot be written.
+    """
+    with writing(folder):
+        if not folder.parent.is_dir():
+            raise TableError(
+                f"{folder}: expected a folder {folder.parent}. Received: none of that name"
+            )
+        folder.mkdir(exist_ok=True)
+        with exclusive(folder / LOCK):
+            journal = Journal.open(folder, run)
+            _require_parts(folder, journal)
+            yield PartFolder(folder, journal, run.part_rows)
+
+
+class PartFolder:
+    """Results in parts of a fixed number of rows; `part-00000.parquet` is the first."""
+
+    def __init__(self, folder: Path, journal: Journal, part_rows: int) -> None:
+        self.folder = folder
+        self.journal = journal
+        self._part_rows = part_rows
+
+    def write(
+        self, batches: Iterator[tuple[pa.RecordBatch, float | None]], schema: pa.Schema
+    ) -> Iterator[tuple[int, float | None]]:
+        """Writes the rows after those that are done.
+
+        Args:
+            batches: Rows, each batch with the share of the table that is done with it.
+            schema: Of all of them.
+
+        Yields:
+            The number of rows of each batch, once it is taken, and its share.
+
+        Raises:
+            TableError: A part cannot be written; those before it stay.
+        """
+        held: list[pa.RecordBatch] = []
+        count = 0
+        for batch, share in batches:
+            rest = batch
+            while count + rest.num_rows > self._part_rows:  # so that the last part is known
+                taken = self._part_rows - count
+                self._write_part([*held, rest.slice(0, taken)], schema, last=False)
+                rest, held, count = rest.slice(taken), [], 0
+            held.append(rest)
+            count += rest.num_rows
+            yield batch.num_rows, share
+        self._write_part(held, schema, last=True)
+
+    def _write_part(self, batches: list[pa.RecordBatch], schema: pa.Schema, *, last: bool) -> None:
+        number = len(self.journal.parts)
+        path = _part_path(self.folder, number)
+        partial = self.folder / f".adscore.{path.name}.partial"
+        rows = sum(batch.num_rows for batch in batches)
+        errors = sum(b.num_rows - b.column("error").null_count for b in batches)
+        with writing(path):
+            try:
+                with partial.open("wb") as file:
+                    with table_writer(file, path.suffix, schema) as writer:
+                        for batch in batches:
+                            writer.write(batch)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            partial.replace(path)  # of a run that was killed before it noted the part
+            sync_folder(self.folder)
+            self.journal.append(Part(number, rows, errors, last))
+
+
 def _difference(name: str, before: Run, run: Run) -> str:
     match name:
         case "input":
@@ -153,3 +234,18 @@ def _difference(name: str, before: Run, run: Run) -> str:
             ]
             return f"other options: {', '.join(options)}"
     return f"{name} {getattr(run, name)} instead of {getattr(before, name)}"
+
+
+def _part_path(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05}.parquet"
+
+
+def _require_parts(folder: Path, journal: Journal) -> None:
+    """Checks that what is done is there: rows of a file that was removed would be missing."""
+    for part in journal.parts:
+        path = _part_path(folder, part.number)
+        if not path.is_file():
+            raise TableError(
+                f"{path}: expected a part that an earlier run wrote. Received: none of that name. "
+                "Remove the folder, or name a new one"
+            )

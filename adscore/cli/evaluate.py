@@ -1,0 +1,125 @@
+"""The command `adscore evaluate`: a model's predictions beside what really happened."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adscore.cli.arguments import (
+    ContextColumns,
+    GroupColumn,
+    HeadlineColumn,
+    IdColumn,
+    ImageColumn,
+    ImageRoot,
+    Model,
+    Table,
+    given_columns,
+    require_writable,
+)
+from adscore.console import fail, notes, print_ablation, print_agreement, print_metrics
+from adscore.creative import Target
+from adscore.errors import AdscoreError
+
+if TYPE_CHECKING:
+    from adscore.evaluation.table import Evaluation
+
+# Ablations and metrics of agreement look at the same parts again: 100,000 of them and more.
+CACHE_BYTES = 256 * 2**20
+
+
+def evaluate(
+    model: Model,
+    table: Table,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SUCCESSES/TRIALS | NAME=LABEL",
+            help="A rate and its columns; may be repeated.",
+            show_default="as the model was trained",
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the metrics to this file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a report; replaces the file."),
+    ] = None,
+    ablate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="headline | image | context",
+            help="Evaluate again with that part of other rows; may be repeated.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option(help="Use only rows of groups that the model has not seen.")
+    ] = False,
+    id_column: IdColumn = None,
+    headline_column: HeadlineColumn = None,
+    image_column: ImageColumn = None,
+    group_column: GroupColumn = None,
+    context_column: ContextColumns = None,
+    image_root: ImageRoot = None,
+) -> None:
+    """Compares a model's predictions with what really happened."""
+    from adscore import bundle
+    from adscore.evaluation.table import (
+        Modality,
+        evaluate_table,
+        rows_not_trained_on,
+        with_ablations,
+    )
+    from adscore.report import write_report
+    from adscore.scoring.graphs import RuntimeOptions
+    from adscore.scoring.scorer import Scorer
+    from adscore.table import read_table
+
+    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
+    try:
+        require_writable("--json", json)
+        require_writable("--report", report)
+        modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
+        path = bundle.resolve_bundle(model)
+        scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
+        trained = scorer.manifest.training.target_columns
+        texts = target or [f"{name}={counts}" for name, counts in trained.items()]
+        creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
+        unseen = rows_not_trained_on(creatives, (path / bundle.TRAINING_GROUPS).read_text())
+        evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
+        evaluation = with_ablations(evaluation, scorer, creatives, modalities)
+        seen = 0 if held_out else len(creatives) - len(unseen)
+        if report is not None:
+            write_report(
+                report,
+                scorer,
+                creatives,
+                evaluation,
+                trained_rows=seen,
+                group_column=columns.group,
+            )
+        _print(evaluation, seen)
+        if json is not None:
+            _write_json(json, evaluation)
+    except (AdscoreError, ValueError, OSError) as error:
+        fail(error)
+
+
+def _print(evaluation: "Evaluation", seen: int) -> None:
+    if seen:
+        notes().print(
+            f"note: the model was trained on the groups of {seen} of these {evaluation.rows} rows, "
+            "so the metrics flatter it; --held-out leaves them out"
+        )
+    title = f"{evaluation.rows} rows"
+    print_metrics(title, evaluation.target_metrics)
+    print_agreement(title, asdict(evaluation.agreement))
+    for part, again in evaluation.ablations.items():
+        print_ablation(part, evaluation.target_metrics, again.target_metrics)
+
+
+def _write_json(path: Path, evaluation: "Evaluation") -> None:
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(evaluation.to_dict()), indent=2)
+    path.write_bytes(text + b"\n")

@@ -1,0 +1,110 @@
+"""The command `adscore train`: a table of creatives and their results -> a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adscore.cli.arguments import (
+    ContextColumns,
+    GroupColumn,
+    HeadlineColumn,
+    IdColumn,
+    ImageColumn,
+    ImageRoot,
+    Table,
+    given_columns,
+)
+from adscore.console import (
+    fail,
+    notes,
+    print_agreement,
+    print_metrics,
+    results,
+    without_import_noise,
+)
+from adscore.creative import Target
+from adscore.errors import AdscoreError
+
+if TYPE_CHECKING:
+    from adscore.table import CreativeTable
+    from adscore.training import TrainingResult
+
+DEFAULT_TARGET = "ctr=clicks/impressions"
+
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR | hf://ORGANISATION/NAME",
+        help="A published encoder with an ONNX file, used as it is under a trained tower.",
+        show_default="a tower trained from scratch",
+    ),
+]
+
+
+def train(
+    table: Table,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")],
+    preset: Annotated[str, typer.Option(help="default or baseline.")] = "default",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SUCCESSES/TRIALS | NAME=LABEL",
+            help="A rate and its columns; may be repeated.",
+            show_default=DEFAULT_TARGET,
+        ),
+    ] = None,
+    text_encoder: Encoder = None,
+    image_encoder: Encoder = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align", help="Learn how well headline and image fit; without --target, that alone."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    id_column: IdColumn = None,
+    headline_column: HeadlineColumn = None,
+    image_column: ImageColumn = None,
+    group_column: GroupColumn = None,
+    context_column: ContextColumns = None,
+    image_root: ImageRoot = None,
+) -> None:
+    """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
+    from adscore.bundle import require_model_dir
+    from adscore.table import read_table
+
+    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
+    texts = target or ([] if align else [DEFAULT_TARGET])
+    try:
+        targets = [Target.parse(text) for text in texts]
+        require_model_dir(model)
+        creatives = read_table(table, columns, targets, image_root)
+        result = _train(
+            creatives,
+            model,
+            preset,
+            seed=seed,
+            text_encoder=text_encoder,
+            image_encoder=image_encoder,
+            align=align,
+        )
+    except (AdscoreError, ValueError, OSError) as error:
+        fail(error)
+    print_metrics("held-out groups", result.manifest.metrics)
+    print_agreement("held-out groups", result.manifest.agreement)
+    results().print(f"wrote {result.path} after {result.manifest.training.seconds:.0f} s")
+
+
+def _train(
+    creatives: "CreativeTable", model: Path, preset: str, **choices: Any
+) -> "TrainingResult":
+    """Trains with some of the choices of `TrainingOptions`."""
+    with without_import_noise():
+        from adscore.training import PRESETS, TrainingOptions
+        from adscore.training import train as train_model
+
+    if preset not in PRESETS:
+        raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
+    options = TrainingOptions(PRESETS[preset], **choices)
+    return train_model(creatives, model, options, lambda stage: notes().print(f"{stage} ..."))
