@@ -38,6 +38,21 @@ class AgreementMetrics:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What one row finds.
+
+    Attributes:
+        row: The row of the matrix.
+        rank: Of its best match, from 1; see `AgreementMetrics`.
+        found: The columns of highest agreement, the highest first.
+    """
+
+    row: int
+    rank: float
+    found: tuple[int, ...]
+
+
 def evaluate_agreement(
     agreement: NDArray[np.floating], matches: ArrayLike | None = None
 ) -> AgreementMetrics:
@@ -68,6 +83,30 @@ def evaluate_agreement(
         median_rank=float(np.median(ranks)),
         auc=_auc(agreement, cells),
     )
+
+
+def example_retrievals(
+    agreement: NDArray[np.floating], matches: Ints, rows: Ints, *, each: int = 3, found: int = 5
+) -> list[Retrieval]:
+    """A few rows that find their match first, among the first ten, and later.
+
+    Args:
+        agreement: (n, m) finite floats; higher is a better fit.
+        matches: (pairs, 2) int64, row and column of each cell that matches.
+        rows: Rows to choose from, rising; those without a match are left out.
+        each: Examples of each kind, evenly spaced among the rows of that kind.
+        found: Columns of an example.
+    """
+    ranks = np.full(len(agreement), np.nan)
+    ranks[np.unique(matches[:, 0])] = _ranks(agreement, matches)
+    kinds = np.searchsorted([1, 10], ranks[rows], side="left")
+    chosen = []
+    for kind in range(3):
+        some = rows[(kinds == kind) & ~np.isnan(ranks[rows])]
+        places = np.linspace(0, len(some) - 1, min(each, len(some))).round().astype(np.int64)
+        chosen += some[places].tolist()
+    order = {row: np.argsort(-agreement[row], kind="stable")[:found].tolist() for row in chosen}
+    return [Retrieval(row, float(ranks[row]), tuple(order[row])) for row in chosen]
 
 
 def _read_matches(matches: ArrayLike | None, shape: tuple[int, ...]) -> Ints:

@@ -150,7 +150,7 @@ def pairwise_metrics(
     Raises:
         ValueError: The arrays differ in length, or hold a value outside its range.
     """
-    tally = _tally(_read(mean, successes, trials, group), [SIGNIFICANT_Z])
+    tally = _tally(_in_groups(mean, successes, trials, group), [SIGNIFICANT_Z])
     pairs, significant = int(tally.pairs.sum()), int(tally.pairs[1])
     ceiling = tally.expected
     return PairwiseMetrics(
@@ -160,6 +160,32 @@ def pairwise_metrics(
         pairs=pairs,
         pairs_significant=significant,
     )
+
+
+def pairs_by_group(
+    mean: ArrayLike, successes: ArrayLike, trials: ArrayLike, group: ArrayLike
+) -> tuple[Ints, Floats]:
+    """The pairs of each group, and how many of them are ordered as observed, ties half.
+
+    Args:
+        mean: (n,) predicted rate, from 0 to 1; only its order matters.
+        successes: (n,) whole numbers from 0 to trials.
+        trials: (n,) whole numbers from 0; rows of 0 are left out.
+        group: (n,) labels; None and NaN mean that a row belongs to no group.
+
+    Returns:
+        Two (groups,) arrays, in an order that depends on the groups and the counts alone.
+
+    Raises:
+        ValueError: The arrays differ in length, or hold a value outside its range.
+    """
+    rows = _in_groups(mean, successes, trials, group)
+    groups = int(rows.group.max(initial=-1)) + 1
+    pairs, correct = np.zeros(groups, np.int64), np.zeros(groups)
+    for low, high in _pair_blocks(rows):
+        pairs += np.bincount(rows.group[low], minlength=groups)
+        correct += sum_by(rows.group[low], _rises(rows, low, high), groups)
+    return pairs, correct
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +232,7 @@ def evidence_curve(
     ends = np.array([0.0, *edges, np.inf])
     if not (np.diff(ends) > 0).all():
         raise ValueError(f"edges: expected rising numbers above 0. Received: {list(edges)}")
-    tally = _tally(_read(mean, successes, trials, group), edges)
+    tally = _tally(_in_groups(mean, successes, trials, group), edges)
     some = tally.pairs > 0
     pairs = tally.pairs[some]
     ceiling = None if tally.expected is None else tally.expected[some] / pairs
@@ -217,14 +243,17 @@ def evidence_curve(
 
 @dataclass(frozen=True, slots=True)
 class _GroupedRows:
-    """Rows in order of group, inside it of observed rate, with what is known of the truth."""
+    """Rows in order of group, inside it of observed rate."""
 
     mean: Floats
     observed: Floats
     successes: Floats
     trials: Floats
     group: Ints
-    true_rates: TrueRates | None
+
+    def true_rates(self) -> TrueRates | None:
+        """What is known of the truth."""
+        return infer_true_rates(self.successes, self.trials, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,29 +265,40 @@ class _Tally:
     expected: Floats | None
 
 
-def _read(
+def _in_groups(
     mean: ArrayLike, successes: ArrayLike, trials: ArrayLike, group: ArrayLike
 ) -> _GroupedRows:
     rows = read_outcomes(mean, successes, trials)
     numbers = read_groups(group, rows.kept)
     order = np.lexsort((rows.observed, numbers))
-    counts = rows.successes[order], rows.trials[order], numbers[order]
-    return _GroupedRows(rows.mean[order], rows.observed[order], *counts, infer_true_rates(*counts))
+    return _GroupedRows(
+        rows.mean[order],
+        rows.observed[order],
+        rows.successes[order],
+        rows.trials[order],
+        numbers[order],
+    )
 
 
 def _tally(rows: _GroupedRows, edges: Sequence[float]) -> _Tally:
     bins = len(edges) + 1
     pairs = np.zeros(bins, np.int64)
     correct, expected = np.zeros(bins), np.zeros(bins)
+    true_rates = rows.true_rates()
     for low, high in _pair_blocks(rows):
         # side="left" puts |z| equal to an edge below it: significant is strictly above 1.96.
         place = np.searchsorted(edges, _z(rows, low, high), side="left")
-        rises = 0.5 * (1 + np.sign(rows.mean[high] - rows.mean[low]))
         pairs += np.bincount(place, minlength=bins)
-        correct += sum_by(place, rises, bins)
-        if rows.true_rates is not None:
-            expected += sum_by(place, rows.true_rates.order_probability(low, high), bins)
-    return _Tally(pairs, correct, None if rows.true_rates is None else expected)
+        correct += sum_by(place, _rises(rows, low, high), bins)
+        if true_rates is not None:
+            expected += sum_by(place, true_rates.order_probability(low, high), bins)
+    return _Tally(pairs, correct, None if true_rates is None else expected)
+
+
+def _rises(rows: _GroupedRows, low: Ints, high: Ints) -> Floats:
+    """1 where the prediction of a pair has the observed order, 1/2 for a tie, 0 otherwise."""
+    rises: Floats = 0.5 * (1 + np.sign(rows.mean[high] - rows.mean[low]))
+    return rises
 
 
 def _pair_blocks(rows: _GroupedRows) -> Iterator[tuple[Ints, Ints]]:

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from adscore.bundle import group_digest
 from adscore.cores import usable_cores
 from adscore.errors import InvalidCreativeError, TableError
-from adscore.evaluation.agreement import AgreementMetrics, evaluate_agreement
+from adscore.evaluation.agreement import (
+    AgreementMetrics,
+    Retrieval,
+    evaluate_agreement,
+    example_retrievals,
+)
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Predictions, Scorer
@@ -38,6 +43,7 @@ class Evaluation:
         predictions: Their predictions, in the same order.
         ablations: By modality, the evaluation with it exchanged between rows; see
             `evaluate_without`.
+        retrievals: What a few headlines find; rows and columns are rows of the table.
     """
 
     rows: int
@@ -46,6 +52,7 @@ class Evaluation:
     row_numbers: NDArray[np.int64] = field(repr=False, compare=False)
     predictions: Predictions = field(repr=False, compare=False)
     ablations: Mapping[str, "Evaluation"] = field(default_factory=dict)
+    retrievals: Sequence[Retrieval] = field(default=(), repr=False, compare=False)
 
     @property
     def target_metrics(self) -> dict[str, dict[str, float | int | None]]:
@@ -103,7 +110,7 @@ def evaluate_table(
     predictions = scorer.predict(_prepared(scorer, table, rows))
     # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
     both = compared_rows(rows[~np.isnan(predictions.agreement)])
-    agreement = agreement_metrics(scorer, _prepared(scorer, table, both))
+    agreement, found = _compared(scorer, _prepared(scorer, table, both))
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     return Evaluation(
         rows=len(rows),
@@ -114,6 +121,10 @@ def evaluate_table(
         agreement=agreement,
         row_numbers=rows,
         predictions=predictions,
+        retrievals=[
+            Retrieval(int(both[one.row]), one.rank, tuple(both[list(one.found)].tolist()))
+            for one in found
+        ],
     )
 
 
@@ -194,17 +205,29 @@ def agreement_metrics(scorer: Scorer, creatives: Iterable[PreparedCreative]) -> 
         scorer: A model that was trained for it.
         creatives: At most `MAX_AGREEMENT_ROWS`; those without a headline or image are left out.
     """
+    metrics, _ = _compared(scorer, creatives)
+    return metrics
+
+
+def _compared(
+    scorer: Scorer, creatives: Iterable[PreparedCreative]
+) -> tuple[AgreementMetrics, list[Retrieval]]:
+    """The metrics, and examples whose rows and columns are numbers of the creatives compared."""
     pairs = [
         (creative.headline, creative.image)
         for creative in creatives
         if creative.headline is not None and creative.image is not None
     ]
     if not pairs:
-        return AgreementMetrics(None, None, None, None)
+        return AgreementMetrics(None, None, None, None), []
     headlines, images = zip(*pairs, strict=True)
     agreement = scorer.match(headlines, images)
-    _, name = np.unique([headline.text for headline in headlines], return_inverse=True)
-    return evaluate_agreement(agreement, np.argwhere(name[:, None] == name))
+    _, first, name = np.unique(
+        [headline.text for headline in headlines], return_index=True, return_inverse=True
+    )
+    matches = np.argwhere(name[:, None] == name)
+    examples = example_retrievals(agreement, matches, np.sort(first))
+    return evaluate_agreement(agreement, matches), examples
 
 
 # === Ablation: what each modality contributes ===
