@@ -6,7 +6,8 @@ copies of its last creative. So an engine may cut a table as it likes.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import repeat
@@ -17,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from adscore.cores import in_order
 from adscore.creative import TargetScore
 from adscore.errors import InvalidCreativeError, TableError
-from adscore.offline.images import BatchImages
 from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer, rate_figures
-from adscore.table import Text, is_bytes, require_types, texts
+from adscore.table import ImageSource, Text, is_bytes, require_types, texts
 
-Image = PreparedImage | InvalidCreativeError | None  # None: absent
+Image = PreparedImage | InvalidCreativeError  # or why there is none
 KnownT = TypeVar("KnownT")
 
 # Rows that one thread works on at a time: enough for full blocks of the graphs, few enough that
@@ -35,6 +36,11 @@ BATCH_ROWS = 256
 # Memory for what the towers said of assets: some ten thousand of a model trained from scratch,
 # some thousand of one on encoders, and little beside the runtime's own.
 CACHE_BYTES = 32 * 1024 * 1024
+# Images that are downloaded, or wait to be decoded, at the same time: downloading is waiting, not
+# work. With what a model accepts of a file (10 MB), it bounds the memory that they take.
+DOWNLOADS = 16
+# Paths and URLs whose content is remembered, some 300 bytes each.
+REMEMBERED_NAMES = 32_768
 
 FIGURES = tuple(field.name for field in fields(TargetScore))
 COLUMNS_AFTER_TARGETS = ("agreement", "warnings", "error", "model", "model_version")
@@ -104,6 +110,69 @@ class _ScoredRows:
         spread = np.full(count, np.nan)
         spread[self.rows] = values
         return pa.array(spread, mask=np.isnan(spread))
+
+
+# === Images ===
+
+
+class BatchImages:
+    """Prepares images for one model and one run; safe to use from many threads.
+
+    A file is taken to stay what it was when its path or URL first came, so that it need not be read
+    again as long as the model's cache knows what its tower said of it.
+
+    Args:
+        scorer: The model.
+        root: Folder, a path or URL, to which paths are relative.
+    """
+
+    def __init__(self, scorer: Scorer, root: str) -> None:
+        self._preparer = scorer.preparer
+        self._source = ImageSource(root, scorer.limits.max_image_bytes)
+        self._digests: dict[str, bytes] = {}
+
+    def from_bytes(self, image: bytes) -> Image:
+        """Prepares one image; gives why where it cannot."""
+        try:
+            return self._preparer.required_image(image)
+        except InvalidCreativeError as error:
+            return error
+
+    def from_names(self, names: Sequence[str]) -> dict[str, Image]:
+        """Prepares images of different paths and URLs; gives why for those that it cannot."""
+        outcomes: dict[str, Image] = {}
+        for name in names:
+            known = self._preparer.known_image(self._digests.get(name, b""))
+            if known is not None:
+                outcomes[name] = known
+        unknown = [name for name in names if name not in outcomes]
+        for name, data in self._contents(unknown):
+            outcomes[name] = (
+                data if isinstance(data, InvalidCreativeError) else self._new(name, data)
+            )
+        return outcomes
+
+    def _new(self, name: str, data: bytes) -> Image:
+        outcome = self.from_bytes(data)
+        if isinstance(outcome, PreparedImage) and outcome.digest:
+            if len(self._digests) >= REMEMBERED_NAMES:
+                self._digests.clear()
+            self._digests[name] = outcome.digest
+        return outcome
+
+    def _contents(self, names: Sequence[str]) -> Iterator[tuple[str, bytes | InvalidCreativeError]]:
+        if not any(map(self._source.is_remote, names)):
+            yield from ((name, self._content(name)) for name in names)
+            return
+        with ThreadPoolExecutor(min(DOWNLOADS, len(names))) as pool:
+            contents = in_order(pool, self._content, names, DOWNLOADS)
+            yield from zip(names, contents, strict=True)
+
+    def _content(self, name: str) -> bytes | InvalidCreativeError:
+        try:
+            return self._source.read(name)
+        except InvalidCreativeError as error:
+            return error
 
 
 # === Scoring ===
@@ -232,7 +301,7 @@ class BatchScorer:
         ]
 
     def _prepare_row(
-        self, identity: Text, headline: Text, image: Image, context: Sequence[Text]
+        self, identity: Text, headline: Text, image: Image | None, context: Sequence[Text]
     ) -> PreparedCreative | InvalidCreativeError:
         try:
             _known(identity)
@@ -246,7 +315,7 @@ class BatchScorer:
         except InvalidCreativeError as error:
             return error
 
-    def _prepare_images(self, batch: pa.RecordBatch) -> list[Image]:
+    def _prepare_images(self, batch: pa.RecordBatch) -> list[Image | None]:
         name = self.options.columns.image
         if name is None:
             return [None] * batch.num_rows

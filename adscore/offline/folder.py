@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What must be the same for a run to go on where another ended.
+    """What must be the same for a run to resume another.
 
     Attributes:
         input: The table's files and their content.
@@ -71,7 +71,7 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, run: Run) -> "Journal":
-        """Begins a journal, or goes on with one of the same run.
+        """Begins a journal, or resumes one of the same run.
 
         Raises:
             TableError: The folder holds anything else.
@@ -145,7 +145,7 @@ class Journal:
 
 @contextmanager
 def open_folder(folder: Path, run: Run) -> Iterator["PartFolder"]:
-    """Begins a folder of results, or goes on with it; no other run can meanwhile.
+    """Begins a folder of results, or resumes it; locks other runs out meanwhile.
 
     Raises:
         TableError: It belongs to another run, one is at work there, or it cannot be written.

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from adscore.errors import InvalidCreativeError
-from adscore.offline.images import BatchImages
+from adscore.offline.core import BatchImages
 from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer
@@ -75,7 +75,7 @@ def test_an_image_that_the_cache_forgot_is_read_again(
 def test_many_names_are_forgotten_rather_than_kept_without_end(
     caching: Scorer, folder: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adscore.offline.images.REMEMBERED_NAMES", 2)
+    monkeypatch.setattr("adscore.offline.core.REMEMBERED_NAMES", 2)
     images = BatchImages(caching, str(folder))
     encode(caching, images, "a", "b", "c")
     images.from_names(["a", "b", "c"])
