@@ -15,7 +15,10 @@ FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
 # Processes take over tests from each other, so that none is idle at the end. ARGS="-n 0" runs one.
 PARALLEL := -n auto --dist worksteal
-BUF := @bufbuild/buf@1.75.0
+BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
+# The wire contract of the last release, which the next one may add to but not break.
+RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
+SITE := build/site
 # Every extra but spark, which has pins of its own.
 PINNED := pyproject.toml --extra all
 UV := uv==0.13.9
@@ -39,7 +42,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 another folder for it."
 
@@ -68,9 +71,20 @@ test-node: $(STAMP)  ## compare the example for Node.js with the Python client (
 	@cd examples/node && npm install --no-audit --no-fund --package-lock=false --loglevel=error
 	@$(BIN)/python -m pytest tests/examples/test_node.py $(ARGS)
 
+.PHONY: fmt
+fmt: $(STAMP)  ## lay out the code, and mend what the linter can mend
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
 .PHONY: check
 check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
 	@echo "== all checks passed"
+
+.PHONY: docs
+docs: $(STAMP)  ## build the site of the documentation, with the API reference, into build/site
+	@rm -rf build/pages && mkdir -p build/pages
+	@ln -s $(addprefix $(CURDIR)/,README.md CONTRIBUTING.md CHANGELOG.md docs examples deploy protos) build/pages
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(SITE))
 
 .PHONY: proto
 proto: $(PROTO_STAMP)  ## regenerate the stubs in protos/gen from protos/adscore
@@ -114,28 +128,29 @@ clean:  ## remove the environments, caches and build outputs
 # === The parts of check ===
 
 .PHONY: check-lint
-check-lint: $(STAMP)
+check-lint: $(STAMP)  ## faults that ruff finds
 	@echo "== ruff check"
 	@$(BIN)/ruff check --quiet .
 
 .PHONY: check-format
-check-format: $(STAMP)
+check-format: $(STAMP)  ## code that `make fmt` would lay out otherwise
 	@echo "== ruff format"
 	@$(BIN)/ruff format --quiet --diff .
 
 .PHONY: check-types
-check-types: $(STAMP)
+check-types: $(STAMP)  ## mypy: strict over the packages, less so over the tests
 	@echo "== mypy"
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary --config-file tests/mypy.ini
 	@$(BIN)/mypy --no-error-summary examples/*.py
 
 .PHONY: check-imports
-check-imports: $(STAMP)
+check-imports: $(STAMP)  ## who may import whom
 	@echo "== import-linter"
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: check-stubs
-check-stubs: $(PROTO_STAMP)
+check-stubs: $(PROTO_STAMP)  ## stubs that protos/adscore would not give
 	@echo "== stubs"
 	@set -e; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
 	$(call generate_stubs,$$out); \
@@ -143,13 +158,13 @@ check-stubs: $(PROTO_STAMP)
 		echo "The stubs in protos/gen are not what protos/adscore gives. Run: make proto" >&2; exit 1; }
 
 .PHONY: check-protos
-check-protos:
-	@echo "== buf lint"
-	@if command -v npx >/dev/null; then cd protos && npx --yes --loglevel=error $(BUF) lint </dev/null; \
+check-protos:  ## the wire contract: its style, and that it breaks nothing that was released
+	@echo "== buf lint, buf breaking against $(RELEASED)"
+	@if command -v npx >/dev/null; then cd protos && $(BUF) lint </dev/null && $(BUF) breaking --against $(CURDIR)/$(RELEASED) </dev/null; \
 	else echo "skipped: buf comes from npm, and there is no npx on the PATH"; fi
 
 .PHONY: check-hosts
-check-hosts: $(STAMP)
+check-hosts: $(STAMP)  ## names of package registries' hosts
 	@echo "== no registry hosts"
 	@$(BIN)/python tools/check_hosts.py
 

@@ -23,7 +23,7 @@ class ScriptedScoring(scoring_pb2_grpc.ScoringServiceServicer):
         for name in handlers.keys() & UNARY:
             setattr(self, name, handlers[name])
         if "StreamScore" in handlers:
-            self.StreamScore = _answer_each(handlers["StreamScore"])
+            setattr(self, "StreamScore", _answer_each(handlers["StreamScore"]))  # noqa: B010
 
 
 def _answer_each(handler: Handler) -> Any:
@@ -131,9 +131,11 @@ def score_each() -> Handler:
 def score_recorder() -> Handler:
     """A Score handler that keeps the requests, as ``score_recorder.requests``."""
 
+    requests: list[Any] = []
+
     def handler(request: Any, context: grpc.ServicerContext) -> Any:
-        handler.requests.append(request)
+        requests.append(request)
         return scoring_pb2.ScoreResponse(score=scoring_pb2.Score())
 
-    handler.requests = []
+    setattr(handler, "requests", requests)  # noqa: B010
     return handler

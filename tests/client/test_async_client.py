@@ -93,7 +93,8 @@ def test_loop_that_is_left_early_ends_the_call(serve):
     async def run() -> None:
         async with AsyncClient(serve(StreamScore=hold)) as client:
             endless = (("headline", None) for _ in iter(int, 1))
-            async with contextlib.aclosing(client.score_many(endless)) as results:
+            results = client.score_many(endless)
+            async with contextlib.aclosing(results):  # type: ignore[type-var]
                 async for _ in results:
                     break
             assert await asyncio.to_thread(ended.wait, 30)

@@ -24,7 +24,7 @@ def score_when_released(scorer: Scorer, creatives: Sequence[Any]) -> Any:
     return score_prepared(scorer, creatives)
 
 
-Scorer.score_prepared = score_when_released  # type: ignore[method-assign]
+setattr(Scorer, "score_prepared", score_when_released)  # noqa: B010 - for mypy it is a method
 
 if __name__ == "__main__":
     main()

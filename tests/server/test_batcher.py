@@ -1,5 +1,6 @@
 """The contract of the batcher, without a server."""
 
+import functools
 import math
 import threading
 import time
@@ -83,7 +84,7 @@ def test_an_item_that_finds_a_worker_free_is_run_alone_by_its_own_thread() -> No
         return list(items)
 
     batcher = MicroBatcher[str, int, int](run, ROOMY)
-    assert [batcher.submit("model", lambda item=item: item) for item in range(3)] == [0, 1, 2]
+    assert [batcher.submit("model", functools.partial(int, item)) for item in range(3)] == [0, 1, 2]
     assert threads == [threading.get_ident()] * 3
 
 

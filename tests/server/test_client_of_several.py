@@ -4,6 +4,7 @@ import itertools
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from adscore_client import Client, Score
 from adscore_server.config import ServerConfig
@@ -48,7 +49,7 @@ def test_no_call_fails_as_one_server_is_killed_and_one_stops(start_process, mode
 
 def test_stream_goes_on_as_one_server_is_killed_and_one_stops(start_process, model_dir, creatives):
     servers = [start_process(model_dir) for _ in range(3)]
-    results = []
+    results: list[Any] = []
     with Client([s.address for s in servers], timeout_seconds=60) as client:
         disturber = disturb_at(servers, lambda: len(results))
         repeated = itertools.islice(itertools.cycle(creatives), CALLS)

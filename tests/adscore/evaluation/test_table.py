@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def rewritten(sample_dir: Path, path: Path, change: dict[int, str]) -> CreativeT
 
 
 def test_figures_are_those_of_the_contract(scorer: Scorer, log: CreativeTable) -> None:
-    figures = evaluate_table(scorer, log).to_dict()
+    figures: dict[str, Any] = evaluate_table(scorer, log).to_dict()
     assert figures.keys() == {"rows", "targets", "agreement"}
     assert figures["rows"] == len(log)
     assert figures["agreement"] == dict.fromkeys(

@@ -1,6 +1,7 @@
 import itertools
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_price_badge_helps_a_discount_headline_more_than_another() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(PRODUCT_LINES), st.booleans())
-def test_headline_shows_its_traits(seed: int, line: tuple, title_case: bool) -> None:
+def test_headline_shows_its_traits(seed: int, line: tuple[Any, Any], title_case: bool) -> None:
     headline = write_headline(HeadlineStyle(*line, title_case), np.random.default_rng(seed))
     text = headline.text.lower()
     assert headline.discount == ("%" in text)
