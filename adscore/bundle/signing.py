@@ -6,18 +6,19 @@ verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --
 """
 
 import copy
-import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from model_signing import hashing, manifest, signing, verifying
 from model_signing._hashing.hashing import Digest  # what its manifests hold, without a public name
 
-from adscore.bundle import REPORT, read_bundle
+from adscore.bundle.contents import REPORT
+from adscore.bundle.read import read_bundle, read_regular_file
 from adscore.errors import BundleError, SigningError
 
 SIGNATURE = "model.sig"
+_MAX_SIGNATURE_BYTES = 1024 * 1024
 
 _UNSIGNED = (SIGNATURE, REPORT)
 
@@ -38,16 +39,16 @@ def sign_bundle(path: Path, private_key: Path) -> Path:
         SigningError: The key cannot be read, or is of another kind.
         OSError: The signature cannot be written.
     """
-    contents: dict[str, bytes] = {}
-    read_bundle(path, lambda _, files: contents.update(files))
-    _require_no_other_files(path, contents)
+    digests: dict[str, str] = {}
+    read_bundle(path, lambda _, sha256: digests.update(sha256))
+    _require_no_other_files(path, digests)
     try:
         signer = signing.Config().use_elliptic_key_signer(private_key=private_key)
     except Exception as error:  # its libraries have no common base class
         raise _bad_key("private", private_key, error) from error
     partial = path / f".{SIGNATURE}.partial"
     try:
-        signer.set_hashing_config(_ContentsHashing(contents)).sign(path, partial)
+        signer.set_hashing_config(_KnownHashes(digests)).sign(path, partial)
         return partial.replace(path / SIGNATURE)
     finally:
         partial.unlink(missing_ok=True)
@@ -69,8 +70,8 @@ class SignatureCheck:
         except Exception as error:  # its libraries have no common base class
             raise _bad_key("public", public_key, error) from error
 
-    def __call__(self, path: Path, contents: Mapping[str, bytes]) -> None:
-        """Verifies what was read of a folder, not what lies there a moment later.
+    def __call__(self, path: Path, sha256: Mapping[str, str]) -> None:
+        """Verifies the checksums of a folder's files, which are then read and compared.
 
         Raises:
             BundleError: It is not signed, not by the key, or not as it is.
@@ -80,24 +81,25 @@ class SignatureCheck:
             raise BundleError(
                 f"{path}: expected a signature, {SIGNATURE} (adscore sign). Received: none"
             )
-        _require_no_other_files(path, contents)
+        read_regular_file(signature, _MAX_SIGNATURE_BYTES)  # the library reads any file whole
+        _require_no_other_files(path, sha256)
         try:
-            # A copy: a check on another thread must not be given these contents.
+            # A copy: a check on another thread must not be given these checksums.
             verifier = copy.copy(self._verifier)
-            verifier.set_hashing_config(_ContentsHashing(contents)).verify(path, signature)
+            verifier.set_hashing_config(_KnownHashes(sha256)).verify(path, signature)
         except Exception as error:  # whatever is wrong with a signature, the bundle is refused
             raise BundleError(
                 f"{signature}: expected the signature of these files by the required key. "
-                f"Received: {_cause(error, contents)}"
+                f"Received: {_cause(error, sha256)}"
             ) from error
 
 
-class _ContentsHashing(hashing.Config):
-    """Makes model signing hash bytes in memory in place of a folder's files."""
+class _KnownHashes(hashing.Config):
+    """Gives model signing the checksums of a folder's files, so that it reads none of them."""
 
-    def __init__(self, contents: Mapping[str, bytes]) -> None:
+    def __init__(self, sha256: Mapping[str, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._contents = contents
+        self._sha256 = sha256
 
     def hash(
         self,
@@ -114,24 +116,24 @@ class _ContentsHashing(hashing.Config):
             }
         )
         items = [
-            kind.new_item(name, Digest("sha256", hashlib.sha256(contents).digest()))
-            for name, contents in self._contents.items()
+            kind.new_item(name, Digest("sha256", bytes.fromhex(sha256)))
+            for name, sha256 in self._sha256.items()
         ]
         return manifest.Manifest(Path(os.fsdecode(model_path)).name, items, kind)
 
 
-def _require_no_other_files(path: Path, contents: Mapping[str, bytes]) -> None:
-    others = sorted({entry.name for entry in path.iterdir()} - {*contents, *_UNSIGNED})
+def _require_no_other_files(path: Path, files: Collection[str]) -> None:
+    others = sorted({entry.name for entry in path.iterdir()} - {*files, *_UNSIGNED})
     if others:
         raise BundleError(
             f"{path}: expected the model's own files alone. Received also: {', '.join(others)}"
         )
 
 
-def _cause(error: Exception, contents: Mapping[str, bytes]) -> str:
+def _cause(error: Exception, files: Iterable[str]) -> str:
     """What is wrong with a signature; of files that differ their names, without the digests."""
     text = str(error).strip() or type(error).__name__
-    differing = [name for name in contents if name in text]
+    differing = [name for name in files if name in text]
     if text.startswith("Signature mismatch") and differing:
         return f"that of other contents of {', '.join(differing)}"
     return text

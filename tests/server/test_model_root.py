@@ -313,7 +313,7 @@ def test_version_that_cannot_be_looked_at_for_want_of_files_is_not_taken_for_rem
 
 
 def _fail_reading(monkeypatch: pytest.MonkeyPatch, file: Path, error: int) -> None:
-    _fail(monkeypatch, Path, "read_bytes", file, error)
+    _fail(monkeypatch, os, "open", file, error)
 
 
 def _fail(
@@ -322,10 +322,10 @@ def _fail(
     """Makes a function fail at one place."""
     real = getattr(owner, function)
 
-    def failing(path: Path) -> Any:
-        if path == place:
+    def failing(path: Any, *arguments: Any, **options: Any) -> Any:
+        if Path(path) == place:
             raise OSError(error, os.strerror(error), str(path))
-        return real(path)
+        return real(path, *arguments, **options)
 
     monkeypatch.setattr(owner, function, failing)
 

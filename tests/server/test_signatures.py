@@ -127,16 +127,32 @@ def test_bundle_of_another_key_is_refused(signed: Path, tmp_path: Path) -> None:
         read_bundle(signed, SignatureCheck(other.public))
 
 
-def test_what_is_verified_is_what_was_read(signed: Path, keys: KeyPair) -> None:
-    """A file that changes between the reading and the check is served as it was read."""
+def test_what_is_read_is_what_was_verified(signed: Path, keys: KeyPair) -> None:
+    """A file that changes after the check is refused."""
     check = SignatureCheck(keys.public)
-    whole = (signed / "head.onnx").read_bytes()
 
-    def check_after_a_change(path: Path, contents: Any) -> None:
+    def check_and_change(path: Path, sha256: Any) -> None:
+        check(path, sha256)
         (signed / "head.onnx").write_bytes(b"changed meanwhile")
-        check(path, contents)
 
-    assert read_bundle(signed, check_after_a_change).files["head.onnx"] == whole
+    with pytest.raises(BundleError, match=r"head\.onnx: the file was changed"):
+        read_bundle(signed, check_and_change)
+
+
+def test_signature_is_checked_before_large_files_are_read(signed: Path, keys: KeyPair) -> None:
+    with (signed / "manifest.json").open("a") as file:
+        file.write(" ")
+    with (signed / "head.onnx").open("wb") as file:
+        file.truncate(3 * 1024**3)
+    with pytest.raises(BundleError, match=r"other contents of manifest\.json"):
+        read_bundle(signed, SignatureCheck(keys.public))
+
+
+def test_huge_signature_is_refused_by_its_size(signed: Path, keys: KeyPair) -> None:
+    with (signed / SIGNATURE).open("wb") as file:
+        file.truncate(1_000_000_000)
+    with pytest.raises(BundleError, match="expected at most"):
+        read_bundle(signed, SignatureCheck(keys.public))
 
 
 def test_signing_again_replaces_the_signature(signed: Path, tmp_path: Path) -> None:

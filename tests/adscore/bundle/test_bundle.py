@@ -1,7 +1,9 @@
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -196,6 +198,88 @@ def test_a_name_that_leads_elsewhere_is_refused(copy: Path, name: str) -> None:
     assert f"expected file names. Received: {name!r}" in refusal(copy)
 
 
+# === Files of an untrusted folder ===
+
+
+def sparse(path: Path, size: int) -> None:
+    """A file of so many bytes that takes no disk."""
+    path.unlink(missing_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+@pytest.mark.parametrize("name", [bundle.MANIFEST, bundle.HEAD, bundle.MODEL_CARD])
+def test_a_pipe_is_refused_without_waiting_for_its_writer(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(BundleError, match=f"{name}: expected a regular file"):
+        read_bundle(copy)
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(copy: Path) -> None:
+    (copy / bundle.HEAD).unlink()
+    (copy / bundle.HEAD).mkdir()
+    assert f"{bundle.HEAD}: cannot be read: Is a directory" in refusal(copy)
+
+
+@pytest.mark.parametrize("name", [bundle.MANIFEST, bundle.HEAD])
+def test_a_link_out_of_the_folder_is_refused(copy: Path, name: str) -> None:
+    (copy / name).rename(copy.parent / name)
+    (copy / name).symlink_to(copy.parent / name)
+    assert f"{name}: expected a file of the folder. Received: a link out of it" in refusal(copy)
+
+
+def test_a_link_to_itself_is_refused(copy: Path) -> None:
+    (copy / bundle.HEAD).unlink()
+    (copy / bundle.HEAD).symlink_to(copy / bundle.HEAD)
+    assert "cannot be read" in refusal(copy)
+
+
+def test_links_inside_the_folder_and_to_it_are_followed(copy: Path, tmp_path: Path) -> None:
+    """As in the volumes of Kubernetes."""
+    (copy / "data").mkdir()
+    (copy / bundle.HEAD).rename(copy / "data" / bundle.HEAD)
+    (copy / bundle.HEAD).symlink_to(Path("data") / bundle.HEAD)
+    link = tmp_path / "7"
+    link.symlink_to(copy)
+    assert Scorer.open(link).version == "7"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [(bundle.MANIFEST, 1_000_000_000), (bundle.HEAD, 3 * 1024**3)]
+)
+def test_a_file_too_large_is_refused_by_its_size(copy: Path, name: str, size: int) -> None:
+    sparse(copy / name, size)
+    message = refusal(copy)
+    assert f"{name}: expected at most" in message
+    assert f"Received: {size}" in message
+
+
+def test_a_large_file_is_hashed_before_it_takes_memory(copy: Path) -> None:
+    sparse(copy / bundle.HEAD, 100_000_000)
+    tracemalloc.start()
+    try:
+        assert f"{bundle.HEAD}: the file was changed" in refusal(copy)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_check_comes_before_every_file_but_the_manifest(copy: Path) -> None:
+    for file in copy.iterdir():
+        if file.name != bundle.MANIFEST:
+            file.unlink()
+    told: dict[str, str] = {}
+
+    def refuse(_: Path, sha256: Mapping[str, str]) -> None:
+        told.update(sha256)
+        raise BundleError("not by my key")
+
+    with pytest.raises(BundleError, match="not by my key"):
+        read_bundle(copy, refuse)
+    assert {bundle.MANIFEST, *WITH_CHECKSUM} == told.keys()
+
+
 # === Golden scores ===
 
 
@@ -231,7 +315,8 @@ def test_golden_scores_that_say_nothing_are_refused(copy: Path, data: bytes) -> 
 @pytest.mark.parametrize("name", NEEDED[:4])
 def test_a_file_of_another_kind_is_refused(copy: Path, name: str) -> None:
     replace_file(copy, name, b"not what it should be")
-    assert "cannot be opened" in refusal(copy)
+    said = "expected an ONNX graph" if name.endswith(".onnx") else "cannot be opened"
+    assert said in refusal(copy)
 
 
 def test_exchanged_graphs_are_refused(copy: Path) -> None:
