@@ -138,6 +138,7 @@ class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not us
     IMAGE_DOWNSCALED = "IMAGE_DOWNSCALED"
     HEADLINE_TRUNCATED = "HEADLINE_TRUNCATED"
     UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
+    MISSING_CONTEXT = "MISSING_CONTEXT"
 
 
 INTERVAL_LEVEL = 0.90  # probability of the interval of a score

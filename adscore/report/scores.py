@@ -26,6 +26,7 @@ _WARNINGS = {
     Warning.IMAGE_DOWNSCALED: "shrunk so far that small print is lost to the model",
     Warning.HEADLINE_TRUNCATED: "longer than the model reads; the end was left out",
     Warning.UNKNOWN_CONTEXT: "in a context, such as a placement, that the model has never seen",
+    Warning.MISSING_CONTEXT: "without a context value that the model reads, such as a placement",
 }
 
 

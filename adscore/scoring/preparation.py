@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adscore.bundle import Manifest
@@ -29,12 +29,12 @@ def context_ids(context: Mapping[str, str], vocabulary: Vocabulary) -> tuple[int
     return tuple(_number(context.get(name, ""), values) for name, values in vocabulary.items())
 
 
-def unknown_context(context: Mapping[str, str], vocabulary: Vocabulary) -> bool:
-    """Whether a value of the context was never seen in training."""
-    return any(
-        value and name in vocabulary and value not in vocabulary[name]
-        for name, value in context.items()
-    )
+def _context_warnings(context: Mapping[str, str], vocabulary: Vocabulary) -> Iterator[Warning]:
+    given = [(context.get(name, ""), values) for name, values in vocabulary.items()]
+    if any(values and not value for value, values in given):
+        yield Warning.MISSING_CONTEXT
+    if any(value and value not in values for value, values in given):
+        yield Warning.UNKNOWN_CONTEXT
 
 
 def _number(value: str, values: tuple[str, ...]) -> int:
@@ -191,8 +191,7 @@ class Preparer:
                 Reason.CONTEXT_NAME_UNKNOWN,
                 f"expected one of {list(names)}. Received: a name that the model does not read",
             )
-        unknown = unknown_context(context, self._vocabulary)
-        warnings = (Warning.UNKNOWN_CONTEXT,) if unknown else ()
+        warnings = tuple(_context_warnings(context, self._vocabulary))
         return PreparedContext(context_ids(context, self._vocabulary), warnings)
 
     def assembled(

@@ -52,8 +52,8 @@ class _OpenEnum(StrEnum):
 class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is not used here
     """A reason to trust a score less.
 
-    A newer server may send one that this client does not know: ``UNRECOGNISED_7`` for the
-    value with the number 7.
+    A newer server may send one that this client does not know: ``UNRECOGNISED_99`` for the
+    value with the number 99.
     """
 
     MISSING_IMAGE = "MISSING_IMAGE"
@@ -68,6 +68,8 @@ class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is no
     """The headline is longer than the model reads; its beginning was used."""
     UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
     """A context value was never seen in training and counts as unknown."""
+    MISSING_CONTEXT = "MISSING_CONTEXT"
+    """A context value that the model reads was left out or empty."""
 
 
 class ModelState(_OpenEnum):

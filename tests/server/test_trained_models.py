@@ -53,15 +53,19 @@ def test_context_moves_the_score_of_a_served_creative(
         assert feed.targets["ctr"].mean == pytest.approx(local.targets["ctr"].mean, rel=1e-5)
 
 
-def test_absent_and_unknown_context_are_scored_and_the_unknown_one_is_told(
+def test_absent_and_unknown_context_are_scored_with_a_warning(
     client: Client, creatives: list[Creative]
 ) -> None:
     one = creatives[0]
     absent = client.score(one.headline, one.image)
     unknown = client.score(one.headline, one.image, context={"placement": "billboard"})
     assert absent.targets["ctr"] == unknown.targets["ctr"]
-    assert Warning.UNKNOWN_CONTEXT not in absent.warnings
-    assert Warning.UNKNOWN_CONTEXT in unknown.warnings
+    empty = client.score(one.headline, one.image, context={"placement": ""})
+    known = client.score(one.headline, one.image, context={"placement": "feed"})
+    assert absent.warnings == empty.warnings == (*known.warnings, Warning.MISSING_CONTEXT)
+    assert unknown.warnings == (*known.warnings, Warning.UNKNOWN_CONTEXT)
+    grid = client.score_combinations([one.headline], [one.image])
+    assert Warning.MISSING_CONTEXT in grid.scores[0][0].warnings
     with pytest.raises(InvalidCreativeError, match="moon"):
         client.score(one.headline, one.image, context={"moon": "full"})
 

@@ -68,8 +68,8 @@ def test_value_of_context_that_training_never_saw_scores_as_none(
             for context in ({"placement": "moon"}, {}, {"placement": "feed"})
         ]
     )
-    assert Warning.UNKNOWN_CONTEXT in unknown.warnings
-    assert Warning.UNKNOWN_CONTEXT not in absent.warnings + known.warnings
+    assert unknown.warnings == (*known.warnings, Warning.UNKNOWN_CONTEXT)
+    assert absent.warnings == (*known.warnings, Warning.MISSING_CONTEXT)
     assert unknown.targets == absent.targets != known.targets
     with pytest.raises(InvalidCreativeError) as error:
         scorer.score([dataclasses.replace(creatives[0], context={"weather": "rain"})])

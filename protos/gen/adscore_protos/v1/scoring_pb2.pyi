@@ -15,6 +15,7 @@ class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WARNING_IMAGE_DOWNSCALED: _ClassVar[Warning]
     WARNING_HEADLINE_TRUNCATED: _ClassVar[Warning]
     WARNING_UNKNOWN_CONTEXT: _ClassVar[Warning]
+    WARNING_MISSING_CONTEXT: _ClassVar[Warning]
 WARNING_UNSPECIFIED: Warning
 WARNING_MISSING_IMAGE: Warning
 WARNING_MISSING_HEADLINE: Warning
@@ -22,6 +23,7 @@ WARNING_UNFAMILIAR_CREATIVE: Warning
 WARNING_IMAGE_DOWNSCALED: Warning
 WARNING_HEADLINE_TRUNCATED: Warning
 WARNING_UNKNOWN_CONTEXT: Warning
+WARNING_MISSING_CONTEXT: Warning
 
 class Creative(_message.Message):
     __slots__ = ("id", "headline", "image", "context")
