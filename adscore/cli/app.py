@@ -13,6 +13,7 @@ import typer
 
 from adscore.cli.arguments import Model
 from adscore.cli.evaluate import evaluate
+from adscore.cli.prepare import prepare
 from adscore.cli.score import score
 from adscore.cli.train import train
 from adscore.console import fail, results, without_image_noise
@@ -49,6 +50,7 @@ def sample(
     )
 
 
+app.command()(prepare)
 app.command()(train)
 app.command()(evaluate)
 app.command()(score)

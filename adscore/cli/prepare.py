@@ -1,0 +1,159 @@
+"""The command `adscore prepare`: exports of ad platforms -> a table to train on."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adscore.console import fail, results
+from adscore.errors import AdscoreError
+
+if TYPE_CHECKING:
+    from adscore.prepare.prepare import PrepareOptions
+
+
+def prepare(
+    exports: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EXPORT...", help="Files as the platform gave them, one or several."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New .parquet or .csv file.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace the file.")] = False,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            help="google, linkedin, meta, microsoft, tiktok or generic.", show_default="recognised"
+        ),
+    ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="A second file, with headline and image of each ad."),
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The id that both files have.")
+    ] = None,
+    headlines: Annotated[
+        str | None,
+        typer.Option(
+            help="Of several headlines of an ad: first, join (one text) or each (a row for each)."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SUCCESSES/TRIALS", help="A rate and its columns; may be repeated."
+        ),
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that identifies an ad.")] = None,
+    headline_column: Annotated[str | None, typer.Option(help="Column of the headline.")] = None,
+    image_column: Annotated[str | None, typer.Option(help="Column of the image.")] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Column of what ads are compared within.")
+    ] = None,
+    context_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Keep a row for each of its values; may be repeated."),
+    ] = None,
+    date_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep a row for each day.")
+    ] = None,
+    date_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="How days are written, such as %d/%m/%Y.")
+    ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the images.")
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(help="The decimal mark of numbers: . or ,", show_default="found out"),
+    ] = None,
+    blank_is_zero: Annotated[
+        bool | None,
+        typer.Option(
+            "--blank-is-zero", help="A blank count is zero.", show_default="as the platform does"
+        ),
+    ] = None,
+    keep_row: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Row N is an ad, whatever it looks like; may be repeated."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of a text file.", show_default="found out")
+    ] = None,
+    header_line: Annotated[
+        int | None, typer.Option(min=1, help="Line of the header.", show_default="found out")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook.")] = None,
+) -> None:
+    """Makes one checked table, a row a creative, of exports of ad platforms as they are."""
+    # Arrow reads this when it is imported; its own allocator keeps what it once had.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+    from adscore.prepare.export import ReadOptions
+    from adscore.prepare.layout import Choices
+    from adscore.prepare.prepare import Join, PrepareOptions
+    from adscore.table.sheets import SheetOptions
+
+    choices = Choices(
+        id_column, group_column, headline_column, image_column, date_column,
+        tuple(context_column or ()), tuple(target or ()), headlines,
+    )  # fmt: skip
+    read = ReadOptions(
+        SheetOptions(encoding, header_line, sheet), choices, platform, decimal, blank_is_zero,
+        frozenset(keep_row or ()), date_format,
+    )  # fmt: skip
+    options = PrepareOptions(read, None if join is None else Join(join, on), image_root)
+    try:
+        _require_choices(headlines, decimal, on, join)
+        _prepare(exports, out, options, dry_run=dry_run, force=force)
+    except (AdscoreError, OSError) as error:
+        fail(error)
+
+
+def _require_choices(
+    headlines: str | None, decimal: str | None, on: str | None, join: Path | None
+) -> None:
+    from adscore.errors import TableError
+    from adscore.prepare.layout import HEADLINE_CHOICES
+
+    if headlines is not None and headlines not in HEADLINE_CHOICES:
+        raise TableError(
+            f"--headlines: expected {', '.join(HEADLINE_CHOICES)}. Received: {headlines}"
+        )
+    if decimal not in (None, ".", ","):
+        raise TableError(f"--decimal: expected . or , Received: {decimal}")
+    if on is not None and join is None:
+        raise TableError("--on: expected --join TABLE beside it. Received: --on alone")
+
+
+def _prepare(
+    exports: list[Path], out: Path | None, options: "PrepareOptions", *, dry_run: bool, force: bool
+) -> None:
+    from adscore.errors import TableError
+    from adscore.prepare.prepare import (
+        lines,
+        prepare,
+        require_ending,
+        train_command,
+        write_prepared,
+    )
+
+    if out is None and not dry_run:
+        raise TableError("--out: expected the file to write (or --dry-run). Received: none")
+    if out is not None:
+        require_ending(out)
+        if out.exists() and not force and not dry_run:
+            raise TableError(f"--out: expected a new file. Received: {out}; --force replaces it")
+    prepared = prepare(exports, options)
+    for line in lines(prepared):
+        results().print(line)
+    if dry_run or out is None:
+        return
+    write_prepared(prepared.table, out)
+    results().print(f"wrote {out}\n\nNext:\n  {train_command(prepared, out, exports)}")

@@ -1,0 +1,229 @@
+"""Which columns of an export hold what; asks where that is open."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from adscore.errors import TableError
+from adscore.prepare.platform import Platform
+
+NO_COLUMN = "none"
+HEADLINE_CHOICES = ("first", "join", "each")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user says of columns; None leaves it to the platform's names.
+
+    Attributes:
+        id: The column that identifies an ad; ``none`` says that there is none.
+        campaign: The column of what ads are compared within; likewise.
+        headline: The column of the headline; likewise.
+        image: The column of the image; likewise.
+        date: The column of the day, where one row for each day is wanted.
+        context: Columns of circumstances, kept apart in the sums.
+        targets: Rates to predict, ``NAME=SUCCESSES/TRIALS``.
+        headlines: What becomes of several headlines of one ad: ``first``, ``join`` or ``each``.
+    """
+
+    id: str | None = None
+    campaign: str | None = None
+    headline: str | None = None
+    image: str | None = None
+    date: str | None = None
+    context: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    headlines: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A column of counts.
+
+    Attributes:
+        source: Its name in the export.
+        name: Its name in the result.
+        fractional: Whether it may hold parts of one, as attribution models give conversions.
+    """
+
+    source: str
+    name: str
+    fractional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything stands in one export.
+
+    Attributes:
+        platform: Whose export it is.
+        id: Column of the id; None means that there is none. So for those that follow.
+        campaign: Column of the campaign.
+        headlines: Columns of the headline, most often one.
+        image: Column of the image.
+        date: Column of the day.
+        context: Columns of the context.
+        counts: Columns of counts.
+        required: Columns that every row of an ad fills.
+        label: The first column, where rows of totals say what they are.
+    """
+
+    platform: Platform
+    id: str | None
+    campaign: str | None
+    headlines: tuple[str, ...]
+    image: str | None
+    date: str | None
+    context: tuple[str, ...]
+    counts: tuple[Count, ...] = field(default=())
+    required: tuple[str, ...] = field(default=())
+    label: str = ""
+
+    def read(self) -> list[str]:
+        """The columns that have to be read."""
+        given = (self.id, self.campaign, *self.headlines, self.image, self.date, *self.context)
+        names = [self.label, *given, *(count.source for count in self.counts), *self.required]
+        return list(dict.fromkeys(name for name in names if name))
+
+
+def find_layout(
+    header: Sequence[str], platform: Platform, choices: Choices, name: str, *, counts: bool = True
+) -> Layout:
+    """Finds the columns of an export.
+
+    Args:
+        header: Names of its columns.
+        platform: Whose export it is.
+        choices: What the user says.
+        name: Names the export in errors.
+        counts: Whether it has counts; the table of a join has none.
+
+    Raises:
+        TableError: A column that was named is missing, or several could be meant; all such faults
+            in one message.
+    """
+    faults: list[str] = []
+
+    def one(role: str, given: str | None) -> str | None:
+        if given == NO_COLUMN:
+            return None
+        if given is not None:
+            return _existing(given, header, faults)
+        return next(iter(platform.columns_of(role, header)), None)
+
+    if choices.headline is None:
+        headlines = tuple(platform.columns_of("headline", header))
+    else:
+        headline = one("headline", choices.headline)
+        headlines = () if headline is None else (headline,)
+    layout = Layout(
+        platform,
+        one("id", choices.id),
+        one("campaign", choices.campaign),
+        headlines,
+        one("image", choices.image),
+        _existing(choices.date, header, faults) if choices.date else None,
+        tuple(found for one in choices.context if (found := _existing(one, header, faults))),
+        tuple(_counts(header, platform, choices, faults)) if counts else (),
+        tuple(one for one in header if one in platform.rows_have),
+        header[0],
+    )
+    if faults:
+        raise TableError(f"{name}: " + "; ".join(faults))
+    return layout
+
+
+def require_headline_choice(columns: Sequence[str], choices: Choices, name: str) -> None:
+    """Asks what becomes of several headlines, where several columns hold some.
+
+    Raises:
+        TableError: Several do, and the user has not said.
+    """
+    if len(columns) > 1 and choices.headlines is None:
+        raise TableError(
+            f"{name}: an ad has several headlines ({_listed(columns)}). Say what becomes of them: "
+            "--headlines first, --headlines join (one text), --headlines each (a row for each, "
+            "with the counts of the ad), or name one column with --headline-column"
+        )
+
+
+def _counts(
+    header: Sequence[str], platform: Platform, choices: Choices, faults: list[str]
+) -> Iterable[Count]:
+    if choices.targets:
+        return _counts_of_targets(header, choices.targets, faults)
+    impressions = platform.columns_of("impressions", header)
+    clicks = platform.columns_of("clicks", header)
+    conversions = platform.columns_of("conversions", header)
+    if not impressions and not clicks:
+        faults.append(
+            "expected counts such as impressions and clicks. Received the columns "
+            f"{_listed(header)}. If this lists ads, join it to their counts: --join THIS --on "
+            "COLUMN; otherwise name the counts: --target NAME=SUCCESSES/TRIALS"
+        )
+        return ()
+    if len(clicks) > 1 and impressions:
+        ways = " or ".join(f'--target "ctr={one}/{impressions[0]}"' for one in clicks)
+        faults.append(f"which clicks count, {_listed(clicks, ' or ')}? Say so: {ways}")
+        return ()
+    if not clicks or not impressions:
+        missing = "clicks" if impressions else "impressions"
+        faults.append(
+            f"expected a column of {missing}. Received {_listed(header)}. A rate alone cannot be "
+            "summed and says not how sure it is: export the counts, or name the column with "
+            "--target ctr=CLICKS/IMPRESSIONS"
+        )
+        return ()
+    found = [Count(clicks[0], "clicks"), Count(impressions[0], "impressions")]
+    return [*found, *(Count(one, "conversions", True) for one in conversions[:1])]
+
+
+def _counts_of_targets(
+    header: Sequence[str], targets: Sequence[str], faults: list[str]
+) -> Iterable[Count]:
+    found: dict[str, Count] = {}
+    for target in targets:
+        name, equals, rate = target.partition("=")
+        parts = _split_rate(rate, header)
+        if not equals or not name.strip() or parts is None:
+            faults.append(f"--target: expected NAME=SUCCESSES/TRIALS. Received: {target}")
+            continue
+        given = [_existing(one, header, faults) for one in parts]
+        usual = ("clicks", "impressions") if name.strip() == "ctr" else (None, None)
+        for place, (source, result) in enumerate(zip(given, usual, strict=True)):
+            if source is not None:
+                new = Count(source, result or source, fractional=place == 0 and name != "ctr")
+                found.setdefault(source, new)
+    return found.values()
+
+
+def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str] | None:
+    """The two columns of ``SUCCESSES/TRIALS``; names may have slashes of their own."""
+    pieces = rate.split("/")
+    ways = [
+        ("/".join(pieces[:at]).strip(), "/".join(pieces[at:]).strip())
+        for at in range(1, len(pieces))
+    ]
+    known = {one.casefold() for one in header}
+    return next((way for way in ways if all(one.casefold() in known for one in way)), None) or (
+        ways[0] if ways else None
+    )
+
+
+def _existing(name: str, header: Sequence[str], faults: list[str]) -> str | None:
+    """The column that a user names, case and blanks apart."""
+    plain = {" ".join(one.split()).casefold(): one for one in header}
+    wanted = " ".join(name.split()).casefold()
+    if wanted in plain:
+        return plain[wanted]
+    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
+    hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
+    faults.append(f"expected a column {name!r}{hint} Received: {_listed(header)}")
+    return None
+
+
+def _listed(names: Iterable[str], last: str = ", ") -> str:
+    found = [repr(one) for one in names]
+    if len(found) > 12:
+        found = [*found[:12], f"{len(found) - 12} more"]
+    return ", ".join(found[:-1]) + (last if len(found) > 1 else "") + found[-1] if found else "none"

@@ -1,0 +1,152 @@
+"""Numbers as people and platforms write them: `1,298`, `1.298`, `1 298`, `5,43 %`, ` --`.
+
+One file is of one notation. Which one, its own cells have to tell: `12,5` and `1.234,50` write a
+decimal comma, `0.42` and `1,234.50` a decimal point. Where all cells leave it open (`1.298` alone),
+nothing is guessed.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from adscore.errors import TableError
+
+# Cells that stand for nothing, blanks around them and case apart.
+NOTHING = ("", "-", "--", "---", "–", "—", "n/a", "na", "nan", "null", "none", "#n/a")
+
+# Blanks that group digits: space, no-break space, thin and narrow no-break space; and Swiss marks.
+_GROUPING = "[ \u00a0\u2009\u202f'’]"
+_SIGN = "[-+−]?"
+_UNIT = r"\s*[%€$£¥]?"
+
+_POINT_FRACTION = re.compile(
+    rf"{_SIGN}(\d{{1,3}}(,\d{{3}})+|\d+|\d{{1,3}}({_GROUPING}\d{{3}})+)?\.(\d{{1,2}}|\d{{4,}}|\d*){_UNIT}"
+)
+_COMMA_FRACTION = re.compile(
+    rf"{_SIGN}(\d{{1,3}}(\.\d{{3}})+|\d+|\d{{1,3}}({_GROUPING}\d{{3}})+)?,(\d{{1,2}}|\d{{4,}}|\d*){_UNIT}"
+)
+_POINT_GROUPS = re.compile(rf"{_SIGN}\d{{1,3}}(\.\d{{3}}){{2,}}{_UNIT}")
+_COMMA_GROUPS = re.compile(rf"{_SIGN}\d{{1,3}}(,\d{{3}}){{2,}}{_UNIT}")
+# `0.298` and `1234.298` group nothing: the point is a decimal one.
+_POINT_THREE = re.compile(rf"{_SIGN}(0|\d{{4,}}|\d{{1,3}}(,\d{{3}})+)\.\d{{3}}{_UNIT}")
+_COMMA_THREE = re.compile(rf"{_SIGN}(0|\d{{4,}}|\d{{1,3}}(\.\d{{3}})+),\d{{3}}{_UNIT}")
+_OPEN = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}[.,]\d{{3}}{_UNIT}")
+
+
+@dataclass(slots=True)
+class Notation:
+    """What the cells of a file have shown of its notation.
+
+    Attributes:
+        point: A cell that shows a decimal point, or groups by commas; empty where none does.
+        comma: A cell that shows a decimal comma, or groups by points.
+        open: A cell that can be read in both ways.
+    """
+
+    point: str = ""
+    comma: str = ""
+    open: str = ""
+    _seen: set[str] = field(default_factory=set, repr=False)
+
+    def look_at(self, cells: Iterable[str]) -> None:
+        """Learns from cells that should hold numbers."""
+        for cell in cells:
+            text = cell.strip()
+            if "." not in text and "," not in text:
+                continue
+            if _OPEN.fullmatch(text):
+                self.open = self.open or text
+            elif _shows_point(text):
+                self.point = self.point or text
+            elif _shows_comma(text):
+                self.comma = self.comma or text
+
+    @property
+    def settled(self) -> bool:
+        """Whether a cell has shown which it is."""
+        return bool(self.point or self.comma)
+
+    def decimal(self, asked: str | None, name: str) -> str:
+        """The decimal mark, ``.`` or ``,``.
+
+        Args:
+            asked: What the user says; None leaves it to the cells.
+            name: Names the file in errors.
+
+        Raises:
+            TableError: The cells contradict each other, or leave it open.
+        """
+        if asked is not None:
+            return asked
+        if self.point and self.comma:
+            raise TableError(
+                f"{name}: expected numbers of one notation. Received: {self.point!r} and "
+                f"{self.comma!r}; say which mark is the decimal one with --decimal . or --decimal ,"
+            )
+        if self.open and not self.settled:
+            digits = re.sub(r"\D", "", self.open)
+            raise TableError(
+                f"{name}: {self.open!r} can be {digits} or {digits[:-3]}.{digits[-3:]}, and no other "
+                "cell tells which. Say which mark is the decimal one: --decimal . or --decimal ,"
+            )
+        return "," if self.comma else "."
+
+
+def _shows_point(text: str) -> bool:
+    return any(one.fullmatch(text) for one in (_POINT_FRACTION, _COMMA_GROUPS, _POINT_THREE))
+
+
+def _shows_comma(text: str) -> bool:
+    return any(one.fullmatch(text) for one in (_COMMA_FRACTION, _POINT_GROUPS, _COMMA_THREE))
+
+
+def is_nothing(cell: str) -> bool:
+    """Whether a cell stands for nothing."""
+    return cell.strip().casefold() in NOTHING
+
+
+def looks_numeric(cells: Sequence[str]) -> bool:
+    """Whether cells are numbers, as far as they hold anything."""
+    held = [cell.strip() for cell in cells if not is_nothing(cell)]
+    return bool(held) and all(_PLAIN.fullmatch(cell) for cell in held)
+
+
+_PLAIN = re.compile(rf"{_SIGN}[\d.,]*\d([\d.,]|{_GROUPING}(?=\d))*{_UNIT}")
+
+
+def read_numbers(
+    cells: pa.ChunkedArray, decimal: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Reads a column of numbers.
+
+    Args:
+        cells: Texts.
+        decimal: The decimal mark, ``.`` or ``,``.
+
+    Returns:
+        The numbers, (rows,), NaN where a cell holds nothing or no number; and whether a cell holds
+        something that is no number, (rows,).
+    """
+    text = pc.utf8_trim_whitespace(cells)
+    nothing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(NOTHING))
+    point, group = (r"\.", ",") if decimal == "." else (",", r"\.")
+    mark = rf"(?:{group}|{_GROUPING})"
+    whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
+    good = pc.match_substring_regex(
+        text, rf"^{_SIGN}(?:{whole}{point}?|{whole}?{point}\d+){_UNIT}$"
+    )
+    text = pc.replace_substring_regex(text, rf"{mark}|\s*[%€$£¥]$", "")
+    text = pc.replace_substring(text, "−", "-")
+    if decimal == ",":
+        text = pc.replace_substring(text, ",", ".")
+    numbers = pc.cast(pc.if_else(good, text, None), pa.float64())
+    values = np.asarray(numbers.combine_chunks().to_numpy(zero_copy_only=False), np.float64)
+    bad = np.asarray(
+        pc.invert(pc.or_(good, nothing)).combine_chunks().to_numpy(zero_copy_only=False)
+    )
+    return values, bad.astype(bool)
