@@ -21,10 +21,12 @@ EXTRA_OF_PACKAGE = {
     "tf2onnx": "train",
     "OpenSSL": "sign",
     "model_signing": "sign",
+    "charset_normalizer": "offline",
     "fsspec": "offline",
     "jinja2": "offline",
     "markupsafe": "offline",
     "pyarrow": "offline",
+    "python_calamine": "offline",
     "pyspark": "spark",
 }
 # Packages of several extras: the command that was asked for decides.
@@ -34,6 +36,7 @@ SHARED_PACKAGES = frozenset(
 EXTRA_OF_COMMAND = {
     "demo": "all",
     "evaluate": "offline",
+    "prepare": "offline",
     "sample": "offline",
     "score": "offline",
     "serve": "server",

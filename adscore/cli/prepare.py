@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def prepare(
     exports: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="EXPORT...", help="Files as the platform gave them, one or several."
-        ),
+        typer.Argument(metavar="EXPORT...", help="Files as the platform gave them."),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="New .parquet or .csv file.")

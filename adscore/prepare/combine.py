@@ -75,7 +75,8 @@ def join(ads: pa.Table, listed: Export, notes: Notes) -> pa.Table:
         texts = {name: row[name] for name in TEXTS}
         if found.setdefault(row["id"], texts) != texts:
             raise TableError(
-                f"{listed.name}: expected each id once. Received: {row['id']!r} with different texts"
+                f"{listed.name}: expected each id once. Received: {row['id']!r} with "
+                "different texts"
             )
     words, places = _encoded(ads["id"])
     ids = words.to_pylist()

@@ -333,8 +333,8 @@ class _Sifter:
         """Ids without what only some exports put before them."""
         damaged = pc.match_substring_regex(ids, f"^(?:{_DAMAGED_ID.pattern})$")
         self._fault(
-            "expected ids; a spreadsheet has rounded these (1.2E+17), so export them as text", first,
-            is_ad & _array(damaged),
+            "expected ids; a spreadsheet has rounded these (1.2E+17), so export them as text",
+            first, is_ad & _array(damaged),
         )  # fmt: skip
         for prefix in self._layout.platform.id_prefixes:
             ids = pc.replace_substring_regex(ids, f"^{re.escape(prefix)}", "")
@@ -376,7 +376,8 @@ class _Days:
     def faults(self) -> list[str]:
         if self._bad:
             return [
-                f"expected days. Received: {self._bad!r}; say how they are written, as in --date-format %d.%m.%y"
+                f"expected days. Received: {self._bad!r}; say how they are written, such as "
+                "--date-format %d.%m.%y"
             ]
         if self._doubt is not None:
             cell, forms = self._doubt

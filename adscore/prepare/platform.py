@@ -15,7 +15,7 @@ GENERIC = "generic"
 # Beginnings of the label of a row of totals, in the languages of the platforms' pages.
 _TOTALS = re.compile(
     r"(grand total|sub-?total|total|totals|gesamt|gesamtsumme|summe|zwischensumme|totale|totaal|"
-    r"razem|suma|итого|всего|合计|总计|小计|合計|総計|합계)\b.{0,60}|total (of|général|geral|general)\b.*",
+    r"razem|suma|итого|всего|合计|总计|小计|合計|総計|합계)\b.{0,60}",
     re.IGNORECASE,
 )
 
@@ -132,7 +132,7 @@ def _platform(key: str, data: Mapping[str, object]) -> Platform:
     unconfirmed = data["unconfirmed"]
     assert isinstance(columns, dict)
     assert isinstance(unconfirmed, dict)
-    lists = {
+    lists: dict[str, tuple[str, ...]] = {
         name: tuple(data.get(name, ()))  # type: ignore[arg-type]
         for name in ("signature", "rows_have", "totals", "id_prefixes")
     }

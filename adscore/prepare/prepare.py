@@ -158,20 +158,22 @@ def lines(prepared: Prepared) -> Iterator[str]:
     if notes.unmatched:
         rows = sum(notes.unmatched.values())
         yield (
-            f"left out {_number(len(notes.unmatched), 'ad')} ({_number(rows, 'row')}) that the joined "
-            f"table does not list: {_first(list(notes.unmatched))}"
+            f"left out {_number(len(notes.unmatched), 'ad')} ({_number(rows, 'row')}) that the "
+            f"joined table does not list: {_first(list(notes.unmatched))}"
         )
     if notes.merged:
         yield f"summed {_number(notes.merged, 'row')} into others of the same ad"
     for name, ids in notes.differing.items():
-        yield f"{_number(len(ids), 'ad')} with more than one {name}, the first is kept: {_first(ids)}"
+        found = f"{_number(len(ids), 'ad')} with more than one {name}"
+        yield f"{found}, the first is kept: {_first(ids)}"
     yield from _lines_of_images(prepared)
     yield f"{_number(prepared.table.num_rows, 'row')}: {', '.join(prepared.table.column_names)}"
 
 
 def _lines_of_export(export: Export) -> Iterator[str]:
     layout = export.layout
-    yield f"{export.name}: {layout.platform.name}; {export.file_layout}; {_number(export.rows, 'row')}"
+    rows = _number(export.rows, "row")
+    yield f"{export.name}: {layout.platform.name}; {export.file_layout}; {rows}"
     used = [
         ("creative_id", layout.id),
         ("campaign_id", layout.campaign),
@@ -184,10 +186,11 @@ def _lines_of_export(export: Export) -> Iterator[str]:
     if export.shown_by:
         kind = "a decimal comma" if export.decimal == "," else "a decimal point"
         yield f"  numbers have {kind}, as in {export.shown_by!r}"
-    for reason, rows in _by_reason(export.left_out).items():
-        yield f"  left out {_number(len(rows), 'row')}, {_REASONS[reason]}: {_shown(rows)}"
+    for reason, left_out in _by_reason(export.left_out).items():
+        yield f"  left out {_number(len(left_out), 'row')}, {_REASONS[reason]}: {_shown(left_out)}"
     if export.footers:
-        yield f"  left out {_number(len(export.footers), 'line')} that are no rows: {_first(export.footers)}"
+        found = _number(len(export.footers), "line")
+        yield f"  left out {found} below the rows: {_first(export.footers)}"
     yield from (f"  {note}" for note in export.notes)
 
 
@@ -218,7 +221,8 @@ def _lines_of_images(prepared: Prepared) -> Iterator[str]:
         return
     yield f"images: {notes.images_found} found below {notes.image_root}"
     if notes.images_missing:
-        yield f"images: {len(notes.images_missing)} not found, left blank: {_first(notes.images_missing)}"
+        missing = notes.images_missing
+        yield f"images: {len(missing)} not found, left blank: {_first(missing)}"
     if notes.images_unclear:
         yield (
             f"images: {len(notes.images_unclear)} names that several files have, left blank: "

@@ -17,24 +17,30 @@ from numpy.typing import NDArray
 from adscore.errors import TableError
 
 # Cells that stand for nothing, blanks around them and case apart.
-NOTHING = ("", "-", "--", "---", "–", "—", "n/a", "na", "nan", "null", "none", "#n/a")
+NOTHING = ("", "-", "--", "---", "\u2013", "\u2014", "n/a", "na", "nan", "null", "none", "#n/a")
 
 # Blanks that group digits: space, no-break space, thin and narrow no-break space; and Swiss marks.
-_GROUPING = "[ \u00a0\u2009\u202f'’]"
-_SIGN = "[-+−]?"
+_GROUPING = "[ \u00a0\u2009\u202f'\u2019]"
+_MINUS = "\u2212"
+_SIGN = f"[-+{_MINUS}]?"
 _UNIT = r"\s*[%€$£¥]?"
 
-_POINT_FRACTION = re.compile(
-    rf"{_SIGN}(\d{{1,3}}(,\d{{3}})+|\d+|\d{{1,3}}({_GROUPING}\d{{3}})+)?\.(\d{{1,2}}|\d{{4,}}|\d*){_UNIT}"
-)
-_COMMA_FRACTION = re.compile(
-    rf"{_SIGN}(\d{{1,3}}(\.\d{{3}})+|\d+|\d{{1,3}}({_GROUPING}\d{{3}})+)?,(\d{{1,2}}|\d{{4,}}|\d*){_UNIT}"
-)
-_POINT_GROUPS = re.compile(rf"{_SIGN}\d{{1,3}}(\.\d{{3}}){{2,}}{_UNIT}")
-_COMMA_GROUPS = re.compile(rf"{_SIGN}\d{{1,3}}(,\d{{3}}){{2,}}{_UNIT}")
-# `0.298` and `1234.298` group nothing: the point is a decimal one.
-_POINT_THREE = re.compile(rf"{_SIGN}(0|\d{{4,}}|\d{{1,3}}(,\d{{3}})+)\.\d{{3}}{_UNIT}")
-_COMMA_THREE = re.compile(rf"{_SIGN}(0|\d{{4,}}|\d{{1,3}}(\.\d{{3}})+),\d{{3}}{_UNIT}")
+
+def _marks(point: str, group: str) -> tuple[re.Pattern[str], ...]:
+    """Shapes of a cell that show which mark is the decimal one."""
+    grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d{{1,3}}(?:{_GROUPING}\d{{3}})+"
+    shapes = (
+        # One, two, or four and more digits behind the mark: three could be a group.
+        rf"(?:{grouped}|\d+)?{point}(?:\d{{1,2}}|\d{{4,}}|\d*)",
+        rf"\d{{1,3}}(?:{group}\d{{3}}){{2,}}",
+        # `0.298` and `1234.298` group nothing.
+        rf"(?:0|\d{{4,}}|{grouped}){point}\d{{3}}",
+    )
+    return tuple(re.compile(f"{_SIGN}(?:{shape}){_UNIT}") for shape in shapes)
+
+
+_SHOW_POINT = _marks(r"\.", ",")
+_SHOW_COMMA = _marks(",", r"\.")
 _OPEN = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}[.,]\d{{3}}{_UNIT}")
 
 
@@ -61,9 +67,9 @@ class Notation:
                 continue
             if _OPEN.fullmatch(text):
                 self.open = self.open or text
-            elif _shows_point(text):
+            elif any(shape.fullmatch(text) for shape in _SHOW_POINT):
                 self.point = self.point or text
-            elif _shows_comma(text):
+            elif any(shape.fullmatch(text) for shape in _SHOW_COMMA):
                 self.comma = self.comma or text
 
     @property
@@ -91,18 +97,11 @@ class Notation:
         if self.open and not self.settled:
             digits = re.sub(r"\D", "", self.open)
             raise TableError(
-                f"{name}: {self.open!r} can be {digits} or {digits[:-3]}.{digits[-3:]}, and no other "
-                "cell tells which. Say which mark is the decimal one: --decimal . or --decimal ,"
+                f"{name}: {self.open!r} can be {digits} or {digits[:-3]}.{digits[-3:]}, and no "
+                "other cell tells which. Say which mark is the decimal one: --decimal . or "
+                "--decimal ,"
             )
         return "," if self.comma else "."
-
-
-def _shows_point(text: str) -> bool:
-    return any(one.fullmatch(text) for one in (_POINT_FRACTION, _COMMA_GROUPS, _POINT_THREE))
-
-
-def _shows_comma(text: str) -> bool:
-    return any(one.fullmatch(text) for one in (_COMMA_FRACTION, _POINT_GROUPS, _COMMA_THREE))
 
 
 def is_nothing(cell: str) -> bool:
@@ -141,7 +140,7 @@ def read_numbers(
         text, rf"^{_SIGN}(?:{whole}{point}?|{whole}?{point}\d+){_UNIT}$"
     )
     text = pc.replace_substring_regex(text, rf"{mark}|\s*[%€$£¥]$", "")
-    text = pc.replace_substring(text, "−", "-")
+    text = pc.replace_substring(text, _MINUS, "-")
     if decimal == ",":
         text = pc.replace_substring(text, ",", ".")
     numbers = pc.cast(pc.if_else(good, text, None), pa.float64())

@@ -247,7 +247,8 @@ def _text(file: IO[bytes], name: str, options: SheetOptions, known: KnownNames) 
         raise _no_header(name)
     line = ends[at - 1] + 1 if at else 1
     body = _Lines(file, encoding, skip=ends[at])
-    layout = f"{_shown(encoding)}, {_SEPARATOR_WORDS.get(separator, repr(separator))}, header in line {line}"
+    marks = _SEPARATOR_WORDS.get(separator, repr(separator))
+    layout = f"{_shown(encoding)}, {marks}, header in line {line}"
     return _delimited(name, records[at], body, separator, layout, line)
 
 
@@ -275,6 +276,12 @@ def _encoding_of(head: bytes, *, whole: bool) -> str:
     return "utf-8"
 
 
+# What Western European texts are made of beside ASCII.
+_WESTERN = frozenset(
+    "äöüÄÖÜßéèêëàâáãçñóòôõíìîïúùûÉÀÇÑåÅøØæÆœ€£«»°·…\xa0\u2013\u2014\u2018\u2019\u201c\u201d\u201e"
+)
+
+
 def _guessed_encoding(head: bytes) -> str:
     """One of the encodings before Unicode; that of Western Windows where nothing tells."""
     best = charset_normalizer.from_bytes(head[:65_536]).best()
@@ -286,9 +293,7 @@ def _guessed_encoding(head: bytes) -> str:
     except UnicodeDecodeError:
         return str(best.encoding)
     letters = [one for one in western if ord(one) > 127]
-    likely = sum(
-        one in "äöüÄÖÜßéèêëàâáãçñóòôõíìîïúùûÉÀÇÑåÅøØæÆœ€£–—’‘“”„«»°·…\xa0" for one in letters
-    )
+    likely = sum(one in _WESTERN for one in letters)
     return "cp1252" if likely >= 0.8 * len(letters) else str(best.encoding)
 
 
