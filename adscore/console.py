@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of text's direction
 CHANCE = 0.5  # of ranking a pair right by throwing a coin
 
 # They stay what they are, whatever is predicted.
@@ -19,14 +22,36 @@ FIGURES_OF_THE_TABLE = ("pairwise_noise_ceiling", "pairs", "pairs_significant")
 Figures = Mapping[str, float | int | None]
 
 
+class _Terminal(Console):
+    """Shows control characters as text: names and cells of a table may come from anywhere."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Makes text of a string, as rich asks for each one that it prints."""
+        return super().render_str(printable(text), **options)
+
+
+def printable(text: str) -> str:
+    r"""The text with escapes, e.g. ``\x1b``, for what would steer a terminal or turn text round."""
+    return "".join(char if _is_shown(char) else ascii(char)[1:-1] for char in text)
+
+
+def _is_shown(char: str) -> bool:
+    kept = char.isprintable() or char in "\n\t"
+    # A space or a joiner of emoji is no control character; what turns the direction of text is.
+    return kept or (unicodedata.category(char) in ("Zs", "Cf") and char not in _TURNS)
+
+
 def results() -> Console:
     """Where results go: standard output."""
-    return Console(soft_wrap=True, highlight=False, markup=False)
+    return _Terminal()
 
 
 def notes() -> Console:
     """Where progress and warnings go, so that a result can be piped: standard error."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return _Terminal(stderr=True)
 
 
 def fail(error: Exception) -> NoReturn:

@@ -62,3 +62,9 @@ class BundleError(AdscoreError):
 
 class SigningError(AdscoreError):
     """A key that cannot sign or verify; the text names its file."""
+
+
+def cut(text: object, characters: int = 80) -> str:
+    """A value for an error's text, its end left out where it is long."""
+    whole = str(text)
+    return whole if len(whole) <= characters else f"{whole[: characters - 3]}..."

@@ -18,11 +18,11 @@ from adscore.cli.arguments import (
 )
 from adscore.console import fail, notes, results
 from adscore.creative import NO_COLUMN
-from adscore.errors import AdscoreError
+from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
 
 if TYPE_CHECKING:
-    from adscore.offline.local import Summary
+    from adscore.offline.summary import Summary
 
 ENGINES = ("local", "spark")
 
@@ -53,6 +53,22 @@ def score(
         Path | None,
         typer.Option(metavar="FILE.html", help="Also write a report; replaces the file."),
     ] = None,
+    max_errors: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Exit with status 1 where more rows than these have no score.",
+            show_default="all but one",
+        ),
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Keep texts of a .csv that begin with = + - @ as they are, such as -5. Otherwise "
+            "they get a ' in front, so that no spreadsheet runs them; ids never do.",
+        ),
+    ] = False,
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
     """Scores every creative of a table; a row that cannot be scored carries its error."""
@@ -60,20 +76,20 @@ def score(
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
     columns = given_columns(id_column, headline_column, image_column, NO_COLUMN, context_column)
-    options = ScoringOptions(columns, tuple(dict.fromkeys(keep or [])), image_root or "", part_rows)
+    options = ScoringOptions(
+        columns, tuple(dict.fromkeys(keep or [])), image_root or "", part_rows, raw
+    )
     try:
         _require_choices(engine, report)
         if engine == "spark":
-            _score_on_spark(out, model, table, options)
-            return
-        summary = _score_here(out, model, table, options)
+            summary = _score_on_spark(out, model, table, options)
+        else:
+            summary = _score_here(out, model, table, options)
         if report is not None:
             _write_report(report, out, summary.bundle, table, options)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
-    failures = f", {summary.errors} of them with an error" if summary.errors else ""
-    before = f" ({summary.before} by an earlier run)" if summary.before else ""
-    results().print(f"wrote {summary.rows} rows{before}{failures}: {out}")
+    _print_summary(summary, out, max_errors)
 
 
 def _require_choices(engine: str, report: Path | None) -> None:
@@ -94,11 +110,10 @@ def _score_here(out: Path, model: Path, table: str, options: ScoringOptions) -> 
         )
 
 
-def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions) -> None:
+def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions) -> "Summary":
     from adscore.offline.spark import score_to
 
-    rows = score_to(out, model, table, options)
-    results().print(f"wrote {rows} rows: {out}")
+    return score_to(out, model, table, options)
 
 
 def _write_report(
@@ -110,3 +125,31 @@ def _write_report(
 
     stream = open_stream(table, options.read)
     write_score_report(report, out, stream, options.below(stream.folder), Scorer.open(bundle))
+
+
+def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> None:
+    """Says what was written, and why rows failed; too many end the command with exit status 1."""
+    all_failed = summary.errors == summary.rows
+    too_many = all_failed or (max_errors is not None and summary.errors > max_errors)
+    failures = f", {summary.errors} of them with an error" if summary.errors else ""
+    before = f" ({summary.before} by an earlier run)" if summary.before else ""
+    console = notes() if too_many else results()
+    console.print(f"wrote {summary.rows} rows{before}{failures}: {out}")
+    if summary.formula_ids:
+        examples = ", ".join(map(cut, summary.formula_examples))
+        notes().print(
+            f"warning: {summary.formula_ids} ids begin as a formula does, and a spreadsheet would "
+            f"run it: {examples}. They are written as they are, so that they still join"
+        )
+    if summary.errors:
+        rows = f"all {summary.rows}" if all_failed else f"{summary.errors} of {summary.rows}"
+        text = f"{rows} rows have no score: {_counted(summary)}"
+        if too_many:
+            fail(TableError(text))
+        notes().print(text)
+
+
+def _counted(summary: "Summary") -> str:
+    reasons = sorted(summary.reasons.items(), key=lambda item: -item[1].rows)
+    counted = "; ".join(f"{failures.rows} x {reason}" for reason, failures in reasons)
+    return f"{counted}. The first: {cut(reasons[0][1].example, 300)}"

@@ -25,7 +25,7 @@ from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage
 from adscore.scoring.scorer import Scorer, rate_figures
-from adscore.table import ImageSource, Text, is_bytes, require_types, texts
+from adscore.table import ImageSource, Text, is_bytes, is_data_uri, require_types, texts, values
 
 Image = PreparedImage | InvalidCreativeError  # or why there is none
 KnownT = TypeVar("KnownT")
@@ -154,7 +154,7 @@ class BatchImages:
 
     def _new(self, name: str, data: bytes) -> Image:
         outcome = self.from_bytes(data)
-        if isinstance(outcome, PreparedImage) and outcome.digest:
+        if isinstance(outcome, PreparedImage) and outcome.digest and not is_data_uri(name):
             if len(self._digests) >= REMEMBERED_NAMES:
                 self._digests.clear()
             self._digests[name] = outcome.digest
@@ -245,7 +245,10 @@ class BatchScorer:
             As many rows in the same order, with the columns of `result_schema`.
         """
         columns, schema = self.options.columns, self.result_schema(batch.schema)
+        kept, unreadable = self._kept(batch)
         outcomes = self._prepare(batch)
+        for row, error in unreadable.items():
+            outcomes[row] = error
         scored = self._score([p for p in outcomes if isinstance(p, PreparedCreative)], outcomes)
         errors = [str(p) if isinstance(p, InvalidCreativeError) else None for p in outcomes]
         count = batch.num_rows
@@ -253,7 +256,6 @@ class BatchScorer:
             ids = [i if isinstance(i, str) else "" for i in texts(batch, columns.id)]
         else:
             ids = [str(first_row + row + 1) for row in range(count)]
-        kept = [batch.column(name) for name in self.options.keep if name != columns.id]
         arrays = [
             pa.array(ids, pa.string()),
             *kept,
@@ -288,6 +290,24 @@ class BatchScorer:
         )
 
     # === Reading cells ===
+
+    def _kept(
+        self, batch: pa.RecordBatch
+    ) -> tuple[list[pa.Array], dict[int, InvalidCreativeError]]:
+        """The columns that are carried along; rows where a cell of them cannot be read."""
+        kept, errors = [], {}
+        for name in self.options.keep:
+            column = batch.column(name)
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid:  # texts that are no UTF-8, which no file could hold
+                cells = dict(enumerate(values(batch, name)))
+                broken = {n: c for n, c in cells.items() if isinstance(c, InvalidCreativeError)}
+                errors.update(broken)
+                column = pa.array([None if n in broken else cells[n] for n in cells], column.type)
+            if name != self.options.columns.id:
+                kept.append(column)
+        return kept, errors
 
     def _prepare(self, batch: pa.RecordBatch) -> list[PreparedCreative | InvalidCreativeError]:
         columns, count = self.options.columns, batch.num_rows

@@ -1,4 +1,8 @@
-"""Result files that appear under their name only when whole, and one writer at a time."""
+"""Result files that appear under their name only when whole, and one writer at a time.
+
+A .csv may be opened in a spreadsheet, which runs cells that begin as a formula does:
+https://owasp.org/www-community/attacks/CSV_Injection
+"""
 
 import fcntl
 import os
@@ -9,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -17,6 +22,9 @@ from adscore.errors import TableError
 ENDINGS = (".parquet", ".csv", ".jsonl")
 # Rows of one group of a Parquet file: small ones are slow to read, large ones take memory.
 PARQUET_GROUP_ROWS = 8_192
+# How a cell begins that a spreadsheet runs.
+FORMULA = r"^[=+\-@\t\r]"
+SHOWN_IDS = 3
 
 
 class TableWriter(Protocol):
@@ -64,6 +72,49 @@ def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+class FormulaGuard:
+    """Puts ' before texts that a spreadsheet would run; ids stay, since they must still join.
+
+    Attributes:
+        ids: How many of the ids a spreadsheet would run.
+        examples: The first of them.
+    """
+
+    def __init__(self) -> None:
+        self.ids = 0
+        self.examples: list[str] = []
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """The columns of a guarded file; the first holds the ids."""
+        identity, *others = schema
+        names = _guarded(pa.array([field.name for field in others])).to_pylist()
+        kinds = [_without_categories(field.type) for field in others]
+        return pa.schema([identity, *zip(names, kinds, strict=True)])
+
+    def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of a guarded file."""
+        identity, *others = batch.columns
+        formulas = identity.filter(pc.match_substring_regex(identity, FORMULA))
+        self.ids += len(formulas)
+        self.examples += formulas[: SHOWN_IDS - len(self.examples)].to_pylist()
+        columns = [_guarded(column.cast(_without_categories(column.type))) for column in others]
+        return pa.record_batch([identity, *columns], schema=self.schema(batch.schema))
+
+
+def _guarded(column: pa.Array) -> pa.Array:
+    types = pa.types
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    if not any(is_kind(column.type) for is_kind in kinds):
+        return column
+    quote, nothing = (pa.scalar(text, column.type) for text in ("'", ""))
+    quoted = pc.binary_join_element_wise(quote, column, nothing)
+    return pc.if_else(pc.match_substring_regex(column, FORMULA), quoted, column)
+
+
+def _without_categories(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def finish(file: BinaryIO, partial: Path, path: Path) -> None:

@@ -5,8 +5,9 @@ both are on disk. So whenever a run is killed, the next one scores the part agai
 noted, writes it over what may be there, and every row is there once.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,13 @@ import pyarrow as pa
 
 from adscore.errors import TableError
 from adscore.offline.files import exclusive, sync_folder, table_writer, writing
+from adscore.offline.summary import Failures, failures_of, merged
+from adscore.table import open_regular
 
 # Readers of Parquet folders pass over names that begin with a dot.
 JOURNAL = ".adscore.jsonl"
 LOCK = ".adscore.lock"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1, of adscore 0.1, noted no checksums
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -47,14 +50,18 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         number: From 0.
         rows: How many it holds.
-        errors: How many of them have no score.
+        reasons: By reason, those of them that have no score.
         last: Whether it ends the table.
+        size: Bytes of its file.
+        sha256: Checksum of its file.
     """
 
     number: int
     rows: int
-    errors: int
+    reasons: dict[str, Failures]
     last: bool
+    size: int
+    sha256: str
 
 
 @dataclass
@@ -106,9 +113,9 @@ class Journal:
         return sum(part.rows for part in self.parts)
 
     @property
-    def errors(self) -> int:
-        """How many of them have no score."""
-        return sum(part.errors for part in self.parts)
+    def reasons(self) -> dict[str, Failures]:
+        """By reason, those of them that have no score."""
+        return merged(part.reasons for part in self.parts)
 
     def append(self, part: Part) -> None:
         """Notes that a part is done; returns when that will survive a loss of power."""
@@ -118,29 +125,32 @@ class Journal:
             os.fsync(file.fileno())
         self.parts.append(part)
 
+    def _refused(self, expected: str) -> TableError:
+        advice = "Remove the folder, or name a new one"
+        return TableError(f"{self.path}: expected {expected}. {advice}")
+
     def _resume(self, run: Run) -> None:
         data = self.path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]  # the last line may have been cut by a kill
         try:
             first, *lines = whole.splitlines()
-            before = msgspec.json.decode(first, type=Run)
+            self._require_same(msgspec.json.decode(first, type=Run), run)
             self.parts = [msgspec.json.decode(line, type=Part) for line in lines]
         except (ValueError, msgspec.MsgspecError) as error:
-            raise TableError(
-                f"{self.path}: expected a journal of this version. Received: {error}; remove the "
-                "folder and run again"
-            ) from error
-        changed = [
-            name for name in Run.__struct_fields__ if getattr(before, name) != getattr(run, name)
-        ]
-        if changed:
-            raise TableError(
-                f"{self.path.parent}: expected the run that began this folder. Received: "
-                f"{_difference(changed[0], before, run)}. Remove the folder, or name a new one"
-            )
+            raise self._refused(f"a journal of adscore. Received: {error}") from error
+        wrong = _first_out_of_order(self.parts, run.part_rows)
+        if wrong is not None:
+            raise self._refused(f"parts of {run.part_rows} rows in order. Received: {wrong}")
         if len(whole) < len(data):
             with self.path.open("r+b") as file:
                 file.truncate(len(whole))
+
+    def _require_same(self, before: Run, run: Run) -> None:
+        names = Run.__struct_fields__
+        changed = [name for name in names if getattr(before, name) != getattr(run, name)]
+        if changed:
+            difference = _difference(changed[0], before, run)
+            raise self._refused(f"the run that began this folder. Received: {difference}")
 
 
 @contextmanager
@@ -203,7 +213,7 @@ class PartFolder:
         path = _part_path(self.folder, number)
         partial = self.folder / f".adscore.{path.name}.partial"
         rows = sum(batch.num_rows for batch in batches)
-        errors = sum(b.num_rows - b.column("error").null_count for b in batches)
+        reasons = merged(map(failures_of, batches))
         with writing(path):
             try:
                 with partial.open("wb") as file:
@@ -212,12 +222,23 @@ class PartFolder:
                             writer.write(batch)
                     file.flush()
                     os.fsync(file.fileno())
+                size, sha256 = _content(partial)
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
             partial.replace(path)  # of a run that was killed before it noted the part
             sync_folder(self.folder)
-            self.journal.append(Part(number, rows, errors, last))
+            self.journal.append(Part(number, rows, reasons, last, size, sha256))
+
+
+def _first_out_of_order(parts: Sequence[Part], part_rows: int) -> str | None:
+    """The first part that is missing, there twice, of a wrong length, or after the last one."""
+    for place, part in enumerate(parts):
+        is_last = part.last and place == len(parts) - 1
+        is_whole = part.rows == part_rows or (is_last and 0 < part.rows < part_rows)
+        if part.number != place or part.last != is_last or not is_whole:
+            return f"part {part.number} of {part.rows} rows in place {place} of {len(parts)}"
+    return None
 
 
 def _difference(name: str, before: Run, run: Run) -> str:
@@ -226,6 +247,8 @@ def _difference(name: str, before: Run, run: Run) -> str:
             return "a table that was changed, or another one"
         case "model":
             return "another model"
+        case "format_version":
+            return "another version of adscore"
         case "options":
             options = [
                 f"{key} {run.options.get(key)!r} instead of {before.options.get(key)!r}"
@@ -240,12 +263,29 @@ def _part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05}.parquet"
 
 
+def _content(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
+    with open_regular(path) as file:
+        return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _require_parts(folder: Path, journal: Journal) -> None:
-    """Checks that what is done is there: rows of a file that was removed would be missing."""
+    """Checks that what is done is there as it was written.
+
+    Raises:
+        TableError: A part is missing, cut or changed.
+    """
     for part in journal.parts:
         path = _part_path(folder, part.number)
-        if not path.is_file():
-            raise TableError(
-                f"{path}: expected a part that an earlier run wrote. Received: none of that name. "
-                "Remove the folder, or name a new one"
-            )
+        try:
+            size, sha256 = _content(path)
+        except OSError as error:
+            received = "none of that name" if isinstance(error, FileNotFoundError) else str(error)
+        else:
+            if (size, sha256) == (part.size, part.sha256):
+                continue
+            received = f"{size} bytes" if size != part.size else "other content"
+        raise TableError(
+            f"{path}: expected a part that an earlier run wrote, of {part.size} bytes. Received: "
+            f"{received}. Remove the folder, or name a new one"
+        )

@@ -13,9 +13,10 @@ from adscore.bundle import MANIFEST, resolve_bundle
 from adscore.cores import in_order, usable_cores
 from adscore.creative import Columns, named_column
 from adscore.offline.core import BATCH_ROWS, BatchScorer
-from adscore.offline.files import new_file, require_new_file
+from adscore.offline.files import FormulaGuard, new_file, require_new_file
 from adscore.offline.folder import Run, open_folder
 from adscore.offline.options import ScoringOptions
+from adscore.offline.summary import Failures, Summary, failures_of, merged
 from adscore.table import Piece, TableStream, is_pandas, open_stream
 
 
@@ -36,23 +37,6 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run wrote.
-
-    Attributes:
-        bundle: The version that scored.
-        rows: Rows of the result.
-        errors: Rows of it that have no score.
-        before: Rows that earlier runs had scored.
-    """
-
-    bundle: Path
-    rows: int
-    errors: int
-    before: int = 0
 
 
 # === Into files ===
@@ -92,15 +76,23 @@ def score_to(
 def _score_to_file(
     out: Path, scorer: BatchScorer, table: TableStream, progress: ProgressCallback
 ) -> Summary:
-    done = errors = 0
-    with new_file(out, scorer.result_schema(table.schema)) as writer:
+    done, reasons, guard = 0, dict[str, Failures](), FormulaGuard()
+    is_guarded = out.suffix.lower() == ".csv" and not scorer.options.raw
+    schema = scorer.result_schema(table.schema)
+    with new_file(out, guard.schema(schema) if is_guarded else schema) as writer:
         progress(Progress(0, 0, 0.0))
         for scores, share in _scored(scorer, table.pieces(BATCH_ROWS)):
-            writer.write(scores)
+            writer.write(guard.rows(scores) if is_guarded else scores)
             done += scores.num_rows
-            errors += scores.num_rows - scores.column("error").null_count
+            reasons = merged([reasons, failures_of(scores)])
             progress(Progress(done, 0, share))
-    return Summary(scorer.model, done, errors)
+    return Summary(
+        scorer.model,
+        done,
+        reasons,
+        formula_ids=guard.ids,
+        formula_examples=tuple(guard.examples),
+    )
 
 
 def _score_to_folder(
@@ -115,7 +107,7 @@ def _score_to_folder(
             for rows, share in folder.write(scored, schema):
                 done += rows
                 progress(Progress(done, before, share))
-        return Summary(scorer.model, folder.journal.rows, folder.journal.errors, before)
+        return Summary(scorer.model, folder.journal.rows, folder.journal.reasons, before)
 
 
 def _run(scorer: BatchScorer, table: TableStream) -> Run:
@@ -168,7 +160,8 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
               for a data frame the current folder.
 
     Returns:
-        A pandas data frame for one, otherwise an Arrow table, with the columns of `adscore score`.
+        A pandas data frame with the same index for one, otherwise an Arrow table; with the columns
+        of `adscore score`.
 
     Raises:
         TableError: The table cannot be read, or a column is not there or of a wrong type.
@@ -194,7 +187,11 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
     result = scorer.result_schema(stream.schema)
     batches = [scores for scores, _ in _scored(scorer, stream.pieces(BATCH_ROWS))]
     scores = pa.Table.from_batches(batches, result)
-    return scores.to_pandas() if is_pandas(table) else scores
+    if not is_pandas(table):
+        return scores
+    frame = scores.to_pandas()
+    frame.index = table.index  # so that a column of scores joins the rows that it belongs to
+    return frame
 
 
 # === On all cores ===

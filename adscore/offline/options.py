@@ -17,12 +17,14 @@ class ScoringOptions:
         image_root: Folder, a path or URL, to which image paths are relative; ``""`` stands for
             that of the table.
         part_rows: Rows of a part, where the result is a folder.
+        raw: Whether a .csv keeps texts that a spreadsheet would run as formulas as they are.
     """
 
     columns: Columns
     keep: tuple[str, ...] = ()
     image_root: str = ""
     part_rows: int = PART_ROWS
+    raw: bool = False
 
     @property
     def id_name(self) -> str:

@@ -27,6 +27,7 @@ from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
 from adscore.errors import BundleError, TableError
 from adscore.offline.core import BATCH_ROWS, CACHE_BYTES, BatchScorer, result_schema
 from adscore.offline.options import ScoringOptions
+from adscore.offline.summary import Failures, Summary, merged
 from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, TableStream, open_stream, require_columns, require_types
@@ -69,15 +70,12 @@ def score(
     return task.run(rows, to_arrow_schema(rows.schema))
 
 
-def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> int:
+def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> Summary:
     """Scores a table into a new folder of Parquet files, which Spark writes.
 
     The tasks of Spark read the table themselves, a file or row group of Parquet each. Runs in the
     session that there is, e.g. of spark-submit, or else in one of its own with a worker for each
     core.
-
-    Returns:
-        The number of rows.
 
     Raises:
         TableError: The table cannot be read, has no rows or no ids, or the folder exists.
@@ -98,7 +96,18 @@ def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> int
     )
     numbers = spark.range(0, len(pieces), 1, len(pieces))
     task.run(numbers, stream.schema).write.parquet(str(out))
-    return int(spark.read.parquet(str(out)).count())
+    return _summary(spark.read.parquet(str(out)), task.bundle)
+
+
+def _summary(scores: DataFrame, bundle: Path) -> Summary:
+    failed = scores.filter("error is not null")
+    by_reason = failed.selectExpr(
+        "split(error, '[.] Received')[0] as reason",
+        f"concat(`{scores.columns[0]}`, ': ', error) as example",
+    )
+    found = by_reason.groupBy("reason").agg({"*": "count", "example": "min"})
+    reasons = ({row[0]: Failures(row["count(1)"], row["min(example)"])} for row in found.collect())
+    return Summary(bundle, scores.count(), merged(reasons))
 
 
 def _require_ids(options: ScoringOptions) -> None:

@@ -4,8 +4,8 @@ from adscore.creative import NO_COLUMN, Columns, Target
 from adscore.table.cells import Text, cell_text, is_bytes, require_types, texts, values
 from adscore.table.creatives import CreativeTable, read_table
 from adscore.table.frames import is_pandas
-from adscore.table.images import ImageSource
-from adscore.table.location import Location, is_url
+from adscore.table.images import ImageSource, is_data_uri
+from adscore.table.location import Location, is_url, open_regular
 from adscore.table.stream import Piece, TableStream, open_stream, rebatched, require_columns
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "Text",
     "cell_text",
     "is_bytes",
+    "is_data_uri",
     "is_pandas",
     "is_url",
+    "open_regular",
     "open_stream",
     "read_table",
     "rebatched",

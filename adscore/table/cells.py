@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from adscore.creative import Columns
-from adscore.errors import InvalidCreativeError, Reason, TableError
+from adscore.errors import InvalidCreativeError, Reason, TableError, cut
 
 # A cell's value, or why it cannot be read.
 Text = str | InvalidCreativeError
@@ -39,11 +39,11 @@ def texts(batch: pa.RecordBatch, name: str) -> list[Text]:
 
 
 def values(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """A column as Python's values; where a cell is no text in UTF-8, why it cannot be read."""
+    """A column as Python's values; where there is none, e.g. no UTF-8, why it cannot be read."""
     column = batch.column(name)
     try:
         return list(column.to_pylist())
-    except UnicodeDecodeError:  # Arrow does not look at the bytes of a Parquet file's texts
+    except (ValueError, OverflowError):  # Arrow does not look at the bytes of a file's texts
         return [_value(cell, name) for cell in column]
 
 
@@ -68,6 +68,9 @@ def _value(cell: pa.Scalar, name: str) -> Any:
     try:
         return cell.as_py()
     except UnicodeDecodeError as error:
-        return InvalidCreativeError(
-            name, Reason.HEADLINE_NOT_TEXT, f"expected text in UTF-8. Received: {error}"
-        )
+        expected, cause = "text in UTF-8", f"{error.object[error.start : error.start + 1]!r} in it"
+    except (ValueError, OverflowError) as error:  # such as a time that no calendar has
+        expected, cause = "text", str(error)
+    return InvalidCreativeError(
+        name, Reason.HEADLINE_NOT_TEXT, f"expected {expected}. Received: {cut(cause)}"
+    )

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adscore.creative import Columns, Creative, InputLimits, Target
-from adscore.errors import InvalidCreativeError, TableError
+from adscore.errors import InvalidCreativeError, TableError, cut
 from adscore.table.cells import is_bytes, require_types, texts, values
 from adscore.table.images import ImageSource
 from adscore.table.stream import open_stream
@@ -64,7 +64,7 @@ class CreativeTable:
 
     def where(self, row: int) -> str:
         """Names a row (counted from 0) as a reader of the file would look for it."""
-        return f"{self.name}, row {row + 1} (id {self.ids[row]})"
+        return f"{self.name}, row {row + 1} (id {cut(self.ids[row])})"
 
     def creative(self, row: int, limits: InputLimits | None = None) -> Creative:
         """The creative of one row, its image read.
@@ -208,7 +208,7 @@ class _Cells:
         numbers = [_whole_number(cell) for cell in cells]
         for row, number in enumerate(numbers):
             if number is None:
-                received = repr(cells[row])
+                received = cut(repr(cells[row]))
                 self._add_fault(
                     self.rows + row, name, f"expected a whole number from 0. Received: {received}"
                 )
@@ -243,7 +243,7 @@ def _require_distinct(table: str, column: str | None, ids: Sequence[str]) -> Non
         if first != row:
             faults.append(
                 f"{table}, row {row + 1}, column {column!r}: expected distinct ids. "
-                f"Received: {value!r}, which row {first + 1} has too"
+                f"Received: {cut(value)!r}, which row {first + 1} has too"
             )
     if faults:
         raise _first_of(faults, "rows")

@@ -102,9 +102,12 @@ class _Csv:
     def _header(self) -> tuple[list[str], bool]:
         """The names of the columns, and whether anything follows them."""
         with self.file.open() as binary:
-            text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+            # What follows the header is none of its business, even where it is no text.
+            text = io.TextIOWrapper(binary, "utf-8-sig", errors="surrogateescape", newline="")
             header = next(csv.reader(text), [])
             has_rows = bool(text.readline())
+        if not all(map(_is_text, header)):
+            raise ValueError("a header that is not")
         if not header:
             raise TableError(f"{self.file.name}: expected a header line. Received: an empty file")
         require_distinct_columns(self.file, header)
@@ -120,6 +123,7 @@ def _csv_reader(binary: BinaryIO, names: list[str]) -> pyarrow.csv.CSVStreamingR
             column_types=dict.fromkeys(names, pa.string()),
             include_columns=names,
             strings_can_be_null=False,
+            check_utf8=False,  # it is no more than an error of its row
         ),
     )
 
@@ -196,7 +200,7 @@ class _JsonLines:
         names: dict[str, None] = {}
         with self.file.open() as binary:
             for _, (row, _) in zip(range(JSON_HEADER_LINES), _json_rows(binary), strict=False):
-                names.update(dict.fromkeys(row))
+                names.update(dict.fromkeys(name for name in row if _is_text(name)))
         if not names:
             raise TableError(
                 f"{self.file.name}: expected at least one row. Received: an empty file"
@@ -217,10 +221,33 @@ class _JsonLines:
                 held.append(row)  # names that are not asked for are passed over
                 weight += size
                 if len(held) == rows:
-                    yield pa.RecordBatch.from_pylist(held, schema), weight
+                    yield _json_batch(held, schema), weight
                     held, weight = [], 0
             if held:
-                yield pa.RecordBatch.from_pylist(held, schema), weight
+                yield _json_batch(held, schema), weight
+
+
+def _json_batch(rows: list[dict[str, str | None]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [_json_column([row.get(name) for row in rows]) for name in schema.names]
+    return pa.record_batch(columns, schema=schema)
+
+
+def _json_column(cells: list[str | None]) -> pa.Array:
+    try:
+        return pa.array(cells, pa.string())
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is no text: Arrow gets bytes that are no UTF-8, an error of that
+        # row for whoever reads them.
+        given = [cell if cell is None else cell.encode("utf-8", "surrogatepass") for cell in cells]
+        return pa.array(given, pa.binary()).view(pa.string())
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _json_rows(binary: BinaryIO) -> Iterator[tuple[dict[str, str | None], int]]:
@@ -233,7 +260,8 @@ def _json_rows(binary: BinaryIO) -> Iterator[tuple[dict[str, str | None], int]]:
         object_pairs_hook=_distinct, parse_float=_Decimal, parse_constant=_not_a_number
     )
     for number, line in enumerate(binary, start=1):
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        encoding = "utf-8-sig" if number == 1 else "utf-8"
+        text = line.decode(encoding, "surrogateescape").strip()
         if not text:
             continue
         try:

@@ -67,8 +67,9 @@ def arrow_table(frame: Any) -> pa.Table:
 
 
 def is_pandas(frame: Any) -> bool:
-    """Whether it is a data frame of pandas, without an import of pandas."""
-    return type(frame).__module__.partition(".")[0] == "pandas"
+    """Whether it is a data frame of pandas, or of a kind made from it; without its import."""
+    kinds = (kind.__module__.partition(".")[0] for kind in type(frame).__mro__)
+    return "pandas" in kinds
 
 
 def _from_pandas(frame: Any) -> pa.Table:

@@ -1,15 +1,22 @@
 """The image cells of a table -> encoded images, for training and scoring alike."""
 
+import base64
+import binascii
 import os
 import posixpath
 from pathlib import Path
 
-from adscore.errors import InvalidCreativeError, Reason, TableError
+from adscore.errors import InvalidCreativeError, Reason, TableError, cut
 from adscore.table.location import Location, is_url, open_regular
 
 
+def is_data_uri(name: str) -> bool:
+    """Whether a cell holds an image itself, as ``data:image/png;base64,...``."""
+    return name[:5].lower() == "data:"
+
+
 class ImageSource:
-    """Reads images by path or URL; safe to use from many threads.
+    """Reads images by path, URL or data URI; safe to use from many threads.
 
     Args:
         root: Folder (a path or URL) to which paths are relative.
@@ -24,16 +31,16 @@ class ImageSource:
         """Reads one image file.
 
         Args:
-            name: A path, relative to the root, or a URL; ``""`` gives ``b""``.
+            name: A path, relative to the root, a URL or a data URI; ``""`` gives ``b""``.
 
         Raises:
-            InvalidCreativeError: It is not there, too large, or its download broke off.
+            InvalidCreativeError: It is not there, too large, no regular file, or its download
+                broke off.
         """
         if not name:
             return b""
         try:
-            read = self._download if self.is_remote(name) else self._read_file
-            if data := read(name):
+            if data := self._read(name):
                 return data
             raise ValueError("an empty file")
         except InvalidCreativeError:
@@ -43,12 +50,29 @@ class ImageSource:
             raise InvalidCreativeError(
                 "image",
                 Reason.IMAGE_UNREADABLE,
-                f"expected an image file. Received: {name!r}: {cause}{self._looked_in(name)}",
+                f"expected an image file. Received: {cut(name)!r}: {cut(cause)}"
+                f"{self._looked_in(name)}",
             ) from error
 
     def is_remote(self, name: str) -> bool:
         """Whether an image is behind a URL, so that reading it is mostly waiting."""
-        return is_url(name) or is_url(self._root)
+        return is_url(name) or (is_url(self._root) and not is_data_uri(name))
+
+    def _read(self, name: str) -> bytes:
+        if is_data_uri(name):
+            return self._decode(name)
+        return self._download(name) if self.is_remote(name) else self._read_file(name)
+
+    def _decode(self, uri: str) -> bytes:
+        head, comma, text = uri.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise ValueError("a data URI that is not in base64")
+        if len(text) * 3 // 4 > self._max_bytes + 2:  # two characters may be padding
+            raise self._too_large(len(text) * 3 // 4)
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"a data URI whose base64 is broken: {error}") from error
 
     def _read_file(self, name: str) -> bytes:
         with open_regular(Path(self._root, name)) as file:
@@ -59,7 +83,9 @@ class ImageSource:
             return file.read(size + 1)
 
     def _looked_in(self, name: str) -> str:
-        return "" if is_url(name) or Path(name).is_absolute() else f", in {self._root}"
+        if is_url(name) or is_data_uri(name) or Path(name).is_absolute():
+            return ""
+        return f", in {self._root}"
 
     def _download(self, name: str) -> bytes:
         url = name if is_url(name) else posixpath.join(self._root, name)

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from adscore.errors import TableError
+from adscore.errors import TableError, cut
 
 _IGNORED = (".", "_")  # how journals, markers and unfinished files begin
 
@@ -70,10 +70,11 @@ class Location:
             filesystem, path = fsspec.core.url_to_fs(name)
         except (ImportError, ValueError) as error:
             raise TableError(
-                f"{name}: expected a URL of an installed filesystem (pip install fsspec, and the "
-                f"package of the filesystem, e.g. s3fs). Received: {error}"
+                f"{cut(name)}: expected a URL of an installed filesystem (pip install fsspec, and "
+                f"the package of the filesystem, e.g. s3fs). Received: {cut(error)}"
             ) from error
-        return cls(name, filesystem, path)
+        # What is local is read as such, so that a pipe is refused behind file:// too.
+        return cls(name, None if "file" in filesystem.protocol else filesystem, path)
 
     @property
     def kind(self) -> str:

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from adscore.creative import NO_COLUMN
-from adscore.errors import TableError
+from adscore.errors import TableError, cut
 from adscore.table.formats import BATCH_BYTES, Source, Weighed, source_of
 from adscore.table.frames import FRAME, Frame, arrow_table, is_pandas
 from adscore.table.location import Location
+
+SHOWN_COLUMNS = 40
 
 
 class Piece(NamedTuple):
@@ -153,9 +155,15 @@ def require_columns(table: str, columns: Sequence[str], there: Sequence[str]) ->
     for name in columns:
         if name not in there:
             raise TableError(
-                f"{table}: expected a column {name!r}. Received: {', '.join(map(str, there))}. "
+                f"{table}: expected a column {name!r}. Received: {_listed(there)}. "
                 f"Name another with an option, or {NO_COLUMN!r} where there is none"
             )
+
+
+def _listed(names: Sequence[Any]) -> str:
+    shown = [cut(name) for name in names[:SHOWN_COLUMNS]]
+    more = len(names) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 def rebatched(

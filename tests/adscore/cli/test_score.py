@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import shutil
 import struct
@@ -133,6 +134,97 @@ def test_a_huge_image_is_an_error_of_its_row_and_no_noise(model_dir: Path, tmp_p
     result = subprocess.run(
         [*command, "--out", "scores.jsonl"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 1
+    _, line = result.stderr.splitlines()
+    assert line.startswith("error: all 1 rows have no score: 1 x image: expected at most")
     (row,) = read_rows(tmp_path / "scores.jsonl")
     assert "Received: 12000 x 9000 = 108000000 pixels" in str(row["error"])
+
+
+def test_the_last_line_counts_the_rows_that_failed_and_says_why(
+    succeed: Succeed, model_dir: Path, spoiled_log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.csv"
+    result = succeed("score", spoiled_log, "--model", model_dir, "--out", out, "--max-errors", 2)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("2 of 60 rows have no score: 1 x image: expected an image file; 1 x")
+    assert "1 x headline: expected at most 1000 characters. The first: " in last
+    assert "gone.png': No such file or directory" in last
+
+
+def test_more_failures_than_allowed_end_with_status_1_once_all_is_written(
+    refuse: Refuse, model_dir: Path, spoiled_log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.csv"
+    arguments = ("score", spoiled_log, "--model", model_dir, "--out", out)
+    assert "2 of 60 rows have no score" in refuse(*arguments, "--max-errors", 1)
+    assert len(read_rows(out)) == 60
+
+
+@pytest.mark.parametrize("out", ["scores.jsonl", "scores"])
+def test_a_fault_of_all_rows_is_no_success(
+    refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path, out: str
+) -> None:
+    arguments = ("score", log, "--model", model_dir, "--out", tmp_path / out)
+    message = refuse(*arguments, "--image-root", tmp_path)
+    assert "all 60 rows have no score: 60 x image: expected an image file. The first: " in message
+    assert f"No such file or directory, in {tmp_path}" in message
+
+
+def test_one_bad_row_of_each_kind_stops_nothing(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    image = read_rows(log)[0]["image"]
+    whole = str(log.parent / str(image))
+    cells = [whole, "pipe.png", "gone.png", "data:image/png;base64,!!", whole, "no://such/thing"]
+    rows = [{"creative_id": f"c{n}", "headline": "Buy", "image": c} for n, c in enumerate(cells)]
+    rows[4]["headline"] = "half a pair: \ud83d"
+    table = tmp_path / "t.jsonl"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "scores.csv"
+    succeed("score", table, "--model", model_dir, "--out", out)
+    errors = [str(row["error"] or "") for row in read_rows(out)]
+    assert [bool(error) for error in errors] == [False, True, True, True, True, True]
+    assert max(map(len, errors)) < 400
+
+
+def test_ids_that_a_spreadsheet_would_run_are_named_and_kept(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(log)[:3]
+    ids = ['=HYPERLINK("http://x.example","open")', "@SUM(1)", "plain"]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"creative_id": i} for row, i in zip(rows, ids, strict=True))
+    arguments = ("score", tmp_path / "t.csv", "--model", model_dir, "--image-root", log.parent)
+    result = succeed(*arguments, "--out", tmp_path / "a.csv")
+    assert "warning: 2 ids begin as a formula does" in result.stderr
+    assert ids[0] in result.stderr
+    assert [row["creative_id"] for row in read_rows(tmp_path / "a.csv")] == ids
+    assert succeed(*arguments, "--out", tmp_path / "b.csv", "--raw").stderr == ""
+
+
+ESCAPE = "\x1b]0;other title\x07"
+
+
+def test_no_text_of_a_table_steers_the_terminal(
+    succeed: Succeed, refuse: Refuse, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(log)
+    header = [*rows[0], f"{ESCAPE}column"]
+    rows[1]["image"] = f"{ESCAPE}.png"
+    rows[1]["creative_id"] = f"={ESCAPE}"
+    table = tmp_path / f"{ESCAPE}.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, header)
+        writer.writeheader()
+        writer.writerows(rows)
+    out = ("--model", model_dir, "--out", tmp_path / f"{ESCAPE}.out.csv")
+    scored = succeed("score", table, *out, "--image-root", log.parent)
+    refused = refuse("score", table, *out[:-1], tmp_path / "b.csv", "--id-column", "none such")
+    trained = refuse("train", table, tmp_path / "model", "--image-root", log.parent)
+    for said in (scored.stdout, scored.stderr, refused, trained):
+        assert "\x1b" not in said
+        assert "\\x1b]0;other title\\x07" in said

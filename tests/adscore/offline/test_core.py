@@ -1,3 +1,5 @@
+import base64
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -142,3 +144,37 @@ def test_a_column_of_a_wrong_type_is_refused_at_once(
 
 def test_the_model_is_opened_when_it_is_first_needed(options: ScoringOptions) -> None:
     BatchScorer(Path("no-such-model"), options)  # says nothing yet
+
+
+def test_a_kept_cell_that_is_no_text_is_an_error_of_its_row(
+    model_dir: Path, creatives: list[Creative]
+) -> None:
+    kept = pa.array([b"fine", b"\xff", None], pa.binary()).view(pa.string())
+    image = pa.array([creatives[0].image] * 3, pa.binary())
+    batch = pa.record_batch(
+        {"creative_id": list("abc"), "headline": ["Buy"] * 3, "image": image, "note": kept}
+    )
+    options = ScoringOptions(COLUMNS, keep=("note",))
+    rows = BatchScorer(model_dir, options).score(batch).to_pylist()
+    assert [row["note"] for row in rows] == ["fine", None, None]
+    errors = [row["error"] for row in rows]
+    assert errors == [None, "note: expected text in UTF-8. Received: b'\\xff' in it", None]
+    assert [row["ctr_mean"] is None for row in rows] == [False, True, False]
+
+
+def test_what_is_no_file_is_an_error_of_its_row(
+    model_dir: Path, sample_dir: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    image = sorted((sample_dir / "images").iterdir())[0]
+    uri = "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
+    cells = ["pipe.png", "/dev/zero", ".", uri, str(image), "data:text/html,<b>", "x" * 9_000]
+    batch = pa.record_batch(
+        {"creative_id": list("abcdefg"), "headline": ["Buy now"] * 7, "image": cells}
+    )
+    scorer = BatchScorer(model_dir, ScoringOptions(COLUMNS, image_root=str(tmp_path)))
+    rows = scorer.score(batch).to_pylist()
+    assert [row["error"] is None for row in rows] == [False] * 3 + [True] * 2 + [False] * 2
+    assert rows[3]["ctr_mean"] == rows[4]["ctr_mean"]
+    assert "a pipe, a device or a socket, no regular file" in rows[0]["error"]
+    assert max(len(row["error"] or "") for row in rows) < 400

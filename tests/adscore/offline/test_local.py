@@ -1,6 +1,7 @@
 import csv
 import fcntl
 import json
+import os
 import random
 import subprocess
 import sys
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from adscore.creative import Creative
 from adscore.errors import TableError
 from adscore.offline.files import new_file, require_new_file
 from adscore.offline.folder import JOURNAL, LOCK
 from adscore.offline.local import Progress, score_to
 from adscore.offline.options import ScoringOptions
+from adscore.offline.summary import MAX_REASONS, OTHER_REASONS, Failures, merged
 from adscore.table import Columns
 
 COLUMNS = Columns(group=None)
@@ -147,6 +150,41 @@ def test_progress_counts_to_the_end(
     assert told[-1] == Progress(done=8, before=0, share=1.0)
 
 
+# === A .csv and spreadsheets ===
+
+FORMULAS = ["=1+1", "+49", "-2+3", "@SUM(1)", "\t=1", "\r=1", "'=1", "a=1", "", None]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_spreadsheet_runs_no_text_of_a_csv_unless_it_is_raw(
+    model_dir: Path, creatives: list[Creative], tmp_path: Path, raw: bool
+) -> None:
+    count = len(FORMULAS)
+    table = pa.table(
+        {
+            "creative_id": [f"{text}" for text in FORMULAS],
+            "headline": ["Buy"] * count,
+            "image": pa.array([creatives[0].image] * count, pa.binary()),
+            "note": FORMULAS,
+            "=kind": pa.array(FORMULAS).dictionary_encode(),
+            "number": [-number for number in range(count)],
+        }
+    )
+    out = tmp_path / "scores.csv"
+    options = ScoringOptions(COLUMNS, keep=("note", "=kind", "number"), raw=raw)
+    summary = score_to(out, model_dir, table, options)
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["creative_id"] for row in rows] == [f"{text}" for text in FORMULAS]
+    assert [row["number"] for row in rows] == [str(-number) for number in range(count)]
+    quote = "" if raw else "'"
+    expected = [quote + str(text) for text in FORMULAS[:6]] + ["'=1", "a=1", "", ""]
+    assert [row["note"] for row in rows] == expected
+    assert [row[f"{quote}=kind"] for row in rows] == expected
+    assert summary.formula_ids == (0 if raw else 6)
+    assert summary.formula_examples == (() if raw else tuple(FORMULAS[:3]))
+
+
 # === A folder of parts ===
 
 
@@ -189,6 +227,81 @@ def test_a_part_that_was_removed_is_missed(
     (out / "part-00001.parquet").unlink()
     with pytest.raises(TableError, match=r"part-00001\.parquet: expected a part that an earlier"):
         score_to(out, model_dir, table, keeping)
+
+
+@pytest.mark.parametrize("change", ["cut", "changed", "a pipe"])
+def test_a_part_that_is_not_what_was_written_is_missed(
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path, change: str
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping)
+    part = out / "part-00001.parquet"
+    content = part.read_bytes()
+    part.unlink()
+    if change == "a pipe":
+        os.mkfifo(part)
+    else:
+        part.write_bytes(content[:-5] if change == "cut" else content[:-1] + b"x")
+    expected = {"cut": f"{len(content) - 5} bytes", "changed": "other content", "a pipe": "a pipe"}
+    with pytest.raises(TableError, match=rf"part-00001\.parquet: .*Received: .*{expected[change]}"):
+        score_to(out, model_dir, table, keeping)
+
+
+@pytest.mark.parametrize(
+    ("order", "received"),
+    [
+        ((0, 2), "part 2 of 2 rows in place 1 of 2"),
+        ((0, 0, 1, 2), "part 0 of 3 rows in place 1 of 4"),
+        ((1, 2), "part 1 of 3 rows in place 0 of 2"),
+        ((0, 1, 2, 2), "part 2 of 2 rows in place 2 of 4"),
+    ],
+)
+def test_a_journal_whose_parts_are_out_of_order_is_refused(
+    model_dir: Path,
+    table: Path,
+    keeping: ScoringOptions,
+    tmp_path: Path,
+    order: tuple[int, ...],
+    received: str,
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping)
+    run, *parts = (out / JOURNAL).read_bytes().splitlines(keepends=True)
+    (out / JOURNAL).write_bytes(b"".join([run, *(parts[number] for number in order)]))
+    with pytest.raises(TableError, match=f"of 3 rows in order. Received: {received}"):
+        score_to(out, model_dir, table, keeping)
+
+
+def test_a_folder_of_another_version_of_adscore_is_refused(
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    score_to(out, model_dir, table, keeping)
+    run, *_ = (out / JOURNAL).read_bytes().splitlines(keepends=True)
+    old = run.replace(b'"format_version":2', b'"format_version":1')
+    (out / JOURNAL).write_bytes(old + b'{"number":0,"rows":3,"errors":0,"last":false}\n')
+    with pytest.raises(TableError, match="another version of adscore"):
+        score_to(out, model_dir, table, keeping)
+
+
+def test_a_resumed_run_counts_the_failures_of_all(
+    model_dir: Path, table: Path, keeping: ScoringOptions, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    first = score_to(out, model_dir, table, keeping)
+    again = score_to(out, model_dir, table, keeping)
+    assert first.reasons == again.reasons
+    reasons = {reason: failures.rows for reason, failures in again.reasons.items()}
+    assert sum(reasons.values()) == again.errors == 4
+    assert reasons["headline: expected at most 1000 characters"] == 1
+    assert again.reasons["headline: expected at most 1000 characters"].example.startswith("c1: ")
+
+
+def test_many_reasons_are_counted_together() -> None:
+    many = ({f"reason {number}": Failures(1, f"c{number}")} for number in range(100))
+    reasons = merged(many)
+    assert len(reasons) == MAX_REASONS + 1
+    assert reasons[OTHER_REASONS] == Failures(100 - MAX_REASONS, f"c{MAX_REASONS}")
 
 
 def test_a_changed_table_model_or_option_is_refused(

@@ -28,6 +28,49 @@ def test_a_data_frame_gives_a_data_frame_with_the_same_scores(
     assert list(scores.ctr_mean[::-1]) == expected.to_pylist()
 
 
+def indexes(pandas):  # type: ignore[no-untyped-def]
+    """Frames whose rows are not numbered from 0, by what was done to them."""
+    frame = pandas.DataFrame(
+        {
+            "creative_id": [f"c{number}" for number in range(12)],
+            "headline": [f"Save {number} % today" for number in range(12)],
+            "image": None,
+        }
+    )
+    return {
+        "filtered": frame[frame.creative_id > "c3"],
+        "shuffled": frame.iloc[[7, 2, 11, 0, 5, 9, 1, 3]],
+        "duplicate": frame.set_index(pandas.Index([1, 1, 2, 2] * 3, name="day")),
+        "multi": frame.set_index(["creative_id", "headline"], drop=False),
+        "dates": frame.set_index(pandas.date_range("2026-01-01", periods=12, tz="UTC")),
+        "empty": frame.iloc[:0],
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["filtered", "shuffled", "duplicate", "multi", "dates", "empty", "subclass"]
+)
+def test_scores_have_the_index_of_their_frame(model_dir: Path, kind: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    frames = indexes(pandas)
+    frame = frames.get(kind)
+    if frame is None:
+        frame = type("Frame", (pandas.DataFrame,), {})(frames["shuffled"])
+    given = frame.copy()
+    scores = adscore.score_table(frame, model_dir)
+    assert scores.index.equals(frame.index)
+    assert scores.index.names == frame.index.names
+    assert list(scores.creative_id) == list(frame.creative_id)
+    assert scores.error.isna().all()
+    assert frame.equals(given)
+    if kind in ("filtered", "shuffled", "subclass"):
+        frame = frame.assign(score=scores["ctr_mean"])
+        whole = adscore.score_table(frames["shuffled"].reset_index(drop=True), model_dir)
+        known = dict(zip(whole.creative_id, whole.ctr_mean, strict=True))
+        rows = zip(frame.creative_id, frame.score, strict=True)
+        assert all(known.get(identity, score) == score for identity, score in rows)
+
+
 def test_a_data_frame_may_hold_paths_of_images(model_dir: Path, sample_dir: Path) -> None:
     pandas = pytest.importorskip("pandas")
     images = sorted((sample_dir / "images").iterdir())[:3]

@@ -1,4 +1,6 @@
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import fsspec
@@ -10,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adscore.errors import InvalidCreativeError, TableError
-from adscore.table import Columns, ImageSource, cell_text, open_stream, read_table, rebatched
+from adscore.table import (
+    Columns,
+    ImageSource,
+    cell_text,
+    open_stream,
+    read_table,
+    rebatched,
+    texts,
+)
 
 ROWS = [{"id": f"{number:03}", "text": f'line\n{number}, "é" 🚀'} for number in range(25)]
 
@@ -69,14 +79,13 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("a.csv", b"", "expected a header line"),
         ("a.csv", b"id,id\n1,2\n", "expected distinct columns"),
         ("a.csv", b"id,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
-        ("a.csv", b"id\n\xff\xfe\n", "UTF"),
+        ("a.csv", b"id,\xff\n1,2\n", "in UTF-8. Received: a header that is not"),
         ("a.csv", b"id,b\n1,2\n3," + b"x" * 600_000 + b"\n", "a row of more than 262144 bytes; "),
         ("a.parquet", b"no parquet", "Parquet"),
         ("a.jsonl", b"", "expected at least one row"),
         ("a.jsonl", b'{"id": 1}\n[2]\n', "line 2: expected an object"),
         ("a.jsonl", b'{"id": 1}\n{"id": NaN}\n', "line 2: expected JSON. Received: NaN"),
         ("a.jsonl", b'{"id": 1, "id": 2}\n', "'id' twice"),
-        ("a.jsonl", b'{"id": "\\ud800"}\n', "surrogates"),
         ("a.jsonl", b'{"id": 1}\n{"id": \n', "line 2"),
         ("a.xlsx", b"", r"expected a \.csv, \.parquet or \.jsonl table"),
     ],
@@ -88,6 +97,79 @@ def test_a_file_that_is_no_table_is_refused_by_name(
     with pytest.raises(TableError, match=message) as caught:
         list(open_stream(str(tmp_path / name), ["id"]).batches(10))
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"id,text\n1,fine\n2,caf\xe9\n3,fine\n"),
+        ("a.jsonl", b'{"id": 1, "text": "fine"}\n{"id": 2, "text": "\\ud83d"}\n{"id": 3}\n'),
+        ("a.jsonl", b'{"id": 1}\n{"id": 2, "text": "caf\xe9", "\\udc00": 0}\n{"id": 3}\n'),
+    ],
+)
+def test_text_that_is_none_is_an_error_of_its_row_alone(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (batch,) = open_stream(tmp_path / name, ["id", "text"]).batches(10)
+    assert texts(batch, "id") == ["1", "2", "3"]
+    first, error, last = texts(batch, "text")
+    assert isinstance(error, InvalidCreativeError)
+    assert {str(first), str(last)} <= {"fine", ""}
+    assert str(error).startswith("text: expected text in UTF-8. Received: b'")
+    with pytest.raises(TableError, match="row 2, column 'text': expected text in UTF-8"):
+        read_table(tmp_path / name, Columns("id", "text", None, None))
+
+
+def test_a_time_that_no_calendar_has_is_an_error_of_its_row() -> None:
+    times = pa.array([0, 10**15], pa.timestamp("s"))
+    first, error = texts(pa.record_batch({"when": times}), "when")
+    assert first == "1970-01-01 00:00:00"
+    assert isinstance(error, InvalidCreativeError)
+
+
+@pytest.mark.parametrize("url", [False, True])
+def test_a_pipe_is_refused_at_once_as_a_table_and_as_an_image(tmp_path: Path, url: bool) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    name = pipe.as_uri() if url else str(pipe)
+    with pytest.raises(TableError, match="cannot be read: a pipe, a device or a socket"):
+        open_stream(name, ["id"])
+    with pytest.raises(InvalidCreativeError, match="a pipe, a device or a socket"):
+        ImageSource(str(tmp_path), 100).read(name)
+
+
+def test_how_much_was_read_rises_to_the_whole(tmp_path: Path) -> None:
+    for ending in (".csv", ".parquet", ".jsonl"):
+        folder = tmp_path / ending[1:]
+        folder.mkdir()
+        write(folder / f"a{ending}", ROWS[:10])
+        write(folder / f"b{ending}", ROWS[10:])
+        pieces = list(open_stream(folder, ["id"]).pieces(7, skip=3))
+        assert [piece.first_row for piece in pieces] == [3, 10, 17, 24]
+        shares = [piece.share for piece in pieces]
+        assert shares == sorted(shares)
+        assert 0 < shares[0] < shares[-1] == 1
+
+
+def test_a_table_may_be_in_memory() -> None:
+    table = pa.table({"id": ["1", "2"], "text": pa.array(["a", "b"], pa.string_view())})
+    read = read_table(table, Columns("id", "text", None, None))
+    assert (list(read.ids), list(read.headlines)) == (["1", "2"], ["a", "b"])
+    assert read.where(1) == "the data frame, row 2 (id 2)"
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
+def test_what_reads_tables_agrees_whatever_the_text(cells: list[str]) -> None:
+    kept = [cell.encode("utf-8", "replace").decode() for cell in cells]
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in (".parquet", ".jsonl", ".csv"):
+            path = Path(folder, f"t{ending}")
+            rows = [{"id": str(row), "text": cell} for row, cell in enumerate(kept)]
+            write(path, rows)
+            streamed = [t for b in open_stream(path, ["text"]).batches(2) for t in texts(b, "text")]
+            table = read_table(path, Columns("id", "text", None, None))
+            assert list(table.headlines) == streamed == kept
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
@@ -199,6 +281,30 @@ def test_a_download_that_ends_early_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(type(memory), "open", lambda self, path, mode: _ShortFile())
     with pytest.raises(InvalidCreativeError, match="broke off after 10 of 1000 bytes"):
         ImageSource("memory://images", 10_000).read("a.png")
+
+
+def test_an_image_may_stand_in_its_cell() -> None:
+    source = ImageSource("memory://images", 100)
+    assert source.read("data:image/png;base64,YWJj") == b"abc"
+    assert source.read("data:image/png;charset=utf-8;BASE64,YW Jj\n") == b"abc"
+    for uri, cause in [
+        ("data:image/svg+xml,<svg/>", "not in base64"),
+        ("data:image/png;base64,Y", "base64 is broken"),
+        ("data:image/png;base64," + "A" * 4_000, "at most 100 bytes. Received: 3000 bytes"),
+        ("data:image/png;base64", "not in base64"),
+    ]:
+        with pytest.raises(InvalidCreativeError, match=cause) as caught:
+            source.read(uri)
+        assert len(str(caught.value)) < 300
+
+
+def test_a_long_cell_is_cut_in_its_error() -> None:
+    with pytest.raises(InvalidCreativeError, match=r"'xxx.*\.\.\.'") as caught:
+        ImageSource(".", 100).read("x" * 100_000)
+    assert len(str(caught.value)) < 300
+    with pytest.raises(InvalidCreativeError) as caught:
+        ImageSource(".", 100).read("nosuch://" + "x" * 100_000)
+    assert len(str(caught.value)) < 500
 
 
 def test_images_are_read_below_a_url_and_by_url() -> None:

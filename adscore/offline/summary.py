@@ -1,0 +1,83 @@
+"""What a run of offline scoring came to: how many rows have no score, and why."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+# Reasons that are told apart; the others are counted together.
+MAX_REASONS = 20
+OTHER_REASONS = "other reasons"
+
+
+class Failures(msgspec.Struct, frozen=True):
+    """Rows that have no score for one reason.
+
+    Attributes:
+        rows: How many.
+        example: Id and error of the first one.
+    """
+
+    rows: int
+    example: str
+
+
+Reasons = Mapping[str, Failures]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run wrote.
+
+    Attributes:
+        bundle: The version that scored.
+        rows: Rows of the result.
+        reasons: By reason, the rows of it that have no score.
+        before: Rows that earlier runs had scored.
+        formula_ids: The number of ids that a spreadsheet would run as a formula.
+        formula_examples: The first of them.
+    """
+
+    bundle: Path
+    rows: int
+    reasons: Reasons = field(default_factory=dict)
+    before: int = 0
+    formula_ids: int = 0
+    formula_examples: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """Rows of the result that have no score."""
+        return sum(failures.rows for failures in self.reasons.values())
+
+
+def reason_of(error: str) -> str:
+    """What is wrong with a row, apart from what was received."""
+    return error.partition(". Received")[0]
+
+
+def failures_of(scores: pa.RecordBatch) -> dict[str, Failures]:
+    """The rows of a result that have no score, by reason."""
+    errors = scores.column("error")
+    if errors.null_count == len(errors):
+        return {}
+    found = zip(scores.column(0).to_pylist(), errors.to_pylist(), strict=True)
+    return merged(
+        {reason_of(error): Failures(1, f"{identity}: {error}")}
+        for identity, error in found
+        if error
+    )
+
+
+def merged(all_reasons: Iterable[Reasons]) -> dict[str, Failures]:
+    """Adds up the rows of each reason."""
+    total: dict[str, Failures] = {}
+    for reasons in all_reasons:
+        for name, failures in reasons.items():
+            known = name in total or len(total) < MAX_REASONS
+            reason = name if known else OTHER_REASONS
+            before = total.get(reason, Failures(0, failures.example))
+            total[reason] = Failures(before.rows + failures.rows, before.example)
+    return total
