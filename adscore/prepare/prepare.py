@@ -185,7 +185,7 @@ def _lines_of_export(export: Export) -> Iterator[str]:
     yield "  columns: " + ", ".join(f"{name} = {source}" for name, source in used if source)
     if export.shown_by:
         kind = "a decimal comma" if export.decimal == "," else "a decimal point"
-        yield f"  numbers have {kind}, as in {export.shown_by!r}"
+        yield f"  numbers have {kind}, as {export.shown_by!r} shows"
     for reason, left_out in _by_reason(export.left_out).items():
         yield f"  left out {_number(len(left_out), 'row')}, {_REASONS[reason]}: {_shown(left_out)}"
     if export.footers:

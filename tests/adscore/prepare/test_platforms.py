@@ -68,7 +68,7 @@ def test_a_german_download_is_read_with_its_decimal_commas_and_without_its_total
         "Tee aus Japan",
     ]
     assert "Google Ads" in said
-    assert "decimal comma, as in '15,90'" in said
+    assert "decimal comma, as '15,90' shows" in said
     assert "left out 1 row, totals (--keep-row N keeps one): row 4 (Gesamt: Anzeigen)" in said
     assert "adscore train" in said
 
