@@ -43,6 +43,16 @@ class InputLimits:
     # Headlines times images of one grid: 100 x 100, whose scores fill about 0.3 MB on the wire.
     max_combinations: int = 10_000
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The parts of a creative that the model reads: headline, image, context."""
+        read = {
+            "headline": self.max_headline_characters > 0,
+            "image": bool(self.image_formats),
+            "context": bool(self.context_names),
+        }
+        return tuple(name for name, is_read in read.items() if is_read)
+
     def lowered(
         self,
         max_headline_characters: int | None = None,

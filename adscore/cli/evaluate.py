@@ -1,5 +1,6 @@
 """The command `adscore evaluate`: a model's predictions beside what really happened."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ from adscore.cli.arguments import (
     given_columns,
     require_writable,
 )
-from adscore.console import fail, notes, print_ablation, print_agreement, print_metrics
+from adscore.console import fail, notes, print_ablation, print_agreement, print_metrics, results
 from adscore.creative import Target
 from adscore.errors import AdscoreError
 
@@ -50,6 +51,7 @@ def evaluate(
         typer.Option(
             metavar="headline | image | context",
             help="Evaluate again with that part of other rows; may be repeated.",
+            show_default="with --report, every part that the model reads",
         ),
     ] = None,
     held_out: Annotated[
@@ -67,6 +69,7 @@ def evaluate(
     from adscore.evaluation.table import (
         Modality,
         evaluate_table,
+        modalities_to_exchange,
         rows_not_trained_on,
         with_ablations,
     )
@@ -87,10 +90,13 @@ def evaluate(
         creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
         unseen = rows_not_trained_on(creatives, (path / bundle.TRAINING_GROUPS).read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
+        if report is not None and not modalities:
+            modalities = modalities_to_exchange(evaluation, scorer)
         evaluation = with_ablations(evaluation, scorer, creatives, modalities)
         seen = 0 if held_out else len(creatives) - len(unseen)
+        verdicts = {}
         if report is not None:
-            write_report(
+            verdicts = write_report(
                 report,
                 scorer,
                 creatives,
@@ -98,14 +104,14 @@ def evaluate(
                 trained_rows=seen,
                 group_column=columns.group,
             )
-        _print(evaluation, seen)
+        _print(evaluation, seen, verdicts)
         if json is not None:
             _write_json(json, evaluation)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
 
 
-def _print(evaluation: "Evaluation", seen: int) -> None:
+def _print(evaluation: "Evaluation", seen: int, verdicts: Mapping[str, str]) -> None:
     if seen:
         notes().print(
             f"note: the model was trained on the groups of {seen} of these {evaluation.rows} rows, "
@@ -116,6 +122,8 @@ def _print(evaluation: "Evaluation", seen: int) -> None:
     print_agreement(title, asdict(evaluation.agreement))
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.target_metrics, again.target_metrics)
+    for name, verdict in verdicts.items():
+        results().print(f"{name}: {verdict}")
 
 
 def _write_json(path: Path, evaluation: "Evaluation") -> None:

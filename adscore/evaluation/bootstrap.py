@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from adscore.creative import INTERVAL_LEVEL
-from adscore.evaluation.outcomes import Floats
-from adscore.evaluation.ranking import auc, pairs_by_group
+from adscore.evaluation.outcomes import Floats, read_outcomes, sum_by
+from adscore.evaluation.ranking import auc_of_counts, pairs_by_group
 
 MIN_UNITS = 8  # groups, or rows without groups; an interval from fewer would be too narrow
 _DRAWS = 1_000
-_AUC_DRAWS = 200  # each sorts all rows
+_AUC_DRAWS = 200  # each goes over all rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def estimate_ranking(
     generator = np.random.default_rng(seed)
     counts = None if group is None else _pair_counts(predictions, successes, trials, group)
     drawn = (
-        _draw_auc(predictions, np.stack([successes, trials]), generator)
+        _draw_auc(predictions, successes, trials, generator)
         if counts is None
         else _draw_pairs(*counts, generator)
     )
@@ -109,19 +109,29 @@ def _draw_pairs(
 
 
 def _draw_auc(
-    predictions: Floats, counts: NDArray[np.generic], generator: np.random.Generator
+    predictions: Floats, successes: ArrayLike, trials: ArrayLike, generator: np.random.Generator
 ) -> tuple[Floats, Floats] | None:
-    values = [auc(mean, *counts) for mean in predictions]
-    if None in values:
+    counts = [read_outcomes(mean, successes, trials) for mean in predictions]
+    levels = [np.unique(rows.mean, return_inverse=True)[1] for rows in counts]
+    positives, rows = counts[0].successes, len(counts[0].trials)
+    negatives = counts[0].trials - positives
+
+    def values(times: Floats) -> list[float | None]:
+        return [
+            auc_of_counts(sum_by(level, positives * times), sum_by(level, negatives * times))
+            for level in levels
+        ]
+
+    value = values(np.ones(rows))
+    if None in value:
         return None
-    rows = counts.shape[1]
     draws = []
     for _ in range(_AUC_DRAWS if rows >= MIN_UNITS else 0):
         drawn = generator.integers(rows, size=rows)
-        again = [auc(mean[drawn], *counts[:, drawn]) for mean in predictions]
+        again = values(np.bincount(drawn, minlength=rows).astype(np.float64))
         if None not in again:  # a draw may hold one kind of result alone
             draws.append(again)
-    return np.array(values, float), np.array(draws, float).reshape(-1, len(values))
+    return np.array(value, float), np.array(draws, float).reshape(-1, len(value))
 
 
 def _estimate(value: float, draws: Floats) -> Estimate:

@@ -40,7 +40,11 @@ def auc(mean: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float | Non
     Raises:
         ValueError: The arrays differ in length, or hold a value outside its range.
     """
-    positives, negatives = _counts_by_prediction(read_outcomes(mean, successes, trials))
+    return auc_of_counts(*_counts_by_prediction(read_outcomes(mean, successes, trials)))
+
+
+def auc_of_counts(positives: Floats, negatives: Floats) -> float | None:
+    """The same from the successes and failures of each distinct prediction, in rising order."""
     if not positives.sum() or not negatives.sum():
         return None
     negatives_below = np.cumsum(negatives) - negatives

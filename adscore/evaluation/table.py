@@ -252,6 +252,12 @@ class Modality(StrEnum):
         return cls(text)
 
 
+def modalities_to_exchange(evaluation: Evaluation, scorer: Scorer) -> list[Modality]:
+    """All parts that the model reads, where it predicts a rate from several."""
+    read = scorer.manifest.limits.modalities
+    return [Modality(name) for name in read] if evaluation.targets and len(read) > 1 else []
+
+
 def with_ablations(
     evaluation: Evaluation, scorer: Scorer, table: CreativeTable, modalities: Iterable[Modality]
 ) -> Evaluation:

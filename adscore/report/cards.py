@@ -1,26 +1,69 @@
-"""What a card shows of one creative: its image, its headline and the range of its rate."""
+"""What a page shows of one creative: its image, its headline and the range of its rate."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError
+from adscore.report.thumbnails import thumbnail_uri
 from adscore.report.words import percent
+from adscore.table import CreativeTable
 
 _MAX_HEADLINE = 160  # characters; more would push the metrics out of sight
-_RANGE_WIDTH = 160  # units of the view box
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a viewer sees of a creative.
+    """What a viewer sees of a creative; None stands for a part that the model does not read.
 
     Attributes:
         id: Of its row.
         headline: Cut where it is long; ``""`` where there is none.
-        picture: Its image as a ``data:`` URI; None where there is none to show.
+        picture: Its image as a ``data:`` URI; ``""`` where there is none to show.
     """
 
     id: str
-    headline: str
+    headline: str | None
     picture: str | None
+
+
+class Viewer:
+    """Looks at the creatives of a table as a model reads them.
+
+    Args:
+        table: The creatives.
+        limits: What the model accepts.
+    """
+
+    def __init__(self, table: CreativeTable, limits: InputLimits) -> None:
+        self._table, self._limits = table, limits
+        self._pictures: dict[int, str] = {}
+
+    def seen(self, row: int) -> Seen:
+        """What a card shows of a row, counted from 0."""
+        table, modalities = self._table, self._limits.modalities
+        return Seen(
+            table.ids[row],
+            cut_headline(table.headlines[row]) if "headline" in modalities else None,
+            self._picture(row) if "image" in modalities else None,
+        )
+
+    def identity(self, row: int) -> Hashable:
+        """Equal for rows that look the same to the model, their context apart."""
+        table, modalities = self._table, self._limits.modalities
+        return (
+            table.headlines[row] if "headline" in modalities else None,
+            table.images[row] if "image" in modalities else None,
+        )
+
+    def _picture(self, row: int) -> str:
+        if row not in self._pictures:
+            try:
+                image = self._table.creative(row, self._limits).image
+            except InvalidCreativeError:  # the file went away since it was scored
+                image = b""
+            self._pictures[row] = thumbnail_uri(image, self._limits) or ""
+        return self._pictures[row]
 
 
 def cut_headline(headline: str) -> str:
@@ -31,10 +74,10 @@ def cut_headline(headline: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """An interval, its prediction and the result, as places on a scale that cards share.
+    """An interval, its prediction and the result, in per cent of a scale that cards share.
 
     Attributes:
-        low: Left end of the interval, in units of the view box.
+        low: Left end of the interval.
         high: Its right end.
         mean: The prediction.
         observed: The result; None where there is none.
@@ -49,16 +92,11 @@ class Range:
     is_inside: bool
     words: str
 
-    @property
-    def width(self) -> int:
-        """Of the view box."""
-        return _RANGE_WIDTH
-
 
 def rate_range(
     interval: tuple[float, float], mean: float, highest: float, observed: float | None = None
 ) -> Range:
-    """Draws an interval.
+    """Places an interval on a scale.
 
     Args:
         interval: Its ends, rates.
@@ -67,13 +105,13 @@ def rate_range(
         observed: The observed rate.
     """
     low, high = interval
-    scale = _RANGE_WIDTH / max(highest, 1e-9)
-    left, right = max(low * scale, 0), min(high * scale, _RANGE_WIDTH)
+    scale = 100 / max(highest, 1e-9)
+    left, right = max(low * scale, 0), min(high * scale, 100)
     return Range(
-        low=left,
+        low=min(left, 99),
         high=max(right, left + 1),
-        mean=min(mean * scale, _RANGE_WIDTH),
-        observed=None if observed is None else min(observed * scale, _RANGE_WIDTH - 4),
+        mean=min(mean * scale, 100),
+        observed=None if observed is None else min(observed * scale, 98),
         is_inside=observed is not None and low <= observed <= high,
-        words=f"90% interval {percent(low)} to {percent(high)}",
+        words=f"{percent(low)} to {percent(high)}",
     )

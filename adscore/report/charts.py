@@ -4,17 +4,32 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adscore.evaluation.calibration import reliability_curve
+from adscore.evaluation import EvidenceCurve, evidence_curve, lift_curve, reliability_curve
 from adscore.evaluation.outcomes import Floats, Ints
-from adscore.evaluation.ranking import EvidenceCurve, evidence_curve, lift_curve
+from adscore.evaluation.ranking import SIGNIFICANT_Z
 from adscore.report.rows import TargetRows
 from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
 from adscore.report.words import CHANCE, percent
 
+MIN_PAIRS = 30  # of a bar; a share of fewer is off by 15 points and more, one time in ten
+_EVIDENCE_EDGES = (1.0, SIGNIFICANT_Z, 3.0, 5.0)
 _SHOWN_INTERVALS = 60  # as many as can be told apart across a chart
 _HISTOGRAM_BARS = 24
 _LIFT_FROM = 0.05  # the first creatives alone make a jagged line
 _LIFT_NOTED = 0.2
+_LIFT_LISTED = (0.1, _LIFT_NOTED, 0.3, 0.5, 0.75)
+
+
+def target_charts(rows: TargetRows) -> dict[str, Chart]:
+    """All charts that a target has rows for, by the names that the template gives them."""
+    charts = {
+        "reliability": reliability_chart(rows),
+        "evidence": evidence_chart(rows),
+        "lift": lift_chart(rows),
+        "coverage": coverage_chart(rows),
+        "distribution": distribution_chart(rows),
+    }
+    return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def reliability_chart(rows: TargetRows) -> Chart | None:
@@ -30,50 +45,64 @@ def reliability_chart(rows: TargetRows) -> Chart | None:
     )
     line = plot.line([(plot.x_axis.low,) * 2, (plot.x_axis.high,) * 2], "reference")
     points = list(zip(curve.predicted.tolist(), curve.observed.tolist(), strict=True))
-    tips = [
-        f"{count} creatives, {int(trials):,} {rows.trials_word}: predicted {percent(x)}, "
-        f"observed {percent(y)}"
-        for (x, y), count, trials in zip(points, curve.rows, curve.trials, strict=True)
-    ]
-    dots = [plot.dot(x, y, "observed", tip) for (x, y), tip in zip(points, tips, strict=True)]
+    dots = [plot.dot(x, y, "observed") for x, y in points]
     worst = max(abs(x - y) for x, y in points)
-    summary = f"Reliability in {len(points)} bins; the largest gap is {percent(worst, 2)}"
-    return Chart(plot, summary, [line, plot.line(points, "thin observed-line"), *dots])
+    return Chart(
+        plot,
+        f"Reliability in {len(points)} bins; the largest gap is {percent(worst, 2)}",
+        [line, plot.line(points, "thin observed-line"), *dots],
+        ("Creatives", rows.trials_word.capitalize(), "Predicted", "Observed"),
+        [
+            (f"{count:,}", f"{int(trials):,}", percent(x), percent(y))
+            for (x, y), count, trials in zip(points, curve.rows, curve.trials, strict=True)
+        ],
+    )
 
 
 def evidence_chart(rows: TargetRows) -> Chart | None:
     """Ranking accuracy by strength of evidence; None without a pair."""
     if rows.group is None:
         return None
-    curve = evidence_curve(rows.mean, rows.successes, rows.trials, rows.group)
+    curve = evidence_curve(
+        rows.mean, rows.successes, rows.trials, rows.group, edges=_EVIDENCE_EDGES
+    )
     bins = len(curve.pairs)
     if not bins:
         return None
+    spans = [_span(curve, place) for place in range(bins)]
+    counts = [f"{pairs:,}" for pairs in curve.pairs.tolist()]
+    shares = [percent(accuracy) for accuracy in curve.accuracy.tolist()]
     lowest = min(float(curve.accuracy.min()), CHANCE)
-    ticks = [(place + 0.5, _span(curve, place)) for place in range(bins)]
+    ticks = [
+        (place + 0.5, f"{span}\nn {count}")
+        for place, (span, count) in enumerate(zip(spans, counts, strict=True))
+    ]
     plot = Plot(
-        Axis(0, bins, ticks, "Strength of evidence |z| between the two"),
-        rate_axis(max(0, lowest - 0.02), 1, "Pairs ranked right"),
+        Axis(0, bins, ticks, "Strength of evidence |z|; n: pairs"),
+        rate_axis(max(0, lowest - 0.05), 1, "Pairs ranked right"),
     )
     chance = plot.line([(0, CHANCE), (bins, CHANCE)], "reference")
-    said = ", ".join(
-        f"{text}: {percent(accuracy)}"
-        for (_, text), accuracy in zip(ticks, curve.accuracy, strict=True)
+    said = ", ".join(f"{span}: {share}" for span, share in zip(spans, shares, strict=True))
+    ceilings = curve.noise_ceiling
+    within = [""] * bins if ceilings is None else [percent(c) for c in ceilings.tolist()]
+    return Chart(
+        plot,
+        f"Ranking accuracy by evidence. {said}",
+        [*_evidence_bars(plot, curve), chance],
+        ("Evidence |z|", "Pairs", "Ranked right", "Within reach"),
+        list(zip(spans, counts, shares, within, strict=True)),
     )
-    marks = [*_evidence_bars(plot, curve), chance]
-    return Chart(plot, f"Ranking accuracy by evidence. {said}", marks)
 
 
 def _evidence_bars(plot: Plot, curve: EvidenceCurve) -> Iterator[Mark]:
     for place, accuracy in enumerate(curve.accuracy.tolist()):
-        tip = f"{int(curve.pairs[place]):,} pairs: {percent(accuracy)} ranked right"
-        if curve.noise_ceiling is not None:
-            tip += f", {percent(float(curve.noise_ceiling[place]))} within reach"
-        span = place + 0.16, place + 0.84
-        yield plot.bar(span, (CHANCE, accuracy), "model", tip)
+        kind = "model" if curve.pairs[place] >= MIN_PAIRS else "few"
+        yield plot.bar((place + 0.16, place + 0.84), (CHANCE, accuracy), kind)
         if curve.noise_ceiling is not None:
             ceiling = float(curve.noise_ceiling[place])
             yield plot.line([(place + 0.08, ceiling), (place + 0.92, ceiling)], "ceiling")
+        below = 5 if accuracy >= CHANCE else -14
+        yield plot.note(place + 0.5, accuracy, f"{accuracy:.0%}", rise=below)
 
 
 def _span(curve: EvidenceCurve, place: int) -> str:
@@ -93,19 +122,26 @@ def lift_chart(rows: TargetRows) -> Chart | None:
     points = list(zip(share[kept].tolist(), lift[kept].tolist(), strict=True))
     low, high = min(float(lift[kept].min()), 1.0), max(float(lift[kept].max()), 1.1)
     plot = Plot(
-        rate_axis(0, 1, f"Best predicted share of the {rows.trials_word}"),
+        rate_axis(0, 1, "Best predicted share"),
         number_axis(low, high, f"{rows.name} relative to all", unit="\N{MULTIPLICATION SIGN}"),
     )
-    noted = float(np.interp(_LIFT_NOTED, share, lift))
+    listed = {part: float(np.interp(part, share, lift)) for part in _LIFT_LISTED}
+    noted = listed[_LIFT_NOTED]
     text = f"best {_LIFT_NOTED:.0%}: {noted:.2f}\N{MULTIPLICATION SIGN}"
     marks = [
         plot.area(points, 1.0, "model-area"),
         plot.line([(0, 1), (1, 1)], "reference"),
         plot.line(points, "model-line"),
-        plot.dot(_LIFT_NOTED, noted, "model", text),
-        plot.note(_LIFT_NOTED + 0.025, noted + 0.04 * (plot.y_axis.high - low), text),
+        plot.dot(_LIFT_NOTED, noted, "model"),
+        plot.note(_LIFT_NOTED + 0.03, noted, text, rise=8, anchor="start"),
     ]
-    return Chart(plot, f"Lift: the {text} the {rows.successes_word} of the average", marks)
+    return Chart(
+        plot,
+        f"Lift: the {text} the {rows.successes_word} of the average",
+        marks,
+        ("Best predicted", "Rate, relative to all"),
+        [(f"{part:.0%}", f"{value:.2f}\N{MULTIPLICATION SIGN}") for part, value in listed.items()],
+    )
 
 
 def coverage_chart(rows: TargetRows) -> Chart | None:
@@ -121,14 +157,21 @@ def coverage_chart(rows: TargetRows) -> Chart | None:
     high = max(float(np.quantile(upper, 0.98)), float(observed.max()))
     low = min(float(lower.min()), float(observed.min()))
     plot = Plot(
-        Axis(-1, len(shown), [], f"{len(shown)} creatives, from lowest to highest prediction"),
+        Axis(-1, len(shown), [], f"{len(shown)} creatives, by prediction"),
         rate_axis(low, high, rows.name),
     )
-    upper = np.minimum(upper, plot.y_axis.high)
     inside = (observed >= lower) & (observed <= upper)
-    marks = list(_interval_marks(plot, rows, shown, (lower, upper)))
-    summary = f"{int(inside.sum())} of {len(shown)} shown creatives lie inside their interval"
-    return Chart(plot, summary, marks)
+    cells = zip(rows.mean[shown], lower, upper, observed, strict=True)
+    return Chart(
+        plot,
+        f"{int(inside.sum())} of {len(shown)} shown creatives lie inside their interval",
+        list(_interval_marks(plot, rows, shown, (lower, np.minimum(upper, plot.y_axis.high)))),
+        ("Predicted", "90% interval", "Observed"),
+        [
+            (percent(mean), f"{percent(low)} to {percent(high)}", percent(rate))
+            for mean, low, high, rate in cells
+        ],
+    )
 
 
 def _spread(mean: Floats, candidates: Ints, most: int) -> Ints:
@@ -147,45 +190,43 @@ def _interval_marks(
     for place, row in enumerate(shown.tolist()):
         low, high = float(ends[0][place]), float(ends[1][place])
         mean, observed = float(rows.mean[row]), float(rows.observed[row])
-        tip = f"predicted {percent(mean)} ({percent(low)} to {percent(high)}), "
-        tip += f"observed {percent(observed)}"
-        yield plot.bar((place - 0.36, place + 0.36), (low, high), "interval", tip)
+        yield plot.bar((place - 0.36, place + 0.36), (low, high), "interval")
         yield plot.line([(place - 0.36, mean), (place + 0.36, mean)], "model-line")
         if low <= observed <= high:
-            yield plot.dot(place, observed, "observed", tip, radius=2.6)
+            yield plot.dot(place, observed, "observed", radius=2.6)
         else:
-            yield plot.diamond(place, observed, "outside", tip, radius=4.2)
+            yield plot.diamond(place, observed, "outside", radius=4.2)
 
 
 def distribution_chart(rows: TargetRows) -> Chart:
-    """How many creatives are predicted which rate."""
+    """How many creatives are predicted which rate; of a label, those that are 1 apart."""
     low, high = float(rows.mean.min()), float(rows.mean.max())
-    overall = rows.overall
+    overall = rows.overall if rows.trials_column else None
     ends = [low, high] if overall is None else [low, high, overall]
     x_axis = rate_axis(min(ends), max(ends), f"Predicted {rows.name}")
     counts, edges = np.histogram(rows.mean, _HISTOGRAM_BARS, (x_axis.low, x_axis.high))
+    is_one = (rows.successes > 0) & (rows.trials_column is None)
+    ones, _ = np.histogram(rows.mean[is_one], edges)
     plot = Plot(x_axis, number_axis(0, int(counts.max()), "Creatives"))
-    marks = [
-        plot.bar(
-            (float(edges[place]), float(edges[place + 1]) - 0.12 * float(edges[1] - edges[0])),
-            (0, count),
-            "model",
-            f"{count} creatives from {percent(edges[place])} to {percent(edges[place + 1])}",
-        )
-        for place, count in enumerate(counts.tolist())
-        if count
-    ]
+    marks = []
+    cells = []
+    for place, (count, one) in enumerate(zip(counts.tolist(), ones.tolist(), strict=True)):
+        if not count:
+            continue
+        left, right = float(edges[place]), float(edges[place + 1])
+        span = left, right - 0.12 * (right - left)
+        marks.append(plot.bar(span, (one, count), "model"))
+        if one:
+            marks.append(plot.bar(span, (0, one), "observed"))
+        cells.append((f"{percent(left)} to {percent(right)}", f"{count:,}", f"{one:,}"))
     if overall is not None:
         marks.append(plot.line([(overall, 0), (overall, plot.y_axis.high)], "overall"))
-    return Chart(plot, f"Predictions lie between {percent(low)} and {percent(high)}", marks)
-
-
-def target_charts(rows: TargetRows) -> dict[str, Chart | None]:
-    """All charts of a target, by the names that the template gives them."""
-    return {
-        "reliability": reliability_chart(rows),
-        "evidence": evidence_chart(rows),
-        "lift": lift_chart(rows),
-        "coverage": coverage_chart(rows),
-        "distribution": distribution_chart(rows),
-    }
+    columns = ("Predicted", "Creatives", f"{rows.successes_word} is 1")
+    shown = 3 if rows.trials_column is None else 2
+    return Chart(
+        plot,
+        f"Predictions lie between {percent(low)} and {percent(high)}",
+        marks,
+        columns[:shown],
+        [row[:shown] for row in cells],
+    )

@@ -1,6 +1,7 @@
 """The report of an evaluation: how well a model predicts."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,17 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.creative import InputLimits
-from adscore.errors import InvalidCreativeError
+from adscore.evaluation.agreement import Retrieval
+from adscore.evaluation.bootstrap import Estimate, Ranking, estimate_ranking
 from adscore.evaluation.outcomes import Ints
-from adscore.evaluation.table import Evaluation, evaluate_table
-from adscore.report.cards import Range, Seen, cut_headline, rate_range
-from adscore.report.charts import target_charts
+from adscore.evaluation.table import (
+    Evaluation,
+    evaluate_table,
+    modalities_to_exchange,
+    with_ablations,
+)
+from adscore.report.cards import Range, Seen, Viewer, rate_range
+from adscore.report.charts import MIN_PAIRS, target_charts
+from adscore.report.findings import calibration_hint, part_words, summary, verdict
 from adscore.report.page import render, write_page
 from adscore.report.rows import TargetRows, target_rows
 from adscore.report.svg import Chart
-from adscore.report.thumbnails import thumbnail_uri
-from adscore.report.words import METRICS, OF_THE_TABLE, calibration_hint, summary
+from adscore.report.words import METRICS, OF_THE_TABLE
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
@@ -53,13 +59,12 @@ class Report:
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
+        version = self.version or self.scorer.version
         agreement = self.evaluation.agreement
         has_agreement = any(value is not None for value in agreement.to_dict().values())
         return render(
             "evaluation.html.jinja",
-            model=", version ".join(
-                filter(None, (self.scorer.name, self.version or self.scorer.version))
-            ),
+            model=", version ".join(filter(None, (self.scorer.name, version))),
             rows=self.evaluation.rows,
             drawn_from=self.drawn_from,
             table=self.table.name.rpartition("/")[2],
@@ -69,8 +74,10 @@ class Report:
             group_word=self.group_word,
             targets=[self._target(name) for name in self.evaluation.targets],
             agreement=agreement if has_agreement else None,
+            examples=self._examples(),
             words=METRICS,
             of_the_table=OF_THE_TABLE,
+            min_pairs=MIN_PAIRS,
         )
 
     def write(self, path: Path) -> None:
@@ -81,26 +88,56 @@ class Report:
         """
         write_page(path, self.render())
 
+    def verdicts(self) -> dict[str, str]:
+        """By target, the first thing that the page says."""
+        return {name: self._verdict(self._ranking(name)) for name in self.evaluation.targets}
+
+    def _verdict(self, ranking: Ranking | None) -> str:
+        limits = self.scorer.manifest.limits
+        return verdict(ranking, limits.context_names, self.group_word)
+
+    def _rows(self, name: str) -> TargetRows:
+        return target_rows(self.evaluation, self.table, self.scorer.manifest.targets, name)
+
+    def _ranking(self, name: str) -> Ranking | None:
+        rows = self._rows(name)
+        column = self.scorer.manifest.targets.index(name)
+        exchanged = {
+            part: again.predictions.mean[:, column]
+            for part, again in self.evaluation.ablations.items()
+        }
+        return estimate_ranking(rows.mean, exchanged, rows.successes, rows.trials, rows.group)
+
     def _target(self, name: str) -> "_Section":
-        targets = self.scorer.manifest.targets
-        rows = target_rows(self.evaluation, self.table, targets, name)
+        rows, ranking = self._rows(name), self._ranking(name)
         order = np.argsort(-rows.mean, kind="stable")
-        few = max(1, min(_SHOWN, len(order) // 2))
         surprise = np.argsort(-rows.surprise, kind="stable")
-        cards = _Cards(self.table, rows, self.scorer.limits)
+        contexts = self.scorer.manifest.limits.context_names
+        cards = _Cards(Viewer(self.table, self.scorer.limits), rows)
+        few = max(1, min(_SHOWN, cards.different // 2))
         return _Section(
             rows=rows,
+            verdict=self._verdict(ranking),
             summary=summary(rows, self.group_word),
             calibration_hint=calibration_hint(rows),
+            ranking=ranking,
+            gains=list(_gains(ranking, contexts)),
             charts=target_charts(rows),
             exchanged={
-                part: again.targets[name].to_dict()
+                part_words(part, contexts): again.targets[name].to_dict()
                 for part, again in self.evaluation.ablations.items()
             },
-            highest=cards.of(order[:few]),
-            lowest=cards.of(order[-few:][::-1]),
-            misses=cards.of(surprise[rows.trials[surprise] > 0][:few]),
+            highest=cards.of(order, few),
+            lowest=cards.of(order[::-1], few),
+            misses=cards.of(surprise[rows.trials[surprise] > 0], few),
         )
+
+    def _examples(self) -> list["_Example"]:
+        viewer = Viewer(self.table, self.scorer.limits)
+        return [
+            _example(viewer, self.table.headlines, retrieval)
+            for retrieval in self.evaluation.retrievals
+        ]
 
 
 def write_report(
@@ -111,7 +148,7 @@ def write_report(
     *,
     trained_rows: int = 0,
     group_column: str | None = None,
-) -> None:
+) -> dict[str, str]:
     """Writes the report of an evaluation of today; replaces an existing file.
 
     Args:
@@ -122,12 +159,17 @@ def write_report(
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_column: Column of the groups; the page calls them so, without ``_id``.
 
+    Returns:
+        By target, its verdict.
+
     Raises:
         OSError: The file cannot be written.
     """
     word = (group_column or "group").removesuffix("_id").replace("_", " ")
     today = datetime.now(UTC).date()
-    Report(scorer, table, evaluation, today, trained_rows, word).write(path)
+    report = Report(scorer, table, evaluation, today, trained_rows, word)
+    report.write(path)
+    return report.verdicts()
 
 
 def held_out_report(
@@ -149,6 +191,8 @@ def held_out_report(
         drawn_from = len(rows)
         rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_HELD_OUT_ROWS, replace=False))
     evaluation = evaluate_table(scorer, table, rows)
+    modalities = modalities_to_exchange(evaluation, scorer)
+    evaluation = with_ablations(evaluation, scorer, table, modalities)
     today = datetime.now(UTC).date()
     return Report(scorer, table, evaluation, today, drawn_from=drawn_from)
 
@@ -157,14 +201,60 @@ def held_out_report(
 
 
 @dataclass(frozen=True, slots=True)
+class _Gain:
+    """What a part adds to the ranking, in words and as places of a bar, in per cent of its scale.
+
+    Attributes:
+        part: The part.
+        estimate: What it adds, with the ends of its interval.
+        zero: Where nothing is added.
+        value: Where the estimate ends.
+        lower: Where its interval begins.
+        upper: Where its interval ends.
+    """
+
+    part: str
+    estimate: Estimate
+    zero: float
+    value: float
+    lower: float
+    upper: float
+
+
+def _gains(ranking: Ranking | None, context_names: Sequence[str]) -> Iterator[_Gain]:
+    if ranking is None:
+        return
+    gains = {part: gain for part, gain in ranking.gains.items() if gain.lower is not None}
+    ends = [0.0, *(end for gain in gains.values() for end in (gain.lower, gain.upper) if end)]
+    low, span = min(ends), max(max(ends) - min(ends), 1e-9)
+
+    def place(value: float | None) -> float:
+        return 100 * ((value or 0.0) - low) / span
+
+    for part, gain in sorted(gains.items(), key=lambda item: -item[1].value):
+        ends_of_bar = place(0), place(gain.value), place(gain.lower), place(gain.upper)
+        yield _Gain(part_words(part, context_names), gain, *ends_of_bar)
+
+
+@dataclass(frozen=True, slots=True)
 class _Card:
-    """A creative; ``range`` is None where it has too few trials for an interval."""
+    """A creative; ``range`` is None where it has too few trials for an interval.
+
+    Attributes:
+        seen: What is seen of it.
+        mean: Predicted rate.
+        successes: Counted successes.
+        trials: Counted trials.
+        range: Its interval.
+        alike: Rows that look and score the same, this one included.
+    """
 
     seen: Seen
     mean: float
     successes: int
     trials: int
     range: Range | None
+    alike: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +263,11 @@ class _Section:
 
     Attributes:
         rows: Predictions and counts.
-        summary: The findings, in two sentences.
+        verdict: The first thing to know.
+        summary: How well it ranks and how far its rates can be trusted, in two sentences.
         calibration_hint: What to compare the calibration error with.
+        ranking: The ranking with its interval.
+        gains: What each part adds to it.
         charts: By name.
         exchanged: By part of a creative, the metrics when it is another's.
         highest: The creatives that the model expects most of.
@@ -183,48 +276,57 @@ class _Section:
     """
 
     rows: TargetRows
+    verdict: str
     summary: str
     calibration_hint: str
-    charts: Mapping[str, Chart | None]
+    ranking: Ranking | None
+    gains: Sequence[_Gain]
+    charts: Mapping[str, Chart]
     exchanged: Mapping[str, Mapping[str, float | int | None]]
-    highest: list[_Card]
-    lowest: list[_Card]
-    misses: list[_Card]
+    highest: Sequence[_Card]
+    lowest: Sequence[_Card]
+    misses: Sequence[_Card]
 
 
 class _Cards:
     """Makes the cards of one target, whose ranges share a scale."""
 
-    def __init__(self, table: CreativeTable, rows: TargetRows, limits: InputLimits) -> None:
-        self._table, self._rows, self._limits = table, rows, limits
+    def __init__(self, viewer: Viewer, rows: TargetRows) -> None:
+        self._viewer, self._rows = viewer, rows
+        self._alike = Counter(self._identity(place) for place in range(len(rows.mean)))
         seen = rows.observed[rows.trials > 1]
         highest = float(np.quantile(seen, 0.99)) if seen.size else 0.0
         # Nearly all predictions and results lie below it.
         self._highest = max(highest, float(rows.mean.max()) * 1.2)
 
-    def of(self, places: Ints) -> list[_Card]:
-        """A card for each of some rows, in their order."""
-        return [self._card(place) for place in places.tolist()]
+    @property
+    def different(self) -> int:
+        """Creatives that differ in looks or score."""
+        return len(self._alike)
+
+    def of(self, places: Ints, most: int) -> list[_Card]:
+        """A card for each of the first creatives that differ, in their order."""
+        first: dict[Hashable, int] = {}
+        for place in places.tolist():
+            first.setdefault(self._identity(place), place)
+            if len(first) == most:
+                break
+        return [self._card(place) for place in first.values()]
+
+    def _identity(self, place: int) -> Hashable:
+        number = int(self._rows.numbers[place])
+        return self._viewer.identity(number), float(self._rows.mean[place])
 
     def _card(self, place: int) -> _Card:
-        rows, number = self._rows, int(self._rows.numbers[place])
+        rows = self._rows
         return _Card(
-            Seen(
-                self._table.ids[number],
-                cut_headline(self._table.headlines[number]),
-                self._picture(number),
-            ),
+            self._viewer.seen(int(rows.numbers[place])),
             float(rows.mean[place]),
             int(rows.successes[place]),
             int(rows.trials[place]),
             self._range(place),
+            self._alike[self._identity(place)],
         )
-
-    def _picture(self, number: int) -> str | None:
-        try:
-            return thumbnail_uri(self._table.creative(number).image, self._limits)
-        except InvalidCreativeError:  # the file went away since it was scored
-            return None
 
     def _range(self, place: int) -> Range | None:
         rows = self._rows
@@ -233,3 +335,27 @@ class _Cards:
         lower, upper = rows.intervals(np.array([place]))
         ends = float(lower[0]), float(upper[0])
         return rate_range(ends, float(rows.mean[place]), self._highest, float(rows.observed[place]))
+
+
+# === What a headline finds ===
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """A headline, and the images that fit it best.
+
+    Attributes:
+        own: The headline with its own image.
+        rank: The place of its own image.
+        found: The images that fit best, the best first, each with whether it is the headline's own.
+    """
+
+    own: Seen
+    rank: float
+    found: Sequence[tuple[Seen, bool]]
+
+
+def _example(viewer: Viewer, headlines: Sequence[str], retrieval: Retrieval) -> _Example:
+    own = headlines[retrieval.row]
+    found = [(viewer.seen(row), headlines[row] == own) for row in retrieval.found]
+    return _Example(viewer.seen(retrieval.row), retrieval.rank, found)

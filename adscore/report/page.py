@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from adscore.report.words import change_text, metric_text, percent
+from adscore.report.words import change_text, metric_text, percent, points
 
 # Characters that no HTML document may hold, whatever the headline's author typed.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
@@ -59,6 +59,7 @@ def _environment() -> Environment:
         "metric": metric_text,
         "percent": percent,
         "pixels": _pixels,
+        "points": points,
     }
     return environment
 

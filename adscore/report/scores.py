@@ -174,7 +174,6 @@ def _distribution(target: TargetSummary, name: str) -> Chart:
             (number * step + 0.4, (number + 1) * step - 0.4),
             (0, count),
             "model",
-            f"{count:,} creatives from the {number * step:g}th to the {(number + 1) * step:g}th",
         )
         for number, count in enumerate(target.bins)
         if count

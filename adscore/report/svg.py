@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# In units of the view box. At full page width one unit is about one pixel; a narrow screen
-# shrinks them, so the letters of a chart are set for a chart of this width.
-WIDTH, HEIGHT = 440, 290
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 12, 46
+# In units of the view box. Three charts stand side by side on a wide page, where one unit is about
+# one pixel; a phone shrinks them to three quarters, and its style sheet enlarges the letters.
+WIDTH, HEIGHT = 360, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM, _LINE = 68, 12, 14, 46, 16
 _MIN_SPAN = 1e-7
 
 
@@ -18,7 +18,7 @@ class Axis:
     Attributes:
         low: Value at its start.
         high: Value at its end, above ``low``.
-        ticks: Values and labels that are marked.
+        ticks: Values and labels that are marked; a label below the chart may have two lines.
         label: What is measured, with its unit.
     """
 
@@ -69,14 +69,12 @@ class Mark:
         tag: Its name.
         kind: Its class, which gives it its colour.
         place: Its attributes of geometry.
-        tip: Words that show when it is pointed at.
         text: What a ``text`` element says.
     """
 
     tag: str
     kind: str
     place: dict[str, str | float]
-    tip: str = ""
     text: str = ""
 
 
@@ -86,19 +84,29 @@ class Plot:
 
     x_axis: Axis
     y_axis: Axis
+    width: int = WIDTH
 
-    left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
-    width, height = WIDTH, HEIGHT
+    left, top, height = _LEFT, _TOP, HEIGHT
+
+    @property
+    def right(self) -> float:
+        """Where the area of the marks ends at the side."""
+        return self.width - _RIGHT
+
+    @property
+    def bottom(self) -> float:
+        """Where it ends below."""
+        return HEIGHT - _BOTTOM - _LINE * any("\n" in label for _, label in self.x_axis.ticks)
 
     def x(self, value: float) -> float:
         """Horizontal place of a value."""
         share = (value - self.x_axis.low) / (self.x_axis.high - self.x_axis.low)
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + share * (self.right - _LEFT)
 
     def y(self, value: float) -> float:
         """Vertical place of a value; 0 is the top."""
         share = (value - self.y_axis.low) / (self.y_axis.high - self.y_axis.low)
-        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+        return self.bottom - share * (self.bottom - _TOP)
 
     def line(self, points: Iterable[tuple[float, float]], kind: str) -> Mark:
         """A line through points."""
@@ -109,29 +117,30 @@ class Plot:
         ends = [(points[0][0], base), *points, (points[-1][0], base)]
         return Mark("polygon", kind, {"points": self._path(ends)})
 
-    def dot(self, x: float, y: float, kind: str, tip: str, *, radius: float = 4.5) -> Mark:
+    def dot(self, x: float, y: float, kind: str, *, radius: float = 4.5) -> Mark:
         """A point."""
-        return Mark("circle", kind, {"cx": self.x(x), "cy": self.y(y), "r": radius}, tip)
+        return Mark("circle", kind, {"cx": self.x(x), "cy": self.y(y), "r": radius})
 
-    def diamond(self, x: float, y: float, kind: str, tip: str, *, radius: float = 4.5) -> Mark:
+    def diamond(self, x: float, y: float, kind: str, *, radius: float = 4.5) -> Mark:
         """A point of another shape, for eyes that do not tell the colours apart."""
         left, top = self.x(x), self.y(y)
         corners = ((-radius, 0), (0, -radius), (radius, 0), (0, radius))
         path = " ".join(f"{left + dx:.1f},{top + dy:.1f}" for dx, dy in corners)
-        return Mark("polygon", kind, {"points": path}, tip)
+        return Mark("polygon", kind, {"points": path})
 
-    def bar(
-        self, span: tuple[float, float], heights: tuple[float, float], kind: str, tip: str
-    ) -> Mark:
+    def bar(self, span: tuple[float, float], heights: tuple[float, float], kind: str) -> Mark:
         """A bar from one value to another on both axes."""
         left, right = self.x(span[0]), self.x(span[1])
         bottom, top = sorted((self.y(heights[0]), self.y(heights[1])), reverse=True)
         width, height = max(right - left, 0.5), max(bottom - top, 0.5)
-        return Mark("rect", kind, {"x": left, "y": top, "width": width, "height": height}, tip)
+        return Mark("rect", kind, {"x": left, "y": top, "width": width, "height": height})
 
-    def note(self, x: float, y: float, text: str) -> Mark:
-        """A few words beside a mark."""
-        return Mark("text", "note", {"x": self.x(x), "y": self.y(y)}, text=text)
+    def note(
+        self, x: float, y: float, text: str, *, rise: float = 0, anchor: str = "middle"
+    ) -> Mark:
+        """A few words, so many units above a mark."""
+        place: dict[str, str | float] = {"x": self.x(x), "y": self.y(y) - rise}
+        return Mark("text", "note", {**place, "text-anchor": anchor}, text)
 
     def _path(self, points: Iterable[tuple[float, float]]) -> str:
         return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
@@ -145,8 +154,12 @@ class Chart:
         plot: Its axes.
         summary: What it shows, in a sentence, for those who do not see it.
         marks: What is drawn, the first lowest.
+        columns: Titles of its numbers.
+        rows: Its numbers, for those who do not see it or want them exactly.
     """
 
     plot: Plot
     summary: str
     marks: Sequence[Mark]
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()

@@ -8,7 +8,7 @@ from serving_bench.systems import PEERS
 
 _STYLE = (
     "<style>svg{background:#fff}text{font:11px sans-serif;fill:#333}.grid{stroke:#ddd}"
-    ".axis{stroke:#777}.other{fill:#9db4c8}.ours{fill:#1f6fb2}.note{text-anchor:middle}</style>"
+    ".axis{stroke:#777}.other{fill:#9db4c8}.ours{fill:#1f6fb2}</style>"
 )
 
 
@@ -26,13 +26,14 @@ def cost(found: Summary) -> str:
     plot = Plot(
         Axis(-0.6, len(names) - 0.4, ticks, "server, its clients included"),
         number_axis(0, 1.1 * max(costs.values()), "CPU time / the ceiling's"),
+        width=440,
     )
     marks = []
     for position, name in enumerate(names):
         text = f"{costs[name]:.1f}"
         span, heights = (position - 0.35, position + 0.35), (0.0, costs[name])
-        marks.append(plot.bar(span, heights, "ours" if name == ADSCORE else "other", text))
-        marks.append(plot.note(position, costs[name] * 1.02, text))
+        marks.append(plot.bar(span, heights, "ours" if name == ADSCORE else "other"))
+        marks.append(plot.note(position, costs[name], text, rise=4))
     summary = (
         "CPU time for a creative with 32 callers, as a multiple of the ceiling's; less is better"
     )

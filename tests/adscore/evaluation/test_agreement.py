@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from adscore.evaluation import AgreementMetrics, evaluate_agreement
 from adscore.evaluation import agreement as module
+from adscore.evaluation.agreement import example_retrievals
 
 
 @st.composite
@@ -120,3 +121,23 @@ def test_what_has_no_meaning_is_none():
 def test_wrong_arguments_are_refused(agreement, matches, words):
     with pytest.raises(ValueError, match=words):
         evaluate_agreement(agreement, matches)
+
+
+def test_examples_are_of_each_kind_and_in_order_of_fit():
+    agreement = np.random.default_rng(0).normal(size=(60, 60))
+    agreement[np.diag_indices(60)] += np.repeat([9, 1.6, -9], 20)
+    matches = np.repeat(np.arange(60)[:, None], 2, axis=1)
+    examples = example_retrievals(agreement, matches, np.arange(60), each=2, found=3)
+    kinds = [1 if one.rank <= 1 else 2 if one.rank <= 10 else 3 for one in examples]
+    assert kinds == [1, 1, 2, 2, 3, 3]
+    assert len({one.row for one in examples}) == 6
+    for one in examples:
+        exact = np.argsort(-agreement[one.row])
+        assert one.found == tuple(exact[:3])
+        assert one.rank == 1 + np.flatnonzero(exact == one.row)[0]
+
+
+def test_examples_leave_out_rows_without_a_match():
+    matches = np.array([[1, 0]])
+    (only,) = example_retrievals(np.eye(3)[:, ::-1], matches, np.arange(3), found=9)
+    assert (only.row, only.found) == (1, (1, 0, 2))

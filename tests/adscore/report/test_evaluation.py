@@ -23,8 +23,11 @@ from adscore.bundle import read_bundle, resolve_bundle, write_bundle
 from adscore.cli.app import app
 from adscore.creative import InputLimits
 from adscore.evaluation import AgreementMetrics
+from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.table import evaluate_table
 from adscore.report import Report, evaluation, held_out_report
+from adscore.report.cards import Viewer
+from adscore.report.charts import MIN_PAIRS, evidence_chart
 from adscore.report.page import render
 from adscore.report.result import ResultSummary
 from adscore.report.rows import target_rows
@@ -81,6 +84,7 @@ def page(scorer, sample_dir):
 def test_page_is_well_formed_and_has_every_part(page):
     root = parse(page)
     assert [chart.get("class") for chart in root.iter("svg")].count("chart") == CHARTS
+    assert all(figure.findtext("details/summary") == "Numbers" for figure in root.iter("figure"))
     assert [heading.text for heading in root.iter("h3")][-3:] == [
         "Highest predictions",
         "Lowest predictions",
@@ -141,7 +145,7 @@ def test_table_without_groups_says_so(scorer, sample_dir):
     page = report_of(scorer, read(sample_dir, columns=Columns(group=None))).render()
     assert [s.get("class") for s in parse(page).iter("svg")].count("chart") == CHARTS - 1
     assert "There are no groups to compare creatives within" in page
-    assert "No two creatives of one group" in page
+    assert "Without a meaning for this table: Pairs ranked right" in page
 
 
 @pytest.fixture
@@ -167,7 +171,8 @@ def labels(sample_dir):
 def test_labels_are_shown_without_intervals(scorer, labels, value_of_row):
     page = report_of(scorer, labels(value_of_row)).render()
     parse(page)
-    assert "One trial a creative" in page
+    assert "Do the intervals hold?" not in page
+    assert "How far apart are the two kinds?" in page
     assert "is good was " in page
 
 
@@ -222,6 +227,72 @@ def test_command_writes_page_and_ablations(model_dir, sample_dir, tmp_path):
     heads = [head.text for head in root.iter("th")]
     assert "Another\N{RIGHT SINGLE QUOTATION MARK}s headline" in heads
     assert "with the image of another creative" in result.output
+
+
+def test_report_exchanges_every_part_and_terminal_and_page_give_one_verdict(
+    model_dir, sample_dir, tmp_path
+):
+    result = evaluate(model_dir, sample_dir, "--report", tmp_path / "page.html")
+    root = parse((tmp_path / "page.html").read_text("utf-8"))
+    assert [part.text for part in root.iter("span") if part.get("class") == "part"]
+    (verdict,) = [p.text for p in root.iter("p") if p.get("class") == "verdict"]
+    assert f"ctr: {verdict}" in result.output
+    assert "60 rows" in result.output
+    assert "60 creatives" in "".join(root.itertext())
+    shown = {data.get("class"): float(data.get("value")) for data in root.iter("data")}
+    assert f"{shown['pairwise_accuracy']:.5g}" in result.output
+
+
+def test_bars_of_few_pairs_are_grey_and_every_bar_says_how_many(scorer, sample_dir):
+    table = read(sample_dir)
+    evaluation = evaluate_table(scorer, table, np.arange(24))
+    root = parse(Report(scorer, table, evaluation, DAY).render())
+    rows = target_rows(evaluation, table, scorer.manifest.targets, "ctr")
+    curve = evidence_chart(rows)
+    counts = [int(row[1]) for row in curve.rows]
+    kinds = [mark.kind for mark in curve.marks if mark.tag == "rect"]
+    assert kinds == ["model" if count >= MIN_PAIRS else "few" for count in counts]
+    assert "few" in kinds
+    assert sum(counts) == rows.metrics.pairs
+    said = "".join(root.itertext())
+    assert all(f"n {count}" in said for count in counts)
+
+
+def test_cards_show_only_what_the_model_reads_and_no_headline_twice(scorer, sample_dir):
+    table = read(sample_dir)
+    repeated = dataclasses.replace(table, headlines=[f"Headline {n % 4}" for n in range(60)])
+    limits = dataclasses.replace(scorer.limits, image_formats=())
+    viewer = Viewer(repeated, limits)
+    assert viewer.seen(3).picture is None
+    assert viewer.seen(3).headline == "Headline 3"
+    assert len({viewer.identity(row) for row in range(60)}) == 4
+    without_text = dataclasses.replace(scorer.limits, max_headline_characters=0)
+    assert Viewer(table, without_text).seen(3).headline is None
+    assert Viewer(table, without_text).seen(3).picture.startswith("data:image/jpeg")
+
+
+def test_rows_that_look_and_score_the_same_share_a_card(scorer, sample_dir):
+    table = read(sample_dir)
+    same = dataclasses.replace(
+        table, headlines=[table.headlines[0]] * 60, images=[table.images[0]] * 60
+    )
+    root = parse(report_of(scorer, same).render())
+    assert len([card for card in root.iter("article") if card.get("class") == "creative"]) == 3
+    assert "and 59 more rows like it" in "".join(root.itertext())
+
+
+def test_headlines_find_images_that_are_shown(scorer, sample_dir):
+    table = read(sample_dir)
+    examples = [Retrieval(0, 1, (0, 4, 5)), Retrieval(7, 12.5, (1, 2, 3))]
+    evaluation = evaluate_table(scorer, table)
+    found = dataclasses.replace(
+        evaluation, agreement=AgreementMetrics(0.25, 0.5, 3.5, 0.8), retrievals=examples
+    )
+    root = parse(Report(scorer, table, found, DAY).render())
+    first, second = [a for a in root.iter("article") if a.get("class") == "retrieval"]
+    assert len(list(first.iter("img"))) == 4
+    assert [img.get("class") for img in first.find("ol").iter("img")] == ["own", "", ""]
+    assert "Its own image is number 12.5." in "".join(second.itertext())
 
 
 def test_json_keeps_its_keys_without_ablations(model_dir, sample_dir, tmp_path):
