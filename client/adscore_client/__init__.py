@@ -7,8 +7,8 @@ with Client("127.0.0.1:50051") as client:
     print(score.targets["ctr"])
 """
 
-from adscore_client._access import Tls
 from adscore_client._async_client import AsyncClient
+from adscore_client._channel import Tls
 from adscore_client._client import Client
 from adscore_client._creative import Creative
 from adscore_client._exceptions import (
@@ -17,6 +17,7 @@ from adscore_client._exceptions import (
     AuthenticationError,
     CallCancelledError,
     ClientClosedError,
+    ClientUnusableError,
     DeadlineExceededError,
     FieldViolation,
     InvalidCreativeError,
@@ -30,8 +31,9 @@ from adscore_client._exceptions import (
     ServerUnavailableError,
     UnsupportedError,
 )
-from adscore_client._grid import Combination, Grid
 from adscore_client._results import (
+    Combination,
+    Grid,
     InputLimits,
     Match,
     Model,
@@ -51,6 +53,7 @@ __all__ = [
     "CallCancelledError",
     "Client",
     "ClientClosedError",
+    "ClientUnusableError",
     "Combination",
     "Creative",
     "DeadlineExceededError",

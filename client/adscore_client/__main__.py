@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from adscore_client._access import TOKEN_VARIABLE, Tls
+from adscore_client._channel import TOKEN_VARIABLE, Tls
 from adscore_client._client import Client
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import Model, Score

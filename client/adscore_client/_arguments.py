@@ -1,7 +1,10 @@
-"""Checks of what the caller passes, but for creatives."""
+"""What a caller may say of a call beside its creatives: checked, with its time running."""
 
+import time
 from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
 
+from adscore_client._exceptions import DeadlineExceededError
 from adscore_protos.v1 import scoring_pb2
 
 # Some 30 years. With 300, which stand for "for ever" as well, gRPC counts past its own end of
@@ -9,12 +12,35 @@ from adscore_protos.v1 import scoring_pb2
 MAX_TIMEOUT_SECONDS = 1e9
 
 
+class CallOptions(TypedDict, total=False):
+    """What a call may be told; what is left out, or None, is the client's.
+
+    Attributes:
+        timeout_seconds: How long the call may take, all attempts and the reading of images
+            included, in seconds, above 0.
+        model: Name of another model than the client's; its newest version is used unless one
+            is given.
+        model_version: Version of the model, e.g. ``"3"``.
+    """
+
+    timeout_seconds: float | None
+    model: str | None
+    model_version: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """The model that a call asks for, as on the wire: empty means the default or the newest."""
+    """The model that a call asks for, as on the wire: empty means the default or the newest.
+
+    Attributes:
+        model: Its name.
+        model_version: Its version.
+        request_bytes: Bytes that the choice takes of a request.
+    """
 
     model: str
     model_version: str
+    request_bytes: int
 
     @classmethod
     def of(cls, model: object, model_version: object) -> "ModelChoice":
@@ -23,7 +49,9 @@ class ModelChoice:
         Raises:
             TypeError: One of the two is no str.
         """
-        return cls(_check_name(model, "model"), _check_name(model_version, "model_version"))
+        name, version = _check_name(model, "model"), _check_name(model_version, "model_version")
+        request = scoring_pb2.ScoreRequest(model=name, model_version=version)
+        return cls(name, version, request.ByteSize())
 
     def replace(self, model: str | None, model_version: str | None) -> "ModelChoice":
         """Returns the choice of one call; None leaves what this one says.
@@ -32,16 +60,58 @@ class ModelChoice:
         the newest version unless one is given.
         """
         if model is None:
-            version = self.model_version if model_version is None else model_version
-            return ModelChoice.of(self.model, version)
+            return self if model_version is None else ModelChoice.of(self.model, model_version)
         return ModelChoice.of(model, "" if model_version is None else model_version)
 
+
+class Deadline:
+    """The end of a call, by the monotonic clock: setting the wall clock does not move it.
+
+    Attributes:
+        timeout_seconds: The whole time.
+    """
+
+    __slots__ = ("_end", "timeout_seconds")
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        self._end = time.monotonic() + timeout_seconds
+
     @property
-    def request_bytes(self) -> int:
-        """Bytes that the choice takes of a request."""
-        return scoring_pb2.ScoreRequest(
-            model=self.model, model_version=self.model_version
-        ).ByteSize()
+    def left_seconds(self) -> float:
+        """What is left of it, 0 or more."""
+        return max(0.0, self._end - time.monotonic())
+
+    def remaining_seconds(self, creative_id: str = "") -> float:
+        """Returns what is left, above 0.
+
+        Raises:
+            DeadlineExceededError: Nothing is left. gRPC would not say so in every case: it may
+                send a call without time, and even return its answer.
+        """
+        remaining = self.left_seconds
+        if not remaining:
+            raise DeadlineExceededError(
+                f"Expected an answer within {self.timeout_seconds:g} s. Received: none, as "
+                "the time was up before the call was sent; reading images counts. Pass a longer "
+                "timeout_seconds, or the bytes of images",
+                timeout_seconds=self.timeout_seconds,
+                retryable=True,
+                creative_id=creative_id,
+            )
+        return remaining
+
+
+class Options(NamedTuple):
+    """What one call was told.
+
+    Attributes:
+        choice: The model.
+        deadline: Begins as the method is called, so that reading images counts.
+    """
+
+    choice: ModelChoice
+    deadline: Deadline
 
 
 def check_timeout(timeout_seconds: object) -> float:

@@ -5,22 +5,22 @@ on another server too, with what it still owes.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from adscore_client._arguments import ModelChoice, check_count
-from adscore_client._batches import (
-    Batch,
-    Entry,
-    PreparedCreative,
-    image_of,
-    outcomes,
-    prepare_item,
+from adscore_client._convert import FRAME_BYTES, creative_to_wire, score_from_wire
+from adscore_client._creative import Creative, image_file_name
+from adscore_client._exceptions import (
+    AdscoreError,
+    InvalidCreativeError,
+    ServerError,
+    WrongTypeError,
 )
-from adscore_client._exceptions import AdscoreError, ServerError
 from adscore_client._image_reader import ImageReader
 from adscore_client._results import InputLimits, Score
-from adscore_client._status import CallContext
+from adscore_client._status import CallContext, error_from_item
 from adscore_protos.v1 import scoring_pb2
 
 # While the server works on some, others are on their way. More than 4 gave no more creatives a
@@ -30,12 +30,37 @@ REQUESTS_IN_FLIGHT = 4
 _REQUEST_ID_BYTES = 12  # ten digits, their field and length
 
 
+class _Sent(NamedTuple):
+    """A creative of a request.
+
+    Attributes:
+        creative_id: Its id.
+        image_file: Path of its image; empty where that comes from no file.
+    """
+
+    creative_id: str
+    image_file: str
+
+
+Entry: TypeAlias = _Sent | AdscoreError
+Requests: TypeAlias = list[scoring_pb2.StreamScoreRequest]
+
+
 @dataclass(slots=True)
-class _Open:
-    """A batch whose results were not taken yet; ``results`` is None until it is answered."""
+class _Batch:
+    """One request, and what became of the items that it was made of.
+
+    Attributes:
+        request: Holds the creatives that can be sent.
+        spare_bytes: What is left of the message limit.
+        entries: One for each item, the errors of those that cannot be sent among them: they
+            count for the number, so that memory is bounded.
+        results: None until it is answered.
+    """
 
     request: scoring_pb2.StreamScoreRequest
-    entries: list[Entry]
+    spare_bytes: int
+    entries: list[Entry] = field(default_factory=list)
     results: list[Score | AdscoreError] | None = None
 
 
@@ -59,16 +84,17 @@ class Bulk:
         self.context = context
         self._choice = choice
         self._reader = reader.leaving(choice.request_bytes + _REQUEST_ID_BYTES)
-        self._batch = Batch(check_count(batch_size, "batch_size", 1, 1_000), self._reader.max_bytes)
+        self._batch_size = check_count(batch_size, "batch_size", 1, 1_000)
         self._position = 0
-        self._closed_batches = 0
-        self._open: deque[_Open] = deque()
+        self._requests = 0
+        self._batch = self._next_batch()
+        self._open: deque[_Batch] = deque()
         self._has_ended = False
         self._failure: Exception | None = None
 
     def shrink_images_for(self, limits: InputLimits | None) -> None:
         """Makes the images of items that follow smaller; None leaves them as they are."""
-        self._reader = replace(self._reader, shrink_for=limits)
+        self._reader = ImageReader(self._reader.max_bytes, limits)
 
     @property
     def wants_items(self) -> bool:
@@ -76,30 +102,22 @@ class Bulk:
         return not self._has_ended and len(self._open) < REQUESTS_IN_FLIGHT
 
     @property
+    def has_ended(self) -> bool:
+        """Whether every item was read, so that no request follows."""
+        return self._has_ended
+
+    @property
     def is_done(self) -> bool:
         """Whether every result was taken."""
         return self._has_ended and not self._open
 
-    def has_to_read(self, item: object) -> bool:
+    def takes_time(self, item: object) -> bool:
         """Whether adding an item takes more than a moment: a file to read, an image to shrink."""
-        image = image_of(item)
-        in_memory = image is None or isinstance(image, bytes | bytearray | memoryview)
-        return not in_memory or (image is not None and self._reader.shrink_for is not None)
+        if isinstance(item, Creative):
+            return self._reader.takes_time(item.image)
+        return isinstance(item, tuple) and len(item) == 2 and self._reader.takes_time(item[1])
 
-    def read_on(self, items: Iterator[object]) -> list[scoring_pb2.StreamScoreRequest]:
-        """Takes the next item of an iterator, or its end.
-
-        Returns:
-            Requests to send now.
-        """
-        try:
-            return self.add(next(items))
-        except StopIteration:
-            return self.end()
-        except Exception as exc:  # the caller's own, to be raised in its place
-            return self.end(exc)
-
-    def add(self, item: object) -> list[scoring_pb2.StreamScoreRequest]:
+    def add(self, item: object) -> Requests:
         """Takes one item of the caller's.
 
         Returns:
@@ -108,13 +126,28 @@ class Bulk:
         Raises:
             TypeError: The item is neither a Creative nor a pair.
         """
-        entry = prepare_item(item, self._position, self._reader)
+        creative = _as_creative(item, self._position)
         self._position += 1
-        requests = [] if self._batch.has_room_for(entry) else self._close_batch()
-        self._batch.add(entry)
-        return requests + (self._close_batch() if self._batch.is_full else [])
+        creatives = self._batch.request.creatives
+        wire = creatives.add()
+        try:
+            entry = _filled(wire, creative, self._reader)
+        except BaseException:  # of a caller's own file object, or Ctrl-C
+            del creatives[-1]
+            raise
+        if isinstance(entry, AdscoreError):
+            del creatives[-1]
+            return self._take_in(entry)
+        request_bytes = wire.ByteSize() + FRAME_BYTES
+        if request_bytes <= self._batch.spare_bytes:
+            return self._take_in(entry, request_bytes)
+        wire = scoring_pb2.Creative.FromString(wire.SerializeToString())
+        del creatives[-1]
+        closed = self._close_batch()
+        self._batch.request.creatives.append(wire)
+        return closed + self._take_in(entry, request_bytes)
 
-    def end(self, failure: Exception | None = None) -> list[scoring_pb2.StreamScoreRequest]:
+    def end(self, failure: Exception | None = None) -> Requests:
         """Takes the end of the caller's items.
 
         Args:
@@ -139,8 +172,8 @@ class Bulk:
             ServerError: It answers no request, or not all creatives of one.
         """
         for batch in self._open:
-            if batch.request.request_id == response.request_id and batch.results is None:
-                batch.results = outcomes(batch.entries, response.results, self.context)
+            if batch.results is None and batch.request.request_id == response.request_id:
+                batch.results = _outcomes(batch.entries, response.results, self.context)
                 return
         raise ServerError(
             f"Expected answers to the requests of this call from {self.context.address}. "
@@ -156,24 +189,101 @@ class Bulk:
         return ()
 
     @property
-    def unanswered(self) -> list[scoring_pb2.StreamScoreRequest]:
+    def unanswered(self) -> Requests:
         """The requests that were sent and have no answer."""
         return [batch.request for batch in self._open if batch.results is None]
 
-    def _close_batch(self) -> list[scoring_pb2.StreamScoreRequest]:
-        entries = self._batch.take()
-        if not entries:
-            return []
-        self._closed_batches += 1
+    def _next_batch(self) -> _Batch:
+        self._requests += 1
+        choice = self._choice
         request = scoring_pb2.StreamScoreRequest(
-            request_id=str(self._closed_batches),
-            creatives=[entry.wire for entry in entries if isinstance(entry, PreparedCreative)],
-            model=self._choice.model,
-            model_version=self._choice.model_version,
+            request_id=str(self._requests), model=choice.model, model_version=choice.model_version
         )
-        if request.creatives:
-            self._open.append(_Open(request, entries))
-            return [request]
-        # Nothing to send: each is its own error.
-        self._open.append(_Open(request, entries, outcomes(entries, [], self.context)))
+        return _Batch(request, self._reader.max_bytes)
+
+    def _take_in(self, entry: Entry, request_bytes: int = 0) -> Requests:
+        self._batch.entries.append(entry)
+        self._batch.spare_bytes -= request_bytes
+        return self._close_batch() if len(self._batch.entries) >= self._batch_size else []
+
+    def _close_batch(self) -> Requests:
+        batch = self._batch
+        if not batch.entries:
+            return []
+        self._batch = self._next_batch()
+        self._open.append(batch)
+        if batch.request.creatives:
+            return [batch.request]
+        batch.results = _outcomes(batch.entries, [], self.context)  # each is its own error
         return []
+
+
+def _filled(wire: scoring_pb2.Creative, creative: Creative, reader: ImageReader) -> Entry:
+    """Fills the message of a creative; what cannot be sent becomes its error.
+
+    A table of thousands of rows has one without text or without its file: that must not
+    cost the others.
+    """
+    try:
+        creative_to_wire(creative, reader.leaving(FRAME_BYTES), wire)
+    except InvalidCreativeError as exc:
+        # The traceback would keep what its frames hold for as long as the caller keeps this.
+        return exc.with_traceback(None)
+    except WrongTypeError as exc:
+        error = InvalidCreativeError(
+            str(exc),
+            field=exc.field,
+            reason="WRONG_TYPE",
+            creative_id=creative.id if isinstance(creative.id, str) else "",
+        )
+        error.__cause__ = exc.with_traceback(None)
+        return error
+    return _Sent(wire.id, image_file_name(creative.image))
+
+
+def _as_creative(item: object, position: int) -> Creative:
+    if isinstance(item, Creative):
+        return item
+    if isinstance(item, tuple) and len(item) == 2:
+        return Creative(*item)
+    raise TypeError(
+        f"creatives: expected Creative or (headline, image) items. Received at position "
+        f"{position}: {type(item).__name__} {item!r:.80}"
+    )
+
+
+def _outcomes(
+    entries: Sequence[Entry],
+    results: Sequence[scoring_pb2.BatchScoreResult],
+    context: CallContext,
+) -> list[Score | AdscoreError]:
+    """Puts the results of a request in the places of the creatives that were sent.
+
+    Raises:
+        ServerError: There are more or fewer results than creatives.
+    """
+    sent = sum(isinstance(entry, _Sent) for entry in entries)
+    if len(results) != sent:
+        raise ServerError(
+            f"Expected {sent} results from {context.address}. Received: {len(results)}"
+        )
+    remaining = iter(results)
+    return [
+        _outcome(entry, next(remaining), context) if isinstance(entry, _Sent) else entry
+        for entry in entries
+    ]
+
+
+def _outcome(
+    sent: _Sent, result: scoring_pb2.BatchScoreResult, context: CallContext
+) -> Score | AdscoreError:
+    if result.HasField("score"):
+        return score_from_wire(result.score)
+    if result.HasField("error"):
+        files = {"image": sent.image_file} if sent.image_file else {}
+        item = context._replace(creative_id=sent.creative_id, image_files=files)
+        return error_from_item(result.error, item)
+    return ServerError(
+        f"Expected a score or an error from {context.address}. Received: neither",
+        creative_id=sent.creative_id,
+    )

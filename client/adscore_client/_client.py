@@ -1,23 +1,20 @@
 """The client that blocks."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
-from adscore_client._base import BaseClient
-from adscore_client._bulk import Bulk
-from adscore_client._connection import BulkStream, Connection
-from adscore_client._core import READINESS_POLL_SECONDS, Call, CallOptions
-from adscore_client._creative import Creative, CreativeInput
-from adscore_client._exceptions import AdscoreError, ServerUnavailableError
-from adscore_client._grid import Grid
-from adscore_client._images import ImageInput
-from adscore_client._results import InputLimits, Match, Model, Score
-from adscore_client._status import no_answer
+from adscore_client._arguments import CallOptions
+from adscore_client._channel import ChannelSettings
+from adscore_client._connection import BlockingConnection, run
+from adscore_client._core import BaseClient
+from adscore_client._creative import Creative, CreativeInput, ImageInput
+from adscore_client._exceptions import AdscoreError
+from adscore_client._results import Grid, Match, Model, Score
+from adscore_client._score_stream import ScoreStream
 
 
-class Client(BaseClient[Connection]):
+class Client(BaseClient[BlockingConnection]):
     """Scores creatives on adscore servers.
 
     A client connects with its first call, may be used from several threads, and is closed
@@ -27,12 +24,12 @@ class Client(BaseClient[Connection]):
             score = client.score("Save 20 % on running shoes", "banners/shoes.png")
             print(score.targets["ctr"].mean)
 
-    A call that finds a server gone or busy is made again, up to five times within its
-    timeout. See ``BaseClient.__init__`` for the settings.
+    A call that finds a server gone or busy is made again until its timeout. See
+    ``BaseClient.__init__`` for the settings.
     """
 
-    def _connect(self) -> Connection:
-        return Connection(self._core)
+    def _connect(self, settings: ChannelSettings) -> BlockingConnection:
+        return BlockingConnection(settings)
 
     def score(
         self,
@@ -41,9 +38,7 @@ class Client(BaseClient[Connection]):
         *,
         id: str = "",  # noqa: A002 - the contract's name
         context: Mapping[str, str] | None = None,
-        timeout_seconds: float | None = None,
-        model: str | None = None,
-        model_version: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Score:
         """Scores one creative.
 
@@ -56,11 +51,10 @@ class Client(BaseClient[Connection]):
                 where the creative has none.
             id: Chosen by the caller and returned with the score; at most 256 characters.
             context: Circumstances of the ad by name, e.g. ``{"placement": "feed"}``.
-            timeout_seconds: How long reading the image and the call may take together;
-                None for the client's. A read that blocks cannot be cut short.
-            model: Name of another model than the client's; its newest version is used unless
-                one is given.
-            model_version: Version of the model; None for the client's.
+            options: ``timeout_seconds``, how long reading the image and the call may take
+                together (a read that blocks cannot be cut short); ``model``, the name of
+                another model than the client's, whose newest version is used unless
+                ``model_version`` is given. The client's unless given.
 
         Raises:
             InvalidCreativeError: The image cannot be read, or the server refused a part.
@@ -68,19 +62,15 @@ class Client(BaseClient[Connection]):
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
         """
-        options = self._core.options(timeout_seconds, model, model_version)
-        self._connection.check_open()
         creative = Creative(headline, image, id, {} if context is None else context)
-        return self._connection.send(self._core.score(creative, options, self._shrink_for(options)))
+        return run(self._score(creative, self._options(**options)))
 
     def score_many(
         self,
         creatives: Iterable[CreativeInput],
         *,
         batch_size: int = 32,
-        timeout_seconds: float | None = None,
-        model: str | None = None,
-        model_version: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Iterator[Score | AdscoreError]:
         """Scores any number of creatives, lazily and in their order.
 
@@ -106,11 +96,9 @@ class Client(BaseClient[Connection]):
             creatives: Creatives, or pairs of headline and image.
             batch_size: Creatives of one request, from 1 to 1,000; fewer are sent together
                 where the message limit asks for it. Four requests are on their way at most.
-            timeout_seconds: How long to wait for the next answer of the server, all attempts
-                together; None for the client's. What the caller does between two results
-                does not count.
-            model: As for ``score``.
-            model_version: As for ``score``.
+            options: ``timeout_seconds``, how long to wait for the next answer of the server,
+                all attempts together (what the caller does between two results does not
+                count); ``model`` and ``model_version`` as for ``score``.
 
         Raises:
             AdscoreError: The call failed; the subclass says why.
@@ -119,10 +107,8 @@ class Client(BaseClient[Connection]):
             ValueError: An argument is out of range.
         """
         # Not itself a generator: wrong arguments should fail here, not at the first result.
-        options = self._core.options(timeout_seconds, model, model_version)
-        bulk = self._core.bulk(options, batch_size)
-        self._connection.check_open()
-        return self._score_lazily(iter(creatives), bulk, options)
+        items = _Items(creatives)
+        return _results(self._score_many(items, batch_size, self._options(**options)))
 
     def score_combinations(
         self,
@@ -130,9 +116,7 @@ class Client(BaseClient[Connection]):
         images: Iterable[ImageInput],
         *,
         context: Mapping[str, str] | None = None,
-        timeout_seconds: float | None = None,
-        model: str | None = None,
-        model_version: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Grid:
         """Scores every combination of headlines and images, much faster than one by one.
 
@@ -147,10 +131,7 @@ class Client(BaseClient[Connection]):
             images: At least one; each as for ``score``, but never None. Headlines times images
                 are at most ``Model.limits.max_combinations``.
             context: As for ``score``; all combinations share it.
-            timeout_seconds: How long reading the images and the call may take together;
-                None for the client's. A read that blocks cannot be cut short.
-            model: As for ``score``.
-            model_version: As for ``score``.
+            options: As for ``score``.
 
         Raises:
             InvalidCreativeError: A headline or an image cannot be read, or was refused; its
@@ -159,20 +140,13 @@ class Client(BaseClient[Connection]):
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
         """
-        options = self._core.options(timeout_seconds, model, model_version)
-        self._connection.check_open()
-        return self._connection.send(
-            self._core.combinations(headlines, images, context, options, self._shrink_for(options))
-        )
+        return run(self._score_combinations(headlines, images, context, self._options(**options)))
 
     def match(
         self,
         headlines: Iterable[str],
         images: Iterable[ImageInput],
-        *,
-        timeout_seconds: float | None = None,
-        model: str | None = None,
-        model_version: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Match:
         """Says how well each headline fits each image.
 
@@ -185,10 +159,7 @@ class Client(BaseClient[Connection]):
             headlines: Texts, at least one and none of them empty.
             images: At least one; each as for ``score``, but never None. Headlines and images
                 together are at most 1,000 unless the server's operator sets another limit.
-            timeout_seconds: How long reading the images and the call may take together;
-                None for the client's. A read that blocks cannot be cut short.
-            model: As for ``score``.
-            model_version: As for ``score``.
+            options: As for ``score``.
 
         Raises:
             InvalidCreativeError: A headline or an image cannot be read, or was refused; its
@@ -198,11 +169,7 @@ class Client(BaseClient[Connection]):
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
         """
-        options = self._core.options(timeout_seconds, model, model_version)
-        self._connection.check_open()
-        return self._connection.send(
-            self._core.match(headlines, images, options, self._shrink_for(options))
-        )
+        return run(self._match(headlines, images, self._options(**options)))
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model of the server, by name, the newest first.
@@ -213,7 +180,7 @@ class Client(BaseClient[Connection]):
         Raises:
             AdscoreError: The call failed; the subclass says why.
         """
-        return self._connection.send(self._core.models(self._core.options(timeout_seconds)))
+        return run(self._models(self._options(timeout_seconds)))
 
     def model(
         self,
@@ -234,8 +201,7 @@ class Client(BaseClient[Connection]):
             ModelNotFoundError: The server has no such model or version.
             AdscoreError: The call failed; the subclass says why.
         """
-        options = self._core.options(timeout_seconds, name, version)
-        return self._connection.send(self._core.model(options))
+        return run(self._model(self._options(timeout_seconds, name, version)))
 
     def wait_until_ready(self, timeout_seconds: float | None = None) -> None:
         """Waits until a server is there and serves, e.g. one that was started a moment ago.
@@ -247,12 +213,7 @@ class Client(BaseClient[Connection]):
             DeadlineExceededError: None serves within the timeout.
             AdscoreError: The call failed; the subclass says why.
         """
-        options = self._core.options(timeout_seconds)
-        call = self._core.readiness(options)
-        while not self._serves(call):
-            if options.deadline.left_seconds <= READINESS_POLL_SECONDS:
-                raise no_answer(call.context)
-            time.sleep(READINESS_POLL_SECONDS)
+        run(self._wait_until_ready(self._options(timeout_seconds)))
 
     def close(self) -> None:
         """Closes the connection; calls under way are cancelled. May be called again."""
@@ -270,35 +231,26 @@ class Client(BaseClient[Connection]):
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return self._describe(self._connection.is_closed)
 
-    def _serves(self, readiness: Call[bool]) -> bool:
+class _Items:
+    """The caller's iterable, read as both clients read theirs."""
+
+    def __init__(self, items: Iterable[object]) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> object:
         try:
-            return self._connection.send(readiness, wait_for_ready=True)
-        except ServerUnavailableError:  # the one of a moment ago, or what a proxy says of none
-            return False
+            return next(self._items)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
-    def _shrink_for(self, options: CallOptions) -> InputLimits | None:
-        if not self._core.shrink_images:
-            return None
-        limits = self._core.known_limits(options.choice)
-        if limits is None:
-            limits = self._connection.send(self._core.model(options)).limits
-            self._core.learn_limits(options.choice, limits)
-        return limits
 
-    def _score_lazily(
-        self, items: Iterator[object], bulk: Bulk, options: CallOptions
-    ) -> Iterator[Score | AdscoreError]:
-        bulk.shrink_images_for(self._shrink_for(options.renewed()))
-        with BulkStream(self._connection, self._core, bulk) as stream:
-            while not bulk.is_done:
-                while bulk.wants_items:
-                    for request in bulk.read_on(items):
-                        stream.send(request)
-                results = bulk.take_results()
-                yield from results
-                if not (results or bulk.is_done):
-                    bulk.answer(stream.receive())
-        bulk.raise_failure()
+def _results(stream: ScoreStream) -> Iterator[Score | AdscoreError]:
+    try:
+        while results := run(stream.next()):
+            yield from results
+    finally:
+        stream.close()

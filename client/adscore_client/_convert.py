@@ -1,14 +1,22 @@
-"""Wire messages <-> the types of the client."""
+"""What the caller passes -> wire messages -> what the caller gets."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any, TypeVar
 
-from adscore_client._creative import Creative
-from adscore_client._exceptions import InvalidCreativeError, WrongTypeError
+from adscore_client._creative import ABSENT_HINT, Creative, image_file_name
+from adscore_client._exceptions import (
+    InvalidCreativeError,
+    MessageTooLargeError,
+    ServerError,
+    WrongTypeError,
+)
 from adscore_client._image_reader import ImageReader
 from adscore_client._results import (
+    Grid,
     InputLimits,
+    Match,
     Model,
     ModelState,
     Score,
@@ -18,36 +26,60 @@ from adscore_client._results import (
 )
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
+# Of a creative, a headline or an image inside a request: one byte for the number of its field,
+# at most five for its length.
+FRAME_BYTES = 6
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_WARNINGS = {scoring_pb2.Warning.Value(f"WARNING_{one}"): one for one in Warning}
 
-def creative_to_wire(creative: Creative, reader: ImageReader) -> scoring_pb2.Creative:
+PartsRequest = TypeVar(
+    "PartsRequest", scoring_pb2.MatchRequest, scoring_pb2.ScoreCombinationsRequest
+)
+
+# === What is sent ===
+
+
+def creative_to_wire(
+    creative: Creative, reader: ImageReader, wire: scoring_pb2.Creative | None = None
+) -> scoring_pb2.Creative:
     """Reads the image and checks what the wire cannot carry; the server checks the rest.
 
     Args:
         creative: What the caller passed.
         reader: Reads the image; its limit is that of the encoded message.
+        wire: The message to fill, e.g. inside a request; None for a new one.
 
     Raises:
         TypeError: A part is of the wrong type.
         InvalidCreativeError: A part cannot be read, or the whole is above the limit.
     """
-    wire = scoring_pb2.Creative(
-        id=text_to_wire(creative.id, "id"),
-        headline="" if creative.headline is None else text_to_wire(creative.headline, "headline"),
-        context=context_to_wire(creative.context),
-    )
-    if creative.image is not None:
-        wire.image = reader.read(creative.image)
-    if wire.ByteSize() > reader.max_bytes:
-        raise InvalidCreativeError(
-            f"expected a creative of at most {reader.max_bytes:,} bytes, the message limit. "
-            f"Received: {wire.ByteSize():,} bytes, {len(wire.image):,} of them image. Make "
-            "it smaller, or pass Client(max_message_bytes=...) if the server takes more",
-            field="image" if wire.image else "headline",
-            reason="CREATIVE_TOO_LARGE",
-        )
+    wire = scoring_pb2.Creative() if wire is None else wire
+    wire.id = text_to_wire(creative.id, "id")
+    try:
+        if creative.headline is not None:
+            wire.headline = text_to_wire(creative.headline, "headline")
+        if creative.context != {}:
+            wire.context.update(context_to_wire(creative.context))
+        if creative.image is not None:
+            wire.image = reader.read(creative.image)
+        if wire.ByteSize() > reader.max_bytes:
+            raise _creative_too_large(wire, reader.max_bytes)
+    except InvalidCreativeError as exc:
+        exc.creative_id = creative.id
+        raise
     return wire
+
+
+def _creative_too_large(wire: scoring_pb2.Creative, max_bytes: int) -> InvalidCreativeError:
+    return InvalidCreativeError(
+        f"expected a creative of at most {max_bytes:,} bytes, the message limit. "
+        f"Received: {wire.ByteSize():,} bytes, {len(wire.image):,} of them image. Make "
+        "it smaller, or pass Client(max_message_bytes=...) if the server takes more",
+        field="image" if wire.image else "headline",
+        reason="CREATIVE_TOO_LARGE",
+    )
 
 
 def context_to_wire(context: object) -> dict[str, str]:
@@ -83,7 +115,7 @@ def text_to_wire(value: object, field: str) -> str:
         raise WrongTypeError(
             f"{field}: expected str. Received: {type(value).__name__} {value!r:.80}", field=field
         )
-    if _SURROGATE.search(value):
+    if not value.isascii() and _SURROGATE.search(value):
         raise InvalidCreativeError(
             f"{field}: expected Unicode text. Received: {value!r:.80}, with a lone surrogate. "
             "Decode the text with the encoding that it was written in",
@@ -93,24 +125,184 @@ def text_to_wire(value: object, field: str) -> str:
     return value
 
 
+def add_parts(
+    request: PartsRequest, headlines: object, images: object, reader: ImageReader
+) -> dict[str, str]:
+    """Puts headlines and images into a request; the server checks what the wire can carry.
+
+    Args:
+        request: What else the call says; it gets the headlines and images.
+        headlines: What the caller passed, an iterable of texts.
+        images: What the caller passed, an iterable of images.
+        reader: Reads an image; its limit is that of the request.
+
+    Returns:
+        Paths of the images that come from files, by field, e.g. ``"images[5]"``.
+
+    Raises:
+        TypeError: An argument, or an item of one, is of the wrong type.
+        InvalidCreativeError: An item cannot be read.
+        MessageTooLargeError: The request would be above the limit.
+    """
+    image_files: dict[str, str] = {}
+    spare = reader.max_bytes - request.ByteSize()
+    for position, headline in enumerate(_iterable(headlines, "headlines", "str")):
+        path = f"headlines[{position}]"
+        request.headlines.append(text_to_wire(headline, path))
+        spare -= len(request.headlines[-1].encode()) + FRAME_BYTES
+        _check_capacity(spare, path, reader.max_bytes)
+    for position, image in enumerate(_iterable(images, "images", "images")):
+        path = f"images[{position}]"
+        data = _load_part(image, path, reader)
+        request.images.append(data)
+        spare -= len(data) + FRAME_BYTES
+        _check_capacity(spare, path, reader.max_bytes)
+        if name := image_file_name(image):
+            image_files[path] = name
+    return image_files
+
+
+def _iterable(value: object, name: str, items: str) -> Iterable[Any]:
+    # One text, one path or one open file is iterable too, and never what was meant.
+    single = isinstance(value, str | bytes | bytearray | memoryview | PathLike)
+    if single or hasattr(value, "read") or not isinstance(value, Iterable):
+        raise TypeError(
+            f"{name}: expected an iterable of {items}. Received: {type(value).__name__}. "
+            "Pass a list, of one item where there is but one"
+        )
+    return value
+
+
+def _load_part(image: object, path: str, reader: ImageReader) -> bytes:
+    """Reads one image; errors name its place in the call."""
+    if image is None:
+        raise WrongTypeError(f"{path}: expected an image. Received: None", field=path)
+    try:
+        return reader.read(image)
+    except InvalidCreativeError as exc:
+        raise InvalidCreativeError(_of_part(exc, path), field=path, reason=exc.reason) from exc
+    except WrongTypeError as exc:
+        raise WrongTypeError(_of_part(exc, path), field=path) from exc
+
+
+def _of_part(exc: Exception, path: str) -> str:
+    # Here an image may not be absent, and its absence is no way out.
+    return path + str(exc).removeprefix("image").replace(ABSENT_HINT, "")
+
+
+def _check_capacity(spare: int, path: str, max_request_bytes: int) -> None:
+    if spare < 0:
+        raise MessageTooLargeError(
+            f"Expected headlines and images of at most {max_request_bytes:,} bytes together, the "
+            f"message limit. Received: more, up to {path}. Pass fewer at a time, or "
+            "Client(max_message_bytes=...) if the server takes more"
+        )
+
+
+# === What comes back ===
+
+
 def score_from_wire(wire: scoring_pb2.Score) -> Score:
     """Converts a score; every field of the wire has one of the same name."""
     return Score(
-        creative_id=wire.creative_id,
-        targets={
+        wire.creative_id,
+        {
             name: TargetScore(target.mean, target.lower, target.upper, target.percentile)
             for name, target in wire.targets.items()
         },
-        agreement=wire.agreement if wire.HasField("agreement") else None,
-        warnings=warnings_from_wire(wire.warnings),
-        model=wire.model,
-        model_version=wire.model_version,
+        wire.agreement if wire.HasField("agreement") else None,
+        warnings_from_wire(wire.warnings),
+        wire.model,
+        wire.model_version,
     )
 
 
-def warnings_from_wire(numbers: Iterable[int]) -> tuple[Warning, ...]:
+def warnings_from_wire(numbers: Sequence[int]) -> tuple[Warning, ...]:
     """Converts warnings; those that this client does not know keep their number."""
-    return tuple(Warning(_enum_name(scoring_pb2.Warning, n, "WARNING_")) for n in numbers)
+    if not numbers:
+        return ()
+    return tuple(_WARNINGS.get(n) or Warning(f"UNRECOGNISED_{n}") for n in numbers)
+
+
+def grid_from_wire(
+    wire: scoring_pb2.ScoreCombinationsResponse,
+    request: scoring_pb2.ScoreCombinationsRequest,
+    address: str,
+) -> Grid:
+    """Converts the answer to a request.
+
+    Raises:
+        ServerError: It has more or fewer numbers than the request has combinations.
+    """
+    height, width = len(request.headlines), len(request.images)
+    _check_sizes(wire, height, width, address)
+    names = list(wire.targets)
+    columns = [
+        map(TargetScore, grid.means, grid.lowers, grid.uppers, grid.percentiles)
+        for grid in (wire.targets[name] for name in names)
+    ]
+    rows = zip(*columns, strict=True) if columns else iter([()] * (height * width))
+    agreements = iter(wire.agreements or [None] * (height * width))
+    shared = warnings_from_wire(wire.warnings)
+    of_headlines = _by_part(wire.headline_warnings, height)
+    of_images = _by_part(wire.image_warnings, width)
+    model, version = wire.model, wire.model_version
+
+    def score(row: int, column: int) -> Score:
+        warnings = (*of_images[column], *of_headlines[row], *shared)
+        targets = dict(zip(names, next(rows), strict=True))
+        unique = tuple(dict.fromkeys(warnings)) if warnings else ()
+        return Score("", targets, next(agreements), unique, model, version)
+
+    return Grid(
+        tuple(tuple(score(row, column) for column in range(width)) for row in range(height)),
+        model,
+        version,
+    )
+
+
+def _by_part(parts: Sequence[scoring_pb2.PartWarnings], count: int) -> list[tuple[Warning, ...]]:
+    return [warnings_from_wire(part.warnings) for part in parts] or [()] * count
+
+
+def _check_sizes(
+    wire: scoring_pb2.ScoreCombinationsResponse, height: int, width: int, address: str
+) -> None:
+    lists = [
+        column
+        for grid in wire.targets.values()
+        for column in (grid.means, grid.lowers, grid.uppers, grid.percentiles)
+    ]
+    sizes = {len(column) for column in lists} | ({len(wire.agreements)} - {0})
+    parts = (len(wire.headline_warnings), len(wire.image_warnings))
+    is_whole = sizes <= {height * width} and parts[0] in (0, height) and parts[1] in (0, width)
+    if not is_whole:
+        raise ServerError(
+            f"Expected {height * width} numbers for each column, and warnings for {height} "
+            f"headlines and {width} images, from {address}. Received: {sorted(sizes)} numbers, "
+            f"and warnings for {parts[0]} and {parts[1]}"
+        )
+
+
+def match_from_wire(
+    wire: scoring_pb2.MatchResponse, request: scoring_pb2.MatchRequest, address: str
+) -> Match:
+    """Converts the answer to a request.
+
+    Raises:
+        ServerError: It has more or fewer numbers than the request has pairs.
+    """
+    widths = [len(row.agreements) for row in wire.rows]
+    if widths != [len(request.images)] * len(request.headlines):
+        raise ServerError(
+            f"Expected {len(request.headlines)} rows of {len(request.images)} numbers from "
+            f"{address}. Received: {len(widths)} rows of {sorted(set(widths))}"
+        )
+    return Match(
+        agreement=tuple(tuple(row.agreements) for row in wire.rows),
+        model=wire.model,
+        model_version=wire.model_version,
+    )
 
 
 def model_from_wire(wire: model_pb2.Model) -> Model:
@@ -118,7 +310,7 @@ def model_from_wire(wire: model_pb2.Model) -> Model:
     return Model(
         name=wire.name,
         version=wire.version,
-        state=ModelState(_enum_name(model_pb2.ModelState, wire.state, "MODEL_STATE_")),
+        state=_state_from_wire(wire.state),
         state_reason=wire.state_reason,
         targets=tuple(wire.targets),
         limits=_limits_from_wire(wire.limits),
@@ -126,6 +318,13 @@ def model_from_wire(wire: model_pb2.Model) -> Model:
         metrics={name: dict(metrics.figures) for name, metrics in wire.metrics.items()},
         has_agreement=wire.has_agreement,
     )
+
+
+def _state_from_wire(number: int) -> ModelState:
+    # Zero is unused, and a newer server may know more.
+    if number == 0 or number not in model_pb2.ModelState.values():
+        return ModelState(f"UNRECOGNISED_{number}")
+    return ModelState(model_pb2.ModelState.Name(number).removeprefix("MODEL_STATE_"))
 
 
 def _limits_from_wire(wire: model_pb2.InputLimits) -> InputLimits:
@@ -152,11 +351,3 @@ def _training_from_wire(wire: model_pb2.TrainingSummary) -> TrainingSummary:
         create_time=wire.create_time,
         adscore_version=wire.adscore_version,
     )
-
-
-def _enum_name(kind: Any, number: int, prefix: str) -> str:
-    """Returns the name of an enum value; zero is unused, and a newer server may know more."""
-    if number == 0 or number not in kind.values():
-        return f"UNRECOGNISED_{number}"
-    name: str = kind.Name(number)
-    return name.removeprefix(prefix)

@@ -1,294 +1,323 @@
-"""What both clients share, without sending anything: calls to make, answers to convert."""
+"""What both clients do, without any I/O: docs/decisions/sans-io-client.md.
 
+A call is a coroutine here. What it waits for is its connection's: that of ``AsyncClient`` waits
+in the event loop, that of ``Client`` blocks and never suspends the coroutine.
+"""
+
+import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
-from adscore_client._access import Tls, Token, check_tls, read_certificates, token_source
+import grpc
+
 from adscore_client._address import parse_target
-from adscore_client._arguments import ModelChoice, check_count, check_timeout
-from adscore_client._batches import prepare
+from adscore_client._arguments import (
+    Deadline,
+    ModelChoice,
+    Options,
+    check_count,
+    check_timeout,
+)
 from adscore_client._bulk import Bulk
-from adscore_client._channel import ChannelSettings
-from adscore_client._combinations import grid_from_wire
-from adscore_client._convert import context_to_wire, model_from_wire, score_from_wire
-from adscore_client._creative import Creative
-from adscore_client._deadline import Deadline
+from adscore_client._calls import RETRIED, Connection, Metadata, retry
+from adscore_client._channel import (
+    ChannelSettings,
+    Tls,
+    Token,
+    check_tls,
+    is_serving,
+    read_certificates,
+    token_source,
+)
+from adscore_client._convert import (
+    FRAME_BYTES,
+    add_parts,
+    context_to_wire,
+    creative_to_wire,
+    grid_from_wire,
+    match_from_wire,
+    model_from_wire,
+    score_from_wire,
+)
+from adscore_client._creative import Creative, ImageInput, image_file_name
 from adscore_client._exceptions import ServerError
-from adscore_client._grid import Grid
 from adscore_client._image_reader import ImageReader, require_pillow
-from adscore_client._matching import match_from_wire
-from adscore_client._methods import is_serving
-from adscore_client._parts import prepare_parts
-from adscore_client._results import InputLimits, Match, Model, Score
-from adscore_client._status import CallContext
+from adscore_client._results import Grid, InputLimits, Match, Model, Score
+from adscore_client._score_stream import ScoreStream
+from adscore_client._status import CallContext, error_from_call, no_answer
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
 _MIN_MESSAGE_BYTES = 1024  # less holds no creative beside the name of its model
 _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit
 
-READINESS_POLL_SECONDS = 0.1  # between two questions whether a server serves
+_READINESS_POLL_SECONDS = 0.1  # between two questions whether a server serves
 
 # A server may begin to serve a newer version, which may read images of another size.
 LIMITS_KNOWN_SECONDS = 60.0
 
-Result = TypeVar("Result")
-Metadata = tuple[tuple[str, str], ...]
+ConnectionType = TypeVar("ConnectionType", bound=Connection)
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Result]):
-    """One call of one request, ready to be sent.
+class ClientSettings(TypedDict, total=False):
+    """What a client may be told beside its address; see ``BaseClient.__init__``."""
 
-    Attributes:
-        method: Name of the method, e.g. ``"Score"``.
-        request: The message.
-        convert: Makes the result of the answer.
-        metadata: What is sent beside the message.
-        deadline: When the answer must be there.
-        context: What the text of an error names.
-    """
-
-    method: str
-    request: Any
-    convert: Callable[[Any], Result]
-    metadata: Metadata
-    deadline: Deadline
-    context: CallContext
+    timeout_seconds: float
+    model: str
+    model_version: str
+    max_message_bytes: int
+    tls: Tls | bool
+    token: Token | None
+    allow_plaintext_token: bool
+    shrink_images: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """What a caller chose for one call.
-
-    Attributes:
-        choice: The model.
-        deadline: Begins as the method is called, so that reading images counts.
-    """
-
-    choice: ModelChoice
-    deadline: Deadline
-
-    def renewed(self) -> Self:
-        """Returns the same options with the time from now."""
-        return replace(self, deadline=Deadline(self.deadline.timeout_seconds))
+_DEFAULTS: ClientSettings = {
+    "timeout_seconds": 10.0,
+    "model": "",
+    "model_version": "",
+    "max_message_bytes": 16 * 1024 * 1024,
+    "tls": False,
+    "token": None,
+    "allow_plaintext_token": False,
+    "shrink_images": False,
+}
 
 
-class Core:
-    """The settings of a client, and the calls that follow from them.
-
-    Args:
-        address: As of the clients, like all others.
-    """
+class BaseClient(ABC, Generic[ConnectionType]):
+    """The settings of a client, and its calls; see ``Client`` and ``AsyncClient``."""
 
     def __init__(
-        self,
-        address: str | Sequence[str],
-        *,
-        timeout_seconds: float,
-        model: str,
-        model_version: str,
-        max_message_bytes: int,
-        tls: Tls | bool,
-        token: Token | None,
-        allow_plaintext_token: bool,
-        shrink_images: bool,
+        self, address: str | Sequence[str] = "127.0.0.1:50051", **settings: Unpack[ClientSettings]
     ) -> None:
-        target = parse_target(address)
-        checked_tls = check_tls(tls, target)
-        self.address = target.name
-        self.channel = ChannelSettings(
-            target,
-            check_count(
-                max_message_bytes, "max_message_bytes", _MIN_MESSAGE_BYTES, _MAX_MESSAGE_BYTES
-            ),
-            certificates=None if checked_tls is None else read_certificates(checked_tls),
-            server_name=(checked_tls and checked_tls.server_name) or "",
-        )
-        self._timeout_seconds = check_timeout(timeout_seconds)
-        self._choice = ModelChoice.of(model, model_version)
-        self._token = token_source(
-            token,
-            target,
-            is_encrypted=checked_tls is not None,
-            allow_plaintext=allow_plaintext_token,
-        )
-        self.shrink_images = shrink_images
-        self._known_limits: dict[ModelChoice, tuple[InputLimits, Deadline]] = {}
-        if shrink_images:
-            require_pillow()
+        """Checks the settings; nothing is connected before the first call.
 
-    def options(
+        Args:
+            address: ``HOST:PORT``, another gRPC target, or a list of ``IP:PORT`` of servers
+                with the same models. Where there are several, as behind ``dns:///NAME:PORT``,
+                calls go to them in turn, and to none that is down or stopping.
+            settings: By name:
+
+                - ``timeout_seconds`` (10.0): How long a call may take, all attempts together,
+                  in seconds, above 0; a method may be given another.
+                - ``model`` (``""``): Name of the model to use; empty for the server's only
+                  model, or its default.
+                - ``model_version`` (``""``): Version of that model, e.g. ``"3"``; empty for
+                  the newest.
+                - ``max_message_bytes`` (16,777,216): Limit of one request and of one answer,
+                  from 1,024 to 2,147,483,647 bytes. The default is the server's.
+                - ``tls`` (False): True to encrypt, trusting public certificates; a ``Tls`` to
+                  say more.
+                - ``token`` (None): What the server knows this caller by, or what returns it,
+                  called before each call. None for the environment's ``ADSCORE_TOKEN``, ``""``
+                  for none.
+                - ``allow_plaintext_token`` (False): Whether to send a token without encryption
+                  to another machine.
+                - ``shrink_images`` (False): Whether to make images smaller before they are
+                  sent, to twice the size that the model reads; needs Pillow. Scores change a
+                  little.
+
+        Raises:
+            TypeError: An argument is of the wrong type, or unknown.
+            ValueError: An argument is out of range, or a file of ``tls`` cannot be read.
+            ImportError: Pillow is needed and not installed.
+        """
+        _check_names(settings, type(self).__name__)
+        chosen: ClientSettings = {**_DEFAULTS, **settings}
+        target = parse_target(address)
+        tls = check_tls(chosen["tls"], target)
+        limit = check_count(
+            chosen["max_message_bytes"], "max_message_bytes", _MIN_MESSAGE_BYTES, _MAX_MESSAGE_BYTES
+        )
+        self._channel = ChannelSettings(
+            target,
+            limit,
+            certificates=None if tls is None else read_certificates(tls),
+            server_name=(tls and tls.server_name) or "",
+        )
+        self._timeout_seconds = check_timeout(chosen["timeout_seconds"])
+        self._choice = ModelChoice.of(chosen["model"], chosen["model_version"])
+        self._token = token_source(
+            chosen["token"],
+            target,
+            is_encrypted=tls is not None,
+            allow_plaintext=chosen["allow_plaintext_token"],
+        )
+        self._token_may_block = callable(chosen["token"])
+        self._shrink_images = chosen["shrink_images"]
+        self._known_limits: dict[ModelChoice, tuple[InputLimits, Deadline]] = {}
+        if self._shrink_images:
+            require_pillow()
+        self._connection = self._connect(self._channel)
+
+    @abstractmethod
+    def _connect(self, settings: ChannelSettings) -> ConnectionType:
+        """Returns what sends the calls; opens nothing yet."""
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self._connection.is_closed else ""
+        return f"<{type(self).__name__} of {self._channel.target.name}{closed}>"
+
+    # === Calls ===
+
+    def _options(
         self,
-        timeout_seconds: float | None,
+        timeout_seconds: float | None = None,
         model: str | None = None,
         model_version: str | None = None,
-    ) -> CallOptions:
-        """Checks what a caller chose for one call; its time begins now.
+    ) -> Options:
+        """Checks what a caller said of one call; its time begins now.
 
         Raises:
             TypeError: An argument is of the wrong type.
             ValueError: The timeout is not above 0.
+            ClientClosedError: The client is closed.
         """
         timeout = (
             self._timeout_seconds if timeout_seconds is None else check_timeout(timeout_seconds)
         )
-        return CallOptions(self._choice.replace(model, model_version), Deadline(timeout))
+        options = Options(self._choice.replace(model, model_version), Deadline(timeout))
+        self._connection.check_open()
+        return options
 
-    def known_limits(self, choice: ModelChoice) -> InputLimits | None:
-        """Returns what a model accepts; None where that is not known, or no more for sure."""
-        limits, end = self._known_limits.get(choice, (None, None))
-        return limits if end and end.left_seconds else None
-
-    def learn_limits(self, choice: ModelChoice, limits: InputLimits) -> None:
-        """Takes what a model accepts, as the server said a moment ago."""
-        self._known_limits[choice] = (limits, Deadline(LIMITS_KNOWN_SECONDS))
-
-    def metadata(self, context: CallContext) -> Metadata:
-        """Returns what is sent beside the message: who calls, and the id of the call."""
-        metadata = (("x-request-id", context.request_id),)
-        if self._token is None:
-            return metadata
-        return (*metadata, ("authorization", f"Bearer {self._token()}"))
-
-    def score(
-        self, creative: Creative, options: CallOptions, shrink_for: InputLimits | None
-    ) -> Call[Score]:
-        """Prepares a Score call.
-
-        Raises:
-            InvalidCreativeError: The image cannot be read, or a part cannot be sent.
-            TypeError: A part is of the wrong type.
-        """
+    async def _score(self, creative: Creative, options: Options) -> Score:
         choice = options.choice
-        reader = self._reader(shrink_for).leaving(choice.request_bytes)
-        prepared = prepare(creative, reader)
-        request = scoring_pb2.ScoreRequest(
-            creative=prepared.wire, model=choice.model, model_version=choice.model_version
-        )
-        context = self._context(options, creative.id, prepared.image_files)
-        return self._call("Score", request, self._convert_score, options, context)
+        reader = await self._reader(options)
+        reader = reader.leaving(choice.request_bytes + FRAME_BYTES)
+        request = scoring_pb2.ScoreRequest(model=choice.model, model_version=choice.model_version)
+        if reader.takes_time(creative.image):
+            await self._connection.run(creative_to_wire, creative, reader, request.creative)
+        else:
+            creative_to_wire(creative, reader, request.creative)
+        file = image_file_name(creative.image)
+        context = self._context(options, creative.id, {"image": file} if file else {})
+        wire = await self._send("Score", request, options, context)
+        if not wire.HasField("score"):
+            raise ServerError(f"Expected a score from {context.address}. Received: an empty answer")
+        return score_from_wire(wire.score)
 
-    def bulk(self, options: CallOptions, batch_size: int) -> Bulk:
-        """Prepares a StreamScore call.
-
-        Raises:
-            TypeError: The size is no int.
-            ValueError: It is out of range.
-        """
-        return Bulk(options.choice, batch_size, self._reader(None), self._context(options))
-
-    def combinations(
+    async def _score_combinations(
         self,
         headlines: Iterable[str],
-        images: Iterable[Any],
+        images: Iterable[ImageInput],
         context: Mapping[str, str] | None,
-        options: CallOptions,
-        shrink_for: InputLimits | None,
-    ) -> Call[Grid]:
-        """Prepares a ScoreCombinations call.
-
-        Raises:
-            InvalidCreativeError: An item cannot be read.
-            MessageTooLargeError: The request would be above the message limit.
-            TypeError: An argument is of the wrong type.
-        """
+        options: Options,
+    ) -> Grid:
         request = scoring_pb2.ScoreCombinationsRequest(
             model=options.choice.model,
             model_version=options.choice.model_version,
-            context=context_to_wire({} if context is None else context),
+            context={} if context is None else context_to_wire(context),
         )
-        parts = prepare_parts(request, headlines, images, self._reader(shrink_for))
-        return self._call(
-            "ScoreCombinations",
-            parts.request,
-            lambda wire: grid_from_wire(wire, parts.request, self.address),
-            options,
-            self._context(options, image_files=parts.image_files),
-        )
+        reader = await self._reader(options)
+        files = await self._connection.run(add_parts, request, headlines, images, reader)
+        answered = self._context(options, image_files=files)
+        wire = await self._send("ScoreCombinations", request, options, answered)
+        return grid_from_wire(wire, request, answered.address)
 
-    def match(
-        self,
-        headlines: Iterable[str],
-        images: Iterable[Any],
-        options: CallOptions,
-        shrink_for: InputLimits | None,
-    ) -> Call[Match]:
-        """Prepares a Match call.
-
-        Raises:
-            InvalidCreativeError: An item cannot be read.
-            MessageTooLargeError: The request would be above the message limit.
-            TypeError: An argument is of the wrong type.
-        """
+    async def _match(
+        self, headlines: Iterable[str], images: Iterable[ImageInput], options: Options
+    ) -> Match:
         request = scoring_pb2.MatchRequest(
             model=options.choice.model, model_version=options.choice.model_version
         )
-        parts = prepare_parts(request, headlines, images, self._reader(shrink_for))
-        return self._call(
-            "Match",
-            parts.request,
-            lambda wire: match_from_wire(wire, parts.request, self.address),
-            options,
-            self._context(options, image_files=parts.image_files),
-        )
+        reader = await self._reader(options)
+        files = await self._connection.run(add_parts, request, headlines, images, reader)
+        context = self._context(options, image_files=files)
+        wire = await self._send("Match", request, options, context)
+        return match_from_wire(wire, request, context.address)
 
-    def models(self, options: CallOptions) -> Call[list[Model]]:
-        """Prepares a ListModels call."""
-        return self._call(
-            "ListModels",
-            model_pb2.ListModelsRequest(),
-            lambda wire: [model_from_wire(model) for model in wire.models],
-            options,
-            self._context(options),
-        )
+    async def _models(self, options: Options) -> list[Model]:
+        request = model_pb2.ListModelsRequest()
+        wire = await self._send("ListModels", request, options, self._context(options))
+        return [model_from_wire(model) for model in wire.models]
 
-    def model(self, options: CallOptions) -> Call[Model]:
-        """Prepares a GetModel call."""
+    async def _model(self, options: Options) -> Model:
         request = model_pb2.GetModelRequest(
             model=options.choice.model, model_version=options.choice.model_version
         )
-        return self._call(
-            "GetModel",
-            request,
-            lambda wire: model_from_wire(wire.model),
-            options,
-            self._context(options),
+        wire = await self._send("GetModel", request, options, self._context(options))
+        return model_from_wire(wire.model)
+
+    async def _wait_until_ready(self, options: Options) -> None:
+        context = self._context(options)
+        metadata = await self._metadata(context)
+        while True:
+            text = "it does not serve yet"
+            try:
+                left = options.deadline.remaining_seconds()
+                if is_serving(await self._connection.call("Check", b"", left, metadata)):
+                    return
+            except grpc.RpcError as exc:
+                error = error_from_call(exc, context)
+                if error.code not in RETRIED or not error.retryable or self._connection.is_closed:
+                    raise error from exc
+                text = str(error)
+            if options.deadline.left_seconds <= _READINESS_POLL_SECONDS:
+                raise no_answer(context, text)
+            await self._connection.sleep(_READINESS_POLL_SECONDS)
+
+    def _score_many(
+        self, items: AsyncIterator[object], batch_size: int, options: Options
+    ) -> ScoreStream:
+        reader = ImageReader(self._channel.max_message_bytes)
+        bulk = Bulk(options.choice, batch_size, reader, self._context(options))
+
+        def reader_of_now() -> Awaitable[ImageReader]:
+            # Its time begins as results are asked for, not as the method was called.
+            deadline = Deadline(options.deadline.timeout_seconds)
+            return self._reader(options._replace(deadline=deadline))
+
+        return ScoreStream(self._connection, items, bulk, reader_of_now, self._metadata)
+
+    # === What calls share ===
+
+    async def _send(self, method: str, request: Any, options: Options, context: CallContext) -> Any:
+        metadata = await self._metadata(context)
+        connection, deadline = self._connection, options.deadline
+        return await retry(
+            lambda: connection.call(
+                method, request, deadline.remaining_seconds(context.creative_id), metadata
+            ),
+            connection,
+            deadline,
+            context,
         )
 
-    def readiness(self, options: CallOptions) -> Call[bool]:
-        """Prepares a call of Check of grpc.health.v1.Health."""
-        return self._call("Check", b"", is_serving, options, self._context(options))
-
-    def _call(
-        self,
-        method: str,
-        request: Any,
-        convert: Callable[[Any], Result],
-        options: CallOptions,
-        context: CallContext,
-    ) -> Call[Result]:
-        return Call(method, request, convert, self.metadata(context), options.deadline, context)
+    async def _metadata(self, context: CallContext) -> Metadata:
+        """Returns what is sent beside the message: the id of the call, and who calls."""
+        request_id = ("x-request-id", context.request_id)
+        if self._token is None:
+            return (request_id,)
+        # A token may come from a file or another service.
+        token = await self._connection.run(self._token) if self._token_may_block else self._token()
+        return (request_id, ("authorization", f"Bearer {token}"))
 
     def _context(
-        self,
-        options: CallOptions,
-        creative_id: str = "",
-        image_files: Mapping[str, str] | None = None,
+        self, options: Options, creative_id: str = "", image_files: Mapping[str, str] | None = None
     ) -> CallContext:
         return CallContext(
-            self.address,
+            self._channel,
             options.deadline.timeout_seconds,
-            request_id=os.urandom(16).hex(),
-            creative_id=creative_id,
-            image_files=image_files or {},
+            os.urandom(16).hex(),
+            creative_id,
+            image_files or {},
         )
 
-    def _reader(self, shrink_for: InputLimits | None) -> ImageReader:
-        return ImageReader(self.channel.max_message_bytes, shrink_for)
+    async def _reader(self, options: Options) -> ImageReader:
+        if not self._shrink_images:
+            return ImageReader(self._channel.max_message_bytes)
+        limits, end = self._known_limits.get(options.choice, (None, None))
+        if limits is None or end is None or not end.left_seconds:
+            limits = (await self._model(options)).limits
+            self._known_limits[options.choice] = (limits, Deadline(LIMITS_KNOWN_SECONDS))
+        return ImageReader(self._channel.max_message_bytes, limits)
 
-    def _convert_score(self, wire: scoring_pb2.ScoreResponse) -> Score:
-        if not wire.HasField("score"):
-            raise ServerError(f"Expected a score from {self.address}. Received: an empty answer")
-        return score_from_wire(wire.score)
+
+def _check_names(settings: Mapping[str, object], function: str) -> None:
+    for name in settings.keys() - _DEFAULTS.keys():
+        near = difflib.get_close_matches(name, _DEFAULTS, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        raise TypeError(
+            f"{function}: expected settings among {', '.join(_DEFAULTS)}. Received: {name!r}{hint}"
+        )

@@ -15,7 +15,8 @@
     ├── UnsupportedError            the server does not offer this call
     │   └── ModelUnsupportedError   ... with this model, which was not trained for it
     ├── ServerError                 the server failed, or answered what it should not
-    └── ClientClosedError           the client was used after close()
+    ├── ClientClosedError           the client was used after close()
+    └── ClientUnusableError         gRPC cannot work where the client was used
 
 The methods of the client raise nothing else on purpose, but for ``TypeError`` and
 ``ValueError`` where an argument is of the wrong type or outside its range.
@@ -132,8 +133,8 @@ class ModelNotFoundError(AdscoreError):
 class MessageTooLargeError(AdscoreError):
     """A request above what the server takes, or an answer above what the client takes.
 
-    ``code`` is None where the client itself refused the headlines and images of a ``match``,
-    before anything was sent.
+    ``code`` is None where the client itself refused the headlines and images of a ``match`` or
+    a grid, before anything was sent.
     """
 
 
@@ -180,7 +181,7 @@ class DeadlineExceededError(AdscoreError):
 
 
 class CallCancelledError(AdscoreError):
-    """The call was cancelled while under way: by the server, or by closing the client."""
+    """The call was cancelled while under way: by ``close()``, or by a server until its deadline."""
 
 
 class UnsupportedError(AdscoreError):
@@ -205,6 +206,15 @@ class ClientClosedError(AdscoreError):
             f"Expected an open client of {address}. Received: a call after close(). "
             "Make a new Client, or move the call into its `with` block"
         )
+
+
+class ClientUnusableError(AdscoreError):
+    """gRPC cannot work where the client was used, and would hang; nothing was sent.
+
+    In a process that was forked while calls were under way; in an event loop while that of the
+    client's first call still runs; with threads that eventlet or gevent replaced, as far as
+    gRPC does not work with these.
+    """
 
 
 class WrongTypeError(TypeError):

@@ -1,10 +1,9 @@
 """An image as the caller has it -> the bytes to send, made smaller where that was asked for."""
 
 import io
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple
 
-from adscore_client._images import load_image
+from adscore_client._creative import load_image
 from adscore_client._results import InputLimits
 
 # Twice what the model reads: the server's own resizing still has pixels to choose from.
@@ -14,8 +13,7 @@ _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReader:
+class ImageReader(NamedTuple):
     """Reads images.
 
     Attributes:
@@ -26,9 +24,9 @@ class ImageReader:
     max_bytes: int
     shrink_for: InputLimits | None = None
 
-    def leaving(self, taken_bytes: int) -> Self:
+    def leaving(self, taken_bytes: int) -> "ImageReader":
         """Returns a reader whose limit is lower by these bytes."""
-        return replace(self, max_bytes=self.max_bytes - taken_bytes)
+        return ImageReader(self.max_bytes - taken_bytes, self.shrink_for)
 
     def read(self, image: object) -> bytes:
         """Returns the encoded image.
@@ -39,6 +37,12 @@ class ImageReader:
         """
         data = load_image(image, self.max_bytes)
         return data if self.shrink_for is None else shrink(data, self.shrink_for)
+
+    def takes_time(self, image: object) -> bool:
+        """Whether reading takes more than a moment: a file to read, an image to shrink."""
+        if image is None:
+            return False
+        return self.shrink_for is not None or not isinstance(image, bytes | bytearray | memoryview)
 
 
 def require_pillow() -> None:

@@ -1,13 +1,15 @@
 """gRPC status -> exception: the only place where one becomes the other."""
 
+import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import grpc
 
-from adscore_client._details import StatusDetails, decode_details
+from adscore_client._channel import ChannelSettings
 from adscore_client._exceptions import (
     AdscoreError,
     AuthenticationError,
@@ -28,25 +30,50 @@ from adscore_client._exceptions import (
 )
 from adscore_protos.v1 import scoring_pb2
 
+# Where gRPC carries a google.rpc.Status, by convention of its libraries.
+_STATUS_KEY = "grpc-status-details-bin"
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"  # how long to wait, for gRPC's own retries
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+
+class CallContext(NamedTuple):
     """What the text of an error names.
 
     Attributes:
-        address: Address of the server.
+        channel: How the server was reached.
         timeout_seconds: Timeout of the call.
+        request_id: Id of the call in the server's log.
         creative_id: Id of the creative, where the call or the item is about one.
         image_files: Paths of the images that came from files, by field, e.g. ``"image"`` or
             ``"images[5]"``.
-        request_id: Id of the call in the server's log.
     """
 
-    address: str
+    channel: ChannelSettings
     timeout_seconds: float
     request_id: str = ""
     creative_id: str = ""
-    image_files: Mapping[str, str] = field(default_factory=dict)
+    image_files: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def address(self) -> str:
+        """Address of the server."""
+        return self.channel.target.name
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDetails:
+    """What a server says of an error beside its code and text.
+
+    Attributes:
+        reason: Stable name of the cause; empty where there is none.
+        violations: The refused fields, with their paths as the server names them.
+        retry_after_seconds: How long to wait before the next try; None where it is not said.
+        request_id: Id of the call in the server's log; empty where it is not said.
+    """
+
+    reason: str = ""
+    violations: tuple[FieldViolation, ...] = ()
+    retry_after_seconds: float | None = None
+    request_id: str = ""
 
 
 class Meaning(NamedTuple):
@@ -60,7 +87,7 @@ class Meaning(NamedTuple):
 # can mend the fault. INTERNAL and UNKNOWN are faults of this input as often as not.
 MEANINGS: Mapping[grpc.StatusCode, Meaning] = {
     grpc.StatusCode.OK: Meaning(ServerError, retryable=False),  # an error cannot be OK
-    grpc.StatusCode.CANCELLED: Meaning(CallCancelledError, retryable=False),
+    grpc.StatusCode.CANCELLED: Meaning(CallCancelledError, retryable=True),
     grpc.StatusCode.UNKNOWN: Meaning(ServerError, retryable=False),
     grpc.StatusCode.INVALID_ARGUMENT: Meaning(InvalidRequestError, retryable=False),
     grpc.StatusCode.DEADLINE_EXCEEDED: Meaning(DeadlineExceededError, retryable=True),
@@ -103,9 +130,61 @@ _TEXTS: Mapping[type[AdscoreError], str] = {
     ),
 }
 
-_NO_SERVER = (
-    "Expected an adscore server at {address}. Received: {text}. Start one with "
-    "`adscore serve ROOT --address {address}`, or pass Client the address of one that runs"
+_NO_SERVER = "Expected an adscore server at {address} ({route}). Received: {text}. {advice}"
+
+_START_ONE = (
+    "Start one with `adscore serve ROOT --address {address}`, or pass Client the address of one "
+    "that runs"
+)
+
+
+class _Advice(NamedTuple):
+    """What to do where no connection came about, by gRPC's own words.
+
+    Attributes:
+        pattern: Finds the words.
+        text: What to do.
+        route: The route that it is for, as ``_route`` names it; empty for all.
+        is_final: Whether time does not mend the fault: the client's settings are wrong.
+    """
+
+    pattern: str
+    text: str
+    route: str = ""
+    is_final: bool = False
+
+
+_BROKEN_OFF = "(failed to connect|backends failing).*(Socket closed|reset by peer)"
+
+_ADVICE = (
+    _Advice(
+        "WRONG_VERSION_NUMBER",
+        "The server does not use TLS: pass tls=False, or start it with --tls-cert and --tls-key",
+        is_final=True,
+    ),
+    _Advice(
+        "CERTIFICATE_VERIFY_FAILED",
+        "The server's certificate is of an authority that is not trusted: pass Tls(ca_file=...)",
+        is_final=True,
+    ),
+    _Advice(
+        "Hostname Verification Check failed|is not in peer certificate",
+        "The server's certificate is for another name: pass Tls(server_name=...)",
+        is_final=True,
+    ),
+    _Advice(
+        _BROKEN_OFF,
+        "A server that uses TLS ends a connection without it like this: pass tls=True",
+        route="without TLS",
+    ),
+    _Advice(
+        _BROKEN_OFF,
+        "A server that asks for certificates ends a connection without one like this: pass "
+        "Tls(certificate_file=..., key_file=...)",
+        route="with TLS",
+    ),
+    _Advice("http1.x server", "It is a web server: pass the address that adscore serve listens on"),
+    _Advice("Domain name not found", "Nobody knows the host by this name: check it"),
 )
 
 # The part of a field's path that says which creative of the request it is. A caller has
@@ -116,40 +195,40 @@ _CREATIVE_PATH = re.compile(r"creatives\[\d+\](?:\.|$)|creative(?:\.|$)")
 _PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$")
 
 
-class StreamEndedError(grpc.RpcError):
-    """A stream that the server ended without an error, though it owed answers."""
+class LocalError(grpc.RpcError):
+    """A failure that is found here, with a code as if gRPC had said it."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(text)
+        self._code = code
+        self._text = text
 
     def code(self) -> grpc.StatusCode:
-        """Returns the code of a server that is gone: another may answer."""
-        return grpc.StatusCode.UNAVAILABLE
+        """Returns the code."""
+        return self._code
 
     def details(self) -> str:
         """Returns what happened."""
-        return "the server ended the stream before it had answered every request"
+        return self._text
 
     def trailing_metadata(self) -> tuple[()]:
         """Returns nothing: there are no further details."""
         return ()
 
 
-def had_begun(exc: Any) -> bool:
-    """Whether the server had begun to answer: from then on gRPC tries no more by itself.
+def stream_ended() -> LocalError:
+    """Returns the failure of a stream without an error that still owed answers.
 
-    It may be killed between the beginning of its answer and the rest.
+    Its server is gone: another may answer.
     """
-    return bool(exc.initial_metadata())
+    text = "the server ended the stream before it had answered every request"
+    return LocalError(grpc.StatusCode.UNAVAILABLE, text)
 
 
-def no_answer(context: CallContext) -> AdscoreError:
+def no_answer(context: CallContext, text: str) -> AdscoreError:
     """Returns the exception for an answer that did not come in time."""
     code = grpc.StatusCode.DEADLINE_EXCEEDED
-    return _build(MEANINGS[code], code, "no answer yet", StatusDetails(), context)
-
-
-def call_cancelled(context: CallContext) -> AdscoreError:
-    """Returns the exception for a call that ended as the client was closed."""
-    code = grpc.StatusCode.CANCELLED
-    return _build(MEANINGS[code], code, "the client was closed", StatusDetails(), context)
+    return _build(MEANINGS[code], code, text, StatusDetails(), context)
 
 
 def error_from_item(wire: scoring_pb2.CreativeError, context: CallContext) -> AdscoreError:
@@ -203,10 +282,9 @@ def _build(
         "creative_id": context.creative_id,
         "request_id": details.request_id or context.request_id,
     }
-    template = _TEXTS[kind]
     if kind is ServerUnavailableError and not details.reason:
-        template = _NO_SERVER  # every error of an adscore server has a reason
-    message = template.format(
+        return _no_server(text, context, fields)  # every error of an adscore server has a reason
+    message = _TEXTS[kind].format(
         address=context.address,
         timeout=context.timeout_seconds,
         code=code.name,
@@ -217,8 +295,37 @@ def _build(
     if issubclass(kind, ServerUnavailableError):
         return kind(message, address=context.address, **fields)
     if issubclass(kind, DeadlineExceededError):
+        if proxy := context.channel.target.proxy:
+            message += f". The connection may go through a proxy ({proxy}); no_proxy leaves it out"
         return kind(message, timeout_seconds=context.timeout_seconds, **fields)
     return kind(message, **fields)
+
+
+def _no_server(text: str, context: CallContext, fields: ErrorFields) -> ServerUnavailableError:
+    """Returns the exception for no connection: what was tried, what came of it, what to do."""
+    route = _route(context.channel)
+    advice = next(
+        (one for one in _ADVICE if one.route in ("", route) and re.search(one.pattern, text)),
+        _Advice("", _START_ONE.format(address=context.address)),
+    )
+    what_to_do = advice.text
+    if proxy := context.channel.target.proxy:
+        route += f", by the proxy {proxy}"
+        what_to_do += ". To go without the proxy, name the host in no_proxy"
+    message = _NO_SERVER.format(
+        address=context.address,
+        route=route,
+        text=text.rstrip(".") or "no further text",
+        advice=what_to_do,
+    )
+    fields["retryable"] = not advice.is_final
+    return ServerUnavailableError(message, address=context.address, **fields)
+
+
+def _route(channel: ChannelSettings) -> str:
+    if channel.certificates is None:
+        return "without TLS"
+    return "with TLS" if channel.certificates.private_key is None else "with TLS and a certificate"
 
 
 def _refusal(
@@ -239,3 +346,50 @@ def _refusal(
     if file := context.image_files.get(field):
         message += f" (file: {file})"
     return kind(message, field=field, violations=violations, **fields)
+
+
+def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
+    """Reads what can be read; details that are missing or damaged never hide the error itself.
+
+    Args:
+        metadata: Trailing metadata of the call, pairs of key and value.
+    """
+    values = {pair[0]: pair[1] for pair in metadata or ()}
+    retry_after = _pushback_seconds(values.get(_PUSHBACK_KEY))
+    encoded = values.get(_STATUS_KEY)
+    if not isinstance(encoded, bytes):
+        return StatusDetails(retry_after_seconds=retry_after)
+    # Imported here: a caller whose calls succeed never pays for it.
+    from google.protobuf.message import DecodeError
+    from google.rpc import error_details_pb2, status_pb2
+
+    reason = request_id = ""
+    violations: list[FieldViolation] = []
+    with contextlib.suppress(DecodeError):
+        for detail in status_pb2.Status.FromString(encoded).details:
+            message: Any = _unpack(detail, error_details_pb2)
+            if isinstance(message, error_details_pb2.ErrorInfo):
+                reason = reason or message.reason
+                request_id = request_id or message.metadata.get("request_id", "")
+            elif isinstance(message, error_details_pb2.BadRequest):
+                violations += [
+                    FieldViolation(v.field, v.description) for v in message.field_violations
+                ]
+            elif isinstance(message, error_details_pb2.RetryInfo):
+                delay = message.retry_delay
+                retry_after = delay.seconds + delay.nanos / 1e9
+    return StatusDetails(reason, tuple(violations), retry_after, request_id)
+
+
+def _pushback_seconds(value: Any) -> float | None:
+    try:
+        return max(0, int(value)) / 1e3
+    except (TypeError, ValueError):
+        return None
+
+
+def _unpack(detail: Any, error_details: Any) -> Any:
+    for kind in (error_details.ErrorInfo, error_details.BadRequest, error_details.RetryInfo):
+        if detail.Is(kind.DESCRIPTOR):
+            return kind.FromString(detail.value)
+    return None

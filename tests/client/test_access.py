@@ -64,25 +64,42 @@ def test_call_is_encrypted_for_a_server_of_a_known_authority(
 
 
 @pytest.mark.parametrize(
-    "tls", [False, True, {"server_name": "scores.test"}, {"ca_file": "ca.pem"}]
+    ("tls", "seconds", "what_to_do"),
+    [
+        (False, 1, "pass tls=True"),
+        (True, 30, r"pass Tls\(ca_file=...\)"),
+        ({"server_name": "scores.test"}, 30, r"pass Tls\(ca_file=...\)"),
+        ({"ca_file": "ca.pem"}, 30, r"pass Tls\(server_name=...\)"),
+    ],
 )
 def test_server_that_is_not_who_it_should_be_gets_nothing(
-    tls, serve_encrypted, files, score_recorder
+    tls, seconds, what_to_do, serve_encrypted, files, score_recorder
 ):
     if isinstance(tls, dict):
         paths = {"ca_file": files / tls["ca_file"]} if "ca_file" in tls else {}
         tls = Tls(**{**tls, **paths})
-    client = Client(serve_encrypted(), tls=tls, timeout_seconds=30)
-    with client, pytest.raises(ServerUnavailableError):
+    client = Client(serve_encrypted(), tls=tls, timeout_seconds=seconds)
+    with client, pytest.raises(ServerUnavailableError, match=what_to_do) as caught:
         client.score("headline")
+    assert ("with TLS" if tls else "without TLS") in str(caught.value)
+    assert caught.value.retryable == (not tls)  # wrong settings are told at once
     assert score_recorder.requests == []
+
+
+def test_server_without_tls_is_told_at_once(serve, score_recorder):
+    client = Client(serve(Score=score_recorder), tls=True, timeout_seconds=60)
+    for call in (lambda: client.score("headline"), client.wait_until_ready):
+        with pytest.raises(ServerUnavailableError, match="does not use TLS: pass tls=False"):
+            call()
+    client.close()
 
 
 def test_client_shows_its_certificate_where_it_is_asked_for(serve_encrypted, files, score_recorder):
     address = serve_encrypted(client_ca=True)
     known = {"ca_file": files / "ca.pem", "server_name": "scores.test"}
     own = {"certificate_file": files / "client.pem", "key_file": files / "client.key"}
-    with Client(address, tls=Tls(**known)) as client, pytest.raises(ServerUnavailableError):
+    client = Client(address, tls=Tls(**known), timeout_seconds=1)
+    with client, pytest.raises(ServerUnavailableError, match="certificate_file="):
         client.score("headline")
     with Client(address, tls=Tls(**known, **own)) as client:
         client.score("headline")

@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 def server(monkeypatch):
     """A fake server in the place of those that the page names."""
     with FakeServer() as running:
-        constructor = adscore_client._base.BaseClient.__init__
+        constructor = adscore_client._core.BaseClient.__init__
 
         def connect(self, address="127.0.0.1:50051", **arguments):
             if address == "127.0.0.1:50051":
@@ -39,7 +39,7 @@ def server(monkeypatch):
                 address = [running.address, "127.0.0.1:1"]
             constructor(self, address, **arguments)
 
-        monkeypatch.setattr(adscore_client._base.BaseClient, "__init__", connect)
+        monkeypatch.setattr(adscore_client._core.BaseClient, "__init__", connect)
         yield running
 
 

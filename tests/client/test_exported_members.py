@@ -16,6 +16,7 @@ PUBLIC = [
     "CallCancelledError",
     "Client",
     "ClientClosedError",
+    "ClientUnusableError",
     "Combination",
     "Creative",
     "DeadlineExceededError",

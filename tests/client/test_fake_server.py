@@ -57,7 +57,7 @@ def test_client_finds_it_again_after_a_stop():
         client.score("headline")
         server.stop()
         with pytest.raises(AdscoreError):
-            client.score("headline")
+            client.score("headline", timeout_seconds=0.3)
         server.start()
         client.wait_until_ready(30)
         client.score("headline")

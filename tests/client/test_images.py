@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from adscore_client import Creative, InvalidCreativeError
-from adscore_client._images import load_image
+from adscore_client._creative import load_image
 
 LIMIT = 1_000_000
 
@@ -202,7 +202,7 @@ def test_creative_shows_what_its_image_is_and_not_its_bytes(path):
 
 def test_pillow_is_not_loaded_for_callers_without_it(path):
     code = (
-        "import sys; from adscore_client._images import load_image;"
+        "import sys; from adscore_client._creative import load_image;"
         f"load_image({str(path)!r}, 10**6); load_image(open({str(path)!r}, 'rb'), 10**6);"
         "print('PIL' in sys.modules)"
     )

@@ -20,9 +20,8 @@ from adscore_client import (
     ServerError,
     UnsupportedError,
 )
+from adscore_client._convert import add_parts, match_from_wire
 from adscore_client._image_reader import ImageReader
-from adscore_client._matching import match_from_wire
-from adscore_client._parts import prepare_parts
 from adscore_protos.v1 import scoring_pb2
 
 rates = st.floats(-1, 1, width=32)
@@ -181,11 +180,11 @@ def test_prepared_request_is_whole_and_within_the_limit(headlines, images, spare
     limit = max(whole.ByteSize() + spare, 40)
     try:
         request = scoring_pb2.MatchRequest(model="banners")
-        prepared = prepare_parts(request, headlines, images, ImageReader(limit))
+        add_parts(request, headlines, images, ImageReader(limit))
     except MessageTooLargeError:
         assert whole.ByteSize() + 6 * (len(headlines) + len(images)) > limit
     else:
-        assert prepared.request == whole
+        assert request == whole
         assert whole.ByteSize() <= limit
 
 

@@ -1,6 +1,8 @@
 """Calls that are made again: counted by what the server saw, never by a clock."""
 
 import asyncio
+import itertools
+import time
 
 import grpc
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from adscore_client import (
     AdscoreError,
     AsyncClient,
+    CallCancelledError,
     Client,
     DeadlineExceededError,
     InvalidCreativeError,
@@ -20,6 +23,7 @@ from adscore_client.testing import FakeServer
 from adscore_protos.v1 import scoring_pb2
 
 STOPPING = ServerUnavailableError("the server stops", reason="SERVER_STOPPING")
+CANCELLED = CallCancelledError("the connection is reset", reason="RESET")
 BUSY = OverloadedError("the queue is full", reason="QUEUE_FULL", retry_after_seconds=0.02)
 
 CALLS = {
@@ -45,20 +49,45 @@ def client(server):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_call_outlives_four_failures(call, server, client):
-    server.fail_next(BUSY, times=2)
+def test_call_outlives_failures(call, server, client):
     server.fail_next(STOPPING, times=2)
+    server.fail_next(CANCELLED)
+    server.fail_next(BUSY, times=8)
     CALLS[call](client)
-    assert len(server.calls) == 5
+    assert len(server.calls) == 12
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_fifth_failure_reaches_the_caller(call, server, client):
-    server.fail_next(BUSY, times=6)
-    with pytest.raises(OverloadedError, match="the queue is full") as caught:
+def test_failure_that_lasts_reaches_the_caller_at_the_deadline(call, server):
+    server.fail_next(BUSY, times=10_000)
+    client = Client(server.address, timeout_seconds=0.5)
+    with client, pytest.raises((OverloadedError, DeadlineExceededError), match="queue is full"):
         CALLS[call](client)
-    assert len(server.calls) == 5
-    assert (caught.value.reason, caught.value.retry_after_seconds) == ("QUEUE_FULL", 0.02)
+    assert 5 < len(server.calls) < 10_000
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_call_outlives_a_restart_of_the_server(call, monkeypatch):
+    waits = itertools.count(1)
+
+    async def sleep(self, seconds):
+        time.sleep(min(seconds, 0.05))
+        if next(waits) == 8:  # gRPC itself makes five attempts at most
+            server.start()
+
+    monkeypatch.setattr("adscore_client._connection.BlockingConnection.sleep", sleep)
+    with FakeServer() as server, Client(server.address, timeout_seconds=60) as client:
+        CALLS[call](client)
+        server.stop()
+        CALLS[call](client)
+    assert next(waits) > 8
+
+
+def test_server_that_asks_for_no_wait_is_not_asked_without_end(server):
+    server.fail_next(OverloadedError("busy", retry_after_seconds=0.0), times=10_000)
+    with Client(server.address, timeout_seconds=0.5) as client, pytest.raises(AdscoreError):
+        client.score("headline")
+    assert len(server.calls) <= 50
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -104,8 +133,9 @@ def test_banner_larger_than_what_grpc_keeps_by_default_is_sent_again(server, cli
 
 
 def test_attempts_have_the_id_of_the_call(server, client):
-    server.fail_next(BUSY, times=5)
-    with pytest.raises(OverloadedError) as caught:
+    server.fail_next(BUSY, times=3)
+    server.fail_next(ServerError("failed"))
+    with pytest.raises(ServerError) as caught:
         client.score("headline")
     assert caught.value.request_id
     assert {call.metadata["x-request-id"] for call in server.calls} == {caught.value.request_id}
@@ -157,9 +187,10 @@ def test_failures_in_a_row_count_anew_after_an_answer(server, client):
 def test_async_client_does_the_same(server):
     async def run() -> int:
         async with AsyncClient(server.address, timeout_seconds=30) as client:
-            server.fail_next(BUSY, times=4)
+            server.fail_next(BUSY, times=8)
+            server.fail_next(CANCELLED)
             await client.score("headline")
-            server.fail_next(BUSY, times=5)
+            server.fail_next(OverloadedError("busy", retry_after_seconds=600))
             with pytest.raises(OverloadedError):
                 await client.score("headline")
             count = 0
@@ -178,7 +209,7 @@ def test_server_that_dies_in_the_middle_of_its_answer_is_left(serve, refuse):
     def begin_and_fail(request, context):
         calls.append(request)
         if len(calls) < 3:
-            # From here on gRPC itself makes no further attempt.
+            # gRPC's own attempts would end here.
             context.send_initial_metadata((("x-request-id", "r"),))
             refuse(context, grpc.StatusCode.UNAVAILABLE, "gone")
         return scoring_pb2.ScoreResponse(score=scoring_pb2.Score())

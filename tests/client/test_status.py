@@ -28,7 +28,7 @@ from adscore_protos.v1 import scoring_pb2
 Code = grpc.StatusCode
 
 EXPECTED = {
-    Code.CANCELLED: (CallCancelledError, False),
+    Code.CANCELLED: (CallCancelledError, True),
     Code.UNKNOWN: (ServerError, False),
     Code.INVALID_ARGUMENT: (InvalidRequestError, False),
     Code.DEADLINE_EXCEEDED: (DeadlineExceededError, True),
@@ -63,6 +63,12 @@ def bad_request(*violations: tuple[str, str]) -> error_details_pb2.BadRequest:
 def test_every_status_has_a_meaning():
     assert set(MEANINGS) == set(Code)
     assert set(EXPECTED) == set(Code) - {Code.OK}
+
+
+@pytest.fixture(autouse=True)
+def _one_attempt(monkeypatch):
+    """Failures are reported at once; test_retries.py is about the attempts."""
+    monkeypatch.setattr("adscore_client._calls.RETRIED", ())
 
 
 @pytest.mark.parametrize("call", ["score", "score_many", "match", "models", "model"])

@@ -96,8 +96,9 @@ class FakeServer:
 
             server.fail_next(OverloadedError("busy", retry_after_seconds=0.1), times=2)
 
-        The client makes a call again on ``ServerUnavailableError`` and ``OverloadedError``, so
-        that only five in a row reach the caller.
+        The client makes a call again on ``ServerUnavailableError``, ``OverloadedError`` and
+        ``CallCancelledError``: one of these reaches the caller where it lasts until the timeout,
+        or where its ``retry_after_seconds`` is beyond that.
 
         Args:
             error: What the client is to raise; its code, reason, fields and time to wait are

@@ -1,0 +1,134 @@
+"""One score_many on its connection: reads ahead, sends, receives, and opens again what breaks."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import grpc
+
+from adscore_client._arguments import Deadline
+from adscore_client._bulk import Bulk, Requests
+from adscore_client._calls import Connection, Metadata, Stream, retry
+from adscore_client._exceptions import AdscoreError
+from adscore_client._image_reader import ImageReader
+from adscore_client._results import Score
+from adscore_client._status import CallContext, LocalError, stream_ended
+from adscore_protos.v1 import scoring_pb2
+
+# How long to wait for the end of a stream that has given every answer: one that is left before
+# is a cancelled call to the server and to its operator.
+_END_SECONDS = 1.0
+
+
+class ScoreStream:
+    """The results of one score_many, as they come.
+
+    Args:
+        connection: Where it is sent.
+        items: What the caller passed.
+        bulk: Makes requests of it, and knows what has no answer yet.
+        reader: Says how images are read; may ask the server.
+        metadata: Makes what is sent beside the requests.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        items: AsyncIterator[object],
+        bulk: Bulk,
+        reader: Callable[[], Awaitable[ImageReader]],
+        metadata: Callable[[CallContext], Awaitable[Metadata]],
+    ) -> None:
+        self._connection = connection
+        self._items = items
+        self._bulk = bulk
+        self._reader = reader
+        self._metadata = metadata
+        self._has_begun = False
+        self._stream: Stream | None = None
+
+    async def next(self) -> Sequence[Score | AdscoreError]:
+        """Returns the next results; none at the end.
+
+        Raises:
+            AdscoreError: The call failed.
+            Exception: The caller's own, from the iterable.
+        """
+        bulk = self._bulk
+        if not self._has_begun:
+            self._has_begun = True
+            bulk.shrink_images_for((await self._reader()).shrink_for)
+        while not bulk.is_done:
+            while bulk.wants_items:
+                await self._send(await self._read_on())
+            if results := bulk.take_results():
+                if self._bulk.is_done:
+                    await self._end()
+                return results
+            if not self._bulk.is_done:
+                bulk.answer(await self._receive())
+        bulk.raise_failure()
+        return ()
+
+    def close(self) -> None:
+        """Ends the call; to be called in any case."""
+        if self._stream is not None:
+            self._stream.close()
+
+    async def _read_on(self) -> Requests:
+        """Takes the next item, or the end; returns the requests to send now."""
+        try:
+            item = await anext(self._items)
+            if self._bulk.takes_time(item):
+                return await self._connection.run(self._bulk.add, item)
+            return self._bulk.add(item)
+        except StopAsyncIteration:
+            return self._bulk.end()
+        except Exception as exc:  # the caller's own, to be raised in its place
+            return self._bulk.end(exc)
+
+    async def _send(self, requests: Requests) -> None:
+        if self._stream is None:
+            if requests:
+                await self._open()  # which sends them, as they are unanswered
+            return
+        for request in requests:
+            self._stream.send(request)
+        if self._bulk.has_ended:
+            self._stream.send_no_more()
+
+    async def _open(self) -> Stream:
+        metadata = await self._metadata(self._bulk.context)
+        stream = self._stream = self._connection.stream(metadata)
+        for request in self._bulk.unanswered:
+            stream.send(request)
+        if self._bulk.has_ended:
+            stream.send_no_more()
+        return stream
+
+    async def _receive(self) -> scoring_pb2.StreamScoreResponse:
+        context = self._bulk.context
+        deadline = Deadline(context.timeout_seconds)
+
+        async def attempt() -> scoring_pb2.StreamScoreResponse:
+            stream = self._stream or await self._open()
+            try:
+                answer = await stream.receive(deadline.left_seconds)
+            except TimeoutError as exc:
+                code = grpc.StatusCode.DEADLINE_EXCEEDED
+                raise LocalError(code, "no answer yet") from exc
+            except grpc.RpcError:
+                self._stream = None
+                raise
+            if answer is None:
+                self._stream = None
+                raise stream_ended()
+            return answer
+
+        return await retry(attempt, self._connection, deadline, context)
+
+    async def _end(self) -> None:
+        """Waits for the end of the stream; whatever it is, every answer is there."""
+        if self._stream is not None:
+            try:
+                await self._stream.receive(_END_SECONDS)
+            except (TimeoutError, grpc.RpcError):
+                return
