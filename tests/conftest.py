@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from adscore.bundle import read_bundle, write_bundle
 from adscore.creative import Creative
 from adscore.sample import write_sample
 from adscore.scoring.scorer import Scorer
@@ -84,6 +85,20 @@ def model_dir(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
         train(table, folder / "sample", TrainingOptions(preset=preset))
 
     return make_once("models", train_model) / "sample"
+
+
+@pytest.fixture(scope="session")
+def model_with_context(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as one that reads the placement, `feed` or `stories`."""
+    bundle = read_bundle(model_dir / "1")
+    manifest = dataclasses.replace(
+        bundle.manifest,
+        limits=dataclasses.replace(bundle.manifest.limits, context_names=("placement",)),
+        preprocessing=dataclasses.replace(
+            bundle.manifest.preprocessing, context={"placement": ("feed", "stories")}
+        ),
+    )
+    return write_bundle(tmp_path_factory.mktemp("placed") / "placed", manifest, bundle.files).parent
 
 
 @pytest.fixture(scope="session")

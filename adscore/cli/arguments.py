@@ -1,11 +1,13 @@
 """Arguments that several commands share: the table, its columns and targets, files to write."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from adscore.creative import NO_COLUMN, Columns, named_column
+from adscore.console import notes
+from adscore.creative import NO_COLUMN, Columns, Warning, named_column
 
 _USUAL = Columns()
 
@@ -58,6 +60,17 @@ def given_columns(
         group=named_column(group or _USUAL.group),
         context=tuple(dict.fromkeys(context or [])),
     )
+
+
+def warn_of_left_out_context(names: Sequence[str]) -> None:
+    """Says once that a model reads context which no column holds; nothing where it is all there."""
+    if names:
+        options = " ".join(f"--context-column {name}" for name in names)
+        notes().print(
+            f"warning: the model reads the context {', '.join(names)}, and no column is named for "
+            f"it: all rows are scored without, and ranked worse ({Warning.MISSING_CONTEXT}). "
+            f"Name it: {options}"
+        )
 
 
 def require_writable(option: str, path: Path | None) -> None:

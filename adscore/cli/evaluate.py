@@ -18,6 +18,7 @@ from adscore.cli.arguments import (
     Table,
     given_columns,
     require_writable,
+    warn_of_left_out_context,
 )
 from adscore.console import fail, notes, print_ablation, print_agreement, print_metrics, results
 from adscore.creative import Target
@@ -75,6 +76,7 @@ def evaluate(
     )
     from adscore.report import write_report
     from adscore.scoring.graphs import RuntimeOptions
+    from adscore.scoring.preparation import context_left_out
     from adscore.scoring.scorer import Scorer
     from adscore.table import read_table
 
@@ -88,6 +90,7 @@ def evaluate(
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={counts}" for name, counts in trained.items()]
         creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
+        warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
         unseen = rows_not_trained_on(creatives, (path / bundle.TRAINING_GROUPS).read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         if report is not None and not modalities:

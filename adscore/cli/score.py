@@ -15,6 +15,7 @@ from adscore.cli.arguments import (
     Table,
     given_columns,
     require_writable,
+    warn_of_left_out_context,
 )
 from adscore.console import fail, notes, results
 from adscore.creative import NO_COLUMN
@@ -135,6 +136,7 @@ def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> Non
     before = f" ({summary.before} by an earlier run)" if summary.before else ""
     console = notes() if too_many else results()
     console.print(f"wrote {summary.rows} rows{before}{failures}: {out}")
+    warn_of_left_out_context(summary.context_left_out)
     if summary.formula_ids:
         examples = ", ".join(map(cut, summary.formula_examples))
         notes().print(

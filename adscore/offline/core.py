@@ -23,7 +23,7 @@ from adscore.creative import TargetScore
 from adscore.errors import InvalidCreativeError, TableError
 from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
-from adscore.scoring.preparation import PreparedCreative, PreparedImage
+from adscore.scoring.preparation import PreparedCreative, PreparedImage, context_left_out
 from adscore.scoring.scorer import Scorer, rate_figures
 from adscore.table import ImageSource, Text, is_bytes, is_data_uri, require_types, texts, values
 
@@ -224,6 +224,11 @@ class BatchScorer:
     @cached_property
     def _images(self) -> BatchImages:
         return BatchImages(self.scorer, self.options.image_root)
+
+    @property
+    def context_left_out(self) -> tuple[str, ...]:
+        """Context names that the model reads and that no column holds."""
+        return context_left_out(self.scorer.manifest, self.options.columns.context)
 
     def result_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The columns that `score` gives.

@@ -16,7 +16,13 @@ from adscore.offline.core import BATCH_ROWS, BatchScorer
 from adscore.offline.files import FormulaGuard, new_file, require_new_file
 from adscore.offline.folder import Run, open_folder
 from adscore.offline.options import ScoringOptions
-from adscore.offline.summary import Failures, Summary, failures_of, merged
+from adscore.offline.summary import (
+    Failures,
+    Summary,
+    failures_of,
+    merged,
+    warn_of_left_out_context,
+)
 from adscore.table import Piece, TableStream, is_pandas, open_stream
 
 
@@ -90,6 +96,7 @@ def _score_to_file(
         scorer.model,
         done,
         reasons,
+        context_left_out=scorer.context_left_out,
         formula_ids=guard.ids,
         formula_examples=tuple(guard.examples),
     )
@@ -107,7 +114,8 @@ def _score_to_folder(
             for rows, share in folder.write(scored, schema):
                 done += rows
                 progress(Progress(done, before, share))
-        return Summary(scorer.model, folder.journal.rows, folder.journal.reasons, before)
+        rows, reasons = folder.journal.rows, folder.journal.reasons
+        return Summary(scorer.model, rows, reasons, before, scorer.context_left_out)
 
 
 def _run(scorer: BatchScorer, table: TableStream) -> Run:
@@ -185,6 +193,7 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
     stream = open_stream(table, asked.read)
     scorer = BatchScorer(resolve_bundle(Path(model)), asked.below(stream.folder))
     result = scorer.result_schema(stream.schema)
+    warn_of_left_out_context(scorer.context_left_out)
     batches = [scores for scores, _ in _scored(scorer, stream.pieces(BATCH_ROWS))]
     scores = pa.Table.from_batches(batches, result)
     if not is_pandas(table):

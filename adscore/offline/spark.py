@@ -27,8 +27,9 @@ from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
 from adscore.errors import BundleError, TableError
 from adscore.offline.core import BATCH_ROWS, CACHE_BYTES, BatchScorer, result_schema
 from adscore.offline.options import ScoringOptions
-from adscore.offline.summary import Failures, Summary, merged
+from adscore.offline.summary import Failures, Summary, merged, warn_of_left_out_context
 from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.preparation import context_left_out
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, TableStream, open_stream, require_columns, require_types
 
@@ -67,6 +68,7 @@ def score(
     require_columns("the DataFrame", options.read, df.columns)
     rows = df.select(*(f"`{name}`" for name in options.read))
     task = _Task.of(df.sparkSession, Path(model), options, ship=ship)
+    warn_of_left_out_context(task.context_left_out)
     return task.run(rows, to_arrow_schema(rows.schema))
 
 
@@ -96,10 +98,10 @@ def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> Sum
     )
     numbers = spark.range(0, len(pieces), 1, len(pieces))
     task.run(numbers, stream.schema).write.parquet(str(out))
-    return _summary(spark.read.parquet(str(out)), task.bundle)
+    return _summary(spark.read.parquet(str(out)), task)
 
 
-def _summary(scores: DataFrame, bundle: Path) -> Summary:
+def _summary(scores: DataFrame, task: "_Task") -> Summary:
     failed = scores.filter("error is not null")
     by_reason = failed.selectExpr(
         "split(error, '[.] Received')[0] as reason",
@@ -107,7 +109,8 @@ def _summary(scores: DataFrame, bundle: Path) -> Summary:
     )
     found = by_reason.groupBy("reason").agg({"*": "count", "example": "min"})
     reasons = ({row[0]: Failures(row["count(1)"], row["min(example)"])} for row in found.collect())
-    return Summary(bundle, scores.count(), merged(reasons))
+    left_out = task.context_left_out
+    return Summary(task.bundle, scores.count(), merged(reasons), context_left_out=left_out)
 
 
 def _require_ids(options: ScoringOptions) -> None:
@@ -142,6 +145,11 @@ class _Task:
         """A task with the newest version of a model, which the driver can read."""
         bundle = resolve_bundle(model).absolute()
         return cls(bundle, _ship(spark, bundle) if ship else None, options)
+
+    @property
+    def context_left_out(self) -> tuple[str, ...]:
+        """Context names that the model reads and that no column holds."""
+        return context_left_out(read_bundle(self.bundle).manifest, self.options.columns.context)
 
     def run(self, partitions: DataFrame, schema: pa.Schema) -> DataFrame:
         """The scores of rows with some columns, once somebody asks for them.

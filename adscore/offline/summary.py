@@ -1,6 +1,7 @@
 """What a run of offline scoring came to: how many rows have no score, and why."""
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Summary:
         rows: Rows of the result.
         reasons: By reason, the rows of it that have no score.
         before: Rows that earlier runs had scored.
+        context_left_out: Context names that the model reads and that no column holds.
         formula_ids: The number of ids that a spreadsheet would run as a formula.
         formula_examples: The first of them.
     """
@@ -44,6 +46,7 @@ class Summary:
     rows: int
     reasons: Reasons = field(default_factory=dict)
     before: int = 0
+    context_left_out: tuple[str, ...] = ()
     formula_ids: int = 0
     formula_examples: tuple[str, ...] = ()
 
@@ -51,6 +54,16 @@ class Summary:
     def errors(self) -> int:
         """Rows of the result that have no score."""
         return sum(failures.rows for failures in self.reasons.values())
+
+
+def warn_of_left_out_context(names: Sequence[str]) -> None:
+    """Warns, in Python's way, the caller of the caller of context that no column holds."""
+    if names:
+        warnings.warn(
+            f"the model reads the context {', '.join(names)}, and no column is named for it: all "
+            f"rows are scored without, and ranked worse. Name it as a context column",
+            stacklevel=3,
+        )
 
 
 def reason_of(error: str) -> str:

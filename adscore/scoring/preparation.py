@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adscore.bundle import Manifest
@@ -29,11 +29,21 @@ def context_ids(context: Mapping[str, str], vocabulary: Vocabulary) -> tuple[int
     return tuple(_number(context.get(name, ""), values) for name, values in vocabulary.items())
 
 
-def _context_warnings(context: Mapping[str, str], vocabulary: Vocabulary) -> Iterator[Warning]:
-    given = [(context.get(name, ""), values) for name, values in vocabulary.items()]
-    if any(values and not value for value, values in given):
+def context_left_out(manifest: Manifest, names: Collection[str]) -> tuple[str, ...]:
+    """Context names that a model reads for its targets, and that are not among some others."""
+    if not manifest.targets:  # agreement does not depend on the context
+        return ()
+    known = manifest.preprocessing.context.items()
+    return tuple(name for name, values in known if values and name not in names)
+
+
+def _context_warnings(context: Mapping[str, str], manifest: Manifest) -> Iterator[Warning]:
+    """What is wrong with a context: values left out, or never seen in training."""
+    given = {name: value for name, value in context.items() if value}
+    if context_left_out(manifest, given):
         yield Warning.MISSING_CONTEXT
-    if any(value and value not in values for value, values in given):
+    known = manifest.preprocessing.context
+    if any(value not in known[name] for name, value in given.items()):
         yield Warning.UNKNOWN_CONTEXT
 
 
@@ -114,7 +124,7 @@ class Preparer:
         self._cache = cache
         self._limits = manifest.limits
         self._budget = PixelBudget(manifest.limits.max_image_pixels)
-        self._vocabulary: Vocabulary = read.context
+        self._manifest = manifest
         self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
 
     def creative(self, creative: Creative) -> PreparedCreative:
@@ -191,8 +201,8 @@ class Preparer:
                 Reason.CONTEXT_NAME_UNKNOWN,
                 f"expected one of {list(names)}. Received: a name that the model does not read",
             )
-        warnings = tuple(_context_warnings(context, self._vocabulary))
-        return PreparedContext(context_ids(context, self._vocabulary), warnings)
+        warnings = tuple(_context_warnings(context, self._manifest))
+        return PreparedContext(context_ids(context, self._manifest.preprocessing.context), warnings)
 
     def assembled(
         self,

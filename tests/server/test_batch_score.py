@@ -28,6 +28,21 @@ def test_results_are_in_the_order_of_the_request(
         assert result.score.targets["ctr"].mean == score.targets["ctr"].mean
 
 
+def test_score_depends_on_its_batch_mates_by_less_than_the_contract_says(
+    stubs: Any, creatives: list[Creative]
+) -> None:
+    """A rate by one part in 10,000 of itself, as the comment of Score in the .proto has it."""
+    asked = creatives[:33]
+    expected = [stubs.score(creative).targets["ctr"] for creative in asked]
+    for size in (2, 3, 5, 7, 12, 33):
+        starts = range(0, len(asked), size)
+        batches = [stubs.batch_score(asked[start : start + size]) for start in starts]
+        received = [result.score.targets["ctr"] for batch in batches for result in batch]
+        for one, other in zip(received, expected, strict=True):
+            for figure in ("mean", "lower", "upper"):
+                assert getattr(one, figure) == pytest.approx(getattr(other, figure), rel=1e-4)
+
+
 def test_one_bad_creative_costs_no_other_its_score(
     stubs: Any, scorer: Scorer, creatives: list[Creative]
 ) -> None:

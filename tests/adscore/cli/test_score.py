@@ -53,6 +53,23 @@ def test_score_writes_exactly_the_columns_of_the_contract(
     assert {(row["model"], row["model_version"]) for row in rows} == {("sample", "1")}
 
 
+def test_score_and_evaluate_say_once_that_context_is_left_out(
+    succeed: Succeed, model_with_context: Path, log: Path, tmp_path: Path
+) -> None:
+    text = "warning: the model reads the context placement, and no column is named for it"
+    for command in (
+        ("score", log, "--model", model_with_context, "--out", tmp_path / "scores.csv"),
+        ("score", log, "--model", model_with_context, "--out", tmp_path / "parts"),
+        ("evaluate", model_with_context, log),
+    ):
+        result = succeed(*command)
+        assert result.stderr.count(text) == 1
+        assert "--context-column placement" in result.stderr
+    assert all(
+        "MISSING_CONTEXT" in str(row["warnings"]) for row in read_rows(tmp_path / "scores.csv")
+    )
+
+
 def test_score_numbers_rows_that_have_no_id(
     succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,41 @@ def test_a_data_frame_gives_a_data_frame_with_the_same_scores(
     assert list(scores.ctr_mean[::-1]) == expected.to_pylist()
 
 
+def placed(placements: list[str]) -> pa.Table:
+    """Creatives with a placement."""
+    count = len(placements)
+    return pa.table(
+        {
+            "creative_id": [f"c{number}" for number in range(count)],
+            "headline": [f"Save {number} % today" for number in range(count)],
+            "placement": placements,
+        }
+    )
+
+
+def test_context_that_no_column_holds_is_said_once(model_with_context: Path) -> None:
+    table = placed(["feed"] * 300)
+    with pytest.warns(UserWarning, match="reads the context placement, and no column") as said:
+        scores = adscore.score_table(table, model_with_context, image_column="none")
+    assert len(said) == 1
+    assert all("MISSING_CONTEXT" in text for text in scores["warnings"].to_pylist())
+
+
+@pytest.mark.filterwarnings("error")
+def test_context_that_is_there_is_not_missed(model_with_context: Path) -> None:
+    scores = adscore.score_table(
+        placed(["feed", "stories", "moon", ""]),
+        model_with_context,
+        image_column="none",
+        context_columns=["placement"],
+    )
+    contexts = [
+        [name for name in text.split(";") if "CONTEXT" in name]
+        for text in scores["warnings"].to_pylist()
+    ]
+    assert contexts == [[], [], ["UNKNOWN_CONTEXT"], ["MISSING_CONTEXT"]]
+
+
 def indexes(pandas):  # type: ignore[no-untyped-def]
     """Frames whose rows are not numbered from 0, by what was done to them."""
     frame = pandas.DataFrame(
