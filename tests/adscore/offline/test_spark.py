@@ -1,6 +1,7 @@
 """Skipped where pyspark is missing: `make test-spark` has it, in an environment of its own."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
@@ -116,9 +118,37 @@ def test_images_of_a_table_that_is_a_folder_lie_beside_its_files(
     image = next(iter(sorted((sample_dir / "images").iterdir())))
     (table / "_banner").write_bytes(image.read_bytes())  # not read as a part of the table
     (table / "part-0.csv").write_text("creative_id,headline,image\n1,Buy now,_banner\n")
-    assert engine.score_to(tmp_path / "out", model_dir, str(table), ScoringOptions(COLUMNS)) == 1
+    summary = engine.score_to(tmp_path / "out", model_dir, str(table), ScoringOptions(COLUMNS))
+    assert summary.rows == 1
     (row,) = pyarrow.parquet.read_table(tmp_path / "out").to_pylist()
     assert row["error"] is None
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl"])
+def test_tables_are_read_and_failures_counted_as_by_the_local_engine(
+    spark: Any, model_dir: Path, sample_dir: Path, tmp_path: Path, ending: str
+) -> None:
+    with (sample_dir / "creatives.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[3]["image"] = "images/gone.png"
+    table = tmp_path / f"t{ending}"
+    if ending == ".parquet":
+        pyarrow.parquet.write_table(pa.Table.from_pylist(rows), table, row_group_size=17)
+    else:
+        rows[5]["headline"] = "half of a pair: \ud83d"
+        table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ScoringOptions(COLUMNS, keep=("campaign_id",), image_root=str(sample_dir))
+    local = score_to(tmp_path / "local.parquet", model_dir, table, options)
+    there = engine.score_to(tmp_path / "spark", model_dir, str(table), options)
+    assert (there.rows, dict(there.reasons)) == (local.rows, dict(local.reasons))
+    scores, expected = (
+        pyarrow.parquet.read_table(tmp_path / name).sort_by("creative_id").to_pylist()
+        for name in ("spark", "local.parquet")
+    )
+    assert scores == expected
+    no_ids = ScoringOptions(Columns(id=None, group=None))
+    with pytest.raises(TableError, match="expected an id column"):
+        engine.score_to(tmp_path / "other", model_dir, str(table), no_ids)
 
 
 def test_what_is_wrong_with_the_columns_is_said_before_any_work(
