@@ -82,9 +82,7 @@ check: check-lint check-format check-types check-imports check-stubs check-proto
 
 .PHONY: docs
 docs: $(STAMP)  ## build the site of the documentation, with the API reference, into build/site
-	@rm -rf build/pages && mkdir -p build/pages
-	@ln -s $(addprefix $(CURDIR)/,README.md CONTRIBUTING.md CHANGELOG.md docs examples deploy protos) build/pages
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(SITE))
+	@$(BIN)/python tools/build_site.py $(SITE)
 
 .PHONY: proto
 proto: $(PROTO_STAMP)  ## regenerate the stubs in protos/gen from protos/adscore

@@ -8,7 +8,6 @@ Without --model, one is trained from a small simulated log, which takes a minute
 
 import argparse
 import contextlib
-import csv
 import itertools
 import os
 import resource
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,8 @@ from pathlib import Path
 from adscore_client import AdscoreError, Client, Creative
 from adscore_client import _bulk as bulk
 from adscore_client import _image_reader as image_reader
+from shared.model import read_creatives, run_adscore, train_model
+from shared.processes import Running, adscore_server
 
 IMPORTS = ("grpc", "adscore_client", "tritonclient.grpc")
 CALLERS = 16
@@ -132,7 +133,7 @@ def measure_requests_in_flight(model: Path, creatives: list[Creative], count: in
     """Prints how many creatives a second score_many gets from one server."""
     print(f"\nscore_many of {count:,} creatives, by requests in flight (32 creatives each)")
     usual = bulk.REQUESTS_IN_FLIGHT
-    with Server(model) as server, Client(server.address) as client:
+    with adscore_server(model) as server, Client(server.address) as client:
         list(client.score_many(creatives[:64]))
         for number in (1, 2, 4, 8):
             bulk.REQUESTS_IN_FLIGHT = number
@@ -150,7 +151,7 @@ def measure_shrinking(model: Path, creatives: list[Creative]) -> None:
     """Prints what shrink_images saves and how much it changes the scores."""
     print(f"\nshrink_images, {len(creatives)} drawn banners, by times the size that is read")
     usual = image_reader._HEADROOM
-    with Server(model) as server, Client(server.address) as client:
+    with adscore_server(model) as server, Client(server.address) as client:
         limits = client.model().limits
         expected = rates(client, creatives)
         size = sum(len(creative.image) for creative in creatives)
@@ -181,23 +182,6 @@ def rates(client: Client, creatives: list[Creative]) -> list[float]:
 # === Servers that die ===
 
 
-class Server:
-    """A running `adscore serve`."""
-
-    def __init__(self, model: Path) -> None:
-        command = [sys.executable, "-m", "adscore", "serve", str(model)]
-        command += ["--address", "127.0.0.1:0", "--log-level", "error"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().partition(" on ")[2].split(": ")[0]
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
 def survive(
     model: Path,
     creatives: list[Creative],
@@ -208,7 +192,7 @@ def survive(
     """Calls three servers; one is killed after a third of the calls, one drained after two."""
     outcome = Outcome()
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(Server(model)) for _ in range(3)]
+        servers = [stack.enter_context(adscore_server(model)) for _ in range(3)]
         client = stack.enter_context(Client([s.address for s in servers], timeout_seconds=30))
         disturber = threading.Thread(target=disturb, args=(servers, outcome, count), daemon=True)
         disturber.start()
@@ -216,7 +200,7 @@ def survive(
         call(client, creatives, count, outcome)
         seconds = time.perf_counter() - started
         disturber.join(timeout=60)
-        drained = servers[1].process.wait(timeout=60)
+        drained = servers[1].process.exit_code
     print(
         f"\n{name}, three servers, one killed, one drained (exit code {drained}): "
         f"{len(outcome.failures)} failed of {count:,} in {seconds:.1f} s"
@@ -226,13 +210,13 @@ def survive(
     return outcome
 
 
-def disturb(servers: list[Server], outcome: Outcome, count: int) -> None:
+def disturb(servers: list[Running], outcome: Outcome, count: int) -> None:
     """Kills the first server after a third of the calls, drains the second after two thirds."""
     signals = (signal.SIGKILL, signal.SIGTERM)
     for number, (server, kind) in enumerate(zip(servers, signals, strict=False), start=1):
         while outcome.answered < number * count // 3:
             time.sleep(0.005)
-        server.process.send_signal(kind)
+        server.process.end(kind)
 
 
 def call_one_by_one(
@@ -264,31 +248,10 @@ def call_in_bulk(client: Client, creatives: list[Creative], count: int, outcome:
 # === What is scored ===
 
 
-def train_model(folder: Path) -> Path:
-    """Trains a model from a simulated log."""
-    print("\ntraining a model ...", flush=True)
-    run("sample", folder / "log")
-    run("train", folder / "log" / "creatives.csv", folder / "model")
-    return folder / "model"
-
-
 def sample_creatives(folder: Path) -> list[Creative]:
     """Draws creatives that no model has seen."""
-    run("sample", folder / "new", "--creatives", "120", "--campaigns", "10", "--seed", "1")
-    return list(read_creatives(folder / "new"))
-
-
-def read_creatives(folder: Path) -> Iterator[Creative]:
-    """Reads a simulated log."""
-    with (folder / "creatives.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            yield Creative(row["headline"], (folder / row["image"]).read_bytes())
-
-
-def run(*arguments: object) -> None:
-    """Runs an adscore command."""
-    command = [sys.executable, "-m", "adscore", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    run_adscore("sample", folder / "new", "--creatives", 120, "--campaigns", 10, "--seed", 1)
+    return [Creative(one.headline, one.image) for one in read_creatives(folder / "new")]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ again while it is there: a run that was stopped goes on where it was.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -16,19 +17,20 @@ from pathlib import Path
 
 from adscore.errors import AdscoreError
 from comparison.bench import Bench, Settings
-from comparison.options import NO_DATA, data_parser, encoder_folders
 from comparison.results import (
     COLUMNS,
     Cell,
     append_cell,
-    format_table,
     notes,
     read_cells,
     table_rows,
 )
 from comparison.tasks import SAMPLE, TASKS
+from shared.table import format_table
 
 RESULTS = Path("build/quality.jsonl")
+DATA_VARIABLE = "ADSCORE_DATA"
+NO_DATA = f"skipped: it needs tables of your own: --data DIR, or {DATA_VARIABLE}=DIR"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = data_parser("Compares adscore with its baseline and a peer.")
+    parser = argparse.ArgumentParser(description="Compares adscore with its baseline and a peer.")
+    data = os.environ.get(DATA_VARIABLE)
     add = parser.add_argument
+    add("--data", type=Path, default=Path(data) if data else None, help="folder of the tables")
+    add("--encoders", type=Path, help="folder of the encoders; by default beside that of the data")
+    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
+    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
+    add("--markdown", action="store_true", help="print the table for a document")
+    add("--max-rows", type=int, help="first rows only: to try the script, not for figures")
     add("--task", nargs="+", choices=TASKS, default=[name for name in TASKS if name != SAMPLE])
     add("--column", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -60,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    encoders = encoder_folders(options)
+    folder = options.encoders or (options.data or Path()).resolve().parent / "encoders"
+    encoders = (str(folder / name) for name in (options.text_encoder, options.image_encoder))
     return Settings(options.data, *encoders, options.max_rows, options.max_epochs)
 
 

@@ -9,7 +9,6 @@ rounds. For int8 towers it prints what the scores lose too.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from adscore.scoring.graphs import RuntimeOptions
 from adscore.scoring.scorer import Scorer
 from adscore.scoring.text import HeadlineReader
 from adscore.table import Columns, CreativeTable, Target, read_table
+from shared.model import train_model
 
 SIZES = (1, 16)
 TOWERS = (files.HEADLINE_ENCODER, files.IMAGE_ENCODER)
@@ -48,22 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="runtime-") as folder:
         model, table = options.model, options.table
         if model is None or table is None:
-            table, model = _made(Path(folder))
+            model, table = train_model(Path(folder)), Path(folder) / "log" / "creatives.csv"
         bundle = read_bundle(resolve_bundle(model))
         creatives = read_table(table, Columns(), [Target.parse("ctr=clicks/impressions")])
         int8 = _with_int8_towers(bundle, Path(folder))
         _print_times(bundle, int8, creatives, options.rounds, options.runs)
         _print_cost(bundle, int8, creatives, resolve_bundle(model))
     return 0
-
-
-def _made(folder: Path) -> tuple[Path, Path]:
-    for command in (
-        ["sample", str(folder / "log")],
-        ["train", str(folder / "log" / "creatives.csv"), str(folder / "model")],
-    ):
-        subprocess.run([sys.executable, "-m", "adscore", *command], check=True, capture_output=True)
-    return folder / "log" / "creatives.csv", folder / "model"
 
 
 def _with_int8_towers(bundle: Bundle, folder: Path) -> Bundle:

@@ -10,7 +10,6 @@ A run writes a new file of results, a line of JSON each, and prints its tables.
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,12 +17,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from serving_bench import environments, plot, results, sections, tables
+from serving_bench import environments, results, sections, tables
 from serving_bench.bench import Bench, Settings
 from serving_bench.pictures import draw_pictures
 from serving_bench.results import Measurement, Summary
 from serving_bench.systems import PEERS
-from serving_bench.workers import python_path
+from shared.model import train_model
+from shared.table import format_table
 
 RESULTS = Path("build/serving.jsonl")
 SECTIONS = {
@@ -47,8 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _measure(options, Path(folder))
     machine, found = results.read_file(options.results)
     _print_tables(machine, Summary(found))
-    if options.plot:
-        options.plot.write_text(plot.cost(Summary(found)), encoding="utf-8")
     return 0
 
 
@@ -66,13 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=2.0, help="of each run (%(default)s)")
     add("--quick", action="store_true", help="one short round: to try the script, not for figures")
     add("--results", type=Path, default=RESULTS, help="file of results (%(default)s)")
-    add("--plot", type=Path, metavar="FILE.svg", help="draw the CPU time of servers side by side")
     add("--table-only", action="store_true", help="measure nothing, show the file of results")
     return parser
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> None:
-    model = options.model or _train(folder)
+    model = options.model or train_model(folder)
     draw_pictures(folder / "pictures", designs=4 if options.quick else 40)
     settings = Settings(
         model,
@@ -96,21 +93,6 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     if options.long:
         with Bench(settings, record) as bench:
             sections.long(bench, options.long)
-
-
-def _train(folder: Path) -> Path:
-    """A model of the default preset, trained as a user would."""
-    print("training a model on `adscore sample` ...", file=sys.stderr, flush=True)
-    adscore = [sys.executable, "-m", "adscore"]
-    train = ["train", str(folder / "sample/creatives.csv"), str(folder / "model")]
-    for command in (["sample", str(folder / "sample")], train):
-        subprocess.run(
-            [*adscore, *command],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **python_path()},
-        )
-    return folder / "model"
 
 
 def _machine(settings: Settings) -> dict[str, str]:
@@ -138,7 +120,7 @@ def _print_tables(machine: dict[str, str], found: Summary) -> None:
         tables.parts(found),
     ):
         if len(table) > 1:
-            print("", tables.format_table(table), sep="\n")
+            print("", format_table(table), sep="\n")
 
 
 if __name__ == "__main__":

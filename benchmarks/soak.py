@@ -9,17 +9,18 @@ failed.
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adscore.scoring.scorer import Scorer
+from shared.model import run_adscore, train_model
+from shared.table import format_table
 from soaking import faults, inputs, pressure, swaps
 from soaking.ads import Ads
-from soaking.rows import Row, markdown
-from soaking.serving import served
+from soaking.rows import Row, as_table
+from soaking.swaps import served
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,18 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 flush=True,
             )
             rows.append(row)
-    print("", markdown(rows), sep="\n")
+    print("", format_table(as_table(rows)), sep="\n")
     return 0 if all(row.passed for row in rows) else 1
 
 
 def _trials(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     log, model = folder / "log", folder / "models" / "ads"
-    _run("sample", str(log))
     if options.model is None:
-        _run("train", str(log / "creatives.csv"), str(model))
+        trained = train_model(folder)
     else:
-        newest = max(options.model.glob("[0-9]*"), key=lambda path: int(path.name))
-        shutil.copytree(newest, model / "1")
+        run_adscore("sample", log)
+        trained = options.model
+    newest = max(trained.glob("[0-9]*"), key=lambda path: int(path.name))
+    shutil.copytree(newest, model / "1")
     seconds = options.seconds
     ads = Ads(log, model / "1")
     with served(model) as server:
@@ -74,12 +76,6 @@ def _trials(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     yield faults.kill_server(model, ads, seconds / 2)
     yield faults.kill_worker(model, ads, seconds / 2)
     yield faults.full_disk(model, ads, seconds / 2)
-
-
-def _run(*arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "adscore", *arguments], check=True, stdout=subprocess.DEVNULL
-    )
 
 
 if __name__ == "__main__":

@@ -144,15 +144,3 @@ def _incomplete(cells: Sequence[Cell], seeds: Iterable[int]) -> list[str]:
         if missing:
             lines.append(f"{title}: not run with seed {', '.join(map(str, missing))}")
     return lines
-
-
-def format_table(rows: Sequence[Sequence[str]], *, markdown: bool) -> str:
-    """Lines of equal columns, with pipes where Markdown is wanted."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        for row in (rows[0], ["-" * width for width in widths], *rows[1:])
-    ]
-    if markdown:
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join("  ".join(line).rstrip() for line in lines)

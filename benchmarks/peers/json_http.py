@@ -1,5 +1,6 @@
 """JSON over HTTP with the standard library, which costs a caller less than any client package."""
 
+import base64
 import http.client
 import json
 import threading
@@ -11,7 +12,26 @@ from serving_bench.pictures import Ad
 from serving_bench.transports import TIMEOUT_SECONDS, WrongAnswerError
 
 
-def poster(address: str, path: str, body: Callable[[Ad], Any]) -> Send:
+def bentoml(address: str) -> Send:
+    """BentoML takes a list, of which it makes batches."""
+    return _poster(address, "/score", lambda ad: {"ads": [_body(ad)]})
+
+
+def litserve(address: str) -> Send:
+    """One creative a call."""
+    return _poster(address, "/predict", _body)
+
+
+def ray(address: str) -> Send:
+    """One creative a call."""
+    return _poster(address, "/score", _body)
+
+
+def _body(ad: Ad) -> dict[str, str]:
+    return {"headline": ad.headline, "image": base64.b64encode(ad.image).decode()}
+
+
+def _poster(address: str, path: str, body: Callable[[Ad], Any]) -> Send:
     """Posts creatives one by one; each thread keeps a connection open.
 
     Args:

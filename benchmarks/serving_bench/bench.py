@@ -10,10 +10,9 @@ from typing import Self
 from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL, Ad, Pictures
-from serving_bench.processes import Usage
 from serving_bench.results import CEILING, Measurement, measurement
-from serving_bench.systems import Running, adscore_server
 from serving_bench.workers import Workers
+from shared.processes import Running, Usage, adscore_server
 
 CALLERS, PROCESSES, BATCH = 32, 2, 32
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from serving_bench.systems import ENVIRONMENTS, environment_python
-from serving_bench.workers import PROJECT
+from shared.processes import PROJECT
 
 # What the work is done with is the same everywhere; PyTriton asks for an older NumPy.
 _SAME = ("onnxruntime", "pillow", "tokenizers")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from serving_bench.load import Done
-from serving_bench.processes import Usage
+from shared.processes import Usage
 
 CEILING, ADSCORE = "ceiling", "adscore"
 

@@ -8,9 +8,10 @@ from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, Measurement
-from serving_bench.systems import PEERS, adscore_server, bare_server, peer_server
+from serving_bench.systems import PEERS, bare_server, peer_server
 from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
 from serving_bench.workers import WorkerError
+from shared.processes import adscore_server
 
 # Shares of what a closed loop reached, at which calls arrive by themselves.
 OPEN_SHARES = (0.5, 0.8)

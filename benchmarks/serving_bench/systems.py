@@ -6,54 +6,21 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from serving_bench.processes import ServerProcess
-from serving_bench.workers import PROJECT, python_path
+from shared.processes import HOST, PROJECT, Running, ServerProcess, python_path, ready_server
 
 PEERS = ("mlserver", "bentoml", "litserve", "ray", "pytriton")
 ENVIRONMENTS = PROJECT / ".peers"
 _SOURCES = PROJECT / "benchmarks/peers"
-_HOST = "127.0.0.1"
 _CORES = len(os.sched_getaffinity(0))
 # None of them may tell anybody that it runs.
 _QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that can be called.
-
-    Attributes:
-        process: It.
-        address: HOST:PORT.
-        transport: Name of the function that calls it.
-        python: Of the processes that call it.
-    """
-
-    process: ServerProcess
-    address: str
-    transport: str
-    python: str = sys.executable
-
-
-def adscore_server(model: Path, *options: str) -> AbstractContextManager[Running]:
-    """`adscore serve`, ready to be called."""
-    return _ready_server("adscore", "serve", str(model), "--address", f"{_HOST}:0", *options)
-
-
 def bare_server() -> AbstractContextManager[Running]:
     """A server that scores nothing; see `bare.py`."""
-    return _ready_server("serving_bench.bare")
-
-
-@contextmanager
-def _ready_server(*command: str) -> Iterator[Running]:
-    with ServerProcess([sys.executable, "-m", *command], python_path()) as process:
-        line = process.wait_for_line("Ready on ")
-        address = line.partition("Ready on ")[2].split()[0].rstrip(":")
-        yield Running(process, address, "serving_bench.transports.score")
+    return ready_server("serving_bench.bare")
 
 
 @contextmanager
@@ -70,9 +37,11 @@ def peer_server(name: str, model: Path) -> Iterator[Running]:
     }
     command, more = _COMMANDS[name](python, port)
     with ServerProcess(command, {**variables, **more}) as process:
-        own_client = name in ("mlserver", "pytriton")  # theirs, which is not installed here
+        # Some are called by a client of their own, which is not installed here.
+        own_client = name in ("mlserver", "pytriton")
+        transport = f"peers.{name}.transport.score" if own_client else f"peers.json_http.{name}"
         caller = str(python) if own_client else sys.executable
-        yield Running(process, f"{_HOST}:{port}", f"peers.{name}.transport.score", caller)
+        yield Running(process, f"{HOST}:{port}", transport, caller)
 
 
 def environment_python(name: str) -> Path:
@@ -97,7 +66,7 @@ def _mlserver(python: Path, port: int) -> _Command:
 
 
 def _bentoml(python: Path, port: int) -> _Command:
-    where = ["--host", _HOST, "--port", str(port)]
+    where = ["--host", HOST, "--port", str(port)]
     return [str(python), "-m", "bentoml", "serve", "peers.bentoml.server:Scoring", *where], {}
 
 
@@ -118,5 +87,5 @@ _COMMANDS: dict[str, Callable[[Path, int], _Command]] = {
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

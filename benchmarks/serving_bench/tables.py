@@ -242,16 +242,6 @@ def parts(found: Summary) -> list[Row]:
     ]
 
 
-def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, in equal columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (rows[0], ["-" * width for width in widths], *rows[1:])
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
-    )
-
-
 def _number(
     found: Summary,
     runs: Sequence[Measurement],

@@ -5,21 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self
 
 from serving_bench.load import Done
 from serving_bench.orders import READY, Order
-from serving_bench.processes import Usage
-
-_BENCHMARKS = Path(__file__).resolve().parents[1]
-PROJECT = _BENCHMARKS.parent
-PATHS = (_BENCHMARKS, PROJECT, *(PROJECT / part for part in ("client", "server", "protos/gen")))
-
-
-def python_path() -> dict[str, str]:
-    """Variables with which any Python finds adscore and the benchmarks."""
-    return {"PYTHONPATH": os.pathsep.join(map(str, PATHS))}
+from shared.processes import Usage, python_path
 
 
 class WorkerError(Exception):

@@ -1,14 +1,13 @@
 """Creatives with the scores that a model must give them."""
 
-import csv
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adscore.creative import Creative
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
+from shared.model import read_creatives
 
 # What batches and caches change of a float32 sum; another creative's score is farther away.
 RELATIVE_TOLERANCE = 1e-3
@@ -46,9 +45,7 @@ class Ads:
     """
 
     def __init__(self, log: Path, model: Path, count: int = 16) -> None:
-        with (log / "creatives.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(itertools.islice(csv.DictReader(file), count))
-        creatives = [Creative(row["headline"], (log / row["image"]).read_bytes()) for row in rows]
+        creatives = read_creatives(log)[:count]
         scores = Scorer.open(model).score(creatives)
         self.ads = [
             Ad(one.headline, one.image, {name: t.mean for name, t in score.targets.items()})

@@ -13,10 +13,11 @@ from pathlib import Path
 import grpc
 
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
+from shared.processes import Running
 from soaking.ads import Ads, fresh_creative
 from soaking.callers import HUNG, RIGHT, WRONG, Callers, connect, outcome_of, score
 from soaking.rows import Row, tally
-from soaking.serving import Served, served
+from soaking.swaps import served
 
 # What a call may be told when its server goes away: another server may take it.
 _RETRY = ("UNAVAILABLE SERVER_STOPPING", "UNAVAILABLE (connection)")
@@ -30,7 +31,7 @@ def sigterm(model: Path, ads: Ads, seconds: float) -> Row:
     """A server is told to stop under load."""
     with served(model) as server, Callers(server.address, ads, 16) as callers:
         time.sleep(seconds)
-        code = server.end(signal.SIGTERM)
+        code = server.process.end(signal.SIGTERM)
     return Row(
         "SIGTERM",
         "under 16 callers",
@@ -52,7 +53,7 @@ def drain(model: Path, ads: Ads) -> Row:
         )
         stream = stub.StreamScore(parts)
         answered = [next(stream).request_id]
-        code = server.end(signal.SIGTERM)
+        code = server.process.end(signal.SIGTERM)
         results = sum(result.HasField("score") for result in batch.result(timeout=1).results)
         ending = RIGHT
         try:
@@ -77,7 +78,7 @@ def kill_server(model: Path, ads: Ads, seconds: float) -> Row:
         Callers(server.address, ads, 16) as callers,
     ):
         time.sleep(seconds)
-        server.end(signal.SIGKILL)
+        server.process.end(signal.SIGKILL)
         start = time.monotonic()
         later.enter_context(served(model, address=server.address))
         started = time.monotonic() - start
@@ -117,7 +118,7 @@ def full_disk(model: Path, ads: Ads, seconds: float) -> Row:
         Callers(server.address, ads) as callers,
     ):
         time.sleep(seconds)
-    code = server.process.returncode
+    code = server.process.exit_code
     return Row(
         "full disk",
         "log to /dev/full, a line for each call",
@@ -126,7 +127,7 @@ def full_disk(model: Path, ads: Ads, seconds: float) -> Row:
     )
 
 
-def half_open(server: Served, ads: Ads, seconds: float, connections: int = 200) -> Row:
+def half_open(server: Running, ads: Ads, seconds: float, connections: int = 200) -> Row:
     """Connections that begin and then say nothing, some within a request."""
     host, _, port = server.address.rpartition(":")
     with ExitStack() as stack:
@@ -138,9 +139,9 @@ def half_open(server: Served, ads: Ads, seconds: float, connections: int = 200) 
     return Row("half-open connection", done, _beside(callers), not callers.unanswered)
 
 
-def slow_reader(server: Served, ads: Ads, seconds: float) -> Row:
+def slow_reader(server: Running, ads: Ads, seconds: float) -> Row:
     """Streams whose clients send all they can and read nothing."""
-    before = server.resident_mb
+    before = server.process.usage().rss_mb
     stopping = threading.Event()
     sent: Counter[str] = Counter()
 
@@ -157,14 +158,14 @@ def slow_reader(server: Served, ads: Ads, seconds: float) -> Row:
             channel = stack.enter_context(connect(server.address))
             scoring_pb2_grpc.ScoringServiceStub(channel).StreamScore(requests())
         callers = _call_beside(server, ads, seconds)
-        grown = server.resident_mb - before
+        grown = server.process.usage().rss_mb - before
         stopping.set()
     done = f"4 streams that read nothing; {sent['requests']} requests sent"
     outcome = f"{_beside(callers)}; memory {grown:+.0f} MB"
     return Row("slow client", done, outcome, not callers.unanswered and grown < 100)
 
 
-def gone_mid_stream(server: Served, ads: Ads, seconds: float, streams: int = 50) -> Row:
+def gone_mid_stream(server: Running, ads: Ads, seconds: float, streams: int = 50) -> Row:
     """Clients that go away in the middle of a stream."""
 
     def begin_and_go() -> None:
@@ -186,7 +187,7 @@ def gone_mid_stream(server: Served, ads: Ads, seconds: float, streams: int = 50)
 
 
 def _call_beside(
-    server: Served, ads: Ads, seconds: float, act: Callable[[], None] = lambda: None
+    server: Running, ads: Ads, seconds: float, act: Callable[[], None] = lambda: None
 ) -> Callers:
     with Callers(server.address, ads, 4) as callers:
         end = time.monotonic() + seconds

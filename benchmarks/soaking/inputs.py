@@ -6,10 +6,10 @@ from collections import Counter
 import grpc
 
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
+from shared.processes import Running
 from soaking.ads import Ads
 from soaking.callers import RIGHT, connect, outcome_of, score
 from soaking.rows import Row, tally
-from soaking.serving import Served
 
 _HEADLINES = (
     "",
@@ -25,7 +25,7 @@ _HEADLINES = (
 _EXPECTED = ("a score", "INVALID_ARGUMENT")
 
 
-def bad_inputs(server: Served, ads: Ads, count: int) -> Row:
+def bad_inputs(server: Running, ads: Ads, count: int) -> Row:
     """Mutated requests; each gets a score or is told which field is at fault."""
     mutate = random.Random(0)  # noqa: S311 - the same inputs at every run
     counts: Counter[str] = Counter()
@@ -48,7 +48,7 @@ def bad_inputs(server: Served, ads: Ads, count: int) -> Row:
         ad, creative = next(ads.fresh())
         after, _ = score(stub, ad, creative)
     passed = all(name.startswith(_EXPECTED) for name in counts) and after == RIGHT
-    passed = passed and server.process.poll() is None
+    passed = passed and server.process.exit_code is None
     outcome = f"{tally(counts)}; afterwards {after}"
     return Row("bad input", f"{count:,} broken images, headlines, requests", outcome, passed)
 

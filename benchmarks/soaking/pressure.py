@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from adscore.creative import Creative
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
+from shared.processes import Running
 from soaking.ads import Ad, Ads, fresh_creative
 from soaking.callers import HUNG, PATIENCE_SECONDS, RIGHT, WRONG, connect, outcome_of, percentile
 from soaking.rows import Row, tally
-from soaking.serving import Served
 
 # Large enough that a server gets through few, so that one process can send ten times as many.
 HEAVY_PIXELS = 1_000
@@ -26,7 +26,7 @@ OVERLOAD = 10
 OVERLOAD_LENGTH = 6
 
 
-def growth(server: Served, ads: Ads, requests: int) -> Row:
+def growth(server: Running, ads: Ads, requests: int) -> Row:
     """Resident memory after as many requests as it takes to settle, and after as many again.
 
     The images come again, so the cache, whose size has a limit of its own, does not grow.
@@ -42,7 +42,7 @@ def growth(server: Served, ads: Ads, requests: int) -> Row:
 
         for _ in range(2):
             list(threads.map(call, range(requests)))
-            sizes.append(server.resident_mb)
+            sizes.append(server.process.usage().rss_mb)
     per_ten_thousand = (sizes[1] - sizes[0]) * 10_000 / requests
     outcome = f"{sizes[1]:.0f} MB; {per_ten_thousand:+.1f} MB per 10,000 requests"
     return Row("memory", f"{requests:,} requests after {requests:,}", outcome, per_ten_thousand < 5)
@@ -64,16 +64,16 @@ class Arrivals:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def overload(server: Served, scorer: Scorer, seconds: float) -> list[Row]:
+def overload(server: Running, scorer: Scorer, seconds: float) -> list[Row]:
     """Half of the capacity, then ten times as much, of images that are costly to decode."""
     ad = _heavy(scorer)
     with connect(server.address) as channel:
         stub = scoring_pb2_grpc.ScoringServiceStub(channel)
         capacity = _capacity(stub, ad, seconds)
         half = _send(stub, ad, capacity / 2, seconds)
-        before = server.resident_mb
+        before = server.process.usage().rss_mb
         many = _send(stub, ad, capacity * OVERLOAD, OVERLOAD_LENGTH * seconds)
-        grown = server.resident_mb - before
+        grown = server.process.usage().rss_mb - before
     quiet, busy = percentile(half.seconds, 99), percentile(many.seconds, 99)
     refused = sum(n for name, n in many.counts.items() if name.startswith("RESOURCE_EXHAUSTED"))
     wrong = many.counts[WRONG] + many.counts[HUNG]

@@ -27,9 +27,7 @@ def tally(counts: Counter[str]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.most_common()) or "none"
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """The rows as a table."""
-    head = ("trial", "done", "outcome", "")
-    cells: list[Sequence[str]] = [head, ("---",) * 4]
-    cells += [(row.trial, row.done, row.outcome, "ok" if row.passed else "FAILED") for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+def as_table(rows: Iterable[Row]) -> list[Sequence[str]]:
+    """Cells of the table, header first."""
+    cells = [(row.trial, row.done, row.outcome, "ok" if row.passed else "FAILED") for row in rows]
+    return [("trial", "done", "outcome", ""), *cells]

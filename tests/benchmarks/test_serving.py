@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 import serving
-from serving_bench import plot, tables
+from serving_bench import tables
 from serving_bench.load import Load, run_load
 from serving_bench.pictures import KINDS, USUAL, Pictures, draw_pictures, with_comment
-from serving_bench.processes import ProcessError, ServerProcess
 from serving_bench.results import ADSCORE, CEILING, Measurement, Summary, read_file
+from shared.processes import ProcessError, ServerProcess
 
 # === A whole run ===
 
@@ -43,11 +43,10 @@ def test_servers_memory_and_time_of_the_processor_are_measured(run: Path):
 
 
 def test_table_of_a_run_is_printed_again_without_running(
-    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    run: Path, capsys: pytest.CaptureFixture[str]
 ):
     before = run.read_text()
-    picture = tmp_path / "plot.svg"
-    assert serving.main(["--table-only", "--results", str(run), "--plot", str(picture)]) == 0
+    assert serving.main(["--table-only", "--results", str(run)]) == 0
     printed = capsys.readouterr().out
     assert run.read_text() == before
     for figure in (
@@ -58,7 +57,6 @@ def test_table_of_a_run_is_printed_again_without_running(
         "gRPC in",
     ):
         assert figure in printed
-    assert picture.read_text().startswith("<svg xmlns=")
 
 
 def test_peer_that_is_not_installed_says_so_in_the_table():
@@ -85,13 +83,6 @@ def test_share_is_the_median_of_the_ratios_inside_rounds():
     )
     [_, row, *_] = tables.aims(found)
     assert row[1] == "0.60"
-
-
-def test_plot_shows_the_servers_that_were_measured():
-    found = Summary([measured(CEILING, 0, 100), measured(ADSCORE, 0, 50)])
-    drawn = plot.cost(found)
-    assert ">adscore<" in drawn
-    assert ">litserve<" not in drawn
 
 
 # === Pictures ===

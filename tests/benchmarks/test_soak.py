@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from shared.processes import Running
+from shared.table import format_table
 from soaking import faults, inputs, swaps
 from soaking.ads import Ads
 from soaking.callers import WRONG, Callers
-from soaking.rows import Row, markdown, tally
-from soaking.serving import Served, served
+from soaking.rows import Row, as_table, tally
+from soaking.swaps import served
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def ads(sample_dir: Path, model_dir: Path) -> Ads:
 
 
 @pytest.fixture
-def server(copied_model: Path) -> Iterator[Served]:
+def server(copied_model: Path) -> Iterator[Running]:
     with served(copied_model.parent) as running:
         yield running
 
@@ -30,7 +32,7 @@ def copied_model(model_dir: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model_dir, tmp_path / "root" / model_dir.name))
 
 
-def test_trials_pass_on_a_tiny_model(server: Served, ads: Ads, copied_model: Path) -> None:
+def test_trials_pass_on_a_tiny_model(server: Running, ads: Ads, copied_model: Path) -> None:
     rows = [
         swaps.hold_load(server, ads, 0.3),
         inputs.bad_inputs(server, ads, 30),
@@ -42,7 +44,7 @@ def test_trials_pass_on_a_tiny_model(server: Served, ads: Ads, copied_model: Pat
     assert [row.trial for row in rows if not row.passed] == []
 
 
-def test_a_wrong_score_fails_a_trial(server: Served, ads: Ads) -> None:
+def test_a_wrong_score_fails_a_trial(server: Running, ads: Ads) -> None:
     for ad in ads.ads:
         ad.means["ctr"] *= 1.1
     assert not swaps.hold_load(server, ads, 0.3).passed
@@ -53,8 +55,8 @@ def test_a_wrong_score_fails_a_trial(server: Served, ads: Ads) -> None:
 
 def test_table_says_what_failed() -> None:
     counts = Counter({"right": 1_200, "hung": 1})
-    table = markdown([Row("load", "much", tally(counts), False), Row("stop", "once", "0", True)])
-    assert table.splitlines()[2:] == [
-        "| load | much | 1,200 right, 1 hung | FAILED |",
-        "| stop | once | 0 | ok |",
+    rows = [Row("load", "much", tally(counts), False), Row("stop", "once", "0", True)]
+    assert format_table(as_table(rows)).splitlines()[2:] == [
+        "| load  | much | 1,200 right, 1 hung | FAILED |",
+        "| stop  | once | 0                   | ok     |",
     ]

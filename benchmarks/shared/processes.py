@@ -1,16 +1,22 @@
-"""A process and its children: start, first line, CPU and memory from /proc, stop."""
+"""A server and its children: start, first line, CPU and memory from /proc, stop."""
 
 import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
+BENCHMARKS = Path(__file__).resolve().parents[1]
+PROJECT = BENCHMARKS.parent
+HOST = "127.0.0.1"
+_PATHS = (BENCHMARKS, PROJECT, *(PROJECT / part for part in ("client", "server", "protos/gen")))
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -41,23 +47,23 @@ class ServerProcess:
     Args:
         command: What to run.
         environment: Variables beside those of this process.
-        folder: Working directory.
+        stderr: Where its errors and its log go; None means to what it prints.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+        self, command: Sequence[str], environment: Mapping[str, str], stderr: Path | None = None
     ) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         self.started = time.monotonic()
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-            cwd=folder,
-            start_new_session=True,  # so that its children can be stopped with it
-        )
+        with (stderr or Path(os.devnull)).open("w") as errors:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=errors if stderr else subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,  # so that its children can be stopped with it
+            )
 
     @property
     def pid(self) -> int:
@@ -77,6 +83,16 @@ class ServerProcess:
             self.check_alive()
             time.sleep(0.005)
         raise ProcessError(f"expected a line with {words!r}. Received:\n{self._tail()}")
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._process.poll()
+
+    def end(self, number: signal.Signals) -> int:
+        """Signals it and waits; returns the exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(_START_SECONDS)
 
     def check_alive(self) -> None:
         """Raises ProcessError where it has ended."""
@@ -114,6 +130,55 @@ class ServerProcess:
 
     def _tail(self) -> str:
         return "\n".join(self.output().splitlines()[-15:])
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that can be called.
+
+    Attributes:
+        process: It.
+        address: HOST:PORT.
+        transport: Name of the function that calls it.
+        python: Of the processes that call it.
+    """
+
+    process: ServerProcess
+    address: str
+    transport: str = "serving_bench.transports.score"
+    python: str = sys.executable
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve, where there is a supervisor."""
+        return [
+            pid
+            for pid in _family(self.process.pid)
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
+
+def adscore_server(
+    root: Path, *options: str, address: str = f"{HOST}:0", stderr: Path | None = None
+) -> AbstractContextManager[Running]:
+    """`adscore serve`, ready to be called."""
+    return ready_server(
+        "adscore", "serve", str(root), "--address", address, *options, stderr=stderr
+    )
+
+
+@contextmanager
+def ready_server(*command: str, stderr: Path | None = None) -> Iterator[Running]:
+    """A module that prints where it is ready, as `adscore serve` does."""
+    arguments = [sys.executable, "-m", *command]
+    with ServerProcess(arguments, python_path(), stderr) as process:
+        line = process.wait_for_line("Ready on ")
+        yield Running(process, line.partition("Ready on ")[2].split()[0].rstrip(":"))
+
+
+def python_path() -> dict[str, str]:
+    """Variables with which any Python finds adscore and the benchmarks."""
+    return {"PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
 
 
 def usage_of(pid: int) -> Usage:

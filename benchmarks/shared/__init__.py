@@ -1,0 +1,1 @@
+"""What several benchmarks need: processes, a trained model, tables."""
