@@ -183,7 +183,10 @@ _ADVICE = (
         "Tls(certificate_file=..., key_file=...)",
         route="with TLS",
     ),
-    _Advice("http1.x server", "It is a web server: pass the address that adscore serve listens on"),
+    _Advice(
+        "http1.x server|Failed parsing HTTP/2",
+        "It is a web server: pass the address that adscore serve listens on",
+    ),
     _Advice("Domain name not found", "Nobody knows the host by this name: check it"),
 )
 

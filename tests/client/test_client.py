@@ -150,6 +150,13 @@ def test_wrong_argument_of_the_client_is_named(arguments, error):
         Client(**arguments)
 
 
+def test_unknown_setting_and_option_are_named(connect):
+    with pytest.raises(TypeError, match=r"Received: 'timeout'. Did you mean 'timeout_seconds'\?"):
+        Client(timeout=5)
+    with pytest.raises(TypeError, match="timeout"):
+        connect().score("headline", timeout=5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "name"),
     [

@@ -1,6 +1,7 @@
 """Finding a server, losing it, and the life of a client."""
 
 import asyncio
+import http.server
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,12 @@ import grpc
 import pytest
 
 from adscore_client import (
+    AdscoreError,
     AsyncClient,
     CallCancelledError,
     Client,
     ClientClosedError,
+    DeadlineExceededError,
     ServerUnavailableError,
 )
 from adscore_client._address import parse_target
@@ -84,6 +87,53 @@ def test_proxy_of_the_environment_is_not_asked_for_this_machine(
     connect(Score=score_recorder).score("headline")
     remote = ChannelSettings(parse_target("scores.example.com:443"), 1024)
     assert ("grpc.enable_http_proxy", 0) not in remote.options()
+
+
+@pytest.fixture
+def silent_proxy():
+    """The address of a proxy that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
+def test_proxy_in_the_way_is_named_without_its_password(
+    variable, silent_proxy, unused_address, monkeypatch
+):
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for proxy, error in (
+        (silent_proxy, DeadlineExceededError),
+        (unused_address, ServerUnavailableError),
+    ):
+        monkeypatch.setenv(variable, f"http://user:secret@{proxy}")
+        client = Client("scores.example.com:50051", timeout_seconds=0.5)
+        with client, pytest.raises(error, match=rf"{variable}={proxy}.*no_proxy") as caught:
+            client.score("headline")
+        assert "secret" not in str(caught.value)
+
+
+def test_web_server_is_told_from_an_adscore_server():
+    class Page(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as web:
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        client = Client(f"127.0.0.1:{web.server_address[1]}", timeout_seconds=0.5)
+        try:
+            with client, pytest.raises(ServerUnavailableError, match="It is a web server"):
+                client.score("headline")
+        finally:
+            web.shutdown()
+            thread.join()
+
+
+def test_host_that_nobody_knows_is_told():
+    client = Client("no-such-host.invalid:50051", timeout_seconds=0.5)
+    with client, pytest.raises(AdscoreError, match=r"no-such-host\.invalid"):
+        client.score("headline")
 
 
 def test_closed_client_says_so(connect, score_recorder):

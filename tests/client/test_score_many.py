@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 import threading
 import tracemalloc
@@ -8,6 +9,7 @@ import grpc
 import pytest
 
 from adscore_client import (
+    AsyncClient,
     Client,
     Creative,
     DeadlineExceededError,
@@ -317,3 +319,49 @@ def test_answers_out_of_order_are_put_in_order():
         results = [result.creative_id for result in client.score_many(creatives, batch_size=1)]
     server.stop(grace=None).wait()
     assert results == [str(n) for n in range(20)]
+
+
+@pytest.fixture
+def endings():
+    """A server that keeps how each StreamScore ended for it."""
+    seen: list[str] = []
+
+    class Scoring(scoring_pb2_grpc.ScoringServiceServicer):
+        def StreamScore(self, requests, context):  # noqa: N802
+            try:
+                for request in requests:
+                    score = scoring_pb2.BatchScoreResult(score=scoring_pb2.Score())
+                    yield scoring_pb2.StreamScoreResponse(
+                        request_id=request.request_id, results=[score] * len(request.creatives)
+                    )
+            except Exception:
+                seen.append("cancelled")
+                raise
+            seen.append("read to its end")
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(Scoring(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}", seen
+    server.stop(grace=None).wait()
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_stream_whose_results_are_all_taken_is_no_cancelled_call(endings, count):
+    address, seen = endings
+    creatives = [("a", None)] * count
+    with Client(address) as client:
+        list(client.score_many(creatives, batch_size=1))
+    with Client(address) as client:
+        results = client.score_many(creatives, batch_size=1)
+        for _ in range(count):  # and not once more, so that the iterator has not ended
+            next(results)
+
+    async def run() -> None:
+        async with AsyncClient(address) as client:
+            async for _ in client.score_many(creatives, batch_size=1):
+                pass
+
+    asyncio.run(run())
+    assert seen == ["read to its end"] * 3
