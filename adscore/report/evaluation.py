@@ -44,7 +44,6 @@ class Report:
         day: When it was evaluated.
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
-        version: Of the model, where its scorer cannot know: a bundle gets its number last.
         drawn_from: Where the rows were drawn at random: from how many; 0 for all that there are.
     """
 
@@ -54,17 +53,15 @@ class Report:
     day: date
     trained_rows: int = 0
     group_word: str = "group"
-    version: str = ""
     drawn_from: int = 0
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
-        version = self.version or self.scorer.version
         agreement = self.evaluation.agreement
         has_agreement = any(value is not None for value in agreement.to_dict().values())
         return render(
             "evaluation.html.jinja",
-            model=", version ".join(filter(None, (self.scorer.name, version))),
+            model=", version ".join(filter(None, (self.scorer.name, self.scorer.version))),
             rows=self.evaluation.rows,
             drawn_from=self.drawn_from,
             table=self.table.name.rpartition("/")[2],

@@ -9,6 +9,7 @@ n rows, f features, v n-gram ids, m members, t targets; a column is one member's
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,32 +17,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy import sparse
 
-from adscore.training.likelihood import starting_point
-from adscore.training.losses import Tensor
+from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.presets import AdditiveOptions
 
+Tensor = Any  # tf.Tensor, of which the stubs know nothing
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class AdditiveOptions:
-    """How the heads are fitted; chosen on validation groups of four real tasks.
-
-    Attributes:
-        members: Heads of the ensemble.
-        steps: Steps of Adam; its step size falls along a cosine.
-        learning_rate: Its first step size.
-        rate_penalty: L2 penalty of the weights where counts are learned.
-        label_penalty: The same where 0/1 labels are.
-        between: Weight of the differences between groups, beside 1 of those inside: what sets
-            campaigns apart is mostly not their creatives.
-    """
-
-    members: int = 5
-    steps: int = 300
-    learning_rate: float = 0.005
-    rate_penalty: float = 40.0
-    label_penalty: float = 5.0
-    between: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +39,7 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What is learned.
-
-    Attributes:
-        successes: (n, t).
-        trials: (n, t).
-        groups: Group of each row, numbers from 0, (n,).
-        grouped: Whether rows share groups.
-    """
-
-    successes: Array
-    trials: Array
-    groups: NDArray[np.int64]
-    grouped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AdditiveFit:
+class AdditiveHeads:
     """Fitted weights.
 
     Attributes:
@@ -111,7 +74,7 @@ def fit_additive(
     options: AdditiveOptions,
     seed: int,
     objective: Objective | None = None,
-) -> AdditiveFit:
+) -> AdditiveHeads:
     """Fits all members at once; the same seed gives the same weights.
 
     Args:
@@ -144,7 +107,7 @@ def fit_additive(
     losses = [float(step()) for _ in range(options.steps)]
     parts = dict(zip(design.dense, (slope.numpy() for slope in slopes), strict=False))
     ngrams = None if design.ngrams is None else slopes[-1].numpy()
-    return AdditiveFit(parts, ngrams, bias.numpy(), folds, losses)
+    return AdditiveHeads(parts, ngrams, bias.numpy(), folds, losses)
 
 
 def leave_out(groups: NDArray[np.int64], members: int, seed: int) -> NDArray[np.int64]:
@@ -235,8 +198,7 @@ def evidence(outcomes: Outcomes) -> tuple[Array, Array]:
     concentration of the rates, further trials say little more.
     """
     successes, trials = outcomes.successes, outcomes.trials
-    start = starting_point(successes, trials, outcomes.groups if outcomes.grouped else None)
-    weight = trials / (1 + trials / np.exp(start.log_concentration))
+    weight = trials / (1 + trials / np.exp(starting_point(outcomes).log_concentration))
     weight[:, is_label(trials)] = trials[:, is_label(trials)]
     rate = (successes + 0.5) / (trials + 1)
     return weight / weight.mean(axis=0), np.log(rate) - np.log1p(-rate)
