@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from adscore.bundle import Present
 from adscore.training.additive import AdditiveHeads, Design, fit_additive
 from adscore.training.calibration import HeldOut, Known
 from adscore.training.inputs import Inputs
 from adscore.training.likelihood import Outcomes, starting_point
 from adscore.training.network import Network, additive_core, build_network
-from adscore.training.problem import MODALITIES, Problem, TrainingData
+from adscore.training.problem import Problem, TrainingData
 from adscore.training.towers import MIN_LENGTH, KerasTower
 
 Array = NDArray[np.float32]
@@ -53,7 +54,7 @@ def _held_out_by(
 
     def predict(known: Known) -> HeldOut:
         total = heads.bias + sum(
-            part * known[:, MODALITIES.index(name), None] for name, part in parts.items()
+            part * known[:, Present[name.upper()], None] for name, part in parts.items()
         )
         logit = total.reshape(len(total), -1, outcomes.trials.shape[1]).astype(np.float64)
         return HeldOut(
@@ -117,7 +118,7 @@ def read_design(
     dense: dict[str, Array] = {}
     ngrams = None
     for name, tower in towers.items():
-        present = read["present"][:, MODALITIES.index(name), None]
+        present = read["present"][:, Present[name.upper()], None]
         dense[name] = tower.features(inputs, rows) * present
         if tower.wide is not None:
             [weights] = tower.wide.get_layer("ngram_weight").get_weights()

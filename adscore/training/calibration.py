@@ -10,6 +10,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import norm, t
 
+from adscore.bundle import Present
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
 from adscore.training.likelihood import Outcomes, log_likelihood
@@ -25,8 +26,9 @@ MIN_GROUPS = 50
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
 MAX_CORRECTION = 1.0
 
-# Which parts of a creative are known: headline, image, context; a bit each, from the first.
-PATTERNS = 8
+# A pattern says which parts of a creative are known, by a bit each.
+PATTERN_BITS = tuple(1 << part for part in Present)
+PATTERNS = sum(PATTERN_BITS) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,10 @@ def calibrate_patterns(
     found = np.zeros((3, PATTERNS, len(data.targets)))
     found[:] = np.stack(calibrate(predict(data.present[rows]), mean=mean))[:, None]
     if preset.modality_dropout:
-        for pattern in map(np.array, itertools.product((False, True), repeat=3)):
+        for pattern in map(np.array, itertools.product((False, True), repeat=len(Present))):
             known = data.present[rows] * pattern
             if _is_worth_fitting(pattern, known, data.modalities):
-                number = int(pattern @ np.array([1, 2, 4]))
+                number = int(pattern @ np.array(PATTERN_BITS))
                 predictions = predict(known.astype(np.float32))
                 found[:, number] = np.stack(calibrate(predictions, mean=mean))
     return Calibration(*found)
@@ -91,7 +93,9 @@ def calibrate_patterns(
 def _is_worth_fitting(pattern: NDArray[np.bool_], known: Known, modalities: Sequence[str]) -> bool:
     """Whether a pattern hides something of the rows, and leaves some of them a modality."""
     whole = np.array([name in modalities for name in ("headline", "image")] + [True])
-    possible = not (pattern & ~whole).any() and bool(known[:, :2].any())
+    possible = not (pattern & ~whole).any() and bool(
+        known[:, [Present.HEADLINE, Present.IMAGE]].any()
+    )
     return possible and not bool(pattern[whole].all())
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from adscore.bundle import Present
 from adscore.training.calibration import HeldOut
 from adscore.training.early_stopping import Batches, History, Rows, run_epochs
 from adscore.training.inputs import Inputs
@@ -164,7 +165,7 @@ class _Trainer(keras.Model):
         draw = keras.random.uniform((tf.shape(present)[0], 1), seed=self._seeds)
         share = self._modality_dropout / 2
         hidden = tf.concat([draw < share, (draw >= share) & (draw < 2 * share), draw < 0], axis=1)
-        both = tf.reduce_all(present[:, :2] > 0, axis=1, keepdims=True)
+        both = tf.reduce_all(present[:, : Present.CONTEXT] > 0, axis=1, keepdims=True)
         return tf.where(hidden & both, 0.0, present)
 
     def compute_loss(

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from adscore import bundle as files
+from adscore.bundle import Present
 from adscore.bundle.golden import RELATIVE_TOLERANCE, golden_case
 from adscore.creative import Creative
 from adscore.errors import TrainingError
@@ -105,7 +106,7 @@ def check_graphs(scorer: Scorer, problem: Problem, model: Model) -> None:
 
 def _prepared(data: TrainingData, row: int) -> PreparedCreative:
     """A row as serving would prepare it."""
-    headline, has_image = data.headlines[row], data.present[row, 1] > 0
+    headline, has_image = data.headlines[row], data.present[row, Present.IMAGE] > 0
     return PreparedCreative(
         PreparedHeadline(headline) if headline else None,
         PreparedImage(data.pixels[data.image_index[row]]) if has_image else None,

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.training.calibration import PATTERNS, Calibration
+from adscore.bundle import Present
+from adscore.training.calibration import PATTERN_BITS, PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.presets import Preset
-from adscore.training.problem import MODALITIES
 from adscore.training.towers import KerasTower, inputs_like
 
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
@@ -156,12 +156,12 @@ def additive_core(
 
 def _embeddings(towers: Mapping[str, KerasTower]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Inputs of a core, and the embeddings with absent ones zeroed."""
-    present = keras.Input((len(MODALITIES),), name="present")
+    present = keras.Input((len(Present),), name="present")
     inputs, parts = {"present": present}, {}
     for name, tower in towers.items():
         width = tower.embedding.output["embedding"].shape[1:]
         embedding = inputs[f"{name}_embedding"] = keras.Input(width, name=f"{name}_embedding")
-        column = MODALITIES.index(name)
+        column = Present[name.upper()]
         parts[name] = embedding * present[:, column : column + 1]
     return inputs, parts
 
@@ -197,7 +197,7 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     """
     inputs = inputs_like(core.inputs)
     outputs = core(inputs)
-    bits = keras.ops.round(inputs["present"]) * np.array([[1.0, 2.0, 4.0]], np.float32)
+    bits = keras.ops.round(inputs["present"]) * np.array([PATTERN_BITS], np.float32)
     pattern = keras.ops.cast(keras.ops.sum(bits, axis=1), "int32")
     slope, shift, log_shift = (
         keras.layers.Embedding(PATTERNS, targets, embeddings_initializer=start, name=name)(pattern)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.bundle import Present
 from adscore.cores import usable_cores
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
@@ -17,8 +18,6 @@ from adscore.table import CreativeTable
 from adscore.training.encoders.published import Encoders
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
-
-MODALITIES = ("headline", "image", "context")  # columns of `present`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ class TrainingData:
         image_index: Which image each row has, (rows,) int64.
         context: By context name, the values that are known.
         context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
-        present: Whether headline, image and any context are known, (rows, 3) float32.
+        present: Whether headline, image and any context are known, (rows, 3) float32; its columns
+            are those of `Present`.
         groups: Group of each row, a number from 0, (rows,) int64; without a group column
             each row is a group of its own.
         group_names: Name of each group.
@@ -93,7 +93,7 @@ class TrainingData:
 
     def rows_with(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of some rows that have a headline or an image."""
-        here: NDArray[np.bool_] = self.present[rows, MODALITIES.index(modality)] > 0
+        here: NDArray[np.bool_] = self.present[rows, Present[modality.upper()]] > 0
         return rows[here]
 
     def outcomes(self, rows: NDArray[np.int64]) -> Outcomes:
