@@ -32,8 +32,6 @@ FEATURE_LENGTH = 1.5
 # Deviation of an n-gram's row at the start.
 NGRAM_SPREAD = 0.2
 
-ROWS_AT_ONCE = 256
-
 
 # === Loss ===
 
@@ -260,10 +258,8 @@ def _optimizer(options: AlignmentOptions, steps: int) -> keras.optimizers.Optimi
 
 def places(inputs: Inputs, tower: keras.Model, rows: Rows) -> Array:
     """Where a tower puts the headlines or images of some rows, (n, a)."""
-    batches = (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
-    return np.concatenate(
-        [tower.predict_on_batch(inputs.read_by(tower, batch))["aligned"] for batch in batches]
-    )
+    aligned: Array = inputs.predict(tower, rows)["aligned"]
+    return aligned
 
 
 class _Pairs:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.training.calibration import HeldOut
+from adscore.training.calibration import HeldOut, Known
 from adscore.training.early_stopping import Batches, History, Rows, run_epochs
 from adscore.training.inputs import Inputs
 from adscore.training.likelihood import grouped_log_likelihood, log_likelihood, starting_point
@@ -22,8 +22,6 @@ Tensor = Any  # tf.Tensor, of which the stubs know nothing
 # Offsets are shrunk towards zero by a normal prior of this deviation, in logits: campaigns
 # of one advertiser differ by a factor of two or so, rarely by ten.
 OFFSET_DEVIATION = 1.0
-
-ROWS_AT_ONCE = 256
 
 
 # === Loss ===
@@ -226,45 +224,27 @@ def _validation_loss(problem: Problem, inputs: Inputs, network: Network) -> floa
 
 
 def predict_logits(
-    inputs: Inputs, network: Network, rows: Rows, present: NDArray[np.float32] | None = None
+    inputs: Inputs, network: Network, rows: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The core's outputs: logits (rows, members, targets), log concentrations (rows, targets).
-
-    Args:
-        inputs: Of all rows.
-        network: The network.
-        rows: Which rows, (n,).
-        present: Whether headline, image and context of each are known, (n, 3); as they are by
-            default.
-    """
-    outputs = []
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        batch = inputs.batch(rows[start : start + ROWS_AT_ONCE])
-        if present is not None:
-            batch["present"] = present[start : start + ROWS_AT_ONCE]
-        outputs.append(network.fitted.predict_on_batch(batch))
-    logit, log_concentration = (
-        np.concatenate([output[name] for output in outputs]).astype(np.float64)
-        for name in ("logit", "log_concentration")
-    )
-    return logit, log_concentration
+    """The core's outputs: logits (rows, members, targets), log concentrations (rows, targets)."""
+    outputs = inputs.predict(network.fitted, rows)
+    return outputs["logit"].astype(np.float64), outputs["log_concentration"].astype(np.float64)
 
 
-def predict_held_out(
-    problem: Problem, inputs: Inputs, network: Network, present: NDArray[np.float32]
-) -> HeldOut:
+def predict_held_out(problem: Problem, inputs: Inputs, network: Network, known: Known) -> HeldOut:
     """What a fitted network predicts for the validation rows, with some parts hidden.
 
     Args:
         problem: Names the rows.
         inputs: Of all rows.
         network: The network.
-        present: Whether headline, image and context of each are known, (rows, 3).
+        known: Whether headline, image and context of each are known, (rows, 3).
     """
-    logit, log_concentration = predict_logits(inputs, network, problem.split.validation, present)
+    rows = problem.split.validation
+    logit, log_concentration = predict_logits(inputs.knowing(rows, known), network, rows)
     return HeldOut(
         logit=logit.mean(axis=1),
         log_concentration=log_concentration,
         disagreement=logit.var(axis=1),
-        outcomes=problem.data.outcomes(problem.split.validation),
+        outcomes=problem.data.outcomes(rows),
     )

@@ -65,6 +65,14 @@ def export_network(
     return exported
 
 
+def export_model(problem: Problem, model: Model) -> dict[str, bytes]:
+    """The same of a fitted model, with its tokenizer."""
+    exported = export_network(model.towers, model.network, problem.encoders)
+    if model.inputs.tokenizer:
+        exported[files.TOKENIZER] = model.inputs.tokenizer.encode()
+    return exported
+
+
 def _call_once(model: keras.Model) -> None:
     """Keras exports no model that has not been called."""
     model(

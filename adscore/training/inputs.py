@@ -1,7 +1,7 @@
 """What towers and core read of every row: token ids or pixels, or the features of encoders."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,6 +16,8 @@ from adscore.training.encoders.feature_cache import (
     image_features,
 )
 from adscore.training.problem import Problem
+
+ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,20 @@ class Inputs:
     def read_by(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The inputs of some rows that a model has, by name."""
         return self.batch(rows, [tensor.name for tensor in model.inputs])
+
+    def predict(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """A model's outputs for some rows, by name, (rows, ...) each."""
+        batches = [rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE)]
+        outputs = [model.predict_on_batch(self.read_by(model, batch)) for batch in batches]
+        return {name: np.concatenate([output[name] for output in outputs]) for name in model.output}
+
+    def knowing(self, rows: NDArray[np.int64], present: NDArray[np.float32]) -> "Inputs":
+        """The same, where of some rows other parts are present, (rows, 3)."""
+        column = self.columns["present"]
+        values = column.values[column.index]
+        values[rows] = present
+        changed = Column(values, np.arange(len(values)))
+        return replace(self, columns={**self.columns, "present": changed})
 
 
 def read_inputs(problem: Problem) -> Inputs:

@@ -23,8 +23,6 @@ from adscore.training.towers import KerasTower, build_towers, inputs_like
 
 Floats = NDArray[np.float64]
 
-ROWS_AT_ONCE = 256
-
 
 @dataclass(frozen=True)
 class Model:
@@ -53,15 +51,8 @@ class Model:
         if self.network is None:
             nothing = np.empty((len(rows), 0))
             return nothing, nothing
-        batches = (
-            rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)
-        )
-        outputs = [self.network.whole.predict_on_batch(self.inputs.batch(b)) for b in batches]
-        mean, concentration = (
-            np.concatenate([output[name] for output in outputs]).astype(np.float64)
-            for name in ("mean", "concentration")
-        )
-        return mean, concentration
+        outputs = self.inputs.predict(self.network.whole, rows)
+        return outputs["mean"].astype(np.float64), outputs["concentration"].astype(np.float64)
 
 
 def fit_model(problem: Problem) -> Model:

@@ -10,7 +10,7 @@ from adscore.bundle import Bundle, Manifest, write_bundle
 from adscore.report import held_out_report
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
-from adscore.training.export import check_graphs, export_network, golden_file
+from adscore.training.export import check_graphs, export_model, golden_file
 from adscore.training.manifest import build_manifest, training_groups
 from adscore.training.model import fit_model
 from adscore.training.model_card import model_card
@@ -57,12 +57,8 @@ def train(
     progress(_fitting_stage(problem))
     model = fit_model(problem)
     progress("exporting and checking the graphs")
-    contents = {
-        **export_network(model.towers, model.network, problem.encoders),
-        files.TRAINING_GROUPS: training_groups(problem),
-    }
-    if model.inputs.tokenizer:
-        contents[files.TOKENIZER] = model.inputs.tokenizer.encode()
+    contents = export_model(problem, model)
+    contents[files.TRAINING_GROUPS] = training_groups(problem)
     manifest = build_manifest(problem, model, time.monotonic() - started)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))
@@ -72,8 +68,9 @@ def train(
     path = write_bundle(model_dir, manifest, contents)
     if problem.split.test.size:
         progress("writing the report")
-        written = Scorer(Bundle(name, path.name, manifest, contents))
-        report = held_out_report(written, table, problem.split.test, problem.seed)
+        # Only now has the model a version. A bundle is whole without its report.
+        scorer = Scorer(Bundle(name, path.name, manifest, contents))
+        report = held_out_report(scorer, table, problem.split.test, problem.seed)
         report.write(path / files.REPORT)
     return TrainingResult(path, manifest)
 

@@ -77,7 +77,7 @@ def test_kept_weights_are_those_of_the_best_pass_on_the_validation_groups(
     losses = history["validation_loss"]
     assert best_epoch(losses) == 1 + int(np.argmin(losses)) < len(losses)
     rows = split.validation
-    logit, spread = predict_logits(inputs, network, rows, data.present[rows])
+    logit, spread = predict_logits(inputs, network, rows)
     loss = -grouped_log_likelihood(logit.mean(axis=1), spread, data.outcomes(rows)) / len(rows)
     assert loss == pytest.approx(min(losses), rel=1e-9)
 
