@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.bootstrap import Estimate, Ranking, estimate_ranking
+from adscore.evaluation.metrics import OF_THE_TABLE
 from adscore.evaluation.outcomes import Ints
+from adscore.evaluation.ranking import MIN_PAIRS
 from adscore.evaluation.table import (
     Evaluation,
     evaluate_table,
@@ -19,12 +21,12 @@ from adscore.evaluation.table import (
     with_ablations,
 )
 from adscore.report.cards import Range, Seen, Viewer, rate_range
-from adscore.report.charts import MIN_PAIRS, target_charts
+from adscore.report.charts import target_charts
 from adscore.report.findings import calibration_hint, part_words, summary, verdict
 from adscore.report.page import render, write_page
 from adscore.report.rows import TargetRows, target_rows
 from adscore.report.svg import Chart
-from adscore.report.words import METRICS, OF_THE_TABLE
+from adscore.report.words import METRICS
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
