@@ -1,7 +1,6 @@
 """Training a model from a table of creatives and their results; the only user of TensorFlow."""
 
 from adscore.training.presets import PRESETS, Preset
-from adscore.training.problem import TrainingOptions
-from adscore.training.train import TrainingResult, train
+from adscore.training.train import TrainingOptions, TrainingResult, train
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "TrainingResult", "train"]

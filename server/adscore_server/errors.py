@@ -7,6 +7,7 @@
     ├── ModelWithoutAgreementError    a call for what the model was not trained for
     ├── OverloadedError               a call for which there is no room
     ├── RateLimitedError              a call beyond what its caller may send
+    ├── RequestTimeoutError           a call whose request did not come
     ├── ServerStartingError           a call that came before any model was ready
     ├── ServerStoppingError           a call that came after the server began to stop
     ├── UnauthenticatedError          a call without a token that the server knows
@@ -26,6 +27,8 @@ class CallReason(StrEnum):
     BATCH_EMPTY = "BATCH_EMPTY"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     CALL_ABANDONED = "CALL_ABANDONED"
+    REQUEST_NOT_RECEIVED = "REQUEST_NOT_RECEIVED"
+    REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_WITHOUT_AGREEMENT = "MODEL_WITHOUT_AGREEMENT"
@@ -86,6 +89,16 @@ class CallAbandonedError(AdscoreError):
 
     def __init__(self) -> None:
         super().__init__("the caller has gone, so this call was not worked on")
+
+
+class RequestTimeoutError(AdscoreError):
+    """A call whose request did not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"expected the request within {seconds:g} s, or sooner where other callers need the "
+            "place. Received: no whole request"
+        )
 
 
 class OverloadedError(AdscoreError):

@@ -3,36 +3,40 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from adscore_server.access.tls import server_credentials
+from adscore_server.access.tokens import TokenFile
 from adscore_server.addresses import address_error, bound_socket
-from adscore_server.calls.interceptor import CallInterceptor
-from adscore_server.calls.observation import Observer
+from adscore_server.calls.admission import Places
+from adscore_server.calls.call import Call, Observer
+from adscore_server.calls.receive import receiver
+from adscore_server.calls.router import (
+    HealthRoutes,
+    Route,
+    Router,
+    on_threads,
+)
 from adscore_server.config import Keepalive, ServerConfig
 from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
-from adscore_server.interceptors import interceptors
 from adscore_server.models.registry import ModelRegistry, ServedModels
 from adscore_server.monitoring.call_log import CallLog
 from adscore_server.monitoring.health_server import HealthServer
 from adscore_server.monitoring.statistics import ServerStatistics
-from adscore_server.scoring.engine import ScoringEngine
-from adscore_server.scoring.grids import GridEngine
-from adscore_server.scoring.model_service import ModelService
-from adscore_server.scoring.service import ScoringService
+from adscore_server.scoring.services import MODELS, SCORING, Services
 from adscore_server.scoring.streaming import Streams
 
-SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
-MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+if TYPE_CHECKING:
+    from adscore_server.calls.receive import Handler
 
-# What is left to do once every call has returned: its last bytes go out.
+# What is left to do once every call is answered: its last bytes go out.
 _FLUSH_SECONDS = 1.0
 # For words that nobody waits for: that health has changed, that a call is refused.
 _LAST_WORD_SECONDS = 0.1
@@ -40,11 +44,26 @@ _LAST_WORD_SECONDS = 0.1
 _NOTICE_SECONDS = 0.5
 # How often connections are looked for that carry no call any more.
 _LOOK_SECONDS = 0.1
+# How often it is asked whether calls have ended.
+_POLL_SECONDS = 0.01
 # How long the system of a client may take to acknowledge bytes (TCP_USER_TIMEOUT): none does whose
 # machine or network has gone.
 _TCP_MILLISECONDS = 20_000
 # Clients may ask whether the server is there as often as this.
-_FEWEST_MILLISECONDS_OF_PINGS = 10_000
+_MIN_MILLISECONDS_OF_PINGS = 10_000
+# Calls that answer at once: health, and what the models are.
+_MAX_QUICK_CALLS = 256
+# Each holds a thread while its client is connected.
+_MAX_REFLECTIONS = 16
+# Calls of one connection; gRPC's clients queue what comes beyond.
+_MAX_CALLS_OF_A_CONNECTION = 128
+# Calls that gRPC holds until its serving thread takes them. Beyond that it ends any of them at
+# random, with CANCELLED; calls that are reset as soon as they are made stand there too.
+_MAX_PENDING_CALLS = 20_000
+# Bytes of requests that wait, in the largest requests.
+_MAX_WAITING_REQUESTS = 8
+# A stream that asks for nothing gives way after so long, where there are too many.
+_STREAM_PATIENCE_SECONDS = 10.0
 
 
 class Server:
@@ -70,26 +89,38 @@ class Server:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
         self._model_changes = 0
-        self._calls = CallInterceptor(self.config)
-        self._workers = ThreadPoolExecutor(self.config.decode_threads, "work")
-        self._engine = ScoringEngine(self.config, self._workers, self._calls.scores)
-        # Of their own, since a stream always has more to do: batches would wait behind it.
-        self._stream_workers = ThreadPoolExecutor(self.config.decode_threads, "stream-work")
-        # Two requests for each worker: one is worked on while the next one travels.
-        self._streams = Streams(self._stream_workers, window=2 * self.config.decode_threads)
+        config = self.config
+        self._scores = Places(
+            config.threads + config.max_waiting_calls,
+            config.decode_threads,
+            max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes,
+        )
+        self._streams = Places(
+            config.max_streams, queues=False, patience_seconds=_STREAM_PATIENCE_SECONDS
+        )
+        self._quick = Places(_MAX_QUICK_CALLS)
+        self._services = Services(config, self._models, self._scores)
+        self._receiver = receiver(config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS)
+        tokens = TokenFile(config.tokens) if config.tokens else None
+        self._router = Router(self._receiver, observers, tokens)
+        self._streaming = Streams(
+            self._services.scoring, config.decode_threads, self._router.require_token
+        )
         # Its other mode sends while it holds a lock that gRPC's own thread takes when a watcher
         # goes, and sending waits for that thread: the whole server would stand still for good.
         self._health = health.HealthServicer(experimental_non_blocking=False)
+        self._health_routes = HealthRoutes(self._health)
+        self._stream_threads = ThreadPoolExecutor(config.max_streams, "stream")
+        self._reflection_threads = ThreadPoolExecutor(_MAX_REFLECTIONS, "reflection")
         self._shown: dict[str, bool] = {}
         self.health_server = self._make_health_server()
         self._port: int | None = None
         self._show_health()
-        self._server = grpc.server(
-            self._calls.scores,
-            interceptors=interceptors(self.config, observers, self._calls),
-            options=_channel_options(self.config, keepalive),
-        )
-        self._add_services(self._models)
+        self._add_routes()
+        # It runs nothing: every route has threads of its own, or needs none.
+        threads = ThreadPoolExecutor(1)
+        self._server = grpc.server(threads, options=_channel_options(config, keepalive))
+        self._server.add_generic_rpc_handlers((self._router,))
         self._stopped = False
 
     @property
@@ -114,6 +145,7 @@ class Server:
             raise address_error(self.config.address, "it cannot be listened on") from error
         if self.health_server is not None:
             self.health_server.start()
+        self._router.start()
         self._server.start()
         self._show_health()
         return self._port
@@ -131,14 +163,15 @@ class Server:
 
     def statistics(self) -> ServerStatistics:
         """What it has done and holds now."""
+        queue = self._services.queue.statistics()
         return ServerStatistics(
             models=self._models.entries,
             model_changes=self._model_changes,
-            batcher=self._engine.batcher_statistics,
+            queue=replace(queue, refused=queue.refused + self._scores.refused),
             calls={
-                "score": self._calls.scores.calls,
-                "stream": self._calls.streams.calls,
-                "quick": self._calls.quick.calls,
+                "score": len(self._scores),
+                "stream": len(self._streams),
+                "quick": len(self._quick),
             },
         )
 
@@ -158,8 +191,8 @@ class Server:
             return True
         self._stopped = True
         self._health.enter_graceful_shutdown()
-        self._calls.refuse_new_calls()
-        self._streams.end(ServerStoppingError())
+        self._router.drain()
+        self._streaming.end(ServerStoppingError())
         limit = self.config.drain_seconds if drain_seconds is None else drain_seconds
         drained = self._port is None or self._drain(self._port, limit)
         if self._port is not None:
@@ -167,9 +200,11 @@ class Server:
         self._server.stop(None).wait()
         if self.health_server is not None:
             self.health_server.stop()
-        self._calls.shutdown(wait=drained)
-        self._workers.shutdown(wait=drained)
-        self._stream_workers.shutdown(wait=drained)
+        self._router.stop()
+        self._services.stop(wait=drained)
+        for threads in (self._streaming, self._stream_threads, self._health_routes,
+                        self._reflection_threads, self._receiver):  # fmt: skip
+            threads.shutdown(wait=drained)
         return drained
 
     def __enter__(self) -> Self:
@@ -192,17 +227,28 @@ class Server:
         connection that carries no call is ended, and nobody can connect again.
         """
         end = time.monotonic() + limit_seconds
-        drained = self._calls.wait_for_calls(min(limit_seconds, _NOTICE_SECONDS))
+        drained = self._wait_until_answered(min(limit_seconds, _NOTICE_SECONDS))
         while not drained and (left := end - time.monotonic()) > 0:
             stop_listening(port)
-            served = self._calls.served_peers()
-            if served is not None:
-                end_connections(port, keep=served)
-            drained = self._calls.wait_for_calls(min(left, _LOOK_SECONDS))
+            scores, streams = self._scores.peers(), self._streams.peers()
+            if scores is not None and streams is not None:
+                end_connections(port, keep=scores | streams)
+            drained = self._wait_until_answered(min(left, _LOOK_SECONDS))
         if drained:
-            self._calls.wait_for_delivery(_FLUSH_SECONDS)
+            end = time.monotonic() + _FLUSH_SECONDS
+            while len(self._scores) + len(self._streams) and time.monotonic() < end:
+                time.sleep(_POLL_SECONDS)
             time.sleep(_LAST_WORD_SECONDS)
         return drained
+
+    def _wait_until_answered(self, timeout_seconds: float) -> bool:
+        """Waits for the scores and streams; the other calls take no time worth waiting."""
+        end = time.monotonic() + timeout_seconds
+        while self._scores.unanswered() or self._streams.unanswered():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
 
     def _disconnect(self, port: int) -> None:
         """Ends all connections, so that nobody is told what gRPC tells of its own end."""
@@ -222,18 +268,40 @@ class Server:
         config = self.config
         if not config.health_address:
             return None
-        return HealthServer(self._health, config.health_address, reuse_port=config.reuse_port)
-
-    def _add_services(self, models: ServedModels) -> None:
-        grids = GridEngine(self.config, self._workers)
-        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringService(models, self._engine, grids, self._streams), self._server
+        return HealthServer(
+            self._health_routes,
+            self._receiver,
+            config.health_address,
+            reuse_port=config.reuse_port,
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(models), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def _add_routes(self) -> None:
+        add, services = self._router.add, self._services
+        for method in services.scoring_methods:
+            add(method, Route(self._scores, services.queue))
+        for method in services.model_methods:
+            add(method, Route(self._quick, services.quick))
+        add(f"/{SCORING}/StreamScore", Route(self._streams, stream=self._stream))
+        self._health_routes.add_to(self._router, self._quick)
         if self.config.reflection:
-            names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            route = Route(
+                Places(_MAX_REFLECTIONS, queues=False), stream=self._reflect, is_own=False
+            )
+            add(f"/{reflection.SERVICE_NAME}/ServerReflectionInfo", route)
+
+    def _stream(self, call: Call) -> "Handler":
+        return on_threads(call, self._stream_threads, self._streaming.answers)
+
+    def _reflect(self, call: Call) -> "Handler":
+        names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        servicer = reflection.ReflectionServicer(names)
+        return on_threads(
+            call,
+            self._reflection_threads,
+            lambda _, requests, context: servicer.ServerReflectionInfo(requests, context),
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
 
     def _show_health(self) -> None:
         """ModelService answers as soon as the server does, the rest with the first model."""
@@ -252,8 +320,11 @@ def _channel_options(config: ServerConfig, keepalive: Keepalive) -> list[tuple[s
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
         ("grpc.so_reuseport", int(config.reuse_port)),
+        ("grpc.max_concurrent_streams", _MAX_CALLS_OF_A_CONNECTION),
+        ("grpc.server.max_pending_requests", _MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING_CALLS),
         ("grpc.keepalive_time_ms", round(keepalive.silence_seconds * 1000)),
         ("grpc.keepalive_timeout_ms", _TCP_MILLISECONDS),
         ("grpc.http2.ping_timeout_ms", round(keepalive.answer_seconds * 1000)),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _FEWEST_MILLISECONDS_OF_PINGS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _MIN_MILLISECONDS_OF_PINGS),
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2, scoring_pb2
-from adscore_server.calls.current import request_id_from
+from adscore_server.calls.call import request_id_from
 from adscore_server.config import ServerConfig
 from adscore_server.monitoring.log_format import JsonFormatter, TextFormatter
 

@@ -11,7 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from adscore.creative import Creative
 from adscore_protos.v1 import model_pb2
-from adscore_server.calls import interceptor
+from adscore_server import server as server_module
+from adscore_server.calls import router
 from adscore_server.config import ServerConfig
 
 ANY = health_pb2.HealthCheckRequest()
@@ -69,7 +70,7 @@ def test_watchers_that_come_and_go_do_not_stop_the_server(
 def test_watchers_beyond_the_limit_are_told_that_there_is_no_watching(
     monkeypatch: pytest.MonkeyPatch, start_server: Any, connect: Any, scorer: Any
 ) -> None:
-    monkeypatch.setattr(interceptor, "_MOST_WATCHES", 1)
+    monkeypatch.setattr(router, "_MAX_WATCHES", 1)
     channel = connect(start_server(scorer).address).channel
     first = health_pb2_grpc.HealthStub(channel).Watch(ANY, timeout=60)
     assert next(first).status == SERVING
@@ -100,12 +101,11 @@ def test_refusals_do_not_wait_for_calls_that_never_send_their_request(
     scorer: Any,
     never: Any,
 ) -> None:
-    monkeypatch.setattr(interceptor, "_QUICK_THREADS", 1)
-    monkeypatch.setattr(interceptor, "_MOST_QUICK_CALLS", 0)
+    monkeypatch.setattr(server_module, "_MAX_QUICK_CALLS", 1)
     server = start_server(scorer)
     stubs = connect(server.address)
     silent = stubs.channel.stream_unary(CHECK).future(never(), timeout=60)
-    wait_until(lambda: server._calls.quick.calls == 1)
+    wait_until(lambda: len(server._quick) == 1)
     code, reason, *_ = refusal(
         lambda: stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=10)
     )
@@ -127,7 +127,7 @@ def test_an_idle_reflection_takes_no_stream_and_does_not_hold_up_the_end(
     stub = reflection_pb2_grpc.ServerReflectionStub(stubs.channel)
     answers = stub.ServerReflectionInfo(requests(), timeout=60)
     assert next(answers).list_services_response.service
-    assert server._calls.streams.calls == 0
+    assert len(server._streams) == 0
     assert server.stop(drain_seconds=30)
     with pytest.raises(grpc.RpcError):  # cut off, rather than waited for
         next(answers)

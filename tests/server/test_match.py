@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -16,9 +15,7 @@ from adscore.scoring.scorer import Scorer
 from adscore_client import Client, DeadlineExceededError, InvalidCreativeError
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
-from adscore_server.errors import CallAbandonedError
 from adscore_server.scoring.convert import match_to_wire
-from adscore_server.scoring.grids import GridEngine
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -224,31 +221,37 @@ def test_matrix_survives_the_wire(scorer: Scorer, rows: list[list[float]]) -> No
     assert [list(row.agreements) for row in wire.rows] == rows
 
 
+@pytest.mark.parametrize("method", ["Match", "ScoreCombinations"])
 def test_images_of_a_caller_who_has_gone_are_not_decoded(
-    matching_scorer: Any, image: bytes, monkeypatch: pytest.MonkeyPatch
+    start_server: Any,
+    connect: Any,
+    wait_until: Any,
+    matching_scorer: Any,
+    image: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
 ) -> None:
-    class Leaving:
-        looks = 0
-
-        def is_active(self) -> bool:
-            self.looks += 1
-            return self.looks <= 2
-
-        def add_callback(self, callback: Callable[[], None]) -> bool:
-            raise NotImplementedError
-
-    leaving = Leaving()
+    begun, released = threading.Event(), threading.Event()
     prepared: list[bytes] = []
     prepare = matching_scorer.preparer.required_image
-    monkeypatch.setattr(
-        matching_scorer.preparer,
-        "required_image",
-        lambda data: prepared.append(data) or prepare(data),
-    )
-    with ThreadPoolExecutor(1) as workers:
-        engine = GridEngine(ServerConfig(), workers)
-        with pytest.raises(CallAbandonedError):
-            engine.match(matching_scorer, ["text"], [image] * 5, leaving)
-        with pytest.raises(CallAbandonedError):
-            engine.score_combinations(matching_scorer, ["text"], [image], {}, leaving)
-    assert prepared == [image] * 2
+
+    def prepare_when_released(data: bytes) -> Any:
+        prepared.append(data)
+        begun.set()
+        assert released.wait(60)
+        return prepare(data)
+
+    monkeypatch.setattr(matching_scorer.preparer, "required_image", prepare_when_released)
+    server = start_server(matching_scorer, config=ServerConfig("127.0.0.1:0", decode_threads=1))
+    kinds = {
+        "Match": scoring_pb2.MatchRequest,
+        "ScoreCombinations": scoring_pb2.ScoreCombinationsRequest,
+    }
+    request = kinds[method](headlines=["text"], images=[image] * 5)
+    call = getattr(connect(server.address).scoring, method).future(request, timeout=60)
+    assert begun.wait(60)
+    call.cancel()
+    wait_until(lambda: len(server._scores) == 0)
+    released.set()
+    assert server.stop()
+    assert prepared == [image]

@@ -117,7 +117,7 @@ def test_calls_that_wait_for_a_thread_are_finished_too(
     for caller in callers:
         caller.start()
     assert held_scorer.entered.wait(30)
-    wait_until(lambda: server._calls.scores.calls == 4)
+    wait_until(lambda: len(server._scores) == 4)
     threading.Timer(0.2, held_scorer.released.set).start()
     assert server.stop()
     for caller in callers:

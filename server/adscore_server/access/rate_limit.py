@@ -2,22 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
-import grpc
-
-from adscore_server.calls.creative_count import count_creatives
-from adscore_server.calls.current import current_call
-from adscore_server.calls.handlers import Behaviour, behaviour_of, replaced
-from adscore_server.calls.observation import OWN_METHODS
-from adscore_server.errors import RateLimitedError
-
-if TYPE_CHECKING:
-    from adscore_server.calls.handlers import Handler
-
-# A stream that waits looks this often whether its client is still there.
-_LOOK_SECONDS = 0.5
+from collections.abc import Callable
 
 
 class TokenBucket:
@@ -71,7 +56,7 @@ class RateLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, caller: str, creatives: int) -> float:
-        """As of `TokenBucket.take`, of the bucket of a caller."""
+        """Takes from the bucket of a caller; see `TokenBucket.take`."""
         with self._lock:
             bucket = self._buckets.get(caller)
             if bucket is None:
@@ -82,48 +67,3 @@ class RateLimiter:
     def creatives_per_second(self) -> float:
         """The rate of each caller."""
         return self._rate
-
-
-class RateLimitInterceptor(grpc.ServerInterceptor):
-    """Refuses calls of a caller beyond the limit, and slows the caller's streams down to it.
-
-    Its errors are for the interceptor of calls to put into a status, so it stands inside it.
-
-    Args:
-        limiter: The limit.
-    """
-
-    def __init__(self, limiter: RateLimiter) -> None:
-        self._limiter = limiter
-
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], Handler | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "Handler | None":
-        """Runs as a call arrives, before it waits for a thread."""
-        handler = continuation(handler_call_details)
-        if handler is None or not str(handler_call_details.method).startswith(OWN_METHODS):
-            return handler
-        limit = self._slowed if handler.request_streaming else self._limited
-        return replaced(handler, limit(behaviour_of(handler), current_call().caller))
-
-    def _limited(self, behaviour: Behaviour, caller: str) -> Behaviour:
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            creatives = count_creatives(request)
-            if creatives and (wait := self._limiter.take(caller, creatives)):
-                raise RateLimitedError(self._limiter.creatives_per_second, wait)
-            return behaviour(request, context)
-
-        return answer
-
-    def _slowed(self, behaviour: Behaviour, caller: str) -> Behaviour:
-        def paced(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            for request in requests:
-                while wait := self._limiter.take(caller, count_creatives(request)):
-                    if not context.is_active():
-                        return
-                    time.sleep(min(wait, _LOOK_SECONDS))
-                yield request
-
-        return lambda requests, context: behaviour(paced(requests, context), context)

@@ -9,7 +9,7 @@ import logging
 import math
 import traceback
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -18,7 +18,6 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from adscore.errors import InvalidCreativeError
-from adscore_server.calls.current import current_call
 from adscore_server.errors import (
     CallAbandonedError,
     CallReason,
@@ -27,6 +26,7 @@ from adscore_server.errors import (
     ModelWithoutAgreementError,
     OverloadedError,
     RateLimitedError,
+    RequestTimeoutError,
     ServerStartingError,
     ServerStoppingError,
     UnauthenticatedError,
@@ -88,6 +88,8 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STOPPING, text)
         case UnauthenticatedError(reason=reason):
             return Failure(grpc.StatusCode.UNAUTHENTICATED, reason, text)
+        case RequestTimeoutError():
+            return Failure(grpc.StatusCode.DEADLINE_EXCEEDED, CallReason.REQUEST_NOT_RECEIVED, text)
         case CallAbandonedError():
             return Failure(grpc.StatusCode.CANCELLED, CallReason.CALL_ABANDONED, text)
         case OverloadedError(retry_seconds=seconds):
@@ -98,23 +100,6 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
             return Failure(code, CallReason.RATE_LIMITED, text, retry_seconds=seconds)
         case _:
             return Failure(grpc.StatusCode.INTERNAL, CallReason.INTERNAL, INTERNAL_TEXT)
-
-
-def abort(context: grpc.ServicerContext, error: Exception, where: str) -> NoReturn:
-    """Ends a call with the status of an error, and notes the reason for its log line.
-
-    Args:
-        context: The call's.
-        error: What failed it; an unexpected one is logged, without its text.
-        where: Place for that entry of the log.
-    """
-    failure = describe(error)
-    if failure.code is grpc.StatusCode.INTERNAL:
-        log_unexpected(error, where)
-    call = current_call()
-    call.reason = failure.reason
-    context.abort_with_status(to_rpc_status(failure, call.request_id))
-    raise AssertionError  # never reached: the line above raises
 
 
 def to_rpc_status(failure: Failure, request_id: str = "") -> grpc.Status:

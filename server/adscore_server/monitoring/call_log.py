@@ -12,8 +12,7 @@ from typing import Any
 
 import grpc
 
-from adscore_server.calls.current import Call
-from adscore_server.calls.observation import Observer
+from adscore_server.calls.call import Call, Observer
 
 _logger = logging.getLogger(__name__)
 

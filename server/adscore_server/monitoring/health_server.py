@@ -3,34 +3,37 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
 
 from adscore_server.addresses import address_error
+from adscore_server.calls.admission import Places
+from adscore_server.calls.receive import Receiver
+from adscore_server.calls.router import HealthRoutes, Router
 
-# Few ask, and rarely; but one who watches, or is slow to send the request, holds a thread. They are
-# made only when needed.
-_MOST_CALLS = 100
+# Few ask, and rarely.
+_MAX_CHECKS = 100
 
 
 class HealthServer:
     """Answers grpc.health.v1 and nothing else, without encryption and tokens.
 
     Args:
-        servicer: What it answers.
+        routes: What it answers.
+        receiver: Receives requests.
         address: HOST:PORT; port 0 means any free one.
-        reuse_port: As of `ServerConfig`.
+        reuse_port: See `ServerConfig`.
     """
 
-    def __init__(self, servicer: health.HealthServicer, address: str, *, reuse_port: bool) -> None:
+    def __init__(
+        self, routes: HealthRoutes, receiver: Receiver, address: str, *, reuse_port: bool
+    ) -> None:
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
-        self._threads = ThreadPoolExecutor(_MOST_CALLS, "health")
+        self._router = Router(receiver)
+        routes.add_to(self._router, Places(_MAX_CHECKS))
         self._server = grpc.server(
-            self._threads,
-            options=[("grpc.so_reuseport", int(reuse_port))],
-            maximum_concurrent_rpcs=_MOST_CALLS,
+            ThreadPoolExecutor(1), options=[("grpc.so_reuseport", int(reuse_port))]
         )
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
+        self._server.add_generic_rpc_handlers((self._router,))
 
     @property
     def address(self) -> str:
@@ -47,9 +50,10 @@ class HealthServer:
             self._port = self._server.add_insecure_port(self.address)
         except RuntimeError as error:
             raise address_error(self.address, "health cannot be answered there") from error
+        self._router.start()
         self._server.start()
 
     def stop(self) -> None:
         """Stops; who watches is cut off."""
         self._server.stop(None).wait()
-        self._threads.shutdown()
+        self._router.stop()

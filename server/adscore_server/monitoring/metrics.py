@@ -22,8 +22,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from adscore_protos.v1 import scoring_pb2
-from adscore_server.calls.current import Call
-from adscore_server.calls.observation import Observer
+from adscore_server.calls.call import Call, Observer
 from adscore_server.monitoring.score_distribution import BINS, Distribution, ScoreDistributions
 
 # From a hit of the cache on an idle server to a large batch on a busy one, in seconds.
@@ -39,7 +38,7 @@ class Metrics(Observer):
         self._scores = ScoreDistributions()
         make: dict[str, Any] = {"registry": self.registry, "namespace": "adscore"}
         self._calls = Counter("calls", "Calls that ended.", ["method", "code"], **make)
-        self._in_flight = Gauge("calls_in_flight", "Calls being worked on.", **make)
+        self._in_flight = Gauge("calls_in_flight", "Calls that have not ended.", **make)
         self._seconds = Histogram(
             "call_seconds",
             "From the arrival of a call to its end, waiting included.",
@@ -61,8 +60,8 @@ class Metrics(Observer):
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
-    def began(self, call: Call, context: grpc.ServicerContext) -> None:  # noqa: ARG002
-        """Counts a call that is being worked on."""
+    def began(self, call: Call) -> None:  # noqa: ARG002
+        """Counts a call that is taken on."""
         self._in_flight.inc()
 
     def answered(self, call: Call, response: Message) -> None:  # noqa: ARG002

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from adscore_server.calls.observation import Observer
+from adscore_server.calls.call import Observer
 from adscore_server.config import ServerConfig
 from adscore_server.monitoring.call_log import CallLog
 from adscore_server.monitoring.metrics import Metrics

@@ -40,13 +40,13 @@ def _queue(now: ServerStatistics) -> Iterator[Metric]:
     for threads, calls in now.calls.items():
         held.add_metric([threads], calls)
     yield held
-    batcher = now.batcher
-    yield GaugeMetricFamily("adscore_queue_creatives", "Creatives that wait.", batcher.waiting)
+    queue = now.queue
+    yield GaugeMetricFamily("adscore_queue_creatives", "Calls for scores that wait.", queue.waiting)
     for name, text, value in (
-        ("batches", "Batches of single scores that were run.", batcher.batches),
-        ("batched_creatives", "Creatives in these batches.", batcher.items),
-        ("queue_refused", "Creatives that found the queue full.", batcher.refused),
-        ("queue_abandoned", "Creatives whose caller left before their turn.", batcher.abandoned),
+        ("batches", "Batches that workers took.", queue.batches),
+        ("batched_creatives", "Calls in these batches.", queue.items),
+        ("queue_refused", "Calls that found no place, or waited too long.", queue.refused),
+        ("queue_abandoned", "Calls whose caller left before their turn.", queue.abandoned),
     ):
         yield CounterMetricFamily(f"adscore_{name}", text, value)
 

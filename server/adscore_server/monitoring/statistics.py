@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from adscore_server.calls.queue import QueueStatistics
 from adscore_server.models.registry import ModelEntry
-from adscore_server.scoring.batcher import BatcherStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +13,11 @@ class ServerStatistics:
     Attributes:
         models: Every version of every model.
         model_changes: How often those of them that score became others.
-        batcher: Of the creatives of single scores, which are scored in batches.
-        calls: Calls that each kind of threads holds, those that wait included.
+        queue: Of calls for scores.
+        calls: Calls of each kind that are held, those that wait included.
     """
 
     models: tuple[ModelEntry, ...]
     model_changes: int
-    batcher: BatcherStatistics
+    queue: QueueStatistics
     calls: dict[str, int]

@@ -12,11 +12,10 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adscore_server.calls.current import Call
-from adscore_server.calls.observation import Observer
+from adscore_server.calls.call import Call, Observer
 
 # Not the usual ones, which read `baggage` as well and log it word for word where it is malformed.
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -52,15 +51,14 @@ class Tracing(Observer):
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("adscore_server")
-        self._spans: dict[Call, Span] = {}
 
-    def began(self, call: Call, context: grpc.ServicerContext) -> None:
-        """Begins a span, as of the arrival of the call."""
-        waited_seconds = time.monotonic() - call.arrival
+    def ended(self, call: Call, code: grpc.StatusCode) -> None:
+        """Makes the span, as of the arrival of the call."""
+        seconds = time.monotonic() - call.arrival
         service, _, method = call.method.lstrip("/").rpartition("/")
-        self._spans[call] = self._tracer.start_span(
+        span = self._tracer.start_span(
             f"{service}/{method}",
-            context=_PROPAGATOR.extract(_text_of(context)),
+            context=_PROPAGATOR.extract(_text_of(call)),
             kind=SpanKind.SERVER,
             attributes={
                 "rpc.system": "grpc",
@@ -68,14 +66,8 @@ class Tracing(Observer):
                 "rpc.method": method,
                 "adscore.request_id": call.request_id,
             },
-            start_time=time.time_ns() - int(waited_seconds * 1e9),
+            start_time=time.time_ns() - int(seconds * 1e9),
         )
-
-    def ended(self, call: Call, code: grpc.StatusCode) -> None:
-        """Ends the span."""
-        span = self._spans.pop(call, None)
-        if span is None:
-            return
         number: int = code.value[0]
         span.set_attribute("rpc.grpc.status_code", number)
         span.set_attribute("adscore.creatives", call.creatives)
@@ -92,6 +84,5 @@ class Tracing(Observer):
         self._provider.shutdown()
 
 
-def _text_of(context: grpc.ServicerContext) -> Mapping[str, str]:
-    metadata = context.invocation_metadata() or ()
-    return {str(key): value for key, value in metadata if isinstance(value, str)}
+def _text_of(call: Call) -> Mapping[str, str]:
+    return {str(key): value for key, value in call.metadata if isinstance(value, str)}

@@ -1,98 +1,111 @@
 """Scores and matches grids: every one of some headlines with every one of some images."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
+from google.protobuf.message import Message
 
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scoring.grids import ScoreGrid
 from adscore.scoring.preparation import PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
+from adscore_protos.v1 import scoring_pb2
+from adscore_server.calls.call import Call
+from adscore_server.calls.wire import Layout, is_large_image
 from adscore_server.config import ServerConfig
-from adscore_server.errors import (
-    CallAbandonedError,
-    CallReason,
-    InvalidRequestError,
-    ModelWithoutAgreementError,
-)
-from adscore_server.scoring.engine import Caller
+from adscore_server.errors import CallReason, InvalidRequestError, ModelWithoutAgreementError
+from adscore_server.models.registry import ServedModels
+from adscore_server.scoring.convert import grid_to_wire, match_to_wire
+from adscore_server.scoring.work import PiecesOfCall, Scoring
+
+_GRID = Layout(frozenset({1, 2}))
+# More take so long that no call of one creative should wait behind them.
+_LONG_GRID = 2_000
 
 
-class GridEngine:
-    """Works on grids for many calls at once; safe to call from many threads.
+class Grids:
+    """Answers ScoreCombinations and Match; safe to use from many threads.
 
     Args:
         config: The limits of a grid.
-        workers: Decode images, shared by all calls.
+        models: What is served.
+        scoring: Reads the requests.
     """
 
-    def __init__(self, config: ServerConfig, workers: Executor) -> None:
+    def __init__(self, config: ServerConfig, models: ServedModels, scoring: Scoring) -> None:
         self._max_parts = config.max_batch_creatives
-        self._workers = workers
+        self._models, self._scoring = models, scoring
 
-    def match(
-        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes], caller: Caller
-    ) -> NDArray[np.float32]:
-        """Says how well each headline fits each image.
-
-        Returns:
-            Of shape (headlines, images), float32, from -1 to 1.
+    def match(self, call: Call) -> PiecesOfCall:
+        """Begins with a Match; gives the work that is left.
 
         Raises:
-            InvalidRequestError: There are too few or too many; or a headline or an image, the
-                first bad one, cannot be read.
+            InvalidRequestError: There are too few or too many; or a headline, the first bad one,
+                cannot be read.
             ModelWithoutAgreementError: The model was not trained for it.
-            CallAbandonedError: The caller has gone.
         """
-        self._check_parts(len(headlines), len(images))
+        request = self._scoring.read(call, scoring_pb2.MatchRequest, _GRID)
+        scorer = self._models.resolve(request.model, request.model_version)
+        self._check_parts(len(request.headlines), len(request.images))
         if not scorer.has_agreement:
             raise ModelWithoutAgreementError(scorer.name, scorer.version)
-        return scorer.match(*self._prepare_parts(scorer, headlines, images, caller))
+        headlines = _prepare_headlines(scorer, request.headlines)
+        return self._pieces(
+            call,
+            scorer,
+            request,
+            lambda images: match_to_wire(scorer.match(headlines, images), scorer),
+        )
 
-    def score_combinations(
-        self,
-        scorer: Scorer,
-        headlines: Sequence[str],
-        images: Sequence[bytes],
-        context: Mapping[str, str],
-        caller: Caller,
-    ) -> ScoreGrid:
-        """Scores every headline with every image.
+    def score_combinations(self, call: Call) -> PiecesOfCall:
+        """Begins with a ScoreCombinations; gives the work that is left.
 
         Raises:
-            InvalidRequestError: There are too few or too many; or a headline or an image, the
-                first bad one, or the context cannot be read.
-            CallAbandonedError: The caller has gone.
+            InvalidRequestError: There are too few or too many; or a headline, the first bad one,
+                or the context cannot be read.
         """
-        self._check_parts(len(headlines), len(images))
-        most = scorer.manifest.limits.max_combinations
-        if len(headlines) * len(images) > most:
-            raise InvalidRequestError(
-                "headlines" if len(headlines) > len(images) else "images",
-                CallReason.BATCH_TOO_LARGE,
-                f"expected at most {most} combinations. Received: {len(headlines)} headlines x "
-                f"{len(images)} images = {len(headlines) * len(images)}",
-            )
+        request = self._scoring.read(call, scoring_pb2.ScoreCombinationsRequest, _GRID)
+        scorer = self._models.resolve(request.model, request.model_version)
+        self._check_parts(len(request.headlines), len(request.images))
+        _check_combinations(scorer, len(request.headlines), len(request.images))
         try:
-            prepared = scorer.preparer.context(context)
+            context = scorer.preparer.context(dict(request.context))
         except InvalidCreativeError as error:
             raise _refused(error.field, error) from error
-        parts = self._prepare_parts(scorer, headlines, images, caller)
-        return scorer.score_combinations(*parts, prepared)
+        headlines = _prepare_headlines(scorer, request.headlines)
 
-    def _prepare_parts(
-        self, scorer: Scorer, headlines: Sequence[str], images: Sequence[bytes], caller: Caller
-    ) -> tuple[list[PreparedHeadline], list[PreparedImage]]:
-        texts = [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
+        def finish(images: list[PreparedImage]) -> Message:
+            return grid_to_wire(scorer.score_combinations(headlines, images, context), scorer)
 
-        def prepare(item: tuple[int, bytes]) -> PreparedImage:
-            if not caller.is_active():
-                raise CallAbandonedError
-            return _prepare_image(scorer, *item)
+        return self._pieces(call, scorer, request, finish)
 
-        return texts, list(self._workers.map(prepare, enumerate(images)))
+    def _pieces(
+        self,
+        call: Call,
+        scorer: Scorer,
+        request: scoring_pb2.MatchRequest | scoring_pb2.ScoreCombinationsRequest,
+        finish: Callable[[list[PreparedImage]], Message],
+    ) -> PiecesOfCall:
+        images = list(request.images)
+
+        def prepare(places: Sequence[int]) -> list[PreparedImage | Exception]:
+            prepared = []
+            for place in places:
+                call.require_caller()
+                prepared.append(_prepare_image(scorer, place, images[place]))
+            return prepared
+
+        def finish_or_raise(outcomes: list[PreparedImage | Exception]) -> Message:
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+            return finish([one for one in outcomes if isinstance(one, PreparedImage)])
+
+        return PiecesOfCall(
+            call,
+            prepare,
+            finish_or_raise,
+            [is_large_image(image) for image in images],
+            is_long=len(request.headlines) * len(images) > _LONG_GRID,
+        )
 
     def _check_parts(self, headlines: int, images: int) -> None:
         for name, count in (("headlines", headlines), ("images", images)):
@@ -109,6 +122,21 @@ class GridEngine:
             )
 
 
+def _check_combinations(scorer: Scorer, headlines: int, images: int) -> None:
+    limit = scorer.manifest.limits.max_combinations
+    if headlines * images > limit:
+        raise InvalidRequestError(
+            "headlines" if headlines > images else "images",
+            CallReason.BATCH_TOO_LARGE,
+            f"expected at most {limit} combinations. Received: {headlines} headlines x "
+            f"{images} images = {headlines * images}",
+        )
+
+
+def _prepare_headlines(scorer: Scorer, headlines: Sequence[str]) -> list[PreparedHeadline]:
+    return [_prepare_headline(scorer, *item) for item in enumerate(headlines)]
+
+
 def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedHeadline:
     field = f"headlines[{position}]"
     if not headline.strip():
@@ -119,16 +147,16 @@ def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedH
         raise _refused(field, error) from error
 
 
-def _prepare_image(scorer: Scorer, position: int, image: bytes) -> PreparedImage:
+def _prepare_image(scorer: Scorer, position: int, image: bytes) -> PreparedImage | Exception:
     field = f"images[{position}]"
     if not image:
-        raise InvalidRequestError(
+        return InvalidRequestError(
             field, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
         )
     try:
         return scorer.preparer.required_image(image)
     except InvalidCreativeError as error:
-        raise _refused(field, error) from error
+        return _refused(field, error)
 
 
 def _refused(field: str, error: InvalidCreativeError) -> InvalidRequestError:

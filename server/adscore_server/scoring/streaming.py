@@ -2,56 +2,76 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+import grpc
+
+from adscore_server.calls.call import Call
+from adscore_server.scoring.work import Scoring
+
+# A stream that waits for its rate looks this often whether its client is still there.
+_LOOK_SECONDS = 0.5
 
 
 class Streams:
     """All streams of a server, which share the threads that work on them.
 
+    The next request of a stream is read only when there is room for it. So a stream holds no more
+    memory than a few requests and answers, and a caller who sends faster than that waits.
+
     Args:
-        pool: These threads.
-        window: Requests of one stream that are read and not yet answered, at most.
+        scoring: Answers a request.
+        workers: Threads that work on requests. Calls have others: a stream always has more to do,
+            and they would wait behind it.
+        require_token: Raises where the token of a call was revoked.
     """
 
-    def __init__(self, pool: Executor, window: int) -> None:
-        self._pool = pool
-        self._window = window
+    def __init__(
+        self, scoring: Scoring, workers: int, require_token: Callable[[Call], None]
+    ) -> None:
+        self._scoring, self._require_token = scoring, require_token
+        self._pool = ThreadPoolExecutor(workers, "stream-work")
+        # Two requests for each worker: one is worked on while the next one travels.
+        self._window = 2 * workers
         self._lock = threading.Lock()
-        self._open: set[_Stream[Any, Any]] = set()
+        self._open: set[_Stream] = set()
         self._end: Exception | None = None
 
     def answers(
-        self, requests: Iterator[Request], answer: Callable[[Request], Answer]
-    ) -> Iterator[Answer]:
-        """Answers the requests of one stream.
-
-        The next request is read only when there is room for it. So a stream holds no more memory
-        than a few requests and answers, and a caller who sends faster than that waits.
-
-        Args:
-            requests: The stream; reading it blocks.
-            answer: Answers one request.
-
-        Raises:
-            Exception: What answering a request raised, at once; or, when all that was read is
-                answered, what reading raised or `end` was given.
-        """
-        stream = _Stream[Request, Answer](requests, answer, self._pool, self._window)
+        self, call: Call, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """Answers the requests of one stream, and ends it."""
+        stream = _Stream(
+            self._requests(call, requests), lambda raw: self._answer(call, raw), self._pool,
+            self._window,
+        )  # fmt: skip
         with self._lock:
             self._open.add(stream)
             end = self._end
         if end is not None:
             stream.end(end)
+        call.end_stream = stream.end
+        code = grpc.StatusCode.CANCELLED
         try:
-            yield from stream.answers()
+            for answer in stream.answers():
+                if stream.waits_for_request():
+                    call.idle_since = time.monotonic()
+                yield answer
+            code = grpc.StatusCode.OK
+        except GeneratorExit:
+            code = stream.code_at_end()
+        except grpc.RpcError:  # raised by reading what a client sends that has gone
+            code = stream.code_at_end()
+        except Exception as error:
+            status, failed = call.status_of(error)
+            code = failed if context.is_active() else code
+            context.abort_with_status(status)
         finally:
             with self._lock:
                 self._open.discard(stream)
+            call.end(code)
 
     def end(self, error: Exception) -> None:
         """Reads no more requests of any stream, answers those that were read, then raises."""
@@ -61,14 +81,39 @@ class Streams:
         for stream in streams:
             stream.end(error)
 
+    def shutdown(self, *, wait: bool) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=wait, cancel_futures=not wait)
 
-class _Stream(Generic[Request, Answer]):
+    def _requests(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+        """Those of a caller who may still send them, as fast as its rate allows."""
+        limiter = self._scoring.limiter
+        for raw in requests:
+            call.idle_since = 0.0
+            self._require_token(call)
+            creatives = self._scoring.count_stream_request(raw)
+            call.bytes_in += len(raw)
+            call.creatives += creatives
+            while limiter is not None and (seconds := limiter.take(call.caller, creatives)):
+                if call.gone:
+                    return
+                time.sleep(min(seconds, _LOOK_SECONDS))
+            yield raw
+
+    def _answer(self, call: Call, raw: bytes) -> bytes:
+        response = self._scoring.score_stream_request(raw, call)
+        answer = response.SerializeToString()
+        call.count_answer(response, answer)
+        return answer
+
+
+class _Stream:
     """One stream: a thread reads it, the pool works on it, `answers` collects."""
 
     def __init__(
         self,
-        requests: Iterator[Request],
-        answer: Callable[[Request], Answer],
+        requests: Iterator[bytes],
+        answer: Callable[[bytes], bytes],
         pool: Executor,
         window: int,
     ) -> None:
@@ -78,21 +123,20 @@ class _Stream(Generic[Request, Answer]):
         self._room = threading.Semaphore(window)
         self._lock = threading.Lock()
         self._reading = True
-        self._read_count = 0
+        self._read_count = self._answered = 0
         # Answers as they are done; once, that no more requests come, with the reason if any.
-        self._done: queue.SimpleQueue[Future[Answer] | Exception | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[bytes] | Exception | None] = queue.SimpleQueue()
 
-    def answers(self) -> Iterator[Answer]:
+    def answers(self) -> Iterator[bytes]:
         threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
-        answered = 0
         error: Exception | None = None
         try:
             ended = False
-            while not ended or answered < self._read_count:
+            while not ended or self._answered < self._read_count:
                 item = self._done.get()
                 if isinstance(item, Future):
+                    self._answered += 1
                     yield item.result()
-                    answered += 1
                     self._room.release()
                 else:
                     ended, error = True, item
@@ -101,6 +145,15 @@ class _Stream(Generic[Request, Answer]):
         finally:
             self.end(None)
             self._room.release()  # the reader may wait for it
+
+    def waits_for_request(self) -> bool:
+        """Whether all that was read is answered."""
+        return self._answered == self._read_count
+
+    def code_at_end(self) -> grpc.StatusCode:
+        """What to tell of a stream whose client has gone: OK where it had all its answers."""
+        done = self._read_count and self.waits_for_request()
+        return grpc.StatusCode.OK if done else grpc.StatusCode.CANCELLED
 
     def end(self, error: Exception | None) -> None:
         """From now on no request is taken; the first reason counts."""
@@ -118,7 +171,7 @@ class _Stream(Generic[Request, Answer]):
         except Exception as error:  # the caller has gone, or sent what cannot be read
             self.end(error)
 
-    def _take(self, request: Request) -> None:
+    def _take(self, request: bytes) -> None:
         with self._lock:
             if not self._reading:
                 return

@@ -4,8 +4,7 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.evaluation import interval_coverage
-from adscore.training.calibration import MIN_GROUPS, HeldOut, calibrate, widening
-from adscore.training.likelihood import Outcomes
+from adscore.training.calibrate import LEAST_GROUPS, HeldOut, calibrate, widening
 
 ROWS = 4_000
 
@@ -24,7 +23,9 @@ def held_out(
         logit,
         log_concentration,
         np.full_like(logit, disagreement),
-        Outcomes(successes, trials, np.arange(len(logit)) % (groups or len(logit)), grouped=True),
+        successes,
+        trials,
+        groups or len(logit),
     )
 
 
@@ -146,4 +147,4 @@ def test_intervals_hold_what_they_state_where_rates_have_heavy_tails() -> None:
         )
 
     assert coverage(ROWS // 2) == pytest.approx(0.9, abs=0.015)
-    assert coverage(MIN_GROUPS - 1) > 0.93  # of few groups, the likeliest spread stands
+    assert coverage(LEAST_GROUPS - 1) > 0.93  # of few groups, the likeliest spread stands

@@ -1,0 +1,228 @@
+"""How many calls a server takes on, and whose call gives way where no place is free."""
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from adscore_server.calls.call import Call
+from adscore_server.connections import Peer, peer_of
+
+# A queue that is full adds its whole length to what each call takes, and answers no more of them
+# than a short one. A burst that fits is worth the wait, since it ends, and so are callers who come
+# again when they are told to: they and their next calls are two for each call that ends. Where more
+# come, it is pressure.
+_COMING_FOR_EACH_ENDED = 3
+_INTERVAL_SECONDS = 0.2
+
+
+class PressureLimit:
+    """A limit on calls that drops to its minimum under pressure, and doubles while there is none.
+
+    It starts at its maximum, so that a burst fits. There is pressure where a call is refused
+    and, in this interval of 0.2 s, more than three calls came for each that ended. Each interval
+    without pressure doubles the limit. Used by one thread at a time, but for `capacity`.
+
+    Args:
+        max_calls: Calls that are let in when there is no pressure.
+        min_calls: Calls that are always let in, enough to keep all cores busy.
+        clock: Seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self, max_calls: int, min_calls: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max = max_calls
+        self._min = min(min_calls, max_calls)
+        self._clock = clock
+        self._limit = max_calls
+        self._pressed = False
+        self._start = clock()
+        self._came = self._taken = 0
+
+    @property
+    def capacity(self) -> float:
+        """Calls that are let in now; infinite where that is the maximum."""
+        return math.inf if self._limit == self._max else self._limit
+
+    def admits(self, calls: int) -> bool:
+        """Says whether one more call is let in beside so many, and learns from a refusal."""
+        self._end_intervals(calls)
+        self._came += 1
+        if calls < self._limit:
+            self._taken += 1
+            return True
+        ended = self._taken - calls
+        if self._came > _COMING_FOR_EACH_ENDED * (ended + self._min):
+            self._limit = self._min
+            self._pressed = True
+        return False
+
+    def _end_intervals(self, calls: int) -> None:
+        intervals = int((self._clock() - self._start) / _INTERVAL_SECONDS)
+        if not intervals:
+            return
+        quiet = intervals - self._pressed
+        self._limit = min(self._max, self._limit << min(quiet, self._max.bit_length()))
+        self._pressed = False
+        self._start += intervals * _INTERVAL_SECONDS
+        self._came, self._taken = 0, calls
+
+
+# A caller may take as long as this to send its request, and to take its answer.
+SLOW_SECONDS = 30.0
+# A call that waits for its caller gives way after this long, where no place is free.
+_PATIENCE_SECONDS = 1.0
+# How much a call that ends counts in the moving average of the time between two ends.
+_SMOOTHING = 0.1
+# Bounds of what a refused caller is told: nothing is known at first, and nobody waits longer.
+_MIN_RETRY_SECONDS = 0.01
+_MAX_RETRY_SECONDS = 5.0
+
+
+class Places:
+    """The calls of one kind that a server holds, from their arrival until they are delivered.
+
+    Where no place is free, a call that waits for its own caller (to send the request, or to read
+    the answer) gives way after a while, first those of the caller with the most of them. Where
+    there is none, the caller with the most calls loses its newest one that still waits to be
+    worked on to a caller with fewer. A caller is a token or, without tokens, a host.
+
+    Args:
+        max_calls: Calls that are held at once.
+        min_calls: Calls that are held under pressure too; None means that pressure changes nothing.
+        queues: Whether calls wait for each other, so that those that are refused should too.
+        max_bytes: Bytes of their requests that are held at once; a single one may have more.
+        patience_seconds: How long a call may wait for its caller where no place is free.
+    """
+
+    def __init__(
+        self,
+        max_calls: int,
+        min_calls: int | None = None,
+        *,
+        queues: bool = True,
+        max_bytes: float = math.inf,
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
+        self._limit = PressureLimit(max_calls, max_calls if min_calls is None else min_calls)
+        self._queues = queues
+        self._max_bytes, self._patience_seconds = max_bytes, patience_seconds
+        self._bytes = self._refused = 0
+        self._lock = threading.Lock()
+        self._held: dict[Call, None] = {}
+        self._last_end = self._next_turn = self._seconds_between_ends = 0.0
+
+    @property
+    def refused(self) -> int:
+        """Calls that found no place."""
+        return self._refused
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def capacity(self) -> float:
+        """Calls that fit now; infinite where pressure does not lower it."""
+        return self._limit.capacity
+
+    def take(self, call: Call) -> tuple[bool, Call | None]:
+        """Gives a call a place, if there is one.
+
+        Returns:
+            Whether it has one; and the call that gives way for it, which the taker must end.
+        """
+        with self._lock:
+            admitted, loser = self._limit.admits(len(self._held)), None
+            if not admitted:
+                loser = self._slow_call() or self._call_above_share(call)
+            if admitted or loser is not None:
+                if not self._held:
+                    self._last_end = time.monotonic()  # idle time says nothing of the rate
+                self._held[call] = None
+                return True, loser
+            self._refused += 1
+        return False, None
+
+    def holds_request(self, call: Call) -> bool:
+        """Says whether the request of a call, which has just come, fits beside the others'."""
+        with self._lock:
+            if call not in self._held:
+                return True  # its caller has gone
+            self._bytes += call.bytes_in
+            return self._bytes <= self._max_bytes or self._bytes == call.bytes_in
+
+    def leave(self, call: Call) -> None:
+        """Frees the place of a call."""
+        with self._lock:
+            if call not in self._held:
+                return
+            del self._held[call]
+            self._bytes -= call.bytes_in
+            now = time.monotonic()
+            between = now - self._last_end
+            self._seconds_between_ends += _SMOOTHING * (between - self._seconds_between_ends)
+            self._last_end = now
+
+    def calls(self) -> list[Call]:
+        """Those that it holds, the oldest first."""
+        with self._lock:
+            return list(self._held)
+
+    def unanswered(self) -> int:
+        """How many still wait for their answer."""
+        return sum(not call.answered for call in self.calls())
+
+    def peers(self) -> set[Peer] | None:
+        """Who is served; None while that is not known of a call that has just come."""
+        contexts = [call.context for call in self.calls()]
+        if None in contexts:
+            return None
+        return {peer_of(context.peer()) for context in contexts if context is not None}
+
+    def retry_seconds(self) -> float:
+        """About how long until the call refused now is worth another try, 0.01 to 5 seconds.
+
+        With a queue, until those that it holds, and those that were refused and told to come
+        before this one, are done, at the rate at which calls end: callers that are all told the
+        same would come all at once. Without a queue, until the next call ends.
+        """
+        with self._lock:
+            now = time.monotonic()
+            between = self._seconds_between_ends
+            turn = now + (len(self._held) if self._queues else 1) * between
+            if self._queues:
+                turn = max(turn, self._next_turn)
+                self._next_turn = min(turn + between, now + _MAX_RETRY_SECONDS)
+            return min(max(turn - now, _MIN_RETRY_SECONDS), _MAX_RETRY_SECONDS)
+
+    def _slow_call(self) -> Call | None:
+        """The oldest call that waits for its caller, of the caller with the most of them."""
+        patient = time.monotonic() - self._patience_seconds
+        slow = [call for call in self._held if 0.0 < call.idle_since < patient]
+        if not slow:
+            return None
+        name, _ = _busiest(slow)
+        return next(call for call in slow if caller_of(call) == name)
+
+    def _call_above_share(self, newcomer: Call) -> Call | None:
+        """The newest call in the queue of the caller with the most, unless it is the same one."""
+        name, count = _busiest(self._held)
+        own = caller_of(newcomer)
+        if name == own or count <= 1 + sum(caller_of(call) == own for call in self._held):
+            return None
+        theirs = [call for call in self._held if caller_of(call) == name]
+        return next((one for one in reversed(theirs) if one.work and one.work.drop(one)), None)
+
+
+def caller_of(call: Call) -> str:
+    """Whose call it is: the name of a token, or a host."""
+    context = call.context
+    if call.caller or context is None:
+        return call.caller
+    return str(context.peer()).rpartition(":")[0]
+
+
+def _busiest(calls: Collection[Call]) -> tuple[str, int]:
+    return Counter(map(caller_of, calls)).most_common(1)[0]

@@ -1,0 +1,154 @@
+"""What the bytes of a request say before any of it becomes a Python object: counts, image sizes.
+
+A message of 16 kB, compressed, can hold millions of empty creatives, each of which costs a hundred
+bytes and a microsecond once it is parsed. Only tags and lengths are read here, and only so many.
+Where the bytes are no message, counting ends there, and so does parsing: it says what is wrong.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from adscore_server.errors import CallReason, InvalidRequestError
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# Of one creative, its context included, on average; beside those of the request itself.
+_FIELDS_OF_A_CREATIVE = 32
+_FIELDS_OF_A_REQUEST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a request keeps what is counted.
+
+    Attributes:
+        counted: Numbers of its fields that hold creatives, or headlines and images.
+        nested: Those of them that are messages, whose fields count too.
+    """
+
+    counted: frozenset[int]
+    nested: frozenset[int] = frozenset()
+
+
+def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
+    """Counts the creatives of a request; of a grid, its headlines and images.
+
+    Args:
+        raw: The request.
+        layout: Where they are.
+        max_creatives: How many a request may hold.
+
+    Raises:
+        InvalidRequestError: It has more fields than so many creatives can need.
+    """
+    left = _FIELDS_OF_A_REQUEST + _FIELDS_OF_A_CREATIVE * max_creatives
+    parts = 0
+    ends = [len(raw)]
+    place = 0
+    try:
+        while ends:
+            if place >= ends[-1]:
+                ends.pop()
+                continue
+            left -= 1
+            if left < 0:
+                raise _too_large(max_creatives)
+            tag, place = _varint(raw, place)
+            number, kind = tag >> 3, tag & 7
+            if kind == _BYTES:
+                size, place = _varint(raw, place)
+                if len(ends) == 1 and number in layout.counted:
+                    parts += 1
+                    if number in layout.nested and place + size <= ends[0]:
+                        ends.append(place + size)
+                        continue
+                place += size
+            elif kind == _VARINT:
+                _, place = _varint(raw, place)
+            elif kind in (_FIXED64, _FIXED32):
+                place += 8 if kind == _FIXED64 else 4
+            # Groups are skipped field by field: the parser does not know them, and keeps them.
+    except IndexError:
+        pass  # cut short: the parser refuses it
+    return parts
+
+
+def _varint(raw: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the place behind it."""
+    byte = raw[place]
+    if byte < 128:
+        return byte, place + 1
+    number, shift = byte & 127, 7
+    while byte > 127:
+        place += 1
+        byte = raw[place]
+        number |= (byte & 127) << shift
+        shift += 7
+        if shift > 70:
+            raise IndexError
+    return number, place + 1
+
+
+def _too_large(max_creatives: int) -> InvalidRequestError:
+    return InvalidRequestError(
+        "",
+        CallReason.REQUEST_TOO_LARGE,
+        f"expected at most {max_creatives} creatives, with at most {_FIELDS_OF_A_CREATIVE} fields "
+        "each on average, entries of the context included. Received: more",
+    )
+
+
+# What takes longer to decode than some ten milliseconds, on any core.
+_LARGE_BYTES = 1_000_000
+_LARGE_PIXELS = 1_000_000
+# A plain JPEG is scaled while it is decoded, row by row.
+_LARGE_PLAIN_JPEG_PIXELS = 4_000_000
+_MAX_JPEG_SEGMENTS = 100
+
+
+def is_large_image(data: bytes) -> bool:
+    """Whether an image file takes so long to decode that others should not wait behind it.
+
+    Read from its header alone; what has none that is known is refused soon, so it is not large.
+    """
+    if len(data) > _LARGE_BYTES:
+        return True
+    try:
+        if data.startswith(b"\xff\xd8"):
+            return _is_large_jpeg(data)
+        return _pixels(data) > _LARGE_PIXELS
+    except (struct.error, IndexError):
+        return False
+
+
+def _pixels(data: bytes) -> int:
+    if data.startswith(b"\x89PNG"):
+        width, height = struct.unpack_from(">II", data, 16)
+    elif data.startswith(b"GIF8"):
+        width, height = struct.unpack_from("<HH", data, 6)
+    elif data[8:15] == b"WEBPVP8":
+        if data[15:16] == b"X":
+            width = int.from_bytes(data[24:27], "little") + 1
+            height = int.from_bytes(data[27:30], "little") + 1
+        elif data[15:16] == b"L":
+            bits = int.from_bytes(data[21:25], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        else:
+            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    else:
+        return 0
+    return int(width * height)
+
+
+def _is_large_jpeg(data: bytes) -> bool:
+    place = 2
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        while data[place] == 0xFF:
+            place += 1
+        kind = data[place]
+        (size,) = struct.unpack_from(">H", data, place + 1)
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 4)
+            limit = _LARGE_PLAIN_JPEG_PIXELS if kind <= 0xC1 else _LARGE_PIXELS
+            return bool(width * height > limit)
+        place += 1 + size
+    return True  # nobody's encoder writes that many segments

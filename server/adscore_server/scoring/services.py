@@ -1,0 +1,93 @@
+"""adscore.v1 and health: which work each method is, and where it waits."""
+
+from collections.abc import Callable, Sequence
+
+from google.protobuf.message import Message
+
+from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_server.calls.admission import Places
+from adscore_server.calls.call import Call
+from adscore_server.calls.queue import WorkQueue, quick_queue
+from adscore_server.config import ServerConfig
+from adscore_server.models.registry import ServedModels
+from adscore_server.scoring.convert import model_to_wire
+from adscore_server.scoring.grids import Grids
+from adscore_server.scoring.work import MAX_SCORES_TOGETHER, PiecesOfCall, Scoring, parse
+
+SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+
+_SCORE = f"/{SCORING}/Score"
+
+
+class Services:
+    """The methods that bring one request, by their full names, and the queues for their work.
+
+    Args:
+        config: The limits of a request.
+        models: What is served.
+        pressure: The places of scores.
+
+    Attributes:
+        scoring: Answers requests for scores.
+        queue: What waits to be scored.
+        quick: What is answered at once.
+    """
+
+    def __init__(self, config: ServerConfig, models: ServedModels, pressure: Places) -> None:
+        self._models = models
+        self.scoring = Scoring(config, models)
+        grids = Grids(config, models, self.scoring)
+        self._many: dict[str, Callable[[Call], PiecesOfCall]] = {
+            f"/{SCORING}/BatchScore": self.scoring.score_batch,
+            f"/{SCORING}/ScoreCombinations": grids.score_combinations,
+            f"/{SCORING}/Match": grids.match,
+        }
+        self._answers: dict[str, Callable[[Call], Message]] = {
+            f"/{MODELS}/ListModels": self._list_models,
+            f"/{MODELS}/GetModel": self._get_model,
+        }
+        self.queue = WorkQueue(
+            self._score,
+            config.decode_threads,
+            MAX_SCORES_TOGETHER,
+            pressure,
+            is_alone=lambda call: call.method != _SCORE,
+        )
+        self.quick = quick_queue(self._answers)
+
+    @property
+    def scoring_methods(self) -> Sequence[str]:
+        """Those whose work waits in `queue`."""
+        return _SCORE, *self._many
+
+    @property
+    def model_methods(self) -> Sequence[str]:
+        """Those that are answered at once."""
+        return tuple(self._answers)
+
+    def stop(self, *, wait: bool) -> None:
+        """Ends the threads once nothing waits; waits for them where that is asked for."""
+        self.queue.stop(wait=wait)
+        self.quick.stop(wait=wait)
+        self.scoring.long_work.shutdown(wait=wait)
+
+    def _score(self, calls: Sequence[Call]) -> None:
+        begin = self._many.get(calls[0].method)
+        if begin is None:
+            self.scoring.score(calls)
+            return
+        [call] = calls
+        try:
+            begin(call).start(self.queue, self.scoring.long_work)
+        except Exception as error:
+            call.fail(error)
+
+    def _list_models(self, call: Call) -> Message:
+        parse(model_pb2.ListModelsRequest, call.take_request())
+        return model_pb2.ListModelsResponse(models=map(model_to_wire, self._models.entries))
+
+    def _get_model(self, call: Call) -> Message:
+        request = parse(model_pb2.GetModelRequest, call.take_request())
+        entry = self._models.find(request.model, request.model_version)
+        return model_pb2.GetModelResponse(model=model_to_wire(entry))
