@@ -4,22 +4,15 @@ import contextlib
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of text's direction
-CHANCE = 0.5  # of ranking a pair right by throwing a coin
-
-# They stay what they are, whatever is predicted.
-FIGURES_OF_THE_TABLE = ("pairwise_noise_ceiling", "pairs", "pairs_significant")
-
-Figures = Mapping[str, float | int | None]
 
 
 class _Terminal(Console):
@@ -58,67 +51,6 @@ def fail(error: Exception) -> NoReturn:
     """Ends the command with one clear message and exit status 1."""
     notes().print(f"error: {error}")
     raise typer.Exit(1) from error
-
-
-def print_metrics(title: str, metrics: Mapping[str, Figures]) -> None:
-    """Prints one column of figures for each target, then in words how well each ranks."""
-    if not metrics:
-        return
-    grid = Table(title=title, title_justify="left")
-    grid.add_column("figure")
-    for name in metrics:
-        grid.add_column(name, justify="right")
-    for figure in next(iter(metrics.values()), {}):
-        values = [row[figure] for row in metrics.values()]
-        grid.add_row(figure, *("-" if value is None else f"{value:.5g}" for value in values))
-    results().print(grid)
-    for name, row in metrics.items():
-        _print_ranking(name, row)
-
-
-def print_agreement(title: str, figures: Figures) -> None:
-    """Prints how well headlines find their images; nothing where there are no figures."""
-    if all(value is None for value in figures.values()):
-        return
-    grid = Table(title=f"agreement, {title}", title_justify="left")
-    grid.add_column("figure")
-    grid.add_column("headline to image", justify="right")
-    for name, value in figures.items():
-        grid.add_row(name, "-" if value is None else f"{value:.5g}")
-    results().print(grid)
-
-
-def print_ablation(
-    part: str, given: Mapping[str, Figures], exchanged: Mapping[str, Figures]
-) -> None:
-    """Prints the figures with one part of every creative another's, and what that changes."""
-    grid = Table(title=f"with the {part} of another creative", title_justify="left")
-    grid.add_column("figure")
-    for name in given:
-        grid.add_column(name, justify="right")
-        grid.add_column("change", justify="right")
-    for figure in next(iter(given.values()), {}):
-        if figure not in FIGURES_OF_THE_TABLE:
-            pairs = [(row[figure], exchanged[name][figure]) for name, row in given.items()]
-            grid.add_row(figure, *(cell for pair in pairs for cell in _change(*pair)))
-    results().print(grid)
-
-
-def _change(before: float | None, after: float | None) -> tuple[str, str]:
-    if before is None or after is None:
-        return "-", "-"
-    return f"{after:.5g}", f"{after - before:+.2g}"
-
-
-def _print_ranking(name: str, figures: Figures) -> None:
-    reached, reachable = figures["pairwise_accuracy"], figures["pairwise_noise_ceiling"]
-    if reached is None or reachable is None or reachable <= CHANCE:
-        return
-    share = (reached - CHANCE) / (reachable - CHANCE)
-    results().print(
-        f"{name}: ranks {reached:.1%} of the pairs inside a group right. Chance would rank "
-        f"{CHANCE:.0%}, the true rates about {reachable:.1%}: {share:.0%} of the way."
-    )
 
 
 def without_image_noise() -> None:

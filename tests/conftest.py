@@ -75,8 +75,8 @@ def model_dir(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
 
     def train_model(folder: Path) -> None:
         from adscore.table import Columns, Target, read_table
+        from adscore.training import TrainingOptions, train
         from adscore.training.presets import DEFAULT
-        from adscore.training.train import TrainingOptions, train
 
         table = read_table(
             sample_dir / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")]

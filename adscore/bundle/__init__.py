@@ -9,11 +9,12 @@
     model.keras             what was trained of it, for Keras: with frozen encoders, all but these
     training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
     MODEL_CARD.md           the same for a person
-    report.html             the evaluation as a page; it has no checksum and may be deleted
+    report.html             the evaluation as a page, added last; it has no checksum and may be
+                            deleted
     model.sig               who vouches for all this, if it was signed: see `bundle.signing`
 
 There are no pickles. A bundle is written under a temporary name and renamed, so that
-whoever polls the folder sees all of it or nothing.
+whoever polls the folder sees all that has a checksum or nothing.
 """
 
 from adscore.bundle.contents import (

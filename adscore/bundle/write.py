@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,20 +19,13 @@ from adscore.bundle.contents import (
 from adscore.bundle.folder import is_version
 
 
-def write_bundle(
-    model_dir: Path,
-    manifest: Manifest,
-    files: Mapping[str, bytes],
-    unchecked: Callable[[int], Mapping[str, bytes]] | None = None,
-) -> Path:
+def write_bundle(model_dir: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
     """Writes the next version under a model's folder, all or nothing.
 
     Args:
         model_dir: The model's folder; made where it is missing.
         manifest: What the bundle says of itself.
         files: Contents by file name, the manifest excluded.
-        unchecked: The version's number -> the same of files without a checksum, which an owner
-            may delete.
 
     Returns:
         The new bundle's folder.
@@ -50,7 +43,7 @@ def write_bundle(
         )
         _write_all(partial, {**files, MANIFEST: msgspec.json.format(document, indent=2)})
         partial.chmod(0o755)  # mkdtemp's folders are its owner's alone
-        return _rename_to_next_version(partial, model_dir, unchecked)
+        return _rename_to_next_version(partial, model_dir)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -64,17 +57,12 @@ def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
             os.fsync(file.fileno())
 
 
-def _rename_to_next_version(
-    partial: Path, model_dir: Path, unchecked: Callable[[int], Mapping[str, bytes]] | None
-) -> Path:
+def _rename_to_next_version(partial: Path, model_dir: Path) -> Path:
     """Takes the next free number; a training that ends at the same moment takes another."""
     while True:
         # A file of that name takes the number too.
         taken = [int(entry.name) for entry in model_dir.iterdir() if is_version(entry.name)]
-        version = max(taken, default=0) + 1
-        if unchecked is not None:
-            _write_all(partial, unchecked(version))
-        target = model_dir / str(version)
+        target = model_dir / str(max(taken, default=0) + 1)
         try:
             return partial.rename(target)
         except OSError:

@@ -20,11 +20,12 @@ from adscore.cli.arguments import (
     require_writable,
     warn_of_left_out_context,
 )
-from adscore.console import fail, notes, print_ablation, print_agreement, print_metrics, results
+from adscore.console import fail, notes, results
 from adscore.creative import Target
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
+    from adscore.evaluation.bootstrap import Estimate
     from adscore.evaluation.table import Evaluation
 
 # Ablations and metrics of agreement look at the same parts again: 100,000 of them and more.
@@ -69,6 +70,7 @@ def evaluate(
     from adscore import bundle
     from adscore.evaluation.table import (
         Modality,
+        estimate_rankings,
         evaluate_table,
         modalities_to_exchange,
         rows_not_trained_on,
@@ -107,26 +109,28 @@ def evaluate(
                 trained_rows=seen,
                 group_column=columns.group,
             )
-        _print(evaluation, seen, verdicts)
+        _print(evaluation, seen, estimate_rankings(evaluation, scorer, creatives))
+        for name, verdict in verdicts.items():
+            results().print(f"{name}: {verdict}")
         if json is not None:
             _write_json(json, evaluation)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
 
 
-def _print(evaluation: "Evaluation", seen: int, verdicts: Mapping[str, str]) -> None:
+def _print(evaluation: "Evaluation", seen: int, rankings: Mapping[str, "Estimate"]) -> None:
+    from adscore.cli.metrics import print_ablation, print_agreement, print_metrics
+
     if seen:
         notes().print(
             f"note: the model was trained on the groups of {seen} of these {evaluation.rows} rows, "
             "so the metrics flatter it; --held-out leaves them out"
         )
     title = f"{evaluation.rows} rows"
-    print_metrics(title, evaluation.target_metrics)
+    print_metrics(title, evaluation.target_metrics, rankings)
     print_agreement(title, asdict(evaluation.agreement))
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.target_metrics, again.target_metrics)
-    for name, verdict in verdicts.items():
-        results().print(f"{name}: {verdict}")
 
 
 def _write_json(path: Path, evaluation: "Evaluation") -> None:

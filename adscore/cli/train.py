@@ -15,14 +15,7 @@ from adscore.cli.arguments import (
     Table,
     given_columns,
 )
-from adscore.console import (
-    fail,
-    notes,
-    print_agreement,
-    print_metrics,
-    results,
-    without_import_noise,
-)
+from adscore.console import fail, notes, results, without_import_noise
 from adscore.creative import Target
 from adscore.errors import AdscoreError
 
@@ -72,6 +65,7 @@ def train(
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
     from adscore.bundle import require_model_dir
+    from adscore.cli.metrics import print_agreement, print_metrics
     from adscore.table import read_table
 
     columns = given_columns(id_column, headline_column, image_column, group_column, context_column)

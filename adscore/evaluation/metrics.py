@@ -11,6 +11,10 @@ from adscore.evaluation.calibration import calibration_error, interval_coverage
 from adscore.evaluation.outcomes import Floats, read_outcomes
 from adscore.evaluation.ranking import PairwiseMetrics, auc, pairwise_metrics
 
+CHANCE = 0.5  # of ranking a pair right by throwing a coin
+# Of the table alone: they stay what they are, whatever is predicted.
+OF_THE_TABLE = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
+
 _NO_PAIRS = PairwiseMetrics(None, None, None, 0, 0)
 
 

@@ -17,6 +17,7 @@ from adscore.evaluation.outcomes import (
 from adscore.evaluation.true_rates import TrueRates, infer_true_rates
 
 SIGNIFICANT_Z = 1.96
+MIN_PAIRS = 30  # a share of fewer is off by 15 points and more, one time in ten
 _BLOCK_PAIRS = 1 << 19  # pairs at a time: about 50 MB of temporary arrays
 
 

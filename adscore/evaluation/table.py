@@ -19,6 +19,7 @@ from adscore.evaluation.agreement import (
     evaluate_agreement,
     example_retrievals,
 )
+from adscore.evaluation.bootstrap import Estimate, estimate_ranking
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Predictions, Scorer
@@ -126,6 +127,24 @@ def evaluate_table(
             for one in found
         ],
     )
+
+
+def estimate_rankings(
+    evaluation: Evaluation, scorer: Scorer, table: CreativeTable
+) -> dict[str, Estimate]:
+    """By target with pairs, the pairwise accuracy with its interval."""
+    rows, targets = evaluation.row_numbers, scorer.manifest.targets
+    if table.groups is None:
+        return {}
+    group = np.array(table.groups, dtype=object)[rows]
+    estimates = {}
+    for name in evaluation.targets:
+        mean = evaluation.predictions.mean[:, targets.index(name)]
+        counts = table.successes[name][rows], table.trials[name][rows]
+        ranking = estimate_ranking(mean, {}, *counts, group)
+        if ranking is not None and ranking.metric == "pairwise_accuracy":
+            estimates[name] = ranking.value
+    return estimates
 
 
 def _target_metrics(

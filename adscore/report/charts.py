@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from adscore.evaluation import EvidenceCurve, evidence_curve, lift_curve, reliability_curve
+from adscore.evaluation.metrics import CHANCE
 from adscore.evaluation.outcomes import Floats, Ints
-from adscore.evaluation.ranking import SIGNIFICANT_Z
+from adscore.evaluation.ranking import MIN_PAIRS, SIGNIFICANT_Z
 from adscore.report.rows import TargetRows
 from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
-from adscore.report.words import CHANCE, percent
+from adscore.report.words import percent
 
-MIN_PAIRS = 30  # of a bar; a share of fewer is off by 15 points and more, one time in ten
 _EVIDENCE_EDGES = (1.0, SIGNIFICANT_Z, 3.0, 5.0)
 _SHOWN_INTERVALS = 60  # as many as can be told apart across a chart
 _HISTOGRAM_BARS = 24

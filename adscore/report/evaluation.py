@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.bootstrap import Estimate, Ranking, estimate_ranking
+from adscore.evaluation.metrics import OF_THE_TABLE
 from adscore.evaluation.outcomes import Ints
+from adscore.evaluation.ranking import MIN_PAIRS
 from adscore.evaluation.table import (
     Evaluation,
     evaluate_table,
@@ -19,12 +21,12 @@ from adscore.evaluation.table import (
     with_ablations,
 )
 from adscore.report.cards import Range, Seen, Viewer, rate_range
-from adscore.report.charts import MIN_PAIRS, target_charts
+from adscore.report.charts import target_charts
 from adscore.report.findings import calibration_hint, part_words, summary, verdict
 from adscore.report.page import render, write_page
 from adscore.report.rows import TargetRows, target_rows
 from adscore.report.svg import Chart
-from adscore.report.words import METRICS, OF_THE_TABLE
+from adscore.report.words import METRICS
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
@@ -44,7 +46,6 @@ class Report:
         day: When it was evaluated.
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
-        version: Of the model, where its scorer cannot know: a bundle gets its number last.
         drawn_from: Where the rows were drawn at random: from how many; 0 for all that there are.
     """
 
@@ -54,17 +55,15 @@ class Report:
     day: date
     trained_rows: int = 0
     group_word: str = "group"
-    version: str = ""
     drawn_from: int = 0
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
-        version = self.version or self.scorer.version
         agreement = self.evaluation.agreement
         has_agreement = any(value is not None for value in agreement.to_dict().values())
         return render(
             "evaluation.html.jinja",
-            model=", version ".join(filter(None, (self.scorer.name, version))),
+            model=", version ".join(filter(None, (self.scorer.name, self.scorer.version))),
             rows=self.evaluation.rows,
             drawn_from=self.drawn_from,
             table=self.table.name.rpartition("/")[2],

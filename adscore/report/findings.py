@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from adscore.evaluation.bootstrap import Estimate, Ranking
+from adscore.evaluation.metrics import CHANCE
 from adscore.report.rows import TargetRows
-from adscore.report.words import CHANCE, percent
+from adscore.report.words import percent
 
 # A 90 % interval that covers between these does what it says; 90 +- 3 %.
 _COVERAGE_AS_STATED = (0.87, 0.93)

@@ -2,8 +2,6 @@
 
 import math
 
-CHANCE = 0.5  # of ranking a pair right by throwing a coin
-
 METRICS = {
     "log_loss": ("Log loss", "nats per trial; lower is better"),
     "deviance_explained": ("Deviance explained", "1 is perfect, 0 is the overall rate for all"),
@@ -19,8 +17,6 @@ METRICS = {
     "recall_at_10": ("Among the ten best", "headlines whose own image is one of ten"),
     "median_rank": ("Median rank", "place of a headline's own image; 1 is best"),
 }
-# Of the table alone: they stay what they are, whatever is predicted.
-OF_THE_TABLE = frozenset({"pairwise_noise_ceiling", "pairs", "pairs_significant"})
 _NO_CHANGE = 1e-9  # what sums in another order differ by
 _SHARES = frozenset(
     {

@@ -1,6 +1,7 @@
 """Training a model from a table of creatives and their results; the only user of TensorFlow."""
 
 from adscore.training.presets import PRESETS, Preset
-from adscore.training.train import TrainingOptions, TrainingResult, train
+from adscore.training.problem import TrainingOptions
+from adscore.training.train import TrainingResult, train
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "TrainingResult", "train"]

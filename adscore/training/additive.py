@@ -1,14 +1,15 @@
-"""An ensemble of linear heads on frozen features, fitted by full-batch gradient descent.
+"""An ensemble of linear heads on fixed features, fitted by full-batch gradient descent.
 
-The logit of a rate is the sum of what headline, image and context add to it. Each member of the
-ensemble leaves out a part of the groups, so that every row has a logit from a member that never
-saw its group: what calibration needs, without a validation part of its own.
+The logit of a rate is a sum over headline, image and context. Each member of the ensemble leaves
+out a part of the groups, so that every row has a logit from a member that never saw its group:
+calibration needs these, and so no validation rows of its own.
 
 n rows, f features, v n-gram ids, m members, t targets; a column is one member's of one target.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,37 +17,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy import sparse
 
-from adscore.training.likelihood import starting_point
-from adscore.training.losses import Tensor
+from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.presets import AdditiveOptions
 
+Tensor = Any  # tf.Tensor, of which the stubs know nothing
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class AdditiveOptions:
-    """How the heads are fitted; chosen on validation groups of four real tasks.
-
-    Attributes:
-        members: Heads of the ensemble.
-        steps: Steps of Adam; its step size falls along a cosine.
-        learning_rate: Its first step size.
-        rate_penalty: L2 penalty of the weights where counts are learned.
-        label_penalty: The same where 0/1 labels are.
-        between: Weight of the differences between groups, beside 1 of those inside: what sets
-            campaigns apart is mostly not their creatives.
-    """
-
-    members: int = 5
-    steps: int = 300
-    learning_rate: float = 0.005
-    rate_penalty: float = 40.0
-    label_penalty: float = 5.0
-    between: float = 0.005
-
-
-@dataclass(frozen=True, slots=True)
 class Design:
-    """What the heads read of every row.
+    """Features of some rows.
 
     Attributes:
         dense: Features by part, ``"headline"``, ``"image"`` and ``"context"``, (n, f) float32
@@ -59,24 +39,7 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What is learned.
-
-    Attributes:
-        successes: (n, t).
-        trials: (n, t).
-        groups: Group of each row, numbers from 0, (n,).
-        grouped: Whether rows share groups.
-    """
-
-    successes: Array
-    trials: Array
-    groups: NDArray[np.int64]
-    grouped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AdditiveFit:
+class AdditiveHeads:
     """Fitted weights.
 
     Attributes:
@@ -101,32 +64,23 @@ class AdditiveFit:
         return parts
 
 
-# Outcomes, which rows each member keeps (n, m), options -> logits (n, m, t) -> the loss, ().
-Objective = Callable[[Outcomes, NDArray[np.float32], AdditiveOptions], Callable[[Tensor], Tensor]]
-
-
 def fit_additive(
-    design: Design,
-    outcomes: Outcomes,
-    options: AdditiveOptions,
-    seed: int,
-    objective: Objective | None = None,
-) -> AdditiveFit:
+    design: Design, outcomes: Outcomes, options: AdditiveOptions, seed: int
+) -> AdditiveHeads:
     """Fits all members at once; the same seed gives the same weights.
 
     Args:
-        design: What the heads read.
-        outcomes: What they learn.
-        options: How.
+        design: Features of the rows that are fitted to.
+        outcomes: Counts of these rows.
+        options: How the heads are fitted.
         seed: Decides which member leaves out which groups.
-        objective: The loss, without the penalty; `centred_loss` by default.
     """
     folds = leave_out(outcomes.groups, options.members, seed)
     kept = (folds[:, None] != np.arange(options.members)).astype(np.float32)  # (n, m)
     if options.members == 1:
         kept[:] = 1
     predict, weights = _linear(design, outcomes, options)
-    loss = (objective or centred_loss)(outcomes, kept, options)
+    loss = _centred_loss(outcomes, kept, options)
     penalty = _penalty(outcomes, options)
     bias, *slopes = weights
     schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.steps)
@@ -144,7 +98,7 @@ def fit_additive(
     losses = [float(step()) for _ in range(options.steps)]
     parts = dict(zip(design.dense, (slope.numpy() for slope in slopes), strict=False))
     ngrams = None if design.ngrams is None else slopes[-1].numpy()
-    return AdditiveFit(parts, ngrams, bias.numpy(), folds, losses)
+    return AdditiveHeads(parts, ngrams, bias.numpy(), folds, losses)
 
 
 def leave_out(groups: NDArray[np.int64], members: int, seed: int) -> NDArray[np.int64]:
@@ -182,17 +136,17 @@ def _linear(
     return predict, [bias, *weights]
 
 
-def centred_loss(
+def _centred_loss(
     outcomes: Outcomes, kept: NDArray[np.float32], options: AdditiveOptions
 ) -> Callable[[Tensor], Tensor]:
     """Logits (n, m, t) -> the loss of all members, summed over the rows they keep.
 
     Rates: the squared error of the log rate, weighted by evidence and centred inside groups.
-    Labels: the cross-entropy, not centred. A group of a few labels says next to nothing of its own
-    rate, so that a shrunken offset would hardly move; large groups of labels would gain by one.
+    Labels: the cross-entropy, not centred. A few labels hardly tell the rate of their group, so
+    that a shrunken offset would hardly move; large groups of labels would gain by one.
     """
-    weight, goal = evidence(outcomes)
-    labels = is_label(outcomes.trials)
+    weight, goal = _evidence(outcomes)
+    labels = _is_label(outcomes.trials)
     rate = (outcomes.successes / np.maximum(outcomes.trials, 1)).astype(np.float32)[:, None, :]
     weights = tf.constant((weight[:, None, :] * kept[:, :, None]).astype(np.float32))  # (n, m, t)
     goals = tf.constant(goal.astype(np.float32)[:, None, :])
@@ -222,27 +176,26 @@ def centred_loss(
     return loss
 
 
-def is_label(trials: Array) -> NDArray[np.bool_]:
+def _is_label(trials: Array) -> NDArray[np.bool_]:
     """Which targets are 0/1 labels: no row has more than one trial, (t,)."""
     most: NDArray[np.bool_] = trials.max(axis=0) <= 1
     return most
 
 
-def evidence(outcomes: Outcomes) -> tuple[Array, Array]:
-    """How much each row says, 1 on average, and the log rate it says; both (n, t).
+def _evidence(outcomes: Outcomes) -> tuple[Array, Array]:
+    """Weight of each row, 1 on average, and its log rate; both (n, t).
 
     A rate varies by chance and, whatever the trials, from one creative to the next: beyond the
-    concentration of the rates, further trials say little more.
+    concentration of the rates, further trials add little.
     """
     successes, trials = outcomes.successes, outcomes.trials
-    start = starting_point(successes, trials, outcomes.groups if outcomes.grouped else None)
-    weight = trials / (1 + trials / np.exp(start.log_concentration))
-    weight[:, is_label(trials)] = trials[:, is_label(trials)]
+    weight = trials / (1 + trials / np.exp(starting_point(outcomes).log_concentration))
+    weight[:, _is_label(trials)] = trials[:, _is_label(trials)]
     rate = (successes + 0.5) / (trials + 1)
     return weight / weight.mean(axis=0), np.log(rate) - np.log1p(-rate)
 
 
 def _penalty(outcomes: Outcomes, options: AdditiveOptions) -> NDArray[np.float32]:
     """Of each column, (m * t,)."""
-    by_target = np.where(is_label(outcomes.trials), options.label_penalty, options.rate_penalty)
+    by_target = np.where(_is_label(outcomes.trials), options.label_penalty, options.rate_penalty)
     return np.tile(by_target, options.members).astype(np.float32)

@@ -1,107 +1,70 @@
-"""Towers on frozen features and fitted linear heads -> a network, and what it says held out."""
+"""Towers on encoders and fitted linear heads -> a network, and its predictions held out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from adscore.training.additive import (
-    AdditiveFit,
-    AdditiveOptions,
-    Design,
-    Outcomes,
-    fit_additive,
-)
-from adscore.training.calibrate import HeldOut
-from adscore.training.data import TrainingData
-from adscore.training.likelihood import Start
-from adscore.training.network import MODALITIES, Network, additive_core, build_network
-from adscore.training.representation import Representation
-from adscore.training.towers import SMALLEST_LENGTH, Tower
+from adscore.bundle import Present
+from adscore.training.additive import AdditiveHeads, Design, fit_additive
+from adscore.training.calibration import HeldOut, Known
+from adscore.training.inputs import Inputs
+from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.network import Network, additive_core, build_network
+from adscore.training.problem import Problem, TrainingData
+from adscore.training.towers import MIN_LENGTH, KerasTower
 
 Array = NDArray[np.float32]
 
 # Length of a typical row of the context's features; chosen on validation groups.
 CONTEXT_LENGTH = 2.7
-SMALLEST_DEVIATION = 0.05  # a value that is rarer is not blown up further
+MIN_DEVIATION = 0.05  # a value that is rarer is not scaled up further
 
 
-@dataclass(frozen=True, slots=True)
-class AdditiveRows:
-    """What each part adds to the logits of the fitted rows.
+def fit_additive_network(
+    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
+) -> tuple[Network, Callable[[Known], HeldOut]]:
+    """Fits linear heads and puts their weights into towers and core.
 
-    Attributes:
-        parts: By `headline`, `image` and `context`, (rows, members * targets); zeros where absent.
-        bias: (members * targets,)
-        folds: The member that left a row out, (rows,).
-        start: Where the concentration stands.
-        outcomes: What was observed.
+    They are fitted to the validation rows too: each member leaves groups of its own out.
+
+    Returns:
+        The network, not calibrated; and what is known of each fitted row -> what the member that
+        never saw its group predicts.
     """
+    rows = problem.split.seen
+    encodings = context_encodings(problem.data, rows)
+    design = read_design(inputs, towers, encodings, rows)
+    outcomes = problem.data.outcomes(rows)
+    heads = fit_additive(design, outcomes, problem.preset.additive, problem.seed)
+    for name, tower in towers.items():
+        _set_weights(tower, heads.dense[name], heads.ngrams if name == "headline" else None)
+    tables = _context_tables(encodings, heads.dense.get("context"))
+    core = additive_core(towers, tables, heads.bias, starting_point(outcomes))
+    network = build_network(towers, core, len(problem.data.targets))
+    return network, _held_out_by(heads, design, outcomes)
 
-    parts: Mapping[str, Array]
-    bias: Array
-    folds: NDArray[np.int64]
-    start: Start
-    outcomes: Outcomes
 
-    def held_out(self, known: Array) -> HeldOut:
-        """What the member that never saw a row's group says, with some parts unknown.
+def _held_out_by(
+    heads: AdditiveHeads, design: Design, outcomes: Outcomes
+) -> Callable[[Known], HeldOut]:
+    parts = heads.parts(design)
+    log_concentration = starting_point(outcomes).log_concentration
 
-        Args:
-            known: Whether headline, image and context are, (rows, 3).
-        """
-        total = self.bias + sum(
-            part * known[:, MODALITIES.index(name), None] for name, part in self.parts.items()
+    def predict(known: Known) -> HeldOut:
+        total = heads.bias + sum(
+            part * known[:, Present[name.upper()], None] for name, part in parts.items()
         )
-        targets = self.outcomes.trials.shape[1]
-        logit = total.reshape(len(total), -1, targets).astype(np.float64)
+        logit = total.reshape(len(total), -1, outcomes.trials.shape[1]).astype(np.float64)
         return HeldOut(
-            logit=logit[np.arange(len(logit)), self.folds],
-            log_concentration=np.broadcast_to(self.start.log_concentration, logit[:, 0].shape),
+            logit=logit[np.arange(len(logit)), heads.folds],
+            log_concentration=np.broadcast_to(log_concentration, logit[:, 0].shape),
             disagreement=logit.var(axis=1),
-            successes=self.outcomes.successes,
-            trials=self.outcomes.trials,
-            groups=len(np.unique(self.outcomes.groups)),
+            outcomes=outcomes,
         )
 
-
-def build_additive(
-    towers: Representation,
-    data: TrainingData,
-    rows: NDArray[np.int64],
-    start: Start,
-    options: AdditiveOptions,
-    seed: int,
-) -> tuple[Network, AdditiveRows, AdditiveFit]:
-    """Fits the heads to some rows and puts their weights into towers and core.
-
-    Args:
-        towers: Untrained, on frozen encoders all.
-        data: All rows.
-        rows: Those to fit to.
-        start: Where the concentration stands.
-        options: How heads are fitted.
-        seed: Decides which member leaves out which groups.
-    """
-    encodings = context_encodings(data, rows)
-    design = read_design(towers, encodings, data, rows)
-    outcomes = read_outcomes(data, rows)
-    fit = fit_additive(design, outcomes, options, seed)
-    for name, tower in towers.towers.items():
-        _set_weights(tower, fit.dense[name], fit.ngrams if name == "headline" else None)
-    tables = _context_tables(encodings, fit.dense.get("context"))
-    core = additive_core(towers.towers, tables, fit.bias, start)
-    network = build_network(towers.towers, core, data.trials.shape[1])
-    rows_fitted = AdditiveRows(fit.parts(design), fit.bias, fit.folds, start, outcomes)
-    return network, rows_fitted, fit
-
-
-def read_outcomes(data: TrainingData, rows: NDArray[np.int64]) -> Outcomes:
-    """What was observed of some rows, their groups numbered anew."""
-    groups = np.unique(data.groups[rows], return_inverse=True)[1]
-    return Outcomes(data.successes[rows], data.trials[rows], groups, data.is_grouped)
+    return predict
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:
@@ -114,7 +77,7 @@ def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, 
     for position, (name, values) in enumerate(data.context.items()):
         each = np.eye(len(values) + 1, dtype=np.float32)[:, 1:]
         fitted = each[data.context_ids[rows, position]]
-        deviation = np.maximum(fitted.std(axis=0), SMALLEST_DEVIATION)
+        deviation = np.maximum(fitted.std(axis=0), MIN_DEVIATION)
         scores = (each - fitted.mean(axis=0)) / deviation * CONTEXT_LENGTH / np.sqrt(width)
         scores[0] = 0
         encodings[name] = scores.astype(np.float32)
@@ -138,41 +101,32 @@ def _context_tables(encodings: Mapping[str, Array], weights: Array | None) -> di
 
 
 def read_design(
-    towers: Representation,
+    inputs: Inputs,
+    towers: Mapping[str, KerasTower],
     encodings: Mapping[str, Array],
-    data: TrainingData,
     rows: NDArray[np.int64],
 ) -> Design:
-    """What the heads read of some rows: trunks, weighted n-grams and context.
+    """Trunk features, weighted n-grams and context of some rows.
 
     Args:
-        towers: On frozen encoders all.
+        inputs: Of all rows.
+        towers: On encoders all.
         encodings: Of the context, see `context_encodings`.
-        data: All rows.
         rows: Which rows.
     """
+    read = inputs.batch(rows, ("present", "context_ids", "ngram_ids"))
     dense: dict[str, Array] = {}
     ngrams = None
-    for name, tower in towers.towers.items():
-        present = data.present[rows, MODALITIES.index(name), None]
-        dense[name] = trunk_features(tower, towers, rows) * present
+    for name, tower in towers.items():
+        present = read["present"][:, Present[name.upper()], None]
+        dense[name] = tower.features(inputs, rows) * present
         if tower.wide is not None:
             [weights] = tower.wide.get_layer("ngram_weight").get_weights()
-            ids = towers.inputs.batch(rows, ["ngram_ids"])["ngram_ids"]
-            ngrams = sparse.diags_array(present[:, 0]) @ _weighted(ids, weights[:, 0])
+            weighted = _weighted(read["ngram_ids"], weights[:, 0])
+            ngrams = sparse.diags_array(present[:, 0]) @ weighted
     if encodings:
-        dense["context"] = _looked_up(encodings, data.context_ids[rows])
+        dense["context"] = _looked_up(encodings, read["context_ids"])
     return Design(dense, ngrams)
-
-
-def trunk_features(tower: Tower, towers: Representation, rows: NDArray[np.int64]) -> Array:
-    """What a tower's trunk says of some rows, (rows, f)."""
-    names = [tensor.name for tensor in tower.trunk.inputs]
-    parts = [
-        np.asarray(tower.trunk(towers.inputs.batch(batch, names), training=False))
-        for batch in np.array_split(rows, max(1, len(rows) // 1024))
-    ]
-    return np.concatenate(parts)
 
 
 def _weighted(ids: NDArray[np.int32], weights: Array) -> sparse.csr_matrix:
@@ -183,10 +137,10 @@ def _weighted(ids: NDArray[np.int32], weights: Array) -> sparse.csr_matrix:
     values = weights[column[kept]]
     table = sparse.csr_matrix((values, (row[kept], column[kept])), (len(ids), len(weights)))
     squares = np.asarray(table.multiply(table).sum(axis=1)).ravel()
-    return sparse.diags_array(1 / np.sqrt(squares + SMALLEST_LENGTH)) @ table
+    return sparse.diags_array(1 / np.sqrt(squares + MIN_LENGTH)) @ table
 
 
-def _set_weights(tower: Tower, weights: Array, ngrams: Array | None) -> None:
+def _set_weights(tower: KerasTower, weights: Array, ngrams: Array | None) -> None:
     tower.projection.layers[-1].set_weights([weights])
     if tower.wide is not None and ngrams is not None:
         tower.wide.get_layer("ngrams").set_weights([ngrams])

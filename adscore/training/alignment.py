@@ -1,10 +1,13 @@
-"""What aligned towers are fitted to: each headline beside its own image, away from the others.
+"""Agreement: towers fitted so that each headline lies beside its own image, away from others.
 
 Radford et al. (2021), "Learning transferable visual models from natural language supervision".
+
+b creatives, f features of a trunk, n n-gram ids, a width of the shared space.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,11 +16,24 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.evaluation import evaluate_agreement
-from adscore.training.alignment_options import AlignmentOptions
-from adscore.training.data import Split
-from adscore.training.inputs import TowerInputs
-from adscore.training.losses import Tensor
+from adscore.training.early_stopping import Batches, Rows, run_epochs
+from adscore.training.inputs import Inputs
+from adscore.training.presets import AlignmentOptions
+from adscore.training.problem import Problem
+from adscore.training.towers import KerasTower, inputs_like, inverse_frequency
+
+Tensor = Any  # of Keras and TensorFlow, of which mypy knows nothing
+Array = NDArray[np.float32]
+
+# A feature further from its mean than this many deviations is an outlier, not evidence.
+MAX_DEVIATION = 6.0
+# Length of a typical vector of features, however many there are.
+FEATURE_LENGTH = 1.5
+# Deviation of an n-gram's row at the start.
+NGRAM_SPREAD = 0.2
+
+
+# === Loss ===
 
 
 def contrastive_loss(headline: Tensor, image: Tensor, alike: Tensor, logit_scale: Tensor) -> Tensor:
@@ -56,67 +72,179 @@ def alike_pairs(names: Tensor, images: Tensor) -> Tensor:
     return (names[:, None] == names[None, :]) | (images[:, None] == images[None, :])
 
 
-Rows = NDArray[np.int64]
+# === Towers ===
 
 
-def fit_alignment(
-    headline: keras.Model,
-    image: keras.Model,
-    names: Sequence[str],
-    inputs: TowerInputs,
-    split: Split,
-    seed: int,
-    options: AlignmentOptions | None = None,
-) -> float:
+def scaled_features(name: str, features: Array) -> keras.Model:
+    """Builds features (b, f) of an encoder -> the same, standardised, clipped and scaled.
+
+    Nothing of it is fitted; its numbers are weights of the graph.
+
+    Args:
+        name: Of the input, `headline_features` or `image_features`.
+        features: Of the rows that are fitted to, (rows, f).
+    """
+    inputs = keras.Input(features.shape[1:], name=name)
+    mean = features.mean(axis=0, dtype=np.float64)
+    variance = features.var(axis=0, dtype=np.float64)
+    # Features that hardly vary are noise, which is not blown up to the rest.
+    variance = np.maximum(variance, 0.01 * variance.mean() + 1e-12)
+    standardised = keras.layers.BatchNormalization(
+        center=False, scale=False, epsilon=0.0, trainable=False, name="standardised"
+    )
+    scaled = standardised(inputs)
+    standardised.set_weights([mean.astype(np.float32), variance.astype(np.float32)])
+    scaled = keras.ops.clip(scaled, -MAX_DEVIATION, MAX_DEVIATION)
+    scaled = scaled * float(FEATURE_LENGTH / np.sqrt(features.shape[1]))
+    return keras.Model({name: inputs}, scaled, name=f"scaled_{name}")
+
+
+def aligned_image_tower(trunk: keras.Model, options: AlignmentOptions) -> keras.Model:
+    """Builds a trunk's inputs -> {"aligned": (b, a)}, of unit length.
+
+    Args:
+        trunk: Named inputs -> (b, f); it is fitted too unless it is frozen.
+        options: Sizes.
+    """
+    inputs = inputs_like(trunk.inputs)
+    place = _place(trunk(dict(inputs)), options)
+    return _tower(inputs, place, "aligned_image_tower")
+
+
+def aligned_headline_tower(
+    trunk: keras.Model, ngram_ids: NDArray[np.int32] | None, options: AlignmentOptions
+) -> keras.Model:
+    """Builds a trunk's inputs, and ngram_ids (b, n) int32 -> {"aligned": (b, a)}, of unit length.
+
+    Args:
+        trunk: Named inputs -> (b, f); it is fitted too unless it is frozen.
+        ngram_ids: N-gram ids of the rows that are fitted to, (rows, n); None leaves them out.
+        options: Sizes.
+    """
+    inputs = inputs_like(trunk.inputs)
+    place = _place(trunk(dict(inputs)), options)
+    if ngram_ids is not None:
+        ids = keras.Input((None,), dtype="int32", name="ngram_ids")
+        place = keras.layers.Add(name="deep_and_wide")([place, _wide(ids, ngram_ids, options)])
+        inputs = {**inputs, "ngram_ids": ids}
+    return _tower(inputs, place, "aligned_headline_tower")
+
+
+def _place(features: Tensor, options: AlignmentOptions) -> Tensor:
+    """A linear path and one of hidden units, summed: (b, f) -> (b, a)."""
+    kept = keras.layers.Dropout(options.input_dropout, name="input_dropout")(features)
+    linear = keras.layers.Dense(options.width, use_bias=False, name="linear")(kept)
+    hidden = keras.layers.Dense(options.hidden_width, name="hidden")(kept)
+    # By its approximation: the exact one has no form in ONNX here.
+    hidden = keras.ops.gelu(hidden, approximate=True)
+    hidden = keras.layers.Dropout(options.hidden_dropout, name="hidden_dropout")(hidden)
+    curved = keras.layers.Dense(options.width, name="curved")(hidden)
+    return keras.layers.Add(name="paths")([linear, curved])
+
+
+def _wide(ids: Tensor, fitted_ids: NDArray[np.int32], options: AlignmentOptions) -> Tensor:
+    """Hashed n-grams weighted by how rare they are, scaled to unit length: (b, n) -> (b, a)."""
+    weight = keras.layers.Embedding(options.ngram_buckets, 1, trainable=False, name="ngram_weight")
+    weights = weight(ids)  # (b, n, 1)
+    weight.set_weights([inverse_frequency(fitted_ids, options.ngram_buckets)])
+    weights = keras.layers.Dropout(options.ngram_dropout, name="ngram_dropout")(weights)
+    # A step of Adam has one size for every weight: a row that is stored smaller than it is
+    # used moves faster.
+    rows = keras.layers.Embedding(
+        options.ngram_buckets,
+        options.width,
+        embeddings_initializer=keras.initializers.RandomNormal(
+            stddev=NGRAM_SPREAD / options.ngram_step
+        ),
+        name="ngrams",
+    )(ids)
+    total = keras.ops.sum(weights * rows, axis=1)  # (b, a)
+    length = keras.ops.sqrt(keras.ops.sum(weights * weights, axis=1) + 1e-6)  # (b, 1)
+    return total * options.ngram_step / length
+
+
+def _tower(inputs: dict[str, Tensor], place: Tensor, name: str) -> keras.Model:
+    aligned = keras.layers.UnitNormalization(name="aligned")(place)
+    return keras.Model(inputs, {"aligned": aligned}, name=name)
+
+
+# === Fitting ===
+
+
+def fit_agreement(
+    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
+) -> dict[str, keras.Model]:
+    """Builds and fits towers of agreement, by `headline` and `image`.
+
+    They share the trunks of the towers for rates, which are fitted further only where there are
+    no rates; features of an encoder get scales of their own.
+
+    Raises:
+        TrainingError: See `align`.
+    """
+    fitted = _both(problem, problem.split.fitting)
+    trunks = {name: _trunk(name, tower, inputs, fitted) for name, tower in towers.items()}
+    for trunk in trunks.values():
+        trunk.trainable = trunk.trainable and not problem.data.targets
+    ids = inputs.batch(fitted, ("ngram_ids",)).get("ngram_ids")
+    options = problem.preset.alignment
+    aligned = {
+        "headline": aligned_headline_tower(trunks["headline"], ids, options),
+        "image": aligned_image_tower(trunks["image"], options),
+    }
+    align(problem, inputs, aligned)
+    return aligned
+
+
+def _both(problem: Problem, rows: Rows) -> Rows:
+    """Those of some rows that have headline and image."""
+    return problem.data.rows_with("image", problem.data.rows_with("headline", rows))
+
+
+def _trunk(name: str, tower: KerasTower, inputs: Inputs, rows: Rows) -> keras.Model:
+    features = inputs.batch(rows, (f"{name}_features",))
+    return scaled_features(*features.popitem()) if features else tower.trunk
+
+
+def align(problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]) -> None:
     """Fits both towers in place, and keeps the weights that did best on the validation groups.
 
     The same seed gives the same weights where Keras's own seed is set and TensorFlow is
-    deterministic. Rows of equal name, or that read the same image, are no negatives of each
-    other.
+    deterministic. Rows of equal headline, or that read the same image, are no negatives of each
+    other; rows that lack either are left out.
 
     Args:
-        headline: Its named inputs -> {"aligned": (b, a)}, of unit length.
-        image: The same of images.
-        names: What a row shows, such as its headline, for all rows.
-        inputs: What the towers read, for all rows.
-        split: Which rows are fitted to, and which decide what is kept.
-        seed: Decides the order of the rows.
-        options: How they are fitted.
-
-    Returns:
-        Recall at 10 on the validation rows, from 0 to 1: the share of headlines whose image
-        is among the 10 most alike of these rows' images.
+        problem: Names the rows, and how they are fitted to.
+        inputs: Of all rows.
+        aligned: By `headline` and `image`, named inputs -> {"aligned": (b, a)}, of unit length.
 
     Raises:
         TrainingError: There are fewer than two distinct pairs to fit, or the loss is not
             finite.
     """
-    options = options or AlignmentOptions()
-    pairs = _Pairs(headline, image, names, inputs)
-    pairs.require_negatives(split.fitting)
-    rng = np.random.default_rng(seed)
-    validation = split.validation
-    if len(validation) > options.validation_rows:
-        validation = np.sort(rng.choice(validation, options.validation_rows, replace=False))
-    batches = _Batches(pairs, split.fitting, options.batch_size, rng)
-    epochs = _epochs(options, len(batches))
-    trainer = _Trainer(headline, image, options.logit_scale)
-    trainer.compile(optimizer=_optimizer(options, epochs * len(batches)))
-    best = _KeepBest(pairs, validation)
-    trainer.fit(batches, epochs=epochs, callbacks=[best], verbose=0, shuffle=False)
-    if not np.isfinite(best.loss):
-        raise TrainingError(
-            "expected a finite loss of alignment on the validation groups. Received: "
-            f"{best.last_loss}. Try a lower learning rate"
-        )
-    found = evaluate_agreement(pairs.similarity(validation), np.argwhere(pairs.alike(validation)))
-    return float(found.recall_at_10 or 0.0)
+    options, rng = problem.preset.alignment, np.random.default_rng(problem.seed)
+    fitting, validation = (
+        _both(problem, rows) for rows in (problem.split.fitting, problem.split.validation)
+    )
+    pairs = _Pairs(problem, inputs, aligned)
+    pairs.require_negatives(fitting)
+    if len(validation) > options.max_validation_rows:
+        validation = np.sort(rng.choice(validation, options.max_validation_rows, replace=False))
+    # A small remainder would be a step with few negatives, as loud as the others.
+    count = max(1, round(len(fitting) / options.batch_size))
+    batches = Batches(fitting, count, pairs.read, rng)
+    epochs = _epochs(options, count)
+    trainer = _Trainer(aligned, options.logit_scale)
+    trainer.compile(optimizer=_optimizer(options, epochs * count))
+    run_epochs(
+        trainer, batches, partial(pairs.loss, validation, trainer.logit_scale), max_epochs=epochs
+    )
 
 
 def _epochs(options: AlignmentOptions, batches: int) -> int:
-    least = math.ceil(options.least_steps / batches)
-    most = max(1, options.most_steps // batches)
-    return min(max(options.epochs, least), most)
+    low = math.ceil(options.min_steps / batches)
+    high = max(1, options.max_steps // batches)
+    return min(max(options.epochs, low), high)
 
 
 def _optimizer(options: AlignmentOptions, steps: int) -> keras.optimizers.Optimizer:
@@ -128,17 +256,23 @@ def _optimizer(options: AlignmentOptions, steps: int) -> keras.optimizers.Optimi
     return optimizer
 
 
+def places(inputs: Inputs, tower: keras.Model, rows: Rows) -> Array:
+    """Where a tower puts the headlines or images of some rows, (n, a)."""
+    aligned: Array = inputs.predict(tower, rows)["aligned"]
+    return aligned
+
+
 class _Pairs:
-    """Headlines beside images: what the towers read of some rows, and which rows are alike."""
+    """Headlines beside images: inputs of some rows, and which rows are alike."""
 
     def __init__(
-        self, headline: keras.Model, image: keras.Model, names: Sequence[str], inputs: TowerInputs
+        self, problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]
     ) -> None:
-        self._towers, self._inputs = (headline, image), inputs
-        self._needed = [tensor.name for tower in self._towers for tensor in tower.inputs]
-        self._names = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
-        # Rows that read the same values of an image have the same image.
-        self._images = inputs.columns[image.inputs[0].name].index
+        self._inputs, self._towers = inputs, aligned
+        self._needed = {t.name for tower in aligned.values() for t in tower.inputs}
+        names = np.array(problem.data.headlines, dtype=str)
+        self._names = np.unique(names, return_inverse=True)[1]
+        self._images = problem.data.image_index
 
     def require_negatives(self, rows: Rows) -> None:
         """Raises a TrainingError where all rows are the same pair."""
@@ -149,65 +283,30 @@ class _Pairs:
                 f"{distinct} among {len(rows)} rows"
             )
 
-    def batch(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """What the towers read, by name."""
-        read = self._inputs.batch(rows)
-        return {name: read[name] for name in self._needed}
+    def read(self, rows: Rows) -> tuple[dict[str, NDArray[Any]], dict[str, Rows]]:
+        """Inputs of both towers, and what tells rows apart, (n,) each; by name."""
+        labels = {"name": self._names[rows], "image": self._images[rows]}
+        return self._inputs.batch(rows, self._needed), labels
 
-    def labels(self, rows: Rows) -> dict[str, NDArray[np.int64]]:
-        """What tells rows apart, each (n,)."""
-        return {"name": self._names[rows], "image": self._images[rows]}
-
-    def alike(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which rows are no negatives of each other, (n, n)."""
-        return np.asarray(alike_pairs(*self.labels(rows).values()))
-
-    def aligned(self, rows: Rows, batch_size: int = 256) -> tuple[NDArray[np.float32], ...]:
-        """Places of the rows' headlines and of their images, each (n, a)."""
-        parts = []
-        for start in range(0, len(rows), batch_size):
-            read = self.batch(rows[start : start + batch_size])
-            parts.append([t.predict_on_batch(_of(t, read))["aligned"] for t in self._towers])
-        return tuple(np.concatenate(places) for places in zip(*parts, strict=True))
-
-    def similarity(self, rows: Rows) -> NDArray[np.float32]:
-        """Cosine of every headline, a row, with every image, a column: (n, n)."""
-        headline, image = self.aligned(rows)
-        return headline @ image.T
+    def loss(self, rows: Rows, logit_scale: Tensor) -> float:
+        """Mean over all pairs of some rows, in nats."""
+        headline, image = (
+            places(self._inputs, self._towers[name], rows) for name in ("headline", "image")
+        )
+        alike = alike_pairs(self._names[rows], self._images[rows])
+        return float(tf.reduce_mean(contrastive_loss(headline, image, alike, logit_scale())))
 
 
 def _of(tower: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {tensor.name: inputs[tensor.name] for tensor in tower.inputs}
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of about equal size, in a new order each pass."""
-
-    def __init__(self, pairs: _Pairs, rows: Rows, size: int, rng: np.random.Generator) -> None:
-        super().__init__()
-        self._pairs, self._rows, self._rng = pairs, rows, rng
-        # A small remainder would be a step with few negatives, as loud as the others.
-        self._count = max(1, round(len(rows) / size))
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        rows = np.array_split(self._rows, self._count)[index]
-        return self._pairs.batch(rows), self._pairs.labels(rows)
-
-    def on_epoch_end(self) -> None:
-        """Shuffles."""
-        self._rows = self._rng.permutation(self._rows)
-
-
 class _Trainer(keras.Model):
     """Both towers and the scale of their cosines, which is not part of the model."""
 
-    def __init__(self, headline: keras.Model, image: keras.Model, logit_scale: float) -> None:
+    def __init__(self, aligned: Mapping[str, keras.Model], logit_scale: float) -> None:
         super().__init__(name="alignment")
-        self.headline, self.image = headline, image
+        self.headline, self.image = aligned["headline"], aligned["image"]
         self._log_scale = self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(math.log(logit_scale)),
@@ -238,29 +337,3 @@ class _Trainer(keras.Model):
     def logit_scale(self) -> Tensor:
         """What cosines are multiplied with, a scalar."""
         return tf.exp(tf.convert_to_tensor(self._log_scale))
-
-
-class _KeepBest(keras.callbacks.Callback):
-    """Keeps the weights that did best on the validation groups; the last of equals."""
-
-    def __init__(self, pairs: _Pairs, rows: Rows) -> None:
-        super().__init__()
-        self._pairs, self._rows = pairs, rows
-        self._alike = pairs.alike(rows)
-        self._weights: list[NDArray[np.float32]] = []
-        self.loss = self.last_loss = math.inf
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        headline, image = self._pairs.aligned(self._rows)
-        scale = self.model.logit_scale()
-        self.last_loss = float(
-            tf.reduce_mean(contrastive_loss(headline, image, self._alike, scale))
-        )
-        if not np.isfinite(self.last_loss):
-            self.model.stop_training = True
-        elif self.last_loss <= self.loss:
-            self.loss, self._weights = self.last_loss, self.model.get_weights()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self._weights:
-            self.model.set_weights(self._weights)

@@ -1,4 +1,4 @@
-"""A fitted network -> the files of a bundle."""
+"""A fitted model -> the graphs and golden scores of a bundle."""
 
 import io
 import tempfile
@@ -12,17 +12,24 @@ import numpy as np
 from PIL import Image
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, Manifest
-from adscore.bundle.golden import golden_case
+from adscore.bundle import Present
+from adscore.bundle.golden import RELATIVE_TOLERANCE, golden_case
 from adscore.creative import Creative
+from adscore.errors import TrainingError
+from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore.training.encoders.onnx_graph import join
+from adscore.training.encoders.published import Encoders
+from adscore.training.model import Model
 from adscore.training.network import Network
-from adscore.training.representation import Encoders
+from adscore.training.problem import Problem, TrainingData
 from adscore.training.towers import inputs_like
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
 TOWER_FILES = {"headline": files.HEADLINE_ENCODER, "image": files.IMAGE_ENCODER}
+ROWS_COMPARED = 8
+
+# === Graphs ===
 
 
 def export_network(
@@ -33,9 +40,9 @@ def export_network(
     A frozen encoder becomes the front of its tower's graph.
 
     Args:
-        towers: By `headline` and `image`, with everything that the graphs say.
-        network: What predicts the targets; None without targets.
-        encoders: What the towers stand on.
+        towers: By `headline` and `image`, with all outputs.
+        network: Predicts the targets; None without targets.
+        encoders: Those that towers stand on.
     """
     graphs = {TOWER_FILES[name]: model for name, model in towers.items()}
     if network is not None:
@@ -55,6 +62,14 @@ def export_network(
         if encoder is not None:
             name = TOWER_FILES[tower]
             exported[name] = join(encoder.model, exported[name], f"{tower}_features")
+    return exported
+
+
+def export_model(problem: Problem, model: Model) -> dict[str, bytes]:
+    """The same of a fitted model, with its tokenizer."""
+    exported = export_network(model.towers, model.network, problem.encoders)
+    if model.inputs.tokenizer:
+        exported[files.TOKENIZER] = model.inputs.tokenizer.encode()
     return exported
 
 
@@ -78,14 +93,45 @@ def _side_by_side(towers: Mapping[str, keras.Model]) -> keras.Model:
     return keras.Model(inputs, outputs, name="adscore")
 
 
-def golden_file(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:
+def check_graphs(scorer: Scorer, problem: Problem, model: Model) -> None:
+    """Compares the graphs with Keras on a few rows, before anybody trusts them.
+
+    Raises:
+        TrainingError: They differ by more than floating point does.
+    """
+    if model.network is None:
+        return
+    rows = np.linspace(0, len(problem.data) - 1, ROWS_COMPARED).astype(np.int64)
+    served = scorer.predict(_prepared(problem.data, row) for row in rows).mean
+    fitted, _ = model.predict(rows)
+    if not np.allclose(served, fitted, rtol=RELATIVE_TOLERANCE, atol=0):
+        worst = float(np.max(np.abs(served / fitted - 1)))
+        raise TrainingError(
+            "expected the exported graphs to predict what was fitted. Received: predictions that "
+            f"differ by {worst:.1%}; the encoder may not give a creative the same features twice"
+        )
+
+
+def _prepared(data: TrainingData, row: int) -> PreparedCreative:
+    """A row as serving would prepare it."""
+    headline, has_image = data.headlines[row], data.present[row, Present.IMAGE] > 0
+    return PreparedCreative(
+        PreparedHeadline(headline) if headline else None,
+        PreparedImage(data.pixels[data.image_index[row]]) if has_image else None,
+        tuple(data.context_ids[row].tolist()),
+    )
+
+
+# === Golden scores ===
+
+
+def golden_file(scorer: Scorer) -> bytes:
     """Scores a few drawn creatives, for whoever opens the bundle to score again.
 
     The creatives are drawn here, so that no bundle carries a user's own.
     """
-    scorer = Scorer(Bundle("", "", manifest, contents))
-    reads_text = manifest.limits.max_headline_characters > 0
-    reads_image = bool(manifest.limits.image_formats)
+    reads_text = scorer.limits.max_headline_characters > 0
+    reads_image = bool(scorer.limits.image_formats)
     creatives = [
         Creative(headline if reads_text else "", _drawn_image(seed) if reads_image else b"")
         for seed, headline in enumerate(GOLDEN_HEADLINES)

@@ -1,11 +1,23 @@
-"""What the trained parts of the network read, for every row of a table."""
+"""What towers and core read of every row: token ids or pixels, or the features of encoders."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from adscore.scoring.text import HeadlineTokenizer, ngram_ids, train_tokenizer
+from adscore.training.encoders.feature_cache import (
+    FeatureCache,
+    cache_directory,
+    headline_features,
+    image_features,
+)
+from adscore.training.problem import Problem
+
+ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +34,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class TowerInputs:
-    """The inputs of towers and core.
+class Inputs:
+    """The inputs of towers and core for every row.
 
     Attributes:
         columns: By the name that the network gives its input.
+        tokenizer: The bundle's tokenizer, in the JSON form of the `tokenizers` library; ``""``
+            without headlines.
     """
 
     columns: Mapping[str, Column]
+    tokenizer: str = ""
 
     def batch(
         self, rows: NDArray[np.int64], names: Collection[str] | None = None
@@ -40,3 +55,65 @@ class TowerInputs:
             for name, column in self.columns.items()
             if names is None or name in names
         }
+
+    def read_by(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The inputs of some rows that a model has, by name."""
+        return self.batch(rows, [tensor.name for tensor in model.inputs])
+
+    def predict(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """A model's outputs for some rows, by name, (rows, ...) each."""
+        batches = [rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE)]
+        outputs = [model.predict_on_batch(self.read_by(model, batch)) for batch in batches]
+        return {name: np.concatenate([output[name] for output in outputs]) for name in model.output}
+
+    def knowing(self, rows: NDArray[np.int64], present: NDArray[np.float32]) -> "Inputs":
+        """The same, where of some rows other parts are present, (rows, 3)."""
+        column = self.columns["present"]
+        values = column.values[column.index]
+        values[rows] = present
+        changed = Column(values, np.arange(len(values)))
+        return replace(self, columns={**self.columns, "present": changed})
+
+
+def read_inputs(problem: Problem) -> Inputs:
+    """Learns a tokenizer from the fitted rows, or runs the encoders; see `FeatureCache`.
+
+    Raises:
+        TrainingError: The cache cannot be used.
+    """
+    data = problem.data
+    every_row = np.arange(len(data))
+    columns = {"present": Column(data.present, every_row)}
+    tokenizer = ""
+    if data.context:
+        columns["context_ids"] = Column(data.context_ids, every_row)
+    if "headline" in data.modalities:
+        tokenizer, read = _read_headlines(problem)
+        columns |= read
+    if "image" in data.modalities:
+        columns |= _read_images(problem)
+    return Inputs(columns, tokenizer)
+
+
+def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
+    data, preset, encoder = problem.data, problem.preset, problem.encoders.text
+    if encoder is None:
+        fitted = data.rows_with("headline", problem.split.fitting)
+        tokenizer = train_tokenizer([data.headlines[r] for r in fitted], preset.vocabulary_size)
+        reader = HeadlineTokenizer(tokenizer, preset.preprocessing.headline_tokens)
+        ids = reader.encode(data.headlines)[0]
+        return tokenizer, {"token_ids": Column(ids, np.arange(len(data)))}
+    number = {text: position for position, text in enumerate(dict.fromkeys(data.headlines))}
+    distinct, index = list(number), np.array([number[text] for text in data.headlines])
+    features = headline_features(encoder, distinct, FeatureCache(cache_directory()))
+    ids = ngram_ids(distinct, preset.ngram_buckets)
+    columns = {"headline_features": Column(features, index), "ngram_ids": Column(ids, index)}
+    return encoder.tokenizer, columns
+
+
+def _read_images(problem: Problem) -> dict[str, Column]:
+    data, encoder = problem.data, problem.encoders.image
+    if encoder is None:
+        return {"pixels": Column(data.pixels, data.image_index)}
+    features = image_features(encoder, data.pixels, FeatureCache(cache_directory()))
+    return {"image_features": Column(features, data.image_index)}

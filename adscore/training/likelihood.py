@@ -9,18 +9,35 @@ from scipy.special import betaln, expit, logit, logsumexp
 
 Array = NDArray[np.float64]
 
-# Where a campaign's effect is integrated out: five deviations, in logits.
-MOST_OFFSET = 5.0
+# How far a campaign's effect is integrated: five deviations, in logits.
+MAX_OFFSET = 5.0
 # The integral's nodes. Twice they are moved to where the integrand is above e^-30 of its
 # peak: impressions by the million leave a peak of thousandths of a logit.
 NODES = 41
 NARROWINGS = 2
-LEAST_LOG_DENSITY = -30.0
+MIN_LOG_DENSITY = -30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What was observed of some rows.
+
+    Attributes:
+        successes: (rows, targets).
+        trials: (rows, targets).
+        groups: Group of each row, numbers from 0 without a gap, (rows,).
+        grouped: Whether rows share groups.
+    """
+
+    successes: Array
+    trials: Array
+    groups: NDArray[np.int64]
+    grouped: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the counts say before any creative is looked at; each attribute (targets,).
+    """What the counts say without the creatives; each attribute (targets,).
 
     Attributes:
         logit: Logit of the overall rate.
@@ -31,20 +48,17 @@ class Start:
     log_concentration: Array
 
 
-def starting_point(successes: Array, trials: Array, groups: NDArray[np.int64] | None) -> Start:
+def starting_point(outcomes: Outcomes) -> Start:
     """Finds the start of a fit.
 
     A network that had to find the spread by small steps would spend its first passes on it.
 
     Args:
-        successes: (rows, targets), with successes and failures for each target.
-        trials: (rows, targets).
-        groups: (rows,), or None.
+        outcomes: Counts with successes and failures for each target.
     """
+    successes, trials = outcomes.successes, outcomes.trials
     overall = logit(successes.sum(axis=0) / trials.sum(axis=0))
-    number = np.zeros(len(trials), dtype=np.int64)
-    if groups is not None:
-        number = np.unique(groups, return_inverse=True)[1]
+    number = outcomes.groups if outcomes.grouped else np.zeros(len(trials), dtype=np.int64)
     sums = np.zeros((2, number.max() + 1, trials.shape[1]))
     np.add.at(sums[0], number, successes)
     np.add.at(sums[1], number, trials)
@@ -73,13 +87,7 @@ def log_likelihood(
     return values
 
 
-def grouped_log_likelihood(
-    logit: Array,
-    log_concentration: Array,
-    successes: Array,
-    trials: Array,
-    groups: NDArray[np.int64],
-) -> float:
+def grouped_log_likelihood(logit: Array, log_concentration: Array, outcomes: Outcomes) -> float:
     """Log likelihood of groups never seen, their unknown offsets integrated out.
 
     Each group has one offset for each target, standard normal in logits.
@@ -87,14 +95,12 @@ def grouped_log_likelihood(
     Args:
         logit: (rows, targets).
         log_concentration: (rows, targets).
-        successes: (rows, targets).
-        trials: (rows, targets).
-        groups: (rows,).
+        outcomes: Of these rows.
 
     Returns:
         The sum over groups and targets, in nats.
     """
-    _, number = np.unique(groups, return_inverse=True)
+    number = outcomes.groups
     shape = (number.max() + 1, logit.shape[1])
 
     def log_integrand(offset: Array) -> Array:
@@ -102,14 +108,14 @@ def grouped_log_likelihood(
         by_row = log_likelihood(
             logit[..., None] + offset[number],
             log_concentration[..., None],
-            successes[..., None],
-            trials[..., None],
+            outcomes.successes[..., None],
+            outcomes.trials[..., None],
         )
         by_group: Array = -(offset**2 + np.log(2 * np.pi)) / 2
         np.add.at(by_group, number, by_row)
         return by_group
 
-    offset = np.broadcast_to(np.linspace(-MOST_OFFSET, MOST_OFFSET, NODES), (*shape, NODES))
+    offset = np.broadcast_to(np.linspace(-MAX_OFFSET, MAX_OFFSET, NODES), (*shape, NODES))
     for _ in range(NARROWINGS):
         offset = _around_peak(offset, log_integrand(offset))
     step = offset[..., 1] - offset[..., 0]
@@ -118,7 +124,7 @@ def grouped_log_likelihood(
 
 def _around_peak(nodes: Array, values: Array) -> Array:
     """As many nodes over the part that counts, and one step more at both ends."""
-    counts = values > values.max(axis=-1, keepdims=True) + LEAST_LOG_DENSITY
+    counts = values > values.max(axis=-1, keepdims=True) + MIN_LOG_DENSITY
     low = np.where(counts, nodes, np.inf).min(axis=-1)
     high = np.where(counts, nodes, -np.inf).max(axis=-1)
     step = nodes[..., 1] - nodes[..., 0]

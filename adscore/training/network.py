@@ -14,15 +14,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.training.calibrate import PATTERNS, Calibration
+from adscore.bundle import Present
+from adscore.training.calibration import PATTERN_BITS, PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.presets import Preset
-from adscore.training.towers import Tower, inputs_like
+from adscore.training.towers import KerasTower, inputs_like
 
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
 
-MODALITIES = ("headline", "image", "context")  # columns of `present`
-SMALLEST_CONCENTRATION = 0.05
+MIN_CONCENTRATION = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Network:
         whole: The same inputs -> the head's outputs.
     """
 
-    towers: Mapping[str, Tower]
+    towers: Mapping[str, KerasTower]
     core: keras.Model
     head: keras.Model
     fitted: keras.Model
@@ -51,7 +51,7 @@ class Network:
             self.head.get_layer(name).set_weights([values])
 
 
-def build_network(towers: Mapping[str, Tower], core: keras.Model, targets: int) -> Network:
+def build_network(towers: Mapping[str, KerasTower], core: keras.Model, targets: int) -> Network:
     """Puts an untrained network together."""
     head = _head(core, targets)
     inputs = inputs_like(t for tower in towers.values() for t in tower.inputs.values())
@@ -78,7 +78,7 @@ def build_network(towers: Mapping[str, Tower], core: keras.Model, targets: int) 
 
 def deep_core(
     preset: Preset,
-    towers: Mapping[str, Tower],
+    towers: Mapping[str, KerasTower],
     context: Mapping[str, tuple[str, ...]],
     start: Start,
 ) -> keras.Model:
@@ -120,7 +120,7 @@ def deep_core(
 
 
 def additive_core(
-    towers: Mapping[str, Tower],
+    towers: Mapping[str, KerasTower],
     tables: Mapping[str, NDArray[np.float32]],
     bias: NDArray[np.float32],
     start: Start,
@@ -154,14 +154,14 @@ def additive_core(
     return keras.Model(inputs, {"logit": logit, "log_concentration": spread}, name="core")
 
 
-def _embeddings(towers: Mapping[str, Tower]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _embeddings(towers: Mapping[str, KerasTower]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Inputs of a core, and the embeddings with absent ones zeroed."""
-    present = keras.Input((len(MODALITIES),), name="present")
+    present = keras.Input((len(Present),), name="present")
     inputs, parts = {"present": present}, {}
     for name, tower in towers.items():
         width = tower.embedding.output["embedding"].shape[1:]
         embedding = inputs[f"{name}_embedding"] = keras.Input(width, name=f"{name}_embedding")
-        column = MODALITIES.index(name)
+        column = Present[name.upper()]
         parts[name] = embedding * present[:, column : column + 1]
     return inputs, parts
 
@@ -197,7 +197,7 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     """
     inputs = inputs_like(core.inputs)
     outputs = core(inputs)
-    bits = keras.ops.round(inputs["present"]) * np.array([[1.0, 2.0, 4.0]], np.float32)
+    bits = keras.ops.round(inputs["present"]) * np.array([PATTERN_BITS], np.float32)
     pattern = keras.ops.cast(keras.ops.sum(bits, axis=1), "int32")
     slope, shift, log_shift = (
         keras.layers.Embedding(PATTERNS, targets, embeddings_initializer=start, name=name)(pattern)
@@ -212,6 +212,6 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     centred = logit - keras.ops.mean(logit, axis=1, keepdims=True)
     disagreement = mean * (1 - mean) * keras.ops.mean(centred * centred, axis=1)
     alone = 1 / (1 + keras.ops.exp(outputs["log_concentration"] + log_shift))
-    variance = keras.ops.minimum(alone + disagreement, 1 / (1 + SMALLEST_CONCENTRATION))
+    variance = keras.ops.minimum(alone + disagreement, 1 / (1 + MIN_CONCENTRATION))
     concentration = 1 / variance - 1
     return keras.Model(inputs, {"mean": mean, "concentration": concentration}, name="head")

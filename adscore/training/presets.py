@@ -1,10 +1,73 @@
-"""The networks that can be trained, as plain numbers."""
+"""The networks that can be trained and how they are fitted, as plain numbers."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from adscore.bundle import Preprocessing
-from adscore.training.additive import AdditiveOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AdditiveOptions:
+    """How linear heads are fitted to frozen features; chosen on validation groups of four tasks.
+
+    Attributes:
+        members: Heads of the ensemble.
+        steps: Steps of Adam; its step size falls along a cosine.
+        learning_rate: Its first step size.
+        rate_penalty: L2 penalty of the weights where counts are learned.
+        label_penalty: The same where 0/1 labels are.
+        between: Weight of the differences between groups, beside 1 of those inside: what sets
+            campaigns apart is mostly not their creatives.
+    """
+
+    members: int = 5
+    steps: int = 300
+    learning_rate: float = 0.005
+    rate_penalty: float = 40.0
+    label_penalty: float = 5.0
+    between: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentOptions:
+    """Sizes of the aligned towers and how they are fitted.
+
+    Attributes:
+        width: Width of the space that both towers end in.
+        hidden_width: Units of the path beside the linear one.
+        ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
+        ngram_step: Step size of an n-gram's row over that of other weights: rare n-grams are met
+            in few steps.
+        input_dropout: Share of a trunk's output dropped in a step.
+        hidden_dropout: Share of the hidden units dropped in a step.
+        ngram_dropout: Share of a headline's n-grams dropped in a step.
+        logit_scale: What a cosine is multiplied with at the start (one over the temperature);
+            it is learned.
+        batch_size: Pairs in a step, about; every other pair of the step is a negative.
+        epochs: Passes over the fitted rows, as far as the limits below allow.
+        min_steps: Steps at least: a few hundred rows make one step a pass.
+        max_steps: Steps at most, for logs of hundreds of thousands of rows.
+        learning_rate: Step size of AdamW at the start; it falls to zero along a cosine.
+        weight_decay: Of AdamW, for all weights but biases and the logit scale.
+        max_validation_rows: Most rows of the validation groups that are used: the similarities
+            of all pairs are held at once.
+    """
+
+    width: int = 256
+    hidden_width: int = 512
+    ngram_buckets: int = 2**15
+    ngram_step: float = 12.0
+    input_dropout: float = 0.4
+    hidden_dropout: float = 0.5
+    ngram_dropout: float = 0.2
+    logit_scale: float = 15.0
+    batch_size: int = 768
+    epochs: int = 40
+    min_steps: int = 120
+    max_steps: int = 4_000
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+    max_validation_rows: int = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +77,7 @@ class Preset:
     Attributes:
         name: What `adscore train --preset` calls it.
         preprocessing: What the towers read.
-        vocabulary_size: Most distinct tokens learned from the headlines.
+        vocabulary_size: Distinct tokens learned from the headlines, at most.
         token_width: Width of a token's embedding.
         lstm_width: Width of the text tower's state.
         conv_filters: Filters of each convolution of the image tower; pooling follows each.
@@ -39,6 +102,7 @@ class Preset:
         feature_penalty: L2 penalty of the weights on them.
         ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
         additive: How heads are fitted where every tower stands on a frozen encoder.
+        alignment: How towers are fitted for agreement.
     """
 
     name: str
@@ -63,6 +127,7 @@ class Preset:
     feature_penalty: float = 3e-3
     ngram_buckets: int = 2**15
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
+    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
 
 
 BASELINE = Preset(

@@ -1,7 +1,7 @@
-"""The towers in Keras: what is read of a creative -> trunk -> embedding.
+"""The towers in Keras: inputs -> trunk -> embedding.
 
 b creatives, l token ids, h x w pixels, f features of the trunk, n n-gram ids, e width of the
-embedding. A trunk is what a tower knows of its input; the embedding is what the head needs of it.
+embedding. The features of the trunk describe the input; the embedding is what the head reads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,33 +12,38 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.scoring.text import HeadlineTokenizer
+from adscore.training.inputs import Inputs
 from adscore.training.presets import Preset
+from adscore.training.problem import Problem
 
 Array = NDArray[np.float32]
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
 
-# Of frozen features: a z-score beyond this is an outlier, not evidence.
-LARGEST_DEVIATION = 3.0
+# Of an encoder's features: a z-score beyond this is an outlier, not evidence.
+MAX_DEVIATION = 3.0
 
-# Lengths of a typical row of one block of frozen features, so that one penalty fits all; chosen
-# on validation groups. The final output of a text encoder says most, that of an image encoder
-# no more than the maps in between.
+# Lengths of a typical row of one block of an encoder's features, so that one penalty fits all;
+# chosen on validation groups. The final output of a text encoder counts most, that of an image
+# encoder no more than the maps in between.
 FINAL_TEXT_LENGTH = 1.2
 INNER_TEXT_LENGTH = 0.7
 FINAL_IMAGE_LENGTH = 0.5
 INNER_IMAGE_LENGTH = 0.25
-SMALLEST_LENGTH = 1e-6
+MIN_LENGTH = 1e-6
+
+ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
-class Tower:
+class KerasTower:
     """One tower in parts.
 
     Attributes:
-        trunk: What is read, by name -> features (b, f).
+        trunk: Inputs by name -> features (b, f).
         wide: n-gram ids (b, n) int32 -> (b, e), added to the projection; None without them.
         projection: features (b, f) -> (b, e).
-        embedding: Everything that is read, by name -> {"embedding": (b, e)}.
+        embedding: Inputs by name, n-gram ids among them -> {"embedding": (b, e)}.
     """
 
     trunk: keras.Model
@@ -48,18 +53,69 @@ class Tower:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """What the tower reads, by name."""
+        """The tower's inputs, by name."""
         return {tensor.name: tensor for tensor in self.embedding.inputs}
+
+    def features(self, inputs: Inputs, rows: NDArray[np.int64]) -> Array:
+        """Features of the trunk for some rows, (rows, f)."""
+        batches = np.array_split(rows, max(1, len(rows) // ROWS_AT_ONCE))
+        read = (inputs.read_by(self.trunk, batch) for batch in batches)
+        return np.concatenate([np.asarray(self.trunk(batch, training=False)) for batch in read])
+
+
+def build_towers(problem: Problem, inputs: Inputs) -> dict[str, KerasTower]:
+    """Builds the untrained towers, by `headline` and `image`.
+
+    Those on encoders take scales and n-gram weights from the rows that are fitted to.
+    """
+    build = {"headline": _headline_tower, "image": _image_tower}
+    return {
+        name: build[name](problem, inputs, problem.data.rows_with(name, problem.split.fitting))
+        for name in problem.data.modalities
+    }
+
+
+def _headline_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) -> KerasTower:
+    preset, encoder = problem.preset, problem.encoders.text
+    name, projection_name = "headline_encoder", "headline_projection"
+    if encoder is None:
+        tokenizer = HeadlineTokenizer(inputs.tokenizer, preset.preprocessing.headline_tokens)
+        trunk = lstm_trunk(preset, tokenizer.vocabulary_size)
+        return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
+    read = inputs.batch(fitted, ("headline_features", "ngram_ids"))
+    trunk = headline_feature_trunk(read["headline_features"], encoder.blocks)
+    weights = inverse_frequency(read["ngram_ids"], preset.ngram_buckets)
+    projection = _projection_on_encoder(problem, trunk, projection_name)
+    wide = wide_branch(weights, projection.output.shape[1])
+    return assemble_tower(name, trunk, projection, wide)
+
+
+def _image_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) -> KerasTower:
+    preset, encoder = problem.preset, problem.encoders.image
+    name, projection_name = "image_encoder", "image_projection"
+    if encoder is None:
+        trunk = conv_trunk(preset)
+        return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
+    features = inputs.batch(fitted, ("image_features",))["image_features"]
+    trunk = image_feature_trunk(features, encoder.blocks)
+    return assemble_tower(name, trunk, _projection_on_encoder(problem, trunk, projection_name))
+
+
+def _projection_on_encoder(problem: Problem, trunk: keras.Model, name: str) -> keras.Model:
+    if not problem.is_additive:
+        return feature_projection(problem.preset, trunk, name)
+    columns = problem.preset.additive.members * len(problem.data.targets)
+    return linear_projection(max(columns, 1), trunk, name)  # without targets it is not used
 
 
 def inputs_like(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Inputs of a new model, by the names of another's and of their shapes and dtypes."""
+    """Inputs of a new model, by name, with the names, shapes and dtypes of another's."""
     return {t.name: keras.Input(t.shape[1:], dtype=t.dtype, name=t.name) for t in tensors}
 
 
-def tower(
+def assemble_tower(
     name: str, trunk: keras.Model, projection: keras.Model, wide: keras.Model | None = None
-) -> Tower:
+) -> KerasTower:
     """Puts a tower together."""
     inputs = inputs_like(trunk.inputs)
     embedding = projection(trunk(dict(inputs)))
@@ -68,7 +124,8 @@ def tower(
         inputs["ngram_ids"] = ids
         embedding = keras.layers.Add(name="deep_and_wide")([embedding, wide(ids)])
     embedding = keras.layers.Identity(name="embedding")(embedding)
-    return Tower(trunk, wide, projection, keras.Model(inputs, {"embedding": embedding}, name=name))
+    model = keras.Model(inputs, {"embedding": embedding}, name=name)
+    return KerasTower(trunk, wide, projection, model)
 
 
 # === Trunks ===
@@ -106,7 +163,7 @@ def conv_trunk(preset: Preset) -> keras.Model:
     return keras.Model({"pixels": pixels}, flat, name="image_trunk")
 
 
-def frozen_headline_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
+def headline_feature_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
     """Builds headline_features (b, f) -> the same centred, each inner block of one length.
 
     Args:
@@ -118,12 +175,12 @@ def frozen_headline_trunk(features: Array, blocks: Sequence[int]) -> keras.Model
     parts = [final * FINAL_TEXT_LENGTH]
     for block in inner:
         squares = keras.ops.sum(block * block, axis=1, keepdims=True)
-        length = keras.ops.maximum(keras.ops.sqrt(squares), SMALLEST_LENGTH)
+        length = keras.ops.maximum(keras.ops.sqrt(squares), MIN_LENGTH)
         parts.append(block / length * INNER_TEXT_LENGTH)
     return keras.Model({"headline_features": inputs}, _joined(parts), name="headline_trunk")
 
 
-def frozen_image_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
+def image_feature_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
     """Builds image_features (b, f) -> z-scores, each block of one typical length.
 
     Args:
@@ -132,7 +189,7 @@ def frozen_image_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
     """
     inputs = keras.Input(features.shape[1:], name="image_features")
     scores = _standardised(inputs, features, scale=True)
-    clipped = keras.ops.clip(scores, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    clipped = keras.ops.clip(scores, -MAX_DEVIATION, MAX_DEVIATION)
     lengths = [FINAL_IMAGE_LENGTH] + [INNER_IMAGE_LENGTH] * (len(blocks) - 1)
     parts = [
         block * float(length / np.sqrt(width))
@@ -179,8 +236,8 @@ def trained_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.M
     return keras.Model(features, embedding, name=name)
 
 
-def frozen_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Model:
-    """The same on frozen features beside a tower that is trained from scratch."""
+def feature_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Model:
+    """Builds the same on an encoder, beside a tower that is trained from scratch."""
     features = keras.Input(trunk.output.shape[1:], name="features")
     kept = keras.layers.Dropout(preset.feature_dropout)(features)
     embedding = keras.layers.Dense(
@@ -191,7 +248,7 @@ def frozen_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Mo
 
 
 def linear_projection(width: int, trunk: keras.Model, name: str) -> keras.Model:
-    """Builds features (b, f) -> (b, e), weights and nothing else."""
+    """Builds features (b, f) -> (b, e) of a linear head: weights alone."""
     features = keras.Input(trunk.output.shape[1:], name="features")
     embedding = keras.layers.Dense(width, use_bias=False, kernel_initializer="zeros")(features)
     return keras.Model(features, embedding, name=name)
@@ -201,7 +258,7 @@ def linear_projection(width: int, trunk: keras.Model, name: str) -> keras.Model:
 
 
 def wide_branch(weights: Array, width: int) -> keras.Model:
-    """Builds n-gram ids (b, n) -> (b, e): each rare one weighs more, together of unit length.
+    """Builds n-gram ids (b, n) -> (b, e): rare ones weigh more, the weights have unit length.
 
     Args:
         weights: Of each id, (ids, 1); see `inverse_frequency`.
@@ -215,7 +272,7 @@ def wide_branch(weights: Array, width: int) -> keras.Model:
     each = weight(ids)  # (b, n, 1)
     weight.set_weights([weights])
     total = keras.ops.sum(each * table(ids), axis=1)  # (b, e)
-    length = keras.ops.sqrt(keras.ops.sum(each * each, axis=1) + SMALLEST_LENGTH)  # (b, 1)
+    length = keras.ops.sqrt(keras.ops.sum(each * each, axis=1) + MIN_LENGTH)  # (b, 1)
     return keras.Model(ids, total / length, name="wide")
 
 

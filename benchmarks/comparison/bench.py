@@ -9,7 +9,7 @@ from comparison.figures import Figures
 from comparison.tasks import SAMPLE, Prepared, Task, draw_sample, prepare
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import, and the table alone does not need it
-    from adscore.training.data import Split
+    from adscore.training.problem import Split
     from comparison.peer import Embeddings
 
 # What `adscore train` holds out.
@@ -71,7 +71,7 @@ class Bench:
         Raises:
             AdscoreError: The column's network cannot learn this task.
         """
-        from adscore.training.data import split_groups
+        from adscore.training.problem import split_groups
 
         split = split_groups(
             self._prepared.groups, test=TEST_SHARE, validation=VALIDATION_SHARE, seed=seed

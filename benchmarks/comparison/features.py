@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from adscore.creative import InputLimits
 from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
-from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
+from adscore.training.encoders.feature_cache import (
+    FeatureCache,
+    cache_directory,
+    headline_features,
+    image_features,
+)
 from adscore.training.encoders.folder import onnx_file, resolve_encoder
-from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
-from adscore.training.representation import headline_features, image_features
+from adscore.training.encoders.published import open_image_encoder, open_text_encoder
 from comparison.tasks import Prepared
 
 IMAGES_AT_ONCE = 256  # 40 MB of pixels

@@ -16,7 +16,7 @@ from adscore.evaluation.ranking import SIGNIFICANT_Z
 from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
 
 if TYPE_CHECKING:  # the table alone does not need TensorFlow
-    from adscore.training.data import Split
+    from adscore.training.problem import Split
 
 OF_NEW_HEADLINES = ("rows", "auc", RANKED, DIFFERENT)
 

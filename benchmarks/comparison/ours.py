@@ -10,7 +10,7 @@ from adscore.bundle import TRAINING_GROUPS
 from adscore.evaluation.table import evaluate_table, rows_not_trained_on
 from adscore.scoring.scorer import Scorer
 from adscore.training import PRESETS, TrainingOptions, train
-from adscore.training.data import Split
+from adscore.training.problem import Split
 from comparison.figures import Figures, Rates, of_agreement, of_test
 from comparison.tasks import Prepared, Task
 

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 import quality
-from adscore.training.data import Split, split_groups
+from adscore.training.problem import Split, split_groups
 from comparison.figures import Rates, of_rates, of_test
 from comparison.peer import Embeddings, run_peer
 from comparison.results import Cell, append_cell, notes, read_cells, table_rows

@@ -1,4 +1,4 @@
-"""Features of frozen encoders, kept on disk by the content that they were made from."""
+"""Features of headlines and images, computed once and kept on disk by their content."""
 
 import hashlib
 import os
@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import Pixels
+from adscore.scoring.text import SubwordTokenizer
+from adscore.training.encoders.published import ImageEncoder, TextEncoder
 
 Features = NDArray[np.float32]
 Compute = Callable[[Sequence[int]], Features]
@@ -21,6 +25,9 @@ FILE = "features.sqlite3"
 # Rows that are computed and then written in one transaction: what an interruption can lose.
 ROWS_A_WRITE = 256
 LOCK_TIMEOUT_SECONDS = 60.0
+
+# Larger batches are no faster, and their maps no longer fit the processor's caches.
+BATCH = 16
 
 
 def cache_directory() -> Path:
@@ -96,3 +103,45 @@ def _read(connection: sqlite3.Connection, key: bytes, row: Features) -> bool:
         return False
     row[:] = np.frombuffer(found[0], dtype=np.float32)
     return True
+
+
+# === Encoding ===
+
+
+def headline_features(
+    encoder: TextEncoder, headlines: Sequence[str], cache: FeatureCache
+) -> Features:
+    """Features of normalised headlines, (headlines, width)."""
+    digest = encoder.digest()
+    keys = [content_key(digest, text.encode()) for text in headlines]
+    graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
+    tokenizer = SubwordTokenizer(
+        encoder.tokenizer,
+        encoder.tokens,
+        padding_id=encoder.padding_id,
+        pads_left=encoder.pads_left,
+    )
+
+    def compute(rows: Sequence[int]) -> Features:
+        size = 1 if encoder.apart else BATCH
+        parts = []
+        for start in range(0, len(rows), size):
+            texts = [headlines[row] for row in rows[start : start + size]]
+            arrays, _ = tokenizer.encode(texts)
+            parts.append(graph.run({name: arrays[name] for name in graph.input_names})["features"])
+        return np.concatenate(parts)
+
+    return cache.features(keys, encoder.width, compute)
+
+
+def image_features(encoder: ImageEncoder, pixels: Pixels, cache: FeatureCache) -> Features:
+    """Features of images (images, height, width, 3) uint8, (images, width)."""
+    digest = encoder.digest()
+    keys = [content_key(digest, image.tobytes()) for image in pixels]
+    graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
+
+    def compute(rows: Sequence[int]) -> Features:
+        batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+        return np.concatenate([graph.run({"pixels": pixels[b]})["features"] for b in batches])
+
+    return cache.features(keys, encoder.width, compute)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, shape_inference
 
 from adscore.scoring.image import ImageSize
-from adscore.training.encoders.onnx_graph import Model, Surgeon, dimensions, graph_inputs
+from adscore.training.encoders.onnx_graph import GraphEditor, Model, dimensions, graph_inputs
 
 
-def text_features(model: Model, output: tuple[str, int], pooling: str) -> Model:
+def add_text_features(model: Model, output: tuple[str, int], pooling: str) -> Model:
     """Adds the features of a text encoder: final output and inner layers, each of unit length.
 
     Args:
@@ -25,27 +25,27 @@ def text_features(model: Model, output: tuple[str, int], pooling: str) -> Model:
         output: Name and rank of its final output, (b, s, f) or (b, f).
         pooling: How the former is pooled, `mean` or `cls`.
     """
-    surgeon = Surgeon(model)
+    editor = GraphEditor(model)
     name, rank = output
     inner = [block for block in block_outputs(model) if block != name]
-    mask = surgeon.add("Cast", "attention_mask", to=TensorProto.FLOAT)  # (b, s)
-    mask = surgeon.add("Unsqueeze", mask, surgeon.constant(np.array([1])))  # (b, 1, s)
+    mask = editor.add("Cast", "attention_mask", to=TensorProto.FLOAT)  # (b, s)
+    mask = editor.add("Unsqueeze", mask, editor.constant(np.array([1])))  # (b, 1, s)
 
     def mean(states: str) -> str:
         """(b, s, f) -> (b, f): of unit length, so that a sum is as good as a mean."""
-        total = surgeon.add("MatMul", mask, states)  # (b, 1, f)
-        return surgeon.add("Squeeze", total, surgeon.constant(np.array([1])))
+        total = editor.add("MatMul", mask, states)  # (b, 1, f)
+        return editor.add("Squeeze", total, editor.constant(np.array([1])))
 
     pooled = name
     if rank == 3 and pooling == "mean":
         pooled = mean(name)
     elif rank == 3:
-        pooled = surgeon.add("Gather", name, surgeon.constant(np.array(0)), axis=1)
+        pooled = editor.add("Gather", name, editor.constant(np.array(0)), axis=1)
     parts = [pooled, *(mean(block) for block in inner)]
-    return surgeon.finish([surgeon.unit_length(part) for part in parts])
+    return editor.finish([editor.unit_length(part) for part in parts])
 
 
-def image_features(
+def add_image_features(
     model: Model,
     output: tuple[str, int],
     size: ImageSize,
@@ -63,21 +63,21 @@ def image_features(
     """
     maps = map_outputs(model, size.height, size.width)
     _read_pixels(model, scale, shift)
-    surgeon = Surgeon(model)
+    editor = GraphEditor(model)
     name, rank = output
     if rank == 4:
-        name = surgeon.add("Flatten", surgeon.add("GlobalAveragePool", name), axis=1)
+        name = editor.add("Flatten", editor.add("GlobalAveragePool", name), axis=1)
     if rank == 3:
-        first = surgeon.add("Transpose", name, perm=[0, 2, 1])
-        name = surgeon.add("Flatten", surgeon.add("GlobalAveragePool", first), axis=1)
+        first = editor.add("Transpose", name, perm=[0, 2, 1])
+        name = editor.add("Flatten", editor.add("GlobalAveragePool", first), axis=1)
     parts = [name]
     for part in maps:
-        mean = surgeon.add("GlobalAveragePool", part)  # (b, c, 1, 1)
-        centred = surgeon.add("Sub", part, mean)
-        variance = surgeon.add("GlobalAveragePool", surgeon.add("Mul", centred, centred))
-        deviation = surgeon.add("Sqrt", variance)
-        parts += [surgeon.add("Flatten", part, axis=1) for part in (mean, deviation)]
-    return surgeon.finish(parts)
+        mean = editor.add("GlobalAveragePool", part)  # (b, c, 1, 1)
+        centred = editor.add("Sub", part, mean)
+        variance = editor.add("GlobalAveragePool", editor.add("Mul", centred, centred))
+        deviation = editor.add("Sqrt", variance)
+        parts += [editor.add("Flatten", part, axis=1) for part in (mean, deviation)]
+    return editor.finish(parts)
 
 
 def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
@@ -89,9 +89,9 @@ def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.flo
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", height, width, 3])
     model.graph.input.insert(0, pixels)
     del model.graph.node[:]
-    surgeon = Surgeon(model, "pixels")
-    scaled = surgeon.add("Mul", surgeon.add("Cast", "pixels", to=1), surgeon.constant(scale))
-    shifted = surgeon.add("Add", scaled, surgeon.constant(shift))
+    editor = GraphEditor(model, "pixels")
+    scaled = editor.add("Mul", editor.add("Cast", "pixels", to=1), editor.constant(scale))
+    shifted = editor.add("Add", scaled, editor.constant(shift))
     front = helper.make_node("Transpose", [shifted], [network], perm=[0, 3, 1, 2])
     model.graph.node.extend([front, *nodes])
 

@@ -18,7 +18,7 @@ HUB_PATTERNS = ["*.json", "1_Pooling/*.json", "onnx/model.onnx*", "model.onnx*"]
 ONNX_FILES = ("onnx/model.onnx", "model.onnx")
 
 # Headlines are short; the cost of a token grows with their number.
-MOST_TOKENS = 128
+MAX_TOKENS = 128
 BILINEAR = 2  # Pillow's number, which preprocessor_config.json uses
 
 
@@ -102,8 +102,8 @@ def read_tokenizer(folder: Path) -> TokenizerFile:
             f"{folder}: expected a text encoder with tokenizer.json. Received: {contents(folder)}"
         )
     config = read_json(folder, "config.json") or {}
-    positions = config.get("max_position_embeddings", MOST_TOKENS)
-    tokens = min(positions, MOST_TOKENS) if isinstance(positions, int) else MOST_TOKENS
+    positions = config.get("max_position_embeddings", MAX_TOKENS)
+    tokens = min(positions, MAX_TOKENS) if isinstance(positions, int) else MAX_TOKENS
     try:
         definition = (folder / "tokenizer.json").read_text(encoding="utf-8")
         padding = Tokenizer.from_str(definition).padding or {}

@@ -13,16 +13,16 @@ from adscore.errors import TrainingError
 Model = Any  # onnx.ModelProto, of which mypy knows nothing
 
 FEATURES = "features"
-OLDEST_OPSET = 13  # from here on, axes are inputs of the operators that are added
-SMALLEST_LENGTH = 1e-6  # of a vector that is brought to unit length
+MIN_OPSET = 13  # from here on, axes are inputs of the operators that are added
+MIN_LENGTH = 1e-6  # of a vector that is brought to unit length
 
 
-class Surgeon:
+class GraphEditor:
     """Adds nodes to a graph; every name it makes is its own.
 
     Args:
         model: The model; changed in place.
-        prefix: Of every new name; another one for each surgeon of a model.
+        prefix: Of every new name; each editor of a model needs its own.
     """
 
     def __init__(self, model: Model, prefix: str = "features") -> None:
@@ -49,7 +49,7 @@ class Surgeon:
         squares = self.add(
             "ReduceSum", self.add("Mul", rows, rows), self.constant(np.array([1])), keepdims=1
         )
-        smallest = self.constant(np.array(SMALLEST_LENGTH, np.float32))
+        smallest = self.constant(np.array(MIN_LENGTH, np.float32))
         return self.add("Div", rows, self.add("Max", self.add("Sqrt", squares), smallest))
 
     def finish(self, parts: Sequence[str]) -> Model:
@@ -74,8 +74,8 @@ def read_model(path: Any, where: str) -> Model:
     """
     try:
         model = onnx.load(path)
-        if opset(model) < OLDEST_OPSET:
-            model = version_converter.convert_version(model, OLDEST_OPSET)
+        if opset(model) < MIN_OPSET:
+            model = version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # protobuf's, onnx's and its converter's own exceptions
         raise TrainingError(
             f"{where}: expected an ONNX model in {path.name}. Received: {error}"
@@ -124,7 +124,7 @@ def dimensions(value: Any) -> list[int | None]:
 
 
 def with_parts_as_outputs(model: Model) -> Model:
-    """A copy that gives, one by one, the tensors which `Surgeon.finish` joined."""
+    """A copy that gives, one by one, the tensors which `GraphEditor.finish` joined."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     joined = next(node for node in reversed(copy.graph.node) if node.op_type == "Concat")

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -145,6 +146,21 @@ def test_evaluate_writes_exactly_the_json_of_the_contract(
     assert figures["agreement"].keys() == {"recall_at_1", "recall_at_10", "median_rank", "auc"}
     assert "log_loss" in result.stdout
     assert "--held-out leaves them out" in result.stderr
+
+
+def test_evaluate_ranks_with_an_interval_or_says_that_pairs_are_too_few(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    many = succeed("evaluate", model_dir, log).stdout
+    assert re.search(r"ranks [\d.]+% \(90% interval [\d.]+% to [\d.]+%\) of [\d,]+ pairs", many)
+    pair = tmp_path / "pair.csv"
+    pair.write_text(
+        "creative_id,campaign_id,headline,impressions,clicks\n"
+        "a,g,Save 20 % now,1000,30\nb,g,A new season,1000,10\n"
+    )
+    one = succeed("evaluate", model_dir, pair, "--image-column", "none").stdout
+    assert "ctr: 1 pair inside a group: too few to say how well it ranks." in one
+    assert "ranks" not in one.replace("how well it ranks", "")
 
 
 def test_evaluate_on_held_out_groups_counts_them_alone(

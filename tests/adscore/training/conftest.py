@@ -11,7 +11,12 @@ from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training.likelihood import Start
 from adscore.training.network import Network, build_network, deep_core
 from adscore.training.presets import BASELINE, DEFAULT, Preset
-from adscore.training.towers import conv_trunk, lstm_trunk, tower, trained_projection
+from adscore.training.towers import (
+    assemble_tower,
+    conv_trunk,
+    lstm_trunk,
+    trained_projection,
+)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +46,7 @@ def untrained() -> Untrained:
     def build(preset: Preset, vocabulary_size: int, start: Start) -> Network:
         trunks = {"headline": lstm_trunk(preset, vocabulary_size), "image": conv_trunk(preset)}
         towers = {
-            name: tower(
+            name: assemble_tower(
                 f"{name}_encoder", trunk, trained_projection(preset, trunk, f"{name}_projection")
             )
             for name, trunk in trunks.items()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from adscore.training.additive import (
-    AdditiveFit,
-    AdditiveOptions,
+    AdditiveHeads,
     Design,
-    Outcomes,
     fit_additive,
     leave_out,
 )
+from adscore.training.likelihood import Outcomes
+from adscore.training.presets import AdditiveOptions
 
 OPTIONS = AdditiveOptions(members=3, steps=20)
 
@@ -32,7 +32,7 @@ def outcomes() -> Outcomes:
     return Outcomes(successes, trials, np.repeat(np.arange(12), 5), grouped=True)
 
 
-def members(fit: AdditiveFit) -> np.ndarray:
+def members(fit: AdditiveHeads) -> np.ndarray:
     """(features, members, targets)"""
     return fit.dense["headline"].reshape(4, OPTIONS.members, 2)
 

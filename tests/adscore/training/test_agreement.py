@@ -12,8 +12,8 @@ from adscore.evaluation.table import evaluate_table
 from adscore.scoring.preparation import PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
+from adscore.training import TrainingOptions, train
 from adscore.training.presets import Preset
-from adscore.training.train import TrainingOptions, train
 
 
 @pytest.fixture(scope="module")

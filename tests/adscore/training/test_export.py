@@ -13,12 +13,12 @@ from adscore.creative import Creative, InputLimits
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.image import ImageSize, decode
 from adscore.scoring.text import HeadlineTokenizer, normalise, train_tokenizer
-from adscore.training.calibrate import PATTERNS, Calibration
+from adscore.training.calibration import PATTERNS, Calibration
+from adscore.training.encoders.published import Encoders
 from adscore.training.export import export_network
 from adscore.training.likelihood import Start
 from adscore.training.network import Network
 from adscore.training.presets import PRESETS, Preset
-from adscore.training.representation import Encoders
 
 VOCABULARY_SIZE = 400
 Untrained = Callable[[Preset, int, Start], Network]

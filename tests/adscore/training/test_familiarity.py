@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adscore.training.familiarity import distance_model, farthest_familiar
+from adscore.training.familiarity import distance_model, fit_familiarity
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,6 @@ def test_distance_is_that_of_mahalanobis(rows: np.ndarray) -> None:
 
 
 def test_what_looks_different_is_farther_than_what_was_held_out(rows: np.ndarray) -> None:
-    model = distance_model(rows[:200], "distance")
-    limit = farthest_familiar(model.predict_on_batch(rows[200:]))
+    model, limit = fit_familiarity(rows[:200], rows[200:], "distance")
     assert (model.predict_on_batch(rows[200:]) > limit).mean() <= 0.01
     assert (model.predict_on_batch(rows * -1 + 20) > limit).mean() > 0.9

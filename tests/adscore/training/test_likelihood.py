@@ -4,6 +4,7 @@ from scipy.special import expit, gammaln, logsumexp
 from scipy.stats import betabinom, norm
 
 from adscore.training.likelihood import (
+    Outcomes,
     grouped_log_likelihood,
     log_likelihood,
     starting_point,
@@ -34,18 +35,19 @@ def test_grouped_log_likelihood_is_the_integral_over_offsets(
     log_concentration: float, most_trials: int
 ) -> None:
     rng = np.random.default_rng(2)
-    groups = np.array([0, 0, 0, 7, 7, 3])  # gaps and unequal sizes
+    groups = np.array([0, 0, 0, 2, 2, 1])  # of unequal sizes
     logit = rng.normal(-3.0, 0.5, (6, 2))
-    offset = np.array([0.4, -1.2, 2.1])[np.unique(groups, return_inverse=True)[1]]
+    offset = np.array([0.4, -1.2, 2.1])[groups]
     trials = rng.integers(1, most_trials, (6, 2), endpoint=True)
     successes = draw_counts(rng, logit + offset[:, None], np.exp(log_concentration), trials)
     spread = np.full_like(logit, log_concentration)
     expected = sum(
         log_integral(logit[rows, t], spread[rows, t], successes[rows, t], trials[rows, t])
-        for rows in (groups == 0, groups == 7, groups == 3)
+        for rows in (groups == 0, groups == 1, groups == 2)
         for t in range(2)
     )
-    received = grouped_log_likelihood(logit, spread, successes, trials, groups)
+    outcomes = Outcomes(successes, trials, groups, grouped=True)
+    received = grouped_log_likelihood(logit, spread, outcomes)
     assert received == pytest.approx(expected, abs=1e-4)
 
 
@@ -67,7 +69,7 @@ def test_starting_point_finds_a_known_spread_inside_groups(concentration: float)
     campaign = rng.normal(-4.0, 0.8, 60)[groups]
     trials = rng.integers(5_000, 50_000, len(groups))
     successes = draw_counts(rng, campaign, concentration, trials)
-    start = starting_point(successes[:, None], trials[:, None], groups)
+    start = starting_point(Outcomes(successes[:, None], trials[:, None], groups, grouped=True))
     # 1,200 rows know a log concentration to sqrt(2 / 1200) = 0.04; the groups' own rates, which
     # are taken from the same rows, add 1 / 20.
     assert start.log_concentration[0] == pytest.approx(np.log(concentration), abs=0.2)
@@ -81,7 +83,7 @@ def test_starting_point_without_groups_counts_all_spread() -> None:
         [draw_counts(rng, np.full(2_000, -2.0), spread, trials[:, 0]) for spread in (30.0, 900.0)],
         axis=1,
     )
-    start = starting_point(successes, trials, None)
+    start = starting_point(Outcomes(successes, trials, np.arange(2_000), grouped=False))
     np.testing.assert_allclose(start.log_concentration, np.log([30.0, 900.0]), atol=0.12)
     np.testing.assert_allclose(start.logit, -2.0, atol=0.05)
 
@@ -90,6 +92,6 @@ def test_starting_point_bears_groups_of_none_and_of_all() -> None:
     groups = np.repeat(np.arange(3), 4)
     trials = np.full((12, 1), 5)
     successes = np.repeat([0, 5, 2], 4)[:, None]
-    start = starting_point(successes, trials, groups)
+    start = starting_point(Outcomes(successes, trials, groups, grouped=True))
     assert np.isfinite(start.logit).all()
     assert np.isfinite(start.log_concentration).all()

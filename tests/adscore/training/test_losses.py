@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit, gammaln
 from scipy.stats import betabinom
 
-from adscore.training.losses import beta_binomial_loss, binary_crossentropy_loss
+from adscore.training.deep import beta_binomial_loss, binary_crossentropy_loss
 
 
 def log_ways(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from adscore.training.calibrate import PATTERNS, Calibration
+from adscore.training.calibration import PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.network import Network
 from adscore.training.presets import BASELINE, DEFAULT, PRESETS, Preset

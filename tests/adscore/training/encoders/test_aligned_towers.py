@@ -5,14 +5,14 @@ import numpy as np
 
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.text import SubwordTokenizer, ngram_ids
-from adscore.training.alignment_options import AlignmentOptions
-from adscore.training.alignment_towers import (
+from adscore.training.alignment import (
     aligned_headline_tower,
     aligned_image_tower,
-    feature_trunk,
+    scaled_features,
 )
-from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
 from adscore.training.encoders.onnx_graph import join
+from adscore.training.encoders.published import open_image_encoder, open_text_encoder
+from adscore.training.presets import AlignmentOptions
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Running shoes, for less"]
 TINY = AlignmentOptions(width=16, hidden_width=8, ngram_buckets=64)
@@ -33,7 +33,7 @@ def test_headline_graph_agrees_with_keras_on_the_encoders_features(text_encoder,
     tokenizer = SubwordTokenizer(encoder.tokenizer, encoder.tokens)
     tokens, ids = tokenizer.encode(HEADLINES)[0], ngram_ids(HEADLINES, TINY.ngram_buckets)
     features = features_of(encoder.model, tokens)
-    tower = aligned_headline_tower(feature_trunk("headline_features", features), ids, TINY)
+    tower = aligned_headline_tower(scaled_features("headline_features", features), ids, TINY)
     expected = tower.predict_on_batch({"headline_features": features, "ngram_ids": ids})["aligned"]
     joined = join(encoder.model, export(tower, tmp_path / "tower.onnx"), "headline_features")
     received = Graph(joined, RuntimeOptions(1)).run({**tokens, "ngram_ids": ids})["aligned"]
@@ -47,7 +47,7 @@ def test_image_graph_agrees_with_keras_on_the_encoders_features(image_encoder, t
     shape = (5, encoder.size.height, encoder.size.width, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     features = features_of(encoder.model, {"pixels": pixels})
-    tower = aligned_image_tower(feature_trunk("image_features", features), TINY)
+    tower = aligned_image_tower(scaled_features("image_features", features), TINY)
     expected = tower.predict_on_batch({"image_features": features})["aligned"]
     joined = join(encoder.model, export(tower, tmp_path / "tower.onnx"), "image_features")
     received = Graph(joined, RuntimeOptions(1)).run({"pixels": pixels})["aligned"]

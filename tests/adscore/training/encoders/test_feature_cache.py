@@ -8,9 +8,14 @@ import pytest
 
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph
-from adscore.training.encoders.feature_cache import FeatureCache, cache_directory, content_key
-from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
-from adscore.training.representation import headline_features, image_features
+from adscore.training.encoders.feature_cache import (
+    FeatureCache,
+    cache_directory,
+    content_key,
+    headline_features,
+    image_features,
+)
+from adscore.training.encoders.published import open_image_encoder, open_text_encoder
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Less"]
 

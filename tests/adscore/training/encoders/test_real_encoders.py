@@ -10,8 +10,8 @@ import pytest
 
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, Target, read_table
+from adscore.training import TrainingOptions, train
 from adscore.training.presets import DEFAULT
-from adscore.training.train import TrainingOptions, train
 
 DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[5] / "shared" / "data"))
 ENCODERS = DATA.parent / "encoders"

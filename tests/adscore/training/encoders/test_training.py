@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from adscore.bundle import HEADLINE_ENCODER, IMAGE_ENCODER, read_bundle, resolve_bundle
-from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
-from adscore.scoring.image import ImageSize
 from adscore.scoring.scorer import Scorer
 from adscore.scoring.text import HeadlineReader
 from adscore.table import Columns, Target, read_table
-from adscore.training.data import load_training_data, split_groups
+from adscore.training import TrainingOptions, train
+from adscore.training.encoders.published import Encoders
 from adscore.training.export import export_network
+from adscore.training.inputs import read_inputs
 from adscore.training.presets import BASELINE, DEFAULT
-from adscore.training.representation import Encoders, represent
-from adscore.training.train import TrainingOptions, train
+from adscore.training.problem import read_problem
+from adscore.training.towers import build_towers
 
 TINY = dataclasses.replace(
     DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2, ngram_buckets=64
@@ -59,24 +59,23 @@ def test_trained_bundle_opens_and_scores(
 def test_exported_graphs_agree_with_cached_features_and_keras(
     table, text_encoder, image_encoder, cache
 ):
-    encoders = Encoders.open(str(text_encoder), str(image_encoder))
-    preset = encoders.adapt(TINY)
-    read = preset.preprocessing
-    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
-    data = load_training_data(table, size, InputLimits(), complete=False)
-    split = split_groups(data.groups, test=0.2, validation=0.2, seed=0)
-    towers = represent(preset, encoders, data, split.fitting)
-    models = {name: tower.embedding for name, tower in towers.towers.items()}
+    options = TrainingOptions(
+        TINY, text_encoder=str(text_encoder), image_encoder=str(image_encoder)
+    )
+    problem = read_problem(table, options)
+    data, read = problem.data, problem.preset.preprocessing
+    every = read_inputs(problem)
+    models = {name: tower.embedding for name, tower in build_towers(problem, every).items()}
     rng = np.random.default_rng(0)
     for model in models.values():  # as if it had been fitted
         for weight in model.trainable_weights:
             weight.assign(rng.normal(size=weight.shape) * 0.3)
-    exported = export_network(models, None, encoders)
+    exported = export_network(models, None, problem.encoders)
     rows = np.arange(len(data))
-    inputs = towers.inputs.batch(rows)
+    inputs = every.batch(rows)
 
     graph = Graph(exported[HEADLINE_ENCODER], RuntimeOptions(1))
-    arrays, _ = HeadlineReader(towers.tokenizer, read, graph.input_names).read(data.headlines)
+    arrays, _ = HeadlineReader(every.tokenizer, read, graph.input_names).read(data.headlines)
     names = ("headline_features", "ngram_ids")
     fitted = models["headline"].predict_on_batch({name: inputs[name] for name in names})
     assert graph.run(arrays)["embedding"] == pytest.approx(fitted["embedding"], abs=1e-4)

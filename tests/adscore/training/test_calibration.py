@@ -4,7 +4,8 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.evaluation import interval_coverage
-from adscore.training.calibrate import LEAST_GROUPS, HeldOut, calibrate, widening
+from adscore.training.calibration import MIN_GROUPS, HeldOut, calibrate, widening
+from adscore.training.likelihood import Outcomes
 
 ROWS = 4_000
 
@@ -23,9 +24,7 @@ def held_out(
         logit,
         log_concentration,
         np.full_like(logit, disagreement),
-        successes,
-        trials,
-        groups or len(logit),
+        Outcomes(successes, trials, np.arange(len(logit)) % (groups or len(logit)), grouped=True),
     )
 
 
@@ -147,4 +146,4 @@ def test_intervals_hold_what_they_state_where_rates_have_heavy_tails() -> None:
         )
 
     assert coverage(ROWS // 2) == pytest.approx(0.9, abs=0.015)
-    assert coverage(LEAST_GROUPS - 1) > 0.93  # of few groups, the likeliest spread stands
+    assert coverage(MIN_GROUPS - 1) > 0.93  # of few groups, the likeliest spread stands

@@ -10,7 +10,7 @@ import pytest
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.text import SubwordTokenizer
-from adscore.training.encoders.frozen import open_image_encoder, open_text_encoder
+from adscore.training.encoders.published import open_image_encoder, open_text_encoder
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan"]
 

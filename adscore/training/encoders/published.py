@@ -9,8 +9,8 @@ cache and then on the hub.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from adscore.bundle import Preprocessing
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.image import ImageSize
 from adscore.scoring.text import TOKEN_INPUTS
-from adscore.training.encoders.features import image_features, text_features
+from adscore.training.encoders.features import add_image_features, add_text_features
 from adscore.training.encoders.folder import (
     contents,
     encoder_name,
@@ -41,14 +42,15 @@ from adscore.training.encoders.onnx_graph import (
     read_model,
     with_parts_as_outputs,
 )
+from adscore.training.presets import Preset
 
-# An operator that measures its input's range measures the whole batch: a headline's features
-# would depend on the headlines beside it.
+# Such an operator measures the range of the whole batch, so that a headline's features would
+# depend on the headlines beside it.
 BATCH_DEPENDENT = {"DynamicQuantizeLinear"}
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenText:
+class TextEncoder:
     """A text encoder: token ids, mask and types -> features.
 
     Attributes:
@@ -59,7 +61,7 @@ class FrozenText:
         tokens: Number of ids that a headline is cut to.
         padding_id: Id that fills up a headline.
         pads_left: Whether padding stands before the headline.
-        apart: Whether headlines are run one by one, so that none changes another's features.
+        apart: Whether headlines are encoded one by one, so that none changes another's features.
     """
 
     name: str
@@ -87,7 +89,7 @@ class FrozenText:
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenImage:
+class ImageEncoder:
     """An image encoder: pixels (batch, height, width, 3) uint8 -> features.
 
     Attributes:
@@ -112,7 +114,77 @@ class FrozenImage:
         return _digest(self.model.SerializeToString(deterministic=True))
 
 
-def open_text_encoder(location: str) -> FrozenText:
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """The encoders of a training; None for a tower that is trained from scratch."""
+
+    text: TextEncoder | None = None
+    image: ImageEncoder | None = None
+
+    @classmethod
+    def open(cls, text: str | None, image: str | None) -> "Encoders":
+        """Opens those that are given, as folders or `hf://organisation/name`.
+
+        Raises:
+            TrainingError: One of them cannot be used.
+        """
+        return cls(
+            text=open_text_encoder(text) if text else None,
+            image=open_image_encoder(image) if image else None,
+        )
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Name of the encoder of each tower that has one."""
+        found = (("headline", self.text), ("image", self.image))
+        return {tower: encoder.name for tower, encoder in found if encoder is not None}
+
+    def only(self, modalities: Sequence[str]) -> "Encoders":
+        """Those of some modalities alone: a table without images needs no image encoder."""
+        return Encoders(
+            self.text if "headline" in modalities else None,
+            self.image if "image" in modalities else None,
+        )
+
+    def adapt(self, preset: Preset) -> Preset:
+        """The preset with the preprocessing of the encoders.
+
+        Raises:
+            TrainingError: The preset's towers end without a projection.
+        """
+        if self.names and preset.projection_width is None:
+            raise TrainingError(
+                f"preset {preset.name!r}: expected no encoder, since its towers have no "
+                f"projection. Received: {', '.join(self.names.values())}"
+            )
+        return replace(preset, preprocessing=self._preprocessing(preset))
+
+    def _preprocessing(self, preset: Preset) -> Preprocessing:
+        read = preset.preprocessing
+        if self.text is not None:
+            read = replace(
+                read,
+                headline_tokens=self.text.tokens,
+                headline_padding_id=self.text.padding_id,
+                headline_padding_left=self.text.pads_left,
+                headlines_apart=self.text.apart,
+                ngram_buckets=preset.ngram_buckets,
+            )
+        if self.image is not None:
+            size = self.image.size
+            read = replace(
+                read,
+                image_height=size.height,
+                image_width=size.width,
+                image_resampling=int(size.resampling),
+            )
+        return read
+
+
+# === Opening ===
+
+
+def open_text_encoder(location: str) -> TextEncoder:
     """Opens a text encoder.
 
     Args:
@@ -136,13 +208,13 @@ def open_text_encoder(location: str) -> FrozenText:
     apart = any(node.op_type in BATCH_DEPENDENT for node in model.graph.node)
     probe = {name: array for name, array in _probe_tokens().items() if name in names}
     output = _output(model, probe, folder, {3: "(batch, tokens, width)", 2: "(batch, width)"})
-    parts = text_features(model, output, pooling)
+    parts = add_text_features(model, output, pooling)
     blocks = _blocks(parts, probe, folder)
     name = encoder_name(location, folder)
-    return FrozenText(name, parts, blocks, apart=apart, **asdict(tokenizer))
+    return TextEncoder(name, parts, blocks, apart=apart, **asdict(tokenizer))
 
 
-def open_image_encoder(location: str) -> FrozenImage:
+def open_image_encoder(location: str) -> ImageEncoder:
     """Opens an image encoder.
 
     Args:
@@ -166,10 +238,10 @@ def open_image_encoder(location: str) -> FrozenImage:
     known = {2: "(batch, width)", 3: "(batch, patches, width)", 4: "(batch, width, h, w)"}
     output = _output(model, probe, folder, known)
     scale, shift = read_scaling(folder, config)
-    parts = image_features(model, output, size, scale, shift)
+    parts = add_image_features(model, output, size, scale, shift)
     pixels = np.zeros((2, size.height, size.width, 3), np.uint8)
     blocks = _blocks(parts, {"pixels": pixels}, folder)
-    return FrozenImage(encoder_name(location, folder), parts, blocks, size)
+    return ImageEncoder(encoder_name(location, folder), parts, blocks, size)
 
 
 def _digest(*parts: bytes) -> bytes:

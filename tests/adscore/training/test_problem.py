@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,16 @@ from adscore.creative import InputLimits
 from adscore.errors import TableError, TrainingError
 from adscore.scoring.image import ImageSize, decode
 from adscore.table import CreativeTable
-from adscore.training import data as data_module
-from adscore.training.data import load_training_data, split_groups
+from adscore.training import problem
+from adscore.training.presets import DEFAULT
+from adscore.training.problem import load_training_data, split_groups
 
-SIZE, LIMITS = ImageSize(16, 24), InputLimits()
+SIZE = ImageSize(16, 24)
+EITHER = dataclasses.replace(  # a headline or an image alone will do
+    DEFAULT,
+    preprocessing=dataclasses.replace(DEFAULT.preprocessing, image_height=16, image_width=24),
+)
+BOTH = dataclasses.replace(EITHER, modality_dropout=0.0)
 
 MakeTable = Callable[..., CreativeTable]
 
@@ -21,12 +28,12 @@ MakeTable = Callable[..., CreativeTable]
 
 
 def test_rows_keep_their_order_counts_and_pixels(sample_table: CreativeTable) -> None:
-    data = load_training_data(sample_table, SIZE, LIMITS, complete=True)
+    data = load_training_data(sample_table, BOTH)
     assert len(data) == len(sample_table)
     assert list(data.headlines) == list(sample_table.headlines)
     assert [data.group_names[group] for group in data.groups] == list(sample_table.group_names)
     for row in (0, 31, 59):
-        expected, _ = decode(sample_table.creative(row).image, SIZE, LIMITS)
+        expected, _ = decode(sample_table.creative(row).image, SIZE, InputLimits())
         np.testing.assert_array_equal(data.pixels[data.image_index[row]], expected)
     for column, name in enumerate(("ctr", "cvr")):
         np.testing.assert_array_equal(data.successes[:, column], sample_table.successes[name])
@@ -42,10 +49,10 @@ def test_an_image_of_many_rows_is_decoded_once(
         calls.append(arguments)
         return decode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(data_module, "decode", counting_decode)
+    monkeypatch.setattr(problem, "decode", counting_decode)
     first, second = make_table(2).images
     table = make_table(5, images=[first, second, first, first, second])
-    data = load_training_data(table, SIZE, LIMITS, complete=True)
+    data = load_training_data(table, BOTH)
     assert len(calls) == len(data.pixels) == 2
     assert data.image_index.tolist() == [0, 1, 0, 0, 1]
 
@@ -61,9 +68,7 @@ def test_every_broken_row_is_named_with_its_field_and_reason(
     headlines = [*good.headlines]
     headlines[0], headlines[4] = " ", "half of a pair: \ud800"
     with pytest.raises(TableError) as error:
-        load_training_data(
-            make_table(6, images=images, headlines=headlines), SIZE, LIMITS, complete=True
-        )
+        load_training_data(make_table(6, images=images, headlines=headlines), BOTH)
     lines = str(error.value).splitlines()
     assert [line.split("row ")[1].split(" ")[0] for line in lines] == ["1", "2", "3", "5", "5"]
     assert "headline: expected text. Received: none" in lines[0]
@@ -78,9 +83,7 @@ def test_broken_image_of_several_rows_is_an_error_of_each(make_table: MakeTable)
     with pytest.raises(TableError) as error:
         load_training_data(
             make_table(9, images=[good.images[0], *[b"no image"] * 7, good.images[1]]),
-            SIZE,
-            LIMITS,
-            complete=True,
+            BOTH,
         )
     lines = str(error.value).splitlines()
     assert [f"row {row} " in line for row, line in enumerate(lines[:5], start=2)] == [True] * 5
@@ -91,10 +94,10 @@ def test_half_a_creative_is_a_row_where_the_network_does_without(make_table: Mak
     good = make_table(4)
     images, headlines = [b"", *good.images[1:]], [good.headlines[0], "", *good.headlines[2:]]
     table = make_table(4, images=images, headlines=headlines)
-    data = load_training_data(table, SIZE, LIMITS, complete=False)
+    data = load_training_data(table, EITHER)
     assert data.present.tolist() == [[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]]
     with pytest.raises(TableError) as error:
-        load_training_data(table, SIZE, LIMITS, complete=True)
+        load_training_data(table, BOTH)
     first, second = str(error.value).splitlines()
     assert "row 1 " in first
     assert "image: expected an encoded image. Received: none" in first
@@ -106,15 +109,25 @@ def test_a_row_of_neither_headline_nor_image_is_named(make_table: MakeTable) -> 
     good = make_table(4)
     table = make_table(4, images=[b"", *good.images[1:]], headlines=["", *good.headlines[1:]])
     with pytest.raises(TableError, match=r"row 1 .*an image or both\. Received: neither"):
-        load_training_data(table, SIZE, LIMITS, complete=False)
+        load_training_data(table, EITHER)
 
 
 def test_a_group_for_each_row_is_no_grouping(make_table: MakeTable) -> None:
     rows = [str(row) for row in range(12)]
-    assert not load_training_data(make_table(), SIZE, LIMITS, complete=True).is_grouped
-    assert not load_training_data(make_table(groups=rows), SIZE, LIMITS, complete=True).is_grouped
+    assert not load_training_data(make_table(), BOTH).is_grouped
+    assert not load_training_data(make_table(groups=rows), BOTH).is_grouped
     rows[0] = rows[1]
-    assert load_training_data(make_table(groups=rows), SIZE, LIMITS, complete=True).is_grouped
+    assert load_training_data(make_table(groups=rows), BOTH).is_grouped
+
+
+def test_outcomes_number_their_groups_anew(make_table: MakeTable) -> None:
+    data = load_training_data(make_table(6, groups=["c", "a", "b", "b", "c", "a"]), BOTH)
+    rows = np.array([0, 2, 3])
+    outcomes = data.outcomes(rows)
+    assert outcomes.groups.tolist() == [1, 0, 0]
+    np.testing.assert_array_equal(outcomes.successes, data.successes[rows])
+    np.testing.assert_array_equal(outcomes.trials, data.trials[rows])
+    assert outcomes.grouped
 
 
 # === split_groups ===

@@ -1,5 +1,7 @@
 """Calibration on groups that were not fitted to, so that the stated spread is the real one."""
 
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,27 +10,30 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import norm, t
 
+from adscore.bundle import Present
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
-from adscore.training.likelihood import log_likelihood
+from adscore.training.likelihood import Outcomes, log_likelihood
+from adscore.training.problem import Problem
 
 Array = NDArray[np.float64]
 
 UPPER = (1 + INTERVAL_LEVEL) / 2
-# A rate that varies more is no longer told from none at all.
-MOST_VARIANCE = 0.95
-# Fewer groups tell too little of one rate in ten; their likeliest spread is steadier.
-LEAST_GROUPS = 50
+# Of a rate, over mean * (1 - mean): at 1 the beta distribution ends.
+MAX_VARIANCE = 0.95
+# Fewer groups say too little of one rate in ten; their likeliest spread is steadier.
+MIN_GROUPS = 50
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
-LARGEST_CORRECTION = 1.0
+MAX_CORRECTION = 1.0
 
-# What is known of a creative: headline, image, context, each or not; a bit each, from the first.
-PATTERNS = 8
+# A pattern says which parts of a creative are known, by a bit each.
+PATTERN_BITS = tuple(1 << part for part in Present)
+PATTERNS = sum(PATTERN_BITS) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Last step of the output, for each pattern of what is known; each (patterns, targets).
+    """Last step of the output, for each pattern of known parts; each (patterns, targets).
 
     Attributes:
         slope: What logits are multiplied with (Platt 1999).
@@ -43,23 +48,55 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a network says of rows that it was not fitted to, and what was observed.
+    """Predictions of a network for rows that it was not fitted to, and what was observed.
 
     Attributes:
         logit: (rows, targets).
         log_concentration: (rows, targets).
         disagreement: Variance of the members' logits, (rows, targets).
-        successes: (rows, targets).
-        trials: (rows, targets).
-        groups: Number of distinct groups among the rows, or of rows without groups.
+        outcomes: Of these rows.
     """
 
     logit: Array
     log_concentration: Array
     disagreement: Array
-    successes: Array
-    trials: Array
-    groups: int
+    outcomes: Outcomes
+
+
+Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
+
+
+def calibrate_patterns(
+    problem: Problem, rows: NDArray[np.int64], predict: Callable[[Known], HeldOut]
+) -> Calibration:
+    """Calibrates a network for every pattern of known parts that it may be given.
+
+    Args:
+        problem: Says whether the model learns to do without a modality.
+        rows: Rows that are held out.
+        predict: What is known of these rows -> predictions of a network that never saw them.
+    """
+    data, preset = problem.data, problem.preset
+    mean = preset.loss == "beta_binomial"
+    found = np.zeros((3, PATTERNS, len(data.targets)))
+    found[:] = np.stack(calibrate(predict(data.present[rows]), mean=mean))[:, None]
+    if preset.modality_dropout:
+        for pattern in map(np.array, itertools.product((False, True), repeat=len(Present))):
+            known = data.present[rows] * pattern
+            if _is_worth_fitting(pattern, known, data.modalities):
+                number = int(pattern @ np.array(PATTERN_BITS))
+                predictions = predict(known.astype(np.float32))
+                found[:, number] = np.stack(calibrate(predictions, mean=mean))
+    return Calibration(*found)
+
+
+def _is_worth_fitting(pattern: NDArray[np.bool_], known: Known, modalities: Sequence[str]) -> bool:
+    """Whether a pattern hides something of the rows, and leaves some of them a modality."""
+    whole = np.array([name in modalities for name in ("headline", "image")] + [True])
+    possible = not (pattern & ~whole).any() and bool(
+        known[:, [Present.HEADLINE, Present.IMAGE]].any()
+    )
+    return possible and not bool(pattern[whole].all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +113,7 @@ class _Rows:
         """Of each row's beta distribution, the members' disagreement in it."""
         alone = 1 / (1 + np.exp(self.log_concentration + spread))
         added = rate * (1 - rate) * slope**2 * self.disagreement
-        concentration: Array = 1 / np.minimum(alone + added, MOST_VARIANCE) - 1
+        concentration: Array = 1 / np.minimum(alone + added, MAX_VARIANCE) - 1
         return concentration
 
 
@@ -101,19 +138,20 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
         held_out.logit,
         held_out.log_concentration,
         held_out.disagreement,
-        held_out.successes,
-        held_out.trials,
+        held_out.outcomes.successes,
+        held_out.outcomes.trials,
     )
+    groups = len(np.unique(held_out.outcomes.groups))
     columns = []
     for target in range(held_out.logit.shape[1]):
         rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
         slope, shift, likeliest = _most_likely(rows, mean=mean)
         spread = likeliest
-        if held_out.groups >= LEAST_GROUPS:
+        if groups >= MIN_GROUPS:
             spread = _as_stated(rows, slope, shift, likeliest)
         columns.append((slope, shift, spread))
     slopes, shifts, spreads = np.array(columns).T
-    return slopes, shifts, spreads - np.log(widening(held_out.groups))
+    return slopes, shifts, spreads - np.log(widening(groups))
 
 
 def widening(groups: int) -> float:
@@ -165,7 +203,7 @@ def _as_stated(rows: _Rows, slope: float, shift: float, likeliest: float) -> flo
         )
         return 0.0 if held is None else held - INTERVAL_LEVEL
 
-    low, high = likeliest - LARGEST_CORRECTION, likeliest + LARGEST_CORRECTION
+    low, high = likeliest - MAX_CORRECTION, likeliest + MAX_CORRECTION
     if not excess(low) > 0 > excess(high):
         return likeliest
     return float(brentq(excess, low, high, xtol=0.005))

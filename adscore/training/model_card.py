@@ -17,12 +17,12 @@ def model_card(name: str, manifest: Manifest) -> str:
 - Written by adscore {training.adscore_version} on {training.create_time}, preset \
 `{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
 - Trained on {training.creatives} creatives{groups}; groups that were held out are in the \
-figures below only.
+metrics below only.
 - {_encoders(manifest)}
 - {_reads(manifest)}
 - {_meaning(manifest)}
 
-## Figures on held-out groups
+## Metrics on held-out groups
 
 {_metrics_table(manifest)}
 {_report(manifest)}{_agreement(manifest)}"""
@@ -80,14 +80,14 @@ def _metrics_table(manifest: Manifest) -> str:
         return ""
     if not manifest.metrics:
         return "None: no group was held out."
-    figures = list(dict.fromkeys(name for row in manifest.metrics.values() for name in row))
+    names = list(dict.fromkeys(name for row in manifest.metrics.values() for name in row))
     lines = [
-        "| figure | " + " | ".join(manifest.metrics) + " |",
+        "| metric | " + " | ".join(manifest.metrics) + " |",
         "| --- |" + " --- |" * len(manifest.metrics),
     ]
-    for figure in figures:
-        cells = [_cell(row.get(figure)) for row in manifest.metrics.values()]
-        lines.append(f"| {figure} | " + " | ".join(cells) + " |")
+    for name in names:
+        cells = [_cell(row.get(name)) for row in manifest.metrics.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -106,7 +106,7 @@ def _agreement(manifest: Manifest) -> str:
         return ""
     cells = [f"| {name} | {_cell(value)} |" for name, value in manifest.agreement.items()]
     head = "A headline looks for its image among those of all held-out creatives:"
-    return "\n".join(["", head, "", "| figure | agreement |", "| --- | --- |", *cells, ""])
+    return "\n".join(["", head, "", "| metric | agreement |", "| --- | --- |", *cells, ""])
 
 
 def _cell(value: float | int | None) -> str:

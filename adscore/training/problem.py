@@ -1,0 +1,325 @@
+"""A table -> the problem that a training solves: its rows as arrays, their split, the options."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adscore.bundle import Present
+from adscore.cores import usable_cores
+from adscore.creative import InputLimits
+from adscore.errors import InvalidCreativeError, TrainingError
+from adscore.scoring.image import ImageSize, Pixels, decode
+from adscore.scoring.preparation import context_ids, learn_values
+from adscore.scoring.text import normalise
+from adscore.table import CreativeTable
+from adscore.training.encoders.published import Encoders
+from adscore.training.likelihood import Outcomes
+from adscore.training.presets import DEFAULT, Preset
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """The user's choices.
+
+    Attributes:
+        preset: The network and how it is fitted.
+        seed: Decides split, initialisation and order.
+        test_share: Share of the groups held out for the printed metrics.
+        validation_share: Share of the groups for early stopping and calibration.
+        text_encoder: Folder of a frozen text encoder, or `hf://organisation/name`; None trains
+            the text tower from scratch.
+        image_encoder: The same of images.
+        align: Whether headline-image agreement is learned too.
+    """
+
+    preset: Preset = DEFAULT
+    seed: int = 0
+    test_share: float = 0.2
+    validation_share: float = 0.15
+    text_encoder: str | None = None
+    image_encoder: str | None = None
+    align: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Every row of a table, checked and decoded.
+
+    Attributes:
+        headlines: Normalised headlines, one for each row; ``""`` means absent.
+        pixels: Distinct images, (images, height, width, 3) uint8; where a row has none, zeros
+            stand among them.
+        image_index: Which image each row has, (rows,) int64.
+        context: By context name, the values that are known.
+        context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
+        present: Whether headline, image and any context are known, (rows, 3) float32; its columns
+            are those of `Present`.
+        groups: Group of each row, a number from 0, (rows,) int64; without a group column
+            each row is a group of its own.
+        group_names: Name of each group.
+        targets: By target, the columns of its counts.
+        successes: Counts of shape (rows, targets), float64.
+        trials: Counts of shape (rows, targets), float64.
+    """
+
+    headlines: Sequence[str]
+    pixels: Pixels
+    image_index: NDArray[np.int64]
+    context: Mapping[str, tuple[str, ...]]
+    context_ids: NDArray[np.int32]
+    present: NDArray[np.float32]
+    groups: NDArray[np.int64]
+    group_names: Sequence[str]
+    targets: Mapping[str, str]
+    successes: NDArray[np.float64]
+    trials: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.headlines)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those of headline and image that any row has."""
+        every_row = np.arange(len(self))
+        return tuple(n for n in ("headline", "image") if self.rows_with(n, every_row).size)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether any two rows share a group."""
+        return len(self.group_names) < len(self)
+
+    def rows_with(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some rows that have a headline or an image."""
+        here: NDArray[np.bool_] = self.present[rows, Present[modality.upper()]] > 0
+        return rows[here]
+
+    def outcomes(self, rows: NDArray[np.int64]) -> Outcomes:
+        """The counts of some rows, their groups numbered anew."""
+        groups = np.unique(self.groups[rows], return_inverse=True)[1]
+        return Outcomes(self.successes[rows], self.trials[rows], groups, self.is_grouped)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows by use, each (rows,) int64; no group has rows in two of them."""
+
+    fitting: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """Rows that the model may learn anything from, in order."""
+        return np.sort(np.concatenate([self.fitting, self.validation]))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is learned, from which rows and how.
+
+    Attributes:
+        data: Every row.
+        split: Which rows are fitted to, validate, and are held out.
+        preset: The network and how it is fitted, with the preprocessing of its encoders.
+        encoders: Those of the modalities that the data has.
+        seed: Decides initialisation and order.
+        align: Whether headline-image agreement is learned.
+    """
+
+    data: TrainingData
+    split: Split
+    preset: Preset
+    encoders: Encoders
+    seed: int
+    align: bool
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether every tower stands on an encoder, so that linear heads on features do."""
+        return set(self.encoders.names) == set(self.data.modalities)
+
+
+def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
+    """Opens the encoders, checks and decodes every row, and splits the groups.
+
+    Raises:
+        TableError: Rows that cannot be read.
+        TrainingError: There is nothing to learn from, or an encoder cannot be used.
+    """
+    encoders = Encoders.open(options.text_encoder, options.image_encoder)
+    preset = encoders.adapt(options.preset)
+    if not table.successes and not options.align:
+        raise TrainingError("expected a target to learn, or alignment. Received: neither")
+    data = load_training_data(table, preset)
+    if options.align and len(data.modalities) < 2:
+        raise TrainingError(
+            "expected headlines and images to align. Received a table with "
+            f"{' and '.join(data.modalities)} alone"
+        )
+    seed = options.seed
+    split = split_groups(
+        data.groups, test=options.test_share, validation=options.validation_share, seed=seed
+    )
+    for column, name in enumerate(data.targets):
+        _require_both_outcomes(name, data, column, split)
+    return Problem(data, split, preset, encoders.only(data.modalities), seed, options.align)
+
+
+def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Split) -> None:
+    rows = split.fitting
+    successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
+    if not 0 < successes < trials:
+        raise TrainingError(
+            f"target {name!r}: expected both successes and failures among the {len(rows)} rows "
+            f"to fit. Received: {successes:.0f} successes in {trials:.0f} trials"
+        )
+    if not data.trials[split.validation, column].any():
+        raise TrainingError(
+            f"target {name!r}: expected trials among the {len(split.validation)} rows to "
+            "validate on. Received: none"
+        )
+
+
+# === Rows ===
+
+
+def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
+    """Checks every headline and decodes every distinct image of a table.
+
+    Args:
+        table: The creatives.
+        preset: The size of its images; and whether each row must have whatever any row has, or
+            a headline or an image alone will do.
+
+    Raises:
+        TableError: Rows whose headline or image is missing or cannot be read. It counts them
+            all and names the first few.
+    """
+    limits, read = InputLimits(), preset.preprocessing
+    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+    headlines, broken = _normalised(table, limits)
+    pixels, image_index, broken_images = _decoded(table, size, limits)
+    unreadable = {row for row, _ in broken}  # there, and an error already
+    texts = [bool(text) or row in unreadable for row, text in enumerate(headlines)]
+    has = np.array([texts, [bool(image) for image in table.images]])
+    broken += broken_images + _incomplete(has, complete=not preset.modality_dropout)
+    if broken:
+        raise table.broken_rows(broken)
+    context = {name: learn_values(values) for name, values in table.context.items()}
+    ids = np.array([context_ids(row, context) for row in _context_rows(table)], dtype=np.int32)
+    names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
+    return TrainingData(
+        headlines=headlines,
+        pixels=pixels,
+        image_index=image_index,
+        context=context,
+        context_ids=ids,
+        present=np.stack([*has, ids.any(axis=1)], axis=1).astype(np.float32),
+        groups=groups.astype(np.int64),
+        group_names=names.tolist(),
+        targets={name: table.target_columns[name] for name in table.successes},
+        successes=_columns(table.successes, len(table)),
+        trials=_columns(table.trials, len(table)),
+    )
+
+
+def _decoded(
+    table: CreativeTable, size: ImageSize, limits: InputLimits
+) -> tuple[Pixels, NDArray[np.int64], list[tuple[int, str]]]:
+    """Distinct images, which of them each row has, and the rows whose image is broken."""
+    first_row: dict[str | bytes, int] = {}
+    for row, image in enumerate(table.images):
+        first_row.setdefault(image, row)
+    number = {image: index for index, image in enumerate(first_row)}
+    pixels = np.zeros((len(number), size.height, size.width, 3), dtype=np.uint8)
+
+    def load(row: int) -> str | None:
+        try:
+            image = table.creative(row, limits).image
+            if not image:
+                return None
+            pixels[number[table.images[row]]], _ = decode(image, size, limits)
+        except InvalidCreativeError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow decodes without the GIL
+        errors = list(pool.map(load, first_row.values()))
+    image_index = np.array([number[image] for image in table.images], dtype=np.int64)
+    broken = [(row, error) for row, index in enumerate(image_index) if (error := errors[index])]
+    return pixels, image_index, broken
+
+
+def _normalised(
+    table: CreativeTable, limits: InputLimits
+) -> tuple[list[str], list[tuple[int, str]]]:
+    headlines, broken = [], []
+    for row, text in enumerate(table.headlines):
+        try:
+            headlines.append(normalise(text, limits))
+        except InvalidCreativeError as error:
+            headlines.append("")
+            broken.append((row, str(error)))
+    return headlines, broken
+
+
+def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, str]]:
+    """Rows that lack what training needs, by what each has, (2, rows)."""
+    needed = [complete and bool(row.any()) for row in has]
+    texts = ("headline: expected text", "image: expected an encoded image")
+    lacking = [
+        (row, f"{text}. Received: none")
+        for column, text in enumerate(texts)
+        for row in np.flatnonzero(needed[column] & ~has[column]).tolist()
+    ]
+    empty = np.flatnonzero(~has.any(axis=0)).tolist() if not complete else []
+    return lacking + [
+        (row, "expected a headline, an image or both. Received: neither") for row in empty
+    ]
+
+
+def _context_rows(table: CreativeTable) -> Iterator[dict[str, str]]:
+    for row in range(len(table)):
+        yield {name: values[row] for name, values in table.context.items()}
+
+
+def _columns(counts: Mapping[str, NDArray[np.int64]], rows: int) -> NDArray[np.float64]:
+    """Counts of all targets, (rows, targets)."""
+    if not counts:
+        return np.empty((rows, 0))
+    return np.stack(list(counts.values()), axis=1).astype(np.float64)
+
+
+# === Split ===
+
+
+def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, seed: int) -> Split:
+    """Splits rows so that no group is in two parts and each part has a group at least.
+
+    Args:
+        groups: Group of each row, numbers from 0 without a gap, (rows,).
+        test: Share of the groups that is never fitted nor chosen on, from 0 to below 1;
+            0 for none at all.
+        validation: Share of the groups for early stopping and calibration, the same.
+        seed: Decides which groups go where.
+
+    Raises:
+        TrainingError: There are fewer than three groups.
+    """
+    count = int(groups.max()) + 1
+    if count < 3:
+        raise TrainingError(
+            f"expected at least 3 groups, to fit, to validate and to test on. Received: {count}. "
+            "Name another group column, or 'none' to treat each row as a group of its own"
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    test_count = min(max(1, round(test * count)), count - 2) if test else 0
+    validation_count = min(max(1, round(validation * count)), count - test_count - 1)
+    part = np.full(count, 2)
+    part[order[:test_count]] = 0
+    part[order[test_count : test_count + validation_count]] = 1
+    test_rows, validation_rows, fitting = (np.flatnonzero(part[groups] == k) for k in range(3))
+    return Split(fitting, validation_rows, test_rows)
