@@ -1,6 +1,7 @@
 """The client with real servers: several of them, one that dies, one that stops, a busy one."""
 
 import itertools
+import logging
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -67,3 +68,21 @@ def test_caller_above_its_rate_is_slowed_down_and_not_refused(start_server, scor
     with Client(start_server(scorer, config=config).address, timeout_seconds=60) as client:
         for creative in creatives[:20]:
             assert client.score(creative.headline, creative.image)
+
+
+def test_stream_that_is_read_to_its_end_is_answered_in_the_log(
+    start_server, scorer, creatives, wait_until, caplog
+):
+    caplog.set_level(logging.DEBUG, "adscore_server")
+    server = start_server(scorer)
+    pairs = [(creative.headline, creative.image) for creative in creatives[:10]]
+    for _ in range(10):  # the end of a short program, and its client's, follows at once
+        with Client(server.address, timeout_seconds=60) as client:
+            assert len(list(client.score_many(pairs, batch_size=4))) == 10
+    wait_until(lambda: len(_stream_codes(caplog)) == 10)
+    assert _stream_codes(caplog) == ["OK"] * 10
+
+
+def _stream_codes(caplog):
+    lines = [getattr(record, "fields", {}) for record in caplog.records]
+    return [line["code"] for line in lines if line.get("method") == "StreamScore"]
