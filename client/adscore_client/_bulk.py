@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from adscore_client._arguments import ModelChoice, check_count
-from adscore_client._convert import FRAME_BYTES, creative_to_wire, score_from_wire
+from adscore_client._convert import FRAME_BYTES, fill_creative, score_from_wire
 from adscore_client._creative import Creative, image_file_name
 from adscore_client._exceptions import (
     AdscoreError,
@@ -83,7 +83,9 @@ class Bulk:
     ) -> None:
         self.context = context
         self._choice = choice
-        self._reader = reader.leaving(choice.request_bytes + _REQUEST_ID_BYTES)
+        # What a request has for creatives, and the largest of them.
+        self._max_bytes = reader.max_bytes - choice.request_bytes - _REQUEST_ID_BYTES
+        self._reader = ImageReader(self._max_bytes - FRAME_BYTES)
         self._batch_size = check_count(batch_size, "batch_size", 1, 1_000)
         self._position = 0
         self._requests = 0
@@ -131,14 +133,13 @@ class Bulk:
         creatives = self._batch.request.creatives
         wire = creatives.add()
         try:
-            entry = _filled(wire, creative, self._reader)
-        except BaseException:  # of a caller's own file object, or Ctrl-C
+            request_bytes = FRAME_BYTES + fill_creative(wire, creative, self._reader)
+        except BaseException as exc:  # of a caller's own file object, or Ctrl-C, too
             del creatives[-1]
+            if isinstance(exc, InvalidCreativeError | WrongTypeError):
+                return self._take_in(_as_error(exc, creative))
             raise
-        if isinstance(entry, AdscoreError):
-            del creatives[-1]
-            return self._take_in(entry)
-        request_bytes = wire.ByteSize() + FRAME_BYTES
+        entry = _Sent(wire.id, image_file_name(creative.image))
         if request_bytes <= self._batch.spare_bytes:
             return self._take_in(entry, request_bytes)
         wire = scoring_pb2.Creative.FromString(wire.SerializeToString())
@@ -199,7 +200,7 @@ class Bulk:
         request = scoring_pb2.StreamScoreRequest(
             request_id=str(self._requests), model=choice.model, model_version=choice.model_version
         )
-        return _Batch(request, self._reader.max_bytes)
+        return _Batch(request, self._max_bytes)
 
     def _take_in(self, entry: Entry, request_bytes: int = 0) -> Requests:
         self._batch.entries.append(entry)
@@ -218,27 +219,24 @@ class Bulk:
         return []
 
 
-def _filled(wire: scoring_pb2.Creative, creative: Creative, reader: ImageReader) -> Entry:
-    """Fills the message of a creative; what cannot be sent becomes its error.
+def _as_error(exc: InvalidCreativeError | WrongTypeError, creative: Creative) -> AdscoreError:
+    """Returns the error of a creative that cannot be sent.
 
     A table of thousands of rows has one without text or without its file: that must not
     cost the others.
     """
-    try:
-        creative_to_wire(creative, reader.leaving(FRAME_BYTES), wire)
-    except InvalidCreativeError as exc:
-        # The traceback would keep what its frames hold for as long as the caller keeps this.
-        return exc.with_traceback(None)
-    except WrongTypeError as exc:
-        error = InvalidCreativeError(
-            str(exc),
-            field=exc.field,
-            reason="WRONG_TYPE",
-            creative_id=creative.id if isinstance(creative.id, str) else "",
-        )
-        error.__cause__ = exc.with_traceback(None)
-        return error
-    return _Sent(wire.id, image_file_name(creative.image))
+    # The traceback would keep what its frames hold for as long as the caller keeps this.
+    exc.with_traceback(None)
+    if isinstance(exc, InvalidCreativeError):
+        return exc
+    error = InvalidCreativeError(
+        str(exc),
+        field=exc.field,
+        reason="WRONG_TYPE",
+        creative_id=creative.id if isinstance(creative.id, str) else "",
+    )
+    error.__cause__ = exc
+    return error
 
 
 def _as_creative(item: object, position: int) -> Creative:

@@ -41,43 +41,54 @@ PartsRequest = TypeVar(
 # === What is sent ===
 
 
-def creative_to_wire(
-    creative: Creative, reader: ImageReader, wire: scoring_pb2.Creative | None = None
-) -> scoring_pb2.Creative:
+def fill_creative(wire: scoring_pb2.Creative, creative: Creative, reader: ImageReader) -> int:
     """Reads the image and checks what the wire cannot carry; the server checks the rest.
 
     Args:
+        wire: The message to fill, an empty one.
         creative: What the caller passed.
         reader: Reads the image; its limit is that of the encoded message.
-        wire: The message to fill, e.g. inside a request; None for a new one.
+
+    Returns:
+        Bytes of the encoded message.
 
     Raises:
         TypeError: A part is of the wrong type.
         InvalidCreativeError: A part cannot be read, or the whole is above the limit.
     """
-    wire = scoring_pb2.Creative() if wire is None else wire
     wire.id = text_to_wire(creative.id, "id")
     try:
-        if creative.headline is not None:
-            wire.headline = text_to_wire(creative.headline, "headline")
+        headline = text_to_wire("" if creative.headline is None else creative.headline, "headline")
+        wire.headline = headline
         if creative.context != {}:
             wire.context.update(context_to_wire(creative.context))
-        if creative.image is not None:
-            wire.image = reader.read(creative.image)
-        if wire.ByteSize() > reader.max_bytes:
-            raise _creative_too_large(wire, reader.max_bytes)
+        image = b"" if creative.image is None else reader.read(creative.image)
+        wire.image = image
+        # protobuf would encode the whole message to know its size.
+        size = wire.ByteSize() if wire.context else _encoded_bytes(creative.id, headline, image)
+        if size > reader.max_bytes:
+            raise _creative_too_large(size, len(image), reader.max_bytes)
     except InvalidCreativeError as exc:
         exc.creative_id = creative.id
         raise
-    return wire
+    return size
 
 
-def _creative_too_large(wire: scoring_pb2.Creative, max_bytes: int) -> InvalidCreativeError:
+def _encoded_bytes(*parts: str | bytes) -> int:
+    """Bytes of a message of such fields: each a byte for its number, its length, and itself."""
+    total = 0
+    for part in parts:
+        size = len(part.encode()) if isinstance(part, str) and not part.isascii() else len(part)
+        total += size and 1 + (size.bit_length() + 6) // 7 + size
+    return total
+
+
+def _creative_too_large(size: int, image_bytes: int, max_bytes: int) -> InvalidCreativeError:
     return InvalidCreativeError(
         f"expected a creative of at most {max_bytes:,} bytes, the message limit. "
-        f"Received: {wire.ByteSize():,} bytes, {len(wire.image):,} of them image. Make "
+        f"Received: {size:,} bytes, {image_bytes:,} of them image. Make "
         "it smaller, or pass Client(max_message_bytes=...) if the server takes more",
-        field="image" if wire.image else "headline",
+        field="image" if image_bytes else "headline",
         reason="CREATIVE_TOO_LARGE",
     )
 

@@ -35,7 +35,7 @@ from adscore_client._convert import (
     FRAME_BYTES,
     add_parts,
     context_to_wire,
-    creative_to_wire,
+    fill_creative,
     grid_from_wire,
     match_from_wire,
     model_from_wire,
@@ -187,9 +187,9 @@ class BaseClient(ABC, Generic[ConnectionType]):
         reader = reader.leaving(choice.request_bytes + FRAME_BYTES)
         request = scoring_pb2.ScoreRequest(model=choice.model, model_version=choice.model_version)
         if reader.takes_time(creative.image):
-            await self._connection.run(creative_to_wire, creative, reader, request.creative)
+            await self._connection.run(fill_creative, request.creative, creative, reader)
         else:
-            creative_to_wire(creative, reader, request.creative)
+            fill_creative(request.creative, creative, reader)
         file = image_file_name(creative.image)
         context = self._context(options, creative.id, {"image": file} if file else {})
         wire = await self._send("Score", request, options, context)

@@ -74,16 +74,21 @@ class ScoreStream:
             self._stream.close()
 
     async def _read_on(self) -> Requests:
-        """Takes the next item, or the end; returns the requests to send now."""
+        """Takes items until there is a request, or their end; returns what to send now."""
+        bulk = self._bulk
+        requests: Requests = []
         try:
-            item = await anext(self._items)
-            if self._bulk.takes_time(item):
-                return await self._connection.run(self._bulk.add, item)
-            return self._bulk.add(item)
+            while bulk.wants_items and not requests:
+                item = await anext(self._items)
+                if bulk.takes_time(item):
+                    requests = await self._connection.run(bulk.add, item)
+                else:
+                    requests = bulk.add(item)
         except StopAsyncIteration:
-            return self._bulk.end()
+            return bulk.end()
         except Exception as exc:  # the caller's own, to be raised in its place
-            return self._bulk.end(exc)
+            return bulk.end(exc)
+        return requests
 
     async def _send(self, requests: Requests) -> None:
         if self._stream is None:

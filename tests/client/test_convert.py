@@ -17,7 +17,7 @@ from adscore_client import (
     TrainingSummary,
     Warning,
 )
-from adscore_client._convert import creative_to_wire, model_from_wire, score_from_wire
+from adscore_client._convert import fill_creative, model_from_wire, score_from_wire
 from adscore_client._image_reader import ImageReader
 from adscore_client.testing._wire import model_to_wire, score_to_wire
 from adscore_protos.v1 import model_pb2, scoring_pb2
@@ -81,7 +81,8 @@ def test_model_survives_the_wire(model):
 
 @given(creatives)
 def test_creative_survives_the_wire(creative):
-    sent = creative_to_wire(creative, ImageReader(10_000))
+    sent = scoring_pb2.Creative()
+    assert fill_creative(sent, creative, ImageReader(10_000)) == sent.ByteSize()
     wire = scoring_pb2.Creative.FromString(sent.SerializeToString())
     assert wire.id == creative.id
     assert wire.headline == (creative.headline or "")
@@ -91,12 +92,12 @@ def test_creative_survives_the_wire(creative):
 
 @given(creatives, st.integers(1, 200))
 def test_creative_is_refused_exactly_above_the_limit(creative, limit):
-    size = creative_to_wire(creative, ImageReader(10_000)).ByteSize()
+    size = fill_creative(scoring_pb2.Creative(), creative, ImageReader(10_000))
     if size <= limit:
-        assert creative_to_wire(creative, ImageReader(limit)).ByteSize() == size
+        assert fill_creative(scoring_pb2.Creative(), creative, ImageReader(limit)) == size
         return
     with pytest.raises(InvalidCreativeError) as caught:
-        creative_to_wire(creative, ImageReader(limit))
+        fill_creative(scoring_pb2.Creative(), creative, ImageReader(limit))
     assert caught.value.reason == "CREATIVE_TOO_LARGE"
 
 
@@ -135,3 +136,10 @@ def test_unused_zero_of_an_enum_is_no_member():
 def test_agreement_of_zero_is_not_absent():
     assert score_from_wire(scoring_pb2.Score(agreement=0.0)).agreement == 0.0
     assert score_from_wire(scoring_pb2.Score()).agreement is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
+def test_size_of_a_creative_is_that_of_its_message(size):
+    for creative in (Creative("h", bytes(size) or None), Creative("\u00e9" * (size // 2), id="a")):
+        wire = scoring_pb2.Creative()
+        assert fill_creative(wire, creative, ImageReader(1 << 24)) == wire.ByteSize()
