@@ -3,6 +3,7 @@
 python examples/rank.py creatives.csv 127.0.0.1:50051
 """
 
+import argparse
 import csv
 import sys
 from collections.abc import Iterator
@@ -20,8 +21,21 @@ def read_creatives(table: Path) -> Iterator[Creative]:
 
 
 def main() -> None:
+    """Reads the command line; a failure is one line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("table", type=Path, help="a .csv table as `adscore sample` writes it")
+    parser.add_argument("address", help="of an adscore server, HOST:PORT")
+    options = parser.parse_args()
+    try:
+        rank(options.table, options.address)
+    except KeyError as error:
+        parser.exit(1, f"error: expected a column {error} in {options.table}\n")
+    except (AdscoreError, OSError, ValueError) as error:
+        parser.exit(1, f"error: {error}\n")
+
+
+def rank(table: Path, address: str) -> None:
     """Scores every creative, and prints those that have a score."""
-    table, address = Path(sys.argv[1]), sys.argv[2]
     scores: list[Score] = []
     with Client(address) as client:
         (target, *_) = client.model().targets

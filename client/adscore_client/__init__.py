@@ -81,3 +81,14 @@ __all__ = [
     "to_arrow",
     "to_pandas",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib import metadata  # which takes longer to import than all of this
+
+        try:
+            return metadata.version("adscore")
+        except metadata.PackageNotFoundError:  # a checkout that is not installed
+            return "unknown"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,15 +2,18 @@
 
 import argparse
 import json
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 
+import adscore_client
 from adscore_client._channel import TOKEN_VARIABLE, Tls
 from adscore_client._client import Client
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import Model, Score
 
-_FAILED, _WRONG_USE = 1, 2
+_FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,12 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the name of the command; None for the process's.
 
     Returns:
-        The exit code: 0 for an answer, 1 where the call failed, 2 for wrong arguments.
+        The exit code: 0 for an answer, 1 where the call failed, 2 for wrong arguments, 130 for
+        Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
-        with _client(options) as client:
-            print(options.run(client, options))  # noqa: T201 - what the command is for
+        with warnings.catch_warnings(), _client(options) as client:
+            warnings.simplefilter("ignore")  # what is printed names them
+            _write(options.run(client, options))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except AdscoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return _FAILED
@@ -35,11 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _write(text: str) -> None:
+    try:
+        print(text, flush=True)  # noqa: T201 - what the command is for
+    except UnicodeEncodeError:  # a terminal that knows few characters
+        sys.stdout.buffer.write(text.encode(sys.stdout.encoding, "backslashreplace") + b"\n")
+    except BrokenPipeError:  # whoever reads has enough, as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m adscore_client",
         description="Predicts how an ad creative will perform, by asking an adscore server.",
     )
+    parser.add_argument("--version", action="version", version=adscore_client.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     score = commands.add_parser("score", help="score one creative")

@@ -6,6 +6,7 @@ in the event loop, that of ``Client`` blocks and never suspends the coroutine.
 
 import difflib
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
@@ -44,7 +45,7 @@ from adscore_client._convert import (
 from adscore_client._creative import Creative, ImageInput, image_file_name
 from adscore_client._exceptions import ServerError
 from adscore_client._image_reader import ImageReader, require_pillow
-from adscore_client._results import Grid, InputLimits, Match, Model, Score
+from adscore_client._results import Grid, InputLimits, Match, Model, Score, Warning
 from adscore_client._score_stream import ScoreStream
 from adscore_client._status import CallContext, error_from_call, no_answer
 from adscore_protos.v1 import model_pb2, scoring_pb2
@@ -146,6 +147,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         )
         self._token_may_block = callable(chosen["token"])
         self._shrink_images = chosen["shrink_images"]
+        self._missed_context: set[tuple[str, str]] = set()
         self._known_limits: dict[ModelChoice, tuple[InputLimits, Deadline]] = {}
         if self._shrink_images:
             require_pillow()
@@ -195,7 +197,9 @@ class BaseClient(ABC, Generic[ConnectionType]):
         wire = await self._send("Score", request, options, context)
         if not wire.HasField("score"):
             raise ServerError(f"Expected a score from {context.address}. Received: an empty answer")
-        return score_from_wire(wire.score)
+        score = score_from_wire(wire.score)
+        self._notice(score)
+        return score
 
     async def _score_combinations(
         self,
@@ -213,7 +217,9 @@ class BaseClient(ABC, Generic[ConnectionType]):
         files = await self._connection.run(add_parts, request, headlines, images, reader)
         answered = self._context(options, image_files=files)
         wire = await self._send("ScoreCombinations", request, options, answered)
-        return grid_from_wire(wire, request, answered.address)
+        grid = grid_from_wire(wire, request, answered.address)
+        self._notice(grid.scores[0][0])  # all share their context
+        return grid
 
     async def _match(
         self, headlines: Iterable[str], images: Iterable[ImageInput], options: Options
@@ -268,9 +274,24 @@ class BaseClient(ABC, Generic[ConnectionType]):
             deadline = Deadline(options.deadline.timeout_seconds)
             return self._reader(options._replace(deadline=deadline))
 
-        return ScoreStream(self._connection, items, bulk, reader_of_now, self._metadata)
+        return ScoreStream(
+            self._connection, items, bulk, reader_of_now, self._metadata, self._notice
+        )
 
     # === What calls share ===
+
+    def _notice(self, score: Score) -> None:
+        """Warns, once for each model, of scores that lack the context that it reads."""
+        model = (score.model, score.model_version)
+        if Warning.MISSING_CONTEXT in score.warnings and model not in self._missed_context:
+            self._missed_context.add(model)
+            warnings.warn(
+                f"the model {model[0]}, version {model[1]}, reads context that did not come with "
+                "every creative: such creatives are scored without it, and ranked worse "
+                f"({Warning.MISSING_CONTEXT}). Pass context={{NAME: VALUE}} with each creative; "
+                "client.model().limits.context_names has the names",
+                stacklevel=1,
+            )
 
     async def _send(self, method: str, request: Any, options: Options, context: CallContext) -> Any:
         metadata = await self._metadata(context)

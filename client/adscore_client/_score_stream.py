@@ -27,6 +27,7 @@ class ScoreStream:
         bulk: Makes requests of it, and knows what has no answer yet.
         reader: Says how images are read; may ask the server.
         metadata: Makes what is sent beside the requests.
+        notice: Is called with each score.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class ScoreStream:
         bulk: Bulk,
         reader: Callable[[], Awaitable[ImageReader]],
         metadata: Callable[[CallContext], Awaitable[Metadata]],
+        notice: Callable[[Score], None],
     ) -> None:
         self._connection = connection
         self._items = items
         self._bulk = bulk
         self._reader = reader
         self._metadata = metadata
+        self._notice = notice
         self._has_begun = False
         self._stream: Stream | None = None
 
@@ -60,6 +63,9 @@ class ScoreStream:
             while bulk.wants_items:
                 await self._send(await self._read_on())
             if results := bulk.take_results():
+                for result in results:
+                    if isinstance(result, Score):
+                        self._notice(result)
                 if self._bulk.is_done:
                     await self._end()
                 return results

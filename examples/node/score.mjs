@@ -65,21 +65,34 @@ function pairs(map) {
   return Array.isArray(map) ? map.map(({ key, value }) => [key, value]) : Object.entries(map);
 }
 
-const [address, source, ...parts] = process.argv.slice(2);
-const definition =
-  source === "reflection" ? await fromReflection(address) : fromProtoFiles();
-const { ScoringService } = grpc.loadPackageDefinition(definition).adscore.v1;
-const client = new ScoringService(address, grpc.credentials.createInsecure(), {
-  "grpc.service_config": JSON.stringify(SERVICE_CONFIG),
-});
-
-for (let i = 0; i < parts.length; i += 2) {
-  const creative = { headline: parts[i], image: await readFile(parts[i + 1]) };
-  const { score } = await call(client, "Score", { creative });
-  for (const [name, target] of pairs(score.targets)) {
-    const { mean, lower, upper, percentile } = target;
-    const exact = [mean, lower, upper, percentile].map(bits);
-    console.log(JSON.stringify({ target: name, mean, lower, upper, percentile, exact }));
+/** Scores the creatives of the command line; prints one line of JSON for each target. */
+async function score(address, source, parts) {
+  const definition =
+    source === "reflection" ? await fromReflection(address) : fromProtoFiles();
+  const { ScoringService } = grpc.loadPackageDefinition(definition).adscore.v1;
+  const client = new ScoringService(address, grpc.credentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify(SERVICE_CONFIG),
+  });
+  for (let i = 0; i < parts.length; i += 2) {
+    const creative = { headline: parts[i], image: await readFile(parts[i + 1]) };
+    const { score } = await call(client, "Score", { creative });
+    for (const [name, target] of pairs(score.targets)) {
+      const { mean, lower, upper, percentile } = target;
+      const exact = [mean, lower, upper, percentile].map(bits);
+      console.log(JSON.stringify({ target: name, mean, lower, upper, percentile, exact }));
+    }
   }
+  client.close();
 }
-client.close();
+
+const [address, source, ...parts] = process.argv.slice(2);
+if (!["proto", "reflection"].includes(source) || !parts.length || parts.length % 2) {
+  console.error("usage: node score.mjs ADDRESS proto|reflection HEADLINE IMAGE_FILE [...]");
+  process.exit(2);
+}
+try {
+  await score(address, source, parts);
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+}

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adscore.errors import AdscoreError
+from adscore_client import AdscoreError as CallError
 from adscore_client import Client, Creative, Score
 
 TARGET = "ctr"
@@ -192,11 +193,14 @@ def _score(console: Console, address: str, creatives: Sequence[NewCreative]) -> 
         "    scores = list(client.score_many(creatives))",
     ):
         console.print(f">>> {line}", style="bold", markup=False)
-    with Client(address) as client:
-        started = time.monotonic()
-        items = (Creative(one.headline, one.image, one.id) for one in creatives)
-        results = list(client.score_many(items))
-        seconds = time.monotonic() - started
+    started = time.monotonic()
+    items = (Creative(one.headline, one.image, one.id) for one in creatives)
+    try:
+        with Client(address) as client:
+            results = list(client.score_many(items))
+    except CallError as error:
+        raise DemoError(f"expected scores from the server. Received: {error}") from error
+    seconds = time.monotonic() - started
     scores = [result for result in results if isinstance(result, Score)]
     if len(scores) < len(results):
         failed = next(result for result in results if not isinstance(result, Score))

@@ -230,3 +230,28 @@ def test_deadline_reaches_the_server(connect):
     client.score("headline", timeout_seconds=1e9)
     assert 40 < remaining[0] <= 51
     assert remaining[1] > 1e6
+
+
+def test_left_out_context_is_said_once_for_each_model(connect):
+    def scored(name):
+        warnings = [scoring_pb2.WARNING_MISSING_CONTEXT]
+        return scoring_pb2.Score(model=name, model_version="3", warnings=warnings)
+
+    def answer(request, context):
+        return scoring_pb2.ScoreResponse(score=scored(request.model))
+
+    def answer_many(request, context):
+        result = scoring_pb2.BatchScoreResult(score=scored(request.model))
+        return scoring_pb2.BatchScoreResponse(results=[result] * len(request.creatives))
+
+    client = connect(Score=answer, StreamScore=answer_many)
+
+    def score(model):
+        client.score("headline", model=model)
+        list(client.score_many([("headline", None)] * 3, model=model))
+        client.score("headline", model=model)
+
+    for model in ("a", "b"):
+        with pytest.warns(UserWarning, match=f"model {model}, version 3, reads context") as said:
+            score(model)
+        assert len(said) == 1

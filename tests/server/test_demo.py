@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from adscore_client import ModelNotFoundError
+from adscore_client.testing import FakeServer
+from adscore_server import demo
 from adscore_server.demo import DemoError, NewCreative, ranked_right, read_new_creatives, run_demo
 
 
@@ -32,3 +36,13 @@ def test_folder_with_files_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="expected a new or empty folder"):
         run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_failed_call_is_an_error_of_the_command_and_no_traceback(tmp_path: Path) -> None:
+    banner = tmp_path / "banner.png"
+    banner.write_bytes(b"image")
+    creative = NewCreative("id", "a", "headline", banner, 0.01)
+    with FakeServer() as server:
+        server.fail_next(ModelNotFoundError("no such model"))
+        with pytest.raises(DemoError, match="no such model"):
+            demo._score(Console(quiet=True), server.address, [creative])
