@@ -33,6 +33,8 @@ SECTIONS = {
     "idle": sections.idle,
     "grid": sections.grid,
     "cache": sections.cache,
+    "empty": sections.empty,
+    "before": sections.before,
     "starts": sections.starts,
 }
 
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", type=Path, help="a model's folder; by default one is trained on `adscore sample`"
     )
     add("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what to ask")
+    add("--before", type=Path, metavar="CHECKOUT", help="another adscore to compare with, in turns")
     add("--peers", nargs="*", choices=PEERS, default=[], help="servers to compare with")
     add("--install-peers", action="store_true", help="make environments for those first")
     add("--long", type=int, nargs="?", const=100_000, metavar="N", help="stream N creatives too")
@@ -78,6 +81,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         rounds=1 if options.quick else options.rounds,
         cores=len(os.sched_getaffinity(0)),
         all_kinds=not options.quick,
+        before=options.before and options.before.resolve(),
+        before_model=options.before and train_model(folder / "before", options.before.resolve()),
     )
     results.start_file(options.results, _machine(settings))
 

@@ -9,7 +9,7 @@ import grpc
 
 from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
 
-_THREADS = 8  # as adscore's server has
+_THREADS = 2  # the fewest hand-overs; more, and grpc.aio, cost more
 
 
 class BareService(scoring_pb2_grpc.ScoringServiceServicer):

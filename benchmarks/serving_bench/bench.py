@@ -28,6 +28,8 @@ class Settings:
         rounds: Runs of each system.
         cores: Threads of the ceiling.
         all_kinds: Whether all kinds of pictures are sent, or the usual one alone.
+        before: A checkout of adscore to compare with; None compares with none.
+        before_model: A model's folder, which that checkout trained.
     """
 
     model: Path
@@ -36,6 +38,8 @@ class Settings:
     rounds: int
     cores: int
     all_kinds: bool
+    before: Path | None = None
+    before_model: Path | None = None
 
 
 class Bench:
@@ -79,7 +83,7 @@ class Bench:
         """Processes that call a server, by its own transport or another of adscore's."""
         name = f"serving_bench.transports.{transport}" if transport else running.transport
         arguments = ["serving_bench.client", name, running.address, str(self.settings.pictures)]
-        return Workers(arguments, processes, running.python)
+        return Workers(arguments, processes, running.python, running.project)
 
     def run(
         self, section: str, system: str, case: str, round_: int, running: Running,

@@ -9,7 +9,7 @@ from pathlib import Path
 from serving_bench.load import Done
 from shared.processes import Usage
 
-CEILING, ADSCORE = "ceiling", "adscore"
+CEILING, ADSCORE, BEFORE, EMPTY = "ceiling", "adscore", "before", "empty call"
 
 
 @dataclass(frozen=True, slots=True)

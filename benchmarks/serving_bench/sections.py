@@ -7,7 +7,7 @@ from serving_bench.environments import missing
 from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
-from serving_bench.results import ADSCORE, Measurement
+from serving_bench.results import ADSCORE, BEFORE, EMPTY, Measurement
 from serving_bench.systems import PEERS, bare_server, peer_server
 from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
 from serving_bench.workers import WorkerError
@@ -102,6 +102,34 @@ def cache(bench: Bench) -> None:
         for ads in ("fresh", "repeated_images", "repeated"):
             order = _closed(bench, USUAL, ads)
             bench.run("cache", ADSCORE, ads, round_, bench.server, bench.score, order)
+
+
+def empty(bench: Bench) -> None:
+    """A creative that the cache knows, against the cheapest call that carries the same bytes."""
+    order = _closed(bench, USUAL, "repeated")
+    with bare_server() as bare, bench.callers(bare, "bare") as callers:
+        for round_ in range(bench.settings.rounds):
+            bench.run("empty", EMPTY, "repeated", round_, bare, callers, order)
+            bench.run("empty", ADSCORE, "repeated", round_, bench.server, bench.score, order)
+
+
+def before(bench: Bench) -> None:
+    """A process for each core and its own client, against those of another checkout."""
+    settings = bench.settings
+    if settings.before is None or settings.before_model is None:
+        return
+    workers = ("--workers", str(settings.cores))
+    with (
+        adscore_server(settings.before_model, *workers, project=settings.before) as server,
+        bench.callers(server) as callers,
+    ):
+        callers.run(_closed(bench, USUAL), server.process.usage)  # warms it up
+        for round_ in range(settings.rounds):
+            for ads in ("fresh", "repeated"):
+                order = _closed(bench, USUAL, ads)
+                bench.run("before", BEFORE, ads, round_, server, callers, order)
+                ours = bench.full_server, bench.full_score
+                bench.run("before", ADSCORE, ads, round_, *ours, order)
 
 
 def starts(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from serving_bench.pictures import KINDS, USUAL
-from serving_bench.results import ADSCORE, CEILING, Measurement, Summary
+from serving_bench.results import ADSCORE, BEFORE, CEILING, EMPTY, Measurement, Summary
 from serving_bench.sections import ONE_PROCESS
 from serving_bench.systems import PEERS
 
@@ -25,6 +25,8 @@ def aims(found: Summary) -> list[Row]:
         _share(found, "BatchScore of 32", "bulk", "batch", ">= 0.90"),
         _share(found, "score_many (StreamScore)", "bulk", "stream", ">= 0.90"),
         *_best_peer(found),
+        *_before(found),
+        _empty(found),
         _idle(found),
         _cheaper(found, "grid 15 x 20, against 300 single scores", "grid", "no cache: singles",
                  "no cache: grids", ">= 8 x"),
@@ -93,6 +95,40 @@ def _best_peer(found: Summary) -> list[Row]:
             "<= 1 x",
             " against ".join(_number(found, runs, _p99, 1) for runs in arriving) + " ms",
         ],
+    ]
+
+
+def _before(found: Summary) -> list[Row]:
+    """CPU time and rate against another checkout, each with its own client."""
+    rows = []
+    for ads, cpu_aim, rate_aim in (("fresh", "<= 0.60", ">= 1.60"), ("repeated", "", "")):
+        ours, theirs = found.find("before", case=ads), found.find("before", BEFORE, ads)
+        cpu, rate = found.ratio(ours, theirs, _cpu), found.ratio(ours, theirs, _rate)
+        if cpu is None or rate is None:
+            continue
+        times, rates = (
+            " against ".join(_number(found, runs, value, decimals) for runs in (ours, theirs))
+            for value, decimals in ((_cpu, 3), (_rate, 0))
+        )
+        title = f"Score, 32 callers, {ads}, a process for each core"
+        rows += [
+            [f"{title}: CPU time over before", f"{cpu:.2f}", cpu_aim, f"{times} ms"],
+            ["... rate over before", f"{rate:.2f}", rate_aim, f"{rates} a second"],
+        ]
+    return rows
+
+
+def _empty(found: Summary) -> Row:
+    ours, theirs = found.find("empty", case="repeated"), found.find("empty", EMPTY, "repeated")
+    ratio = found.ratio(ours, theirs, _cpu)
+    if ratio is None:
+        return []
+    parts = " against ".join(_number(found, runs, _cpu, 3) for runs in (ours, theirs))
+    return [
+        "repeated creative, over the cheapest empty call: CPU time",
+        f"{ratio:.2f}",
+        "<= 1.80",
+        f"{parts} ms, client included",
     ]
 
 

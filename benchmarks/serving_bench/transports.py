@@ -37,6 +37,29 @@ def score(address: str) -> Send:
     return send
 
 
+def bare(address: str) -> Send:
+    """The stub alone: one creative a call; a channel for each thread."""
+    import grpc
+
+    from adscore_protos.v1 import scoring_pb2, scoring_pb2_grpc
+
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    idle: deque[scoring_pb2_grpc.ScoringServiceStub] = deque()
+
+    def send(ads: Sequence[Ad]) -> None:
+        stub = (
+            idle.pop()
+            if idle
+            else scoring_pb2_grpc.ScoringServiceStub(grpc.insecure_channel(address, alone))
+        )
+        for ad in ads:
+            creative = scoring_pb2.Creative(headline=ad.headline, image=ad.image)
+            stub.Score(scoring_pb2.ScoreRequest(creative=creative), timeout=TIMEOUT_SECONDS)
+        idle.append(stub)
+
+    return send
+
+
 def batch_score(address: str) -> Send:
     """BatchScore: all creatives of a call in one message."""
     import grpc

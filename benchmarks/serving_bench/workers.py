@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 from serving_bench.load import Done
 from serving_bench.orders import READY, Order
-from shared.processes import Usage, python_path
+from shared.processes import PROJECT, Usage, python_path
 
 
 class WorkerError(Exception):
@@ -23,15 +24,22 @@ class Workers:
         arguments: Of each process, behind `python -m`.
         number: Of processes.
         python: The interpreter.
+        project: The checkout of adscore that they import.
     """
 
-    def __init__(self, arguments: Sequence[str], number: int, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        number: int,
+        python: str = sys.executable,
+        project: Path = PROJECT,
+    ) -> None:
         self._processes = [
             subprocess.Popen(
                 [python, "-m", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, **python_path()},
+                env={**os.environ, **python_path(project)},
                 text=True,
             )
             for _ in range(number)

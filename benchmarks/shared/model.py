@@ -7,24 +7,24 @@ import sys
 from pathlib import Path
 
 from adscore.creative import Creative
-from shared.processes import python_path
+from shared.processes import PROJECT, python_of, python_path
 
 
-def run_adscore(*arguments: object) -> None:
+def run_adscore(*arguments: object, project: Path = PROJECT) -> None:
     """Runs an adscore command, which must succeed; what it prints is dropped."""
     subprocess.run(
-        [sys.executable, "-m", "adscore", *map(str, arguments)],
+        [python_of(project), "-m", "adscore", *map(str, arguments)],
         check=True,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, **python_path()},
+        env={**os.environ, **python_path(project)},
     )
 
 
-def train_model(folder: Path) -> Path:
+def train_model(folder: Path, project: Path = PROJECT) -> Path:
     """A model of the default preset, trained on the simulated log in `folder / "log"`."""
     print("training a model on `adscore sample` ...", file=sys.stderr, flush=True)
-    run_adscore("sample", folder / "log")
-    run_adscore("train", folder / "log" / "creatives.csv", folder / "model")
+    run_adscore("sample", folder / "log", project=project)
+    run_adscore("train", folder / "log/creatives.csv", folder / "model", project=project)
     return folder / "model"
 
 

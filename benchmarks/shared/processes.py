@@ -16,7 +16,7 @@ from typing import IO, Self
 BENCHMARKS = Path(__file__).resolve().parents[1]
 PROJECT = BENCHMARKS.parent
 HOST = "127.0.0.1"
-_PATHS = (BENCHMARKS, PROJECT, *(PROJECT / part for part in ("client", "server", "protos/gen")))
+_PARTS = (".", "client", "server", "protos/gen")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -141,12 +141,14 @@ class Running:
         address: HOST:PORT.
         transport: Name of the function that calls it.
         python: Of the processes that call it.
+        project: The checkout of adscore that it and its callers are.
     """
 
     process: ServerProcess
     address: str
     transport: str = "serving_bench.transports.score"
     python: str = sys.executable
+    project: Path = PROJECT
 
     @property
     def workers(self) -> list[int]:
@@ -159,26 +161,38 @@ class Running:
 
 
 def adscore_server(
-    root: Path, *options: str, address: str = f"{HOST}:0", stderr: Path | None = None
+    root: Path,
+    *options: str,
+    address: str = f"{HOST}:0",
+    stderr: Path | None = None,
+    project: Path = PROJECT,
 ) -> AbstractContextManager[Running]:
     """`adscore serve`, ready to be called."""
-    return ready_server(
-        "adscore", "serve", str(root), "--address", address, *options, stderr=stderr
-    )
+    command = ("adscore", "serve", str(root), "--address", address, *options)
+    return ready_server(*command, stderr=stderr, project=project)
 
 
 @contextmanager
-def ready_server(*command: str, stderr: Path | None = None) -> Iterator[Running]:
+def ready_server(
+    *command: str, stderr: Path | None = None, project: Path = PROJECT
+) -> Iterator[Running]:
     """A module that prints where it is ready, as `adscore serve` does."""
-    arguments = [sys.executable, "-m", *command]
-    with ServerProcess(arguments, python_path(), stderr) as process:
-        line = process.wait_for_line("Ready on ")
-        yield Running(process, line.partition("Ready on ")[2].split()[0].rstrip(":"))
+    python = python_of(project)
+    with ServerProcess([python, "-m", *command], python_path(project), stderr) as process:
+        address = process.wait_for_line("Ready on ").partition("Ready on ")[2].split()[0]
+        yield Running(process, address.rstrip(":"), python=python, project=project)
 
 
-def python_path() -> dict[str, str]:
-    """Variables with which any Python finds adscore and the benchmarks."""
-    return {"PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
+def python_of(project: Path) -> str:
+    """The interpreter of a checkout: its own where it has one, else the one that runs this."""
+    own = project / ".venv/bin/python"
+    return str(own) if project != PROJECT and own.exists() else sys.executable
+
+
+def python_path(project: Path = PROJECT) -> dict[str, str]:
+    """Variables with which any Python finds adscore, of some checkout, and the benchmarks."""
+    paths = (BENCHMARKS, *(project / part for part in _PARTS))
+    return {"PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
 def usage_of(pid: int) -> Usage:

@@ -1,5 +1,7 @@
+import logging
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -7,6 +9,7 @@ import pytest
 
 from adscore.creative import Creative
 from adscore_protos.v1 import scoring_pb2
+from adscore_server.access.tokens import new_token, token_line
 from adscore_server.config import ServerConfig
 
 TIMEOUT_SECONDS = 60.0
@@ -189,3 +192,62 @@ def test_a_busy_stream_leaves_threads_to_other_calls(
     assert stubs.scoring.ScoreCombinations(request, timeout=30)
     held_scorer.released.set()
     assert next(answers).request_id == "1"
+
+
+def test_a_stream_outlives_its_token_by_no_request(
+    start_server: Any, connect: Any, scorer: Any, creatives: list[Creative], tmp_path: Path
+) -> None:
+    kept, revoked = new_token(), new_token()
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"{token_line('kept', kept)}\n{token_line('revoked', revoked)}\n")
+    config = ServerConfig("127.0.0.1:0", tokens=tokens)
+    stubs = connect(start_server(scorer, config=config).address)
+    goes_on = threading.Event()
+
+    def requests() -> Iterator[Any]:
+        yield request_of(creatives[:1], "before")
+        goes_on.wait(TIMEOUT_SECONDS)
+        yield request_of(creatives[:1], "after")
+
+    metadata = (("authorization", f"Bearer {revoked}"),)
+    answers = stubs.scoring.StreamScore(requests(), metadata=metadata, timeout=TIMEOUT_SECONDS)
+    assert next(answers).request_id == "before"
+    tokens.write_text(f"{token_line('kept', kept)}\n")
+    goes_on.set()
+    with pytest.raises(grpc.RpcError) as caught:
+        next(answers)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("read", "code"), [(1, "OK"), (0, "CANCELLED")])
+def test_a_stream_read_to_its_end_is_no_cancelled_one(
+    start_server: Any,
+    connect: Any,
+    wait_until: Any,
+    held_scorer: Any,
+    creatives: list[Creative],
+    caplog: pytest.LogCaptureFixture,
+    read: int,
+    code: str,
+) -> None:
+    caplog.set_level(logging.DEBUG, "adscore_server")
+    stubs = connect(start_server(held_scorer).address)
+    keep_open = threading.Event()
+
+    def requests() -> Iterator[Any]:
+        yield request_of(creatives[:1], "1")
+        keep_open.wait(TIMEOUT_SECONDS)
+
+    answers = stream(stubs, requests())
+    assert held_scorer.entered.wait(30)
+    if read:
+        held_scorer.released.set()
+        assert next(answers).request_id == "1"
+    answers.cancel()
+    held_scorer.released.set()
+    keep_open.set()
+    lines: list[Any] = []
+    wait_until(
+        lambda: lines.extend(r.fields for r in caplog.records if hasattr(r, "fields")) or lines
+    )
+    assert lines[0]["code"] == code

@@ -54,16 +54,17 @@ class Streams:
             stream.end(end)
         call.end_stream = stream.end
         code = grpc.StatusCode.CANCELLED
+        wanted = False  # whether the client was there for the last answer
         try:
             for answer in stream.answers():
                 if stream.waits_for_request():
                     call.idle_since = time.monotonic()
+                wanted = not call.gone
                 yield answer
             code = grpc.StatusCode.OK
-        except GeneratorExit:
-            code = stream.code_at_end()
-        except grpc.RpcError:  # raised by reading what a client sends that has gone
-            code = stream.code_at_end()
+        except (GeneratorExit, grpc.RpcError):  # the client has gone, perhaps with all it asked for
+            if wanted and stream.waits_for_request():
+                code = grpc.StatusCode.OK
         except Exception as error:
             status, failed = call.status_of(error)
             code = failed if context.is_active() else code
@@ -149,11 +150,6 @@ class _Stream:
     def waits_for_request(self) -> bool:
         """Whether all that was read is answered."""
         return self._answered == self._read_count
-
-    def code_at_end(self) -> grpc.StatusCode:
-        """What to tell of a stream whose client has gone: OK where it had all its answers."""
-        done = self._read_count and self.waits_for_request()
-        return grpc.StatusCode.OK if done else grpc.StatusCode.CANCELLED
 
     def end(self, error: Exception | None) -> None:
         """From now on no request is taken; the first reason counts."""

@@ -113,8 +113,9 @@ class Scoring:
             CallAbandonedError: The caller has gone.
         """
         raw = call.take_request()
-        parts = count_parts(raw, layout, self._config.max_batch_creatives)
-        call.creatives = 1 if kind is scoring_pb2.ScoreRequest else parts
+        is_single = kind is scoring_pb2.ScoreRequest
+        parts = count_parts(raw, layout, 1 if is_single else self._config.max_batch_creatives)
+        call.creatives = 1 if is_single else parts
         if self.limiter is not None and call.creatives:
             seconds = self.limiter.take(call.caller, call.creatives)
             if seconds:
