@@ -27,13 +27,11 @@ def fit_additive_network(
 ) -> tuple[Network, Callable[[Known], HeldOut]]:
     """Fits linear heads and puts their weights into towers and core.
 
-    They are fitted to the validation rows too: each member leaves groups of its own out.
-
     Returns:
         The network, not calibrated; and what is known of each fitted row -> what the member that
         never saw its group predicts.
     """
-    rows = problem.split.seen
+    rows = problem.fitted
     encodings = context_encodings(problem.data, rows)
     design = read_design(inputs, towers, encodings, rows)
     outcomes = problem.data.outcomes(rows)

@@ -86,7 +86,7 @@ def _fit_rates(
     """Fits heads, and towers that are not frozen, to the counts; then calibrates."""
     if problem.is_additive:
         network, predict = fit_additive_network(problem, inputs, towers)
-        rows, epochs = problem.split.seen, problem.preset.additive.steps
+        rows, epochs = problem.fitted, problem.preset.additive.steps
     else:
         network, history = fit_deep(problem, inputs, towers)
         predict = partial(predict_held_out, problem, inputs, network)

@@ -1,8 +1,8 @@
 """A table -> the problem that a training solves: its rows as arrays, their split, the options."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class TrainingData:
         pixels: Distinct images, (images, height, width, 3) uint8; where a row has none, zeros
             stand among them.
         image_index: Which image each row has, (rows,) int64.
-        context: By context name, the values that are known.
+        context: By context name, the values of the fitted rows: only these are known.
         context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
         present: Whether headline, image and any context are known, (rows, 3) float32; its columns
             are those of `Present`.
@@ -141,6 +141,15 @@ class Problem:
         """Whether every tower stands on an encoder, so that linear heads on features do."""
         return set(self.encoders.names) == set(self.data.modalities)
 
+    @property
+    def fitted(self) -> NDArray[np.int64]:
+        """Rows that weights are fitted to, in order.
+
+        Additive heads are fitted to the validation rows too: each member leaves groups of its
+        own out.
+        """
+        return self.split.seen if self.is_additive else self.split.fitting
+
 
 def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     """Opens the encoders, checks and decodes every row, and splits the groups.
@@ -165,7 +174,8 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     )
     for column, name in enumerate(data.targets):
         _require_both_outcomes(name, data, column, split)
-    return Problem(data, split, preset, encoders.only(data.modalities), seed, options.align)
+    problem = Problem(data, split, preset, encoders.only(data.modalities), seed, options.align)
+    return replace(problem, data=_with_context(data, table, problem.fitted))
 
 
 def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Split) -> None:
@@ -187,7 +197,7 @@ def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Sp
 
 
 def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
-    """Checks every headline and decodes every distinct image of a table.
+    """Checks every headline and decodes every distinct image of a table; context comes later.
 
     Args:
         table: The creatives.
@@ -208,16 +218,14 @@ def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
     broken += broken_images + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
         raise table.broken_rows(broken)
-    context = {name: learn_values(values) for name, values in table.context.items()}
-    ids = np.array([context_ids(row, context) for row in _context_rows(table)], dtype=np.int32)
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
     return TrainingData(
         headlines=headlines,
         pixels=pixels,
         image_index=image_index,
-        context=context,
-        context_ids=ids,
-        present=np.stack([*has, ids.any(axis=1)], axis=1).astype(np.float32),
+        context={},
+        context_ids=np.zeros((len(table), 0), dtype=np.int32),
+        present=np.stack([*has, np.zeros(len(table))], axis=1).astype(np.float32),
         groups=groups.astype(np.int64),
         group_names=names.tolist(),
         targets={name: table.target_columns[name] for name in table.successes},
@@ -281,9 +289,21 @@ def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, st
     ]
 
 
-def _context_rows(table: CreativeTable) -> Iterator[dict[str, str]]:
-    for row in range(len(table)):
-        yield {name: values[row] for name, values in table.context.items()}
+def _with_context(
+    data: TrainingData, table: CreativeTable, fitted: NDArray[np.int64]
+) -> TrainingData:
+    """The data with its context: a value that no fitted row has is not known."""
+    if not table.context:
+        return data
+    context = {
+        name: learn_values(values[row] for row in fitted.tolist())
+        for name, values in table.context.items()
+    }
+    rows = zip(*table.context.values(), strict=True)
+    ids = [context_ids(dict(zip(context, row, strict=True)), context) for row in rows]
+    present = data.present.copy()
+    present[:, Present.CONTEXT] = np.any(ids, axis=1)
+    return replace(data, context=context, context_ids=np.array(ids, np.int32), present=present)
 
 
 def _columns(counts: Mapping[str, NDArray[np.int64]], rows: int) -> NDArray[np.float64]:

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adscore.bundle import Present
 from adscore.creative import InputLimits
 from adscore.errors import TableError, TrainingError
 from adscore.scoring.image import ImageSize, decode
 from adscore.table import CreativeTable
 from adscore.training import problem
 from adscore.training.presets import DEFAULT
-from adscore.training.problem import load_training_data, split_groups
+from adscore.training.problem import (
+    TrainingOptions,
+    load_training_data,
+    read_problem,
+    split_groups,
+)
 
 SIZE = ImageSize(16, 24)
 EITHER = dataclasses.replace(  # a headline or an image alone will do
@@ -55,6 +61,24 @@ def test_an_image_of_many_rows_is_decoded_once(
     data = load_training_data(table, BOTH)
     assert len(calls) == len(data.pixels) == 2
     assert data.image_index.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_context_is_known_by_the_fitted_rows_alone(make_table: MakeTable) -> None:
+    count = 30
+    places = [f"place of {row // 3}" for row in range(count)]
+    formats = ["square", "wide", ""] * (count // 3)
+    table = dataclasses.replace(
+        make_table(count, groups=places), context={"placement": places, "format": formats}
+    )
+    read = read_problem(table, TrainingOptions(preset=BOTH))
+    data, fitted = read.data, set(read.split.fitting.tolist())
+    known = data.context["placement"]
+    assert set(known) == {places[row] for row in fitted} < set(places)
+    assert data.context["format"] == ("square", "wide")
+    for row in range(count):
+        expected = known.index(places[row]) + 1 if places[row] in known else 0
+        assert data.context_ids[row, 0] == expected
+        assert data.present[row, Present.CONTEXT] == data.context_ids[row].any()
 
 
 def test_every_broken_row_is_named_with_its_field_and_reason(
