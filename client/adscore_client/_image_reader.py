@@ -12,6 +12,14 @@ _HEADROOM = 2
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 
+# Where the colour space of an ICC profile stands, and that of the pixels that are sent.
+_PROFILE_SPACE = slice(16, 20)
+_RGB_SPACE = b"RGB "
+_RGB_MODES = frozenset({"P", "RGB", "RGBA"})
+
+# A frame whose channels all span less may be blank, by whatever measure the model has for it.
+_MIN_SPAN_OF_A_PICTURE = 64
+
 
 class ImageReader(NamedTuple):
     """Reads images.
@@ -75,8 +83,9 @@ def shrink(data: bytes, limits: InputLimits) -> bytes:
         return data
     try:
         with PIL.Image.open(io.BytesIO(data), formats=limits.image_formats or None) as image:
+            profile = image.info.get("icc_profile")
             smaller = _resized(image, limits)
-            shrunk = data if smaller is None else _encoded(smaller)
+            shrunk = data if smaller is None else _encoded(smaller, profile)
     except Exception:  # Pillow raises whatever the broken bytes lead to
         return data
     return shrunk if len(shrunk) < len(data) else data
@@ -86,8 +95,7 @@ def _resized(image: Any, limits: InputLimits) -> Any:
     """Returns the picture upright at its new size; None where it is not to be changed."""
     import PIL.ImageOps
 
-    is_deep = image.mode.startswith(("I", "F"))  # 16 bits and more, which the server scales
-    if is_deep or image.width * image.height > limits.max_image_pixels:
+    if not _is_plain(image) or image.width * image.height > limits.max_image_pixels:
         return None
     has_alpha = image.has_transparency_data
     is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # width and height swap
@@ -95,17 +103,42 @@ def _resized(image: Any, limits: InputLimits) -> Any:
     stored = largest[::-1] if is_turned else largest
     if image.width <= stored[0] and image.height <= stored[1]:
         return None
+    is_animated = getattr(image, "is_animated", False)
     image.draft(None, stored)  # a JPEG is decoded at about this size, which saves most of the work
     upright = PIL.ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")
     size = (min(upright.width, largest[0]), min(upright.height, largest[1]))
-    return upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
+    smaller = upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
+    # Which frame counts is the model's to say, unless the first one clearly does.
+    return None if is_animated and _may_be_blank(smaller) else smaller
 
 
-def _encoded(picture: Any) -> bytes:
+def _is_plain(image: Any) -> bool:
+    """Whether 8-bit RGB, with its transparency and profile, says all that the file says."""
+    if image.mode.startswith(("I", "F")):  # 16 bits and more, which the server scales
+        return False
+    if "transparency" in image.info and any("16" in str(tile.args) for tile in image.tile):
+        return False  # a transparent colour of 16 bits is none of the 8-bit pixels
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return True
+    return image.mode in _RGB_MODES and profile[_PROFILE_SPACE] == _RGB_SPACE
+
+
+def _may_be_blank(picture: Any) -> bool:
+    import PIL.Image
+
+    on_white: Any = PIL.Image.new("RGBA", picture.size, "white")
+    on_white.alpha_composite(picture.convert("RGBA"))
+    spans: list[int] = [high - low for low, high in on_white.convert("RGB").getextrema()]
+    return max(spans) < _MIN_SPAN_OF_A_PICTURE
+
+
+def _encoded(picture: Any, profile: bytes | None) -> bytes:
     buffer = io.BytesIO()
     if picture.mode == "RGBA":
-        picture.save(buffer, format="PNG")
+        picture.save(buffer, format="PNG", icc_profile=profile)
     else:
         # Colour at full size: by default a JPEG keeps a quarter of it.
-        picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
+        quality = {"quality": _JPEG_QUALITY, "subsampling": 0}
+        picture.save(buffer, format="JPEG", icc_profile=profile, **quality)
     return buffer.getvalue()

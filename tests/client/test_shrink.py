@@ -2,9 +2,10 @@
 
 import io
 import struct
+import zlib
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from adscore_client import Client
 from adscore_client._image_reader import shrink
@@ -109,3 +110,55 @@ def test_colours_stay_what_they_are(mode, kind):
     wanted = opened(file.getvalue()).convert("RGB").resize((1, 1)).getpixel((0, 0))
     average = smaller.convert("RGB").resize((1, 1)).getpixel((0, 0))
     assert all(abs(a - b) <= 4 for a, b in zip(average, wanted, strict=True))
+
+
+def profile_of(space: str) -> bytes:
+    """The beginning of an ICC profile, which is all that its colour space takes."""
+    return bytes(16) + space.ljust(4).encode() + bytes(2000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_profile_of_the_colours_is_kept(kind):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode in ("RGB",) if kind == "JPEG" else ("RGB", "RGBA"):
+        smaller = opened(shrink(encoded((600, 600), mode, kind, icc_profile=profile), LIMITS))
+        assert smaller.size == (128, 128)
+        assert smaller.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(("mode", "space"), [("L", "GRAY"), ("CMYK", "CMYK"), ("RGB", "Lab")])
+def test_image_whose_profile_is_for_other_pixels_is_left_as_it_is(mode, space):
+    data = encoded((600, 600), mode, "JPEG", icc_profile=profile_of(space))
+    assert shrink(data, LIMITS) == data
+
+
+def test_transparent_colour_of_16_bits_is_left_to_the_server():
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    pixel = b"\x10\x01\x20\x02\x30\x03"
+    header = struct.pack(">IIBBBBB", 300, 300, 16, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + pixel * 300) * 300)
+    parts = ((b"IHDR", header), (b"tRNS", pixel), (b"IDAT", rows), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts) + bytes(9000)
+    assert shrink(data, LIMITS) == data
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_animation_is_sent_whole_where_its_first_frame_may_be_blank(kind):
+    noise = Image.effect_noise((400, 400), 90).convert("RGB")
+    blank = Image.new("RGB", (400, 400), "white")
+    options = {"save_all": True, "duration": 100}
+    begins_blank = io.BytesIO()
+    blank.save(begins_blank, kind, append_images=[noise], **options)
+    assert opened(begins_blank.getvalue()).is_animated
+    assert shrink(begins_blank.getvalue(), LIMITS) == begins_blank.getvalue()
+    begins_full = io.BytesIO()
+    picture = Image.new("RGB", (400, 400), "white")
+    picture.paste("black", (0, 0, 200, 400))
+    picture.save(begins_full, kind, append_images=[noise, blank], **options)
+    smaller = opened(shrink(begins_full.getvalue(), LIMITS)).convert("L")
+    assert smaller.size == (128, 128)
+    assert smaller.getpixel((20, 64)) < 50
+    assert smaller.getpixel((108, 64)) > 200
