@@ -1,5 +1,6 @@
 """What the caller passes -> wire messages -> what the caller gets."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -20,9 +21,10 @@ from adscore_client._results import (
     Model,
     ModelState,
     Score,
-    TargetScore,
     TrainingSummary,
     Warning,
+    new_score,
+    new_target,
 )
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
@@ -215,16 +217,15 @@ def _check_capacity(spare: int, path: str, max_request_bytes: int) -> None:
 
 def score_from_wire(wire: scoring_pb2.Score) -> Score:
     """Converts a score; every field of the wire has one of the same name."""
-    return Score(
+    return new_score(
         wire.creative_id,
         {
-            name: TargetScore(target.mean, target.lower, target.upper, target.percentile)
+            name: new_target(target.mean, target.lower, target.upper, target.percentile)
             for name, target in wire.targets.items()
         },
         wire.agreement if wire.HasField("agreement") else None,
         warnings_from_wire(wire.warnings),
-        wire.model,
-        wire.model_version,
+        (wire.model, wire.model_version),
     )
 
 
@@ -247,28 +248,30 @@ def grid_from_wire(
     """
     height, width = len(request.headlines), len(request.images)
     _check_sizes(wire, height, width, address)
-    names = list(wire.targets)
     columns = [
-        map(TargetScore, grid.means, grid.lowers, grid.uppers, grid.percentiles)
-        for grid in (wire.targets[name] for name in names)
+        map(new_target, grid.means, grid.lowers, grid.uppers, grid.percentiles)
+        for grid in wire.targets.values()
     ]
-    rows = zip(*columns, strict=True) if columns else iter([()] * (height * width))
-    agreements = iter(wire.agreements or [None] * (height * width))
+    targets = zip(*columns, strict=True) if columns else itertools.repeat(())
+    agreements = iter(wire.agreements) if wire.agreements else itertools.repeat(None)
     shared = warnings_from_wire(wire.warnings)
     of_headlines = _by_part(wire.headline_warnings, height)
     of_images = _by_part(wire.image_warnings, width)
-    model, version = wire.model, wire.model_version
+    names, model = list(wire.targets), (wire.model, wire.model_version)
 
     def score(row: int, column: int) -> Score:
-        warnings = (*of_images[column], *of_headlines[row], *shared)
-        targets = dict(zip(names, next(rows), strict=True))
-        unique = tuple(dict.fromkeys(warnings)) if warnings else ()
-        return Score("", targets, next(agreements), unique, model, version)
+        warnings = of_images[column] + of_headlines[row] + shared
+        return new_score(
+            "",
+            dict(zip(names, next(targets), strict=True)),
+            next(agreements),
+            tuple(dict.fromkeys(warnings)) if warnings else (),
+            model,
+        )
 
     return Grid(
         tuple(tuple(score(row, column) for column in range(width)) for row in range(height)),
-        model,
-        version,
+        *model,
     )
 
 
