@@ -19,6 +19,8 @@ BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
 # The wire contract of the last release, which the next one may add to but not break.
 RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
 SITE := build/site
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+CHECKS := check-lint check-format check-types check-imports check-stubs check-protos check-hosts
 # Every extra but spark, which has pins of its own.
 PINNED := pyproject.toml --extra all
 UV := uv==0.13.9
@@ -77,7 +79,8 @@ fmt: $(STAMP)  ## lay out the code, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: check
-check: check-lint check-format check-types check-imports check-stubs check-protos check-hosts  ## run every static check
+check:  ## run every static check, one a core at a time
+	@$(MAKE) --no-print-directory --jobs=$(CORES) --output-sync=target $(CHECKS)
 	@echo "== all checks passed"
 
 .PHONY: docs

@@ -257,7 +257,7 @@ def test_every_platform_says_what_is_unconfirmed_of_what_it_has() -> None:
 
 
 EXPORTS = Path(os.environ.get("ADSCORE_EXPORTS", Path(__file__).parents[4] / "shared" / "exports"))
-CHOICES = {
+CHOICES: dict[str, list[str]] = {
     "google_editor_utf16.csv": ["--headlines", "join"],
     "google_ui_de.csv": ["--headlines", "first"],
     "linkedin_utf16.csv": ["--target", "ctr=Clicks/Impressions"],
