@@ -192,7 +192,8 @@ def python_of(project: Path) -> str:
 def python_path(project: Path = PROJECT) -> dict[str, str]:
     """Variables with which any Python finds adscore, of some checkout, and the benchmarks."""
     paths = (BENCHMARKS, *(project / part for part in _PARTS))
-    return {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    # Not the folder that this runs in, which may be a checkout too.
+    return {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONSAFEPATH": "1"}
 
 
 def usage_of(pid: int) -> Usage:

@@ -181,6 +181,16 @@ def test_a_place_is_free_again_once_its_call_has_ended() -> None:
     assert len(places) == 2
 
 
+def test_a_call_that_is_answered_leaves_its_place_to_the_next_until_too_many_are_not_read() -> None:
+    places, calls = Places(2), [Call("/test") for _ in range(6)]
+    taken = []
+    for call in calls:
+        taken.append(places.take(call)[0])
+        call.answered = True
+    assert taken == [True, True, True, False, False, False]
+    assert len(places) == 3
+
+
 def test_a_call_that_never_sends_its_request_gives_way_after_a_second(clock: PlacesClock) -> None:
     places, queue = Places(3), set[Call]()
     working = Waiting("good", clock, queue, silent=False)

@@ -90,7 +90,7 @@ class Places:
     worked on to a caller with fewer. A caller is a token or, without tokens, a host.
 
     Args:
-        max_calls: Calls that are held at once.
+        max_calls: Calls that wait for their answer at once; as many may wait for its delivery.
         min_calls: Calls that are held under pressure too; None means that pressure changes nothing.
         queues: Whether calls wait for each other, so that those that are refused should too.
         max_bytes: Bytes of their requests that are held at once; a single one may have more.
@@ -107,7 +107,7 @@ class Places:
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._limit = PressureLimit(max_calls, max_calls if min_calls is None else min_calls)
-        self._queues = queues
+        self._max_calls, self._queues = max_calls, queues
         self._max_bytes, self._patience_seconds = max_bytes, patience_seconds
         self._bytes = self._refused = 0
         self._lock = threading.Lock()
@@ -134,7 +134,10 @@ class Places:
             Whether it has one; and the call that gives way for it, which the taker must end.
         """
         with self._lock:
-            admitted, loser = self._limit.admits(len(self._held)), None
+            # The next call of a caller may be here before gRPC says that the last one is delivered.
+            waiting = sum(not one.answered for one in self._held)
+            admitted, loser = self._limit.admits(waiting), None
+            admitted = admitted and len(self._held) - waiting <= self._max_calls
             if not admitted:
                 loser = self._slow_call() or self._call_above_share(call)
             if admitted or loser is not None:

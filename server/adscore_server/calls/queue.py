@@ -9,8 +9,8 @@ The contract:
   the pieces of different calls.
 - A call that is dropped before it is taken is never worked on; nor is one whose caller has gone.
 - Under pressure, while there should be few calls, workers take the newest one, alone: it still has
-  a caller who waits. What has waited longer than so few calls would have it wait is refused; the
-  last in line never is.
+  a caller who waits. What has waited longer than so few calls would have it wait is refused, but
+  for the last in line, and for a batch for each worker that was let in before the pressure.
 - What waits is bounded by those who put it there, see `calls.admission`.
 """
 
@@ -94,7 +94,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._calls: deque[Call] = deque()
         self._pieces: deque[Pieces] = deque()
-        self._pieces_first = False
+        self._pieces_first = self._put_under_pressure = False
         self._stopping = False
         self._threads: list[threading.Thread] = []
         # A bare lock wakes its thread twice as fast as an Event.
@@ -104,8 +104,10 @@ class WorkQueue:
 
     def put(self, call: Call) -> None:
         """Has a worker take a call; never blocks."""
+        pressed = self._pressure is not None and self._pressure.capacity < math.inf
         with self._lock:
             self._calls.append(call)
+            self._put_under_pressure |= pressed
             waiter = self._wake_one()
         if waiter is not None:
             waiter.release()
@@ -202,6 +204,7 @@ class WorkQueue:
         capacity = math.inf if self._pressure is None else self._pressure.capacity
         if capacity < math.inf:
             return [self._calls.pop()], None, self._take_late(capacity)
+        self._put_under_pressure = False
         first = self._calls.popleft()
         calls = [first]
         if not self._is_alone(first):
@@ -214,8 +217,10 @@ class WorkQueue:
         """Takes out the calls that have waited longer than so few would have them wait."""
         seconds = (capacity - self._workers) * self._call_seconds / self._workers
         oldest = time.monotonic() - max(seconds, _MIN_PATIENCE_SECONDS)
+        # What was let in before the pressure, and is soon done, is in nobody's way.
+        kept = 0 if self._put_under_pressure else self._max_together * self._workers
         late = []
-        while self._calls and self._calls[0].arrival < oldest:
+        while len(self._calls) > kept and self._calls[0].arrival < oldest:
             late.append(self._calls.popleft())
         self._refused += len(late)
         return late

@@ -1,4 +1,4 @@
-"""What the bytes of a request say before any of it becomes a Python object: counts, image sizes.
+"""What the bytes of a request say, first of all its counts and the sizes of its images.
 
 A message of 16 kB, compressed, can hold millions of empty creatives, each of which costs a hundred
 bytes and a microsecond once it is parsed. Only tags and lengths are read here, and only so many.
@@ -7,6 +7,9 @@ Where the bytes are no message, counting ends there, and so does parsing: it say
 
 import struct
 from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
 
 from adscore_server.errors import CallReason, InvalidRequestError
 
@@ -70,6 +73,23 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
     except IndexError:
         pass  # cut short: the parser refuses it
     return parts
+
+
+def parse(kind: type[Message], raw: bytes) -> Any:
+    """Parses a request.
+
+    Raises:
+        InvalidRequestError: The bytes are no message of this kind. (grpcio would answer INTERNAL,
+            as if the fault were the server's.)
+    """
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise InvalidRequestError(
+            "",
+            CallReason.REQUEST_UNREADABLE,
+            "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
+        ) from error
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:

@@ -8,11 +8,12 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.admission import Places
 from adscore_server.calls.call import Call
 from adscore_server.calls.queue import WorkQueue, quick_queue
+from adscore_server.calls.wire import parse
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
 from adscore_server.scoring.grids import Grids
-from adscore_server.scoring.work import MAX_SCORES_TOGETHER, PiecesOfCall, Scoring, parse
+from adscore_server.scoring.work import MAX_SCORES_TOGETHER, PiecesOfCall, Scoring
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
@@ -17,7 +17,7 @@ from adscore_server.access.rate_limit import RateLimiter
 from adscore_server.calls.call import Call
 from adscore_server.calls.queue import WorkQueue
 from adscore_server.calls.status import log_unexpected
-from adscore_server.calls.wire import Layout, count_parts, is_large_image
+from adscore_server.calls.wire import Layout, count_parts, is_large_image, parse
 from adscore_server.config import ServerConfig
 from adscore_server.errors import (
     CallReason,
@@ -293,23 +293,6 @@ class PiecesOfCall:
             self._error = None
             if self._long_work is not None:
                 self._long_work.leave()
-
-
-def parse(kind: type[Message], raw: bytes) -> Any:
-    """Parses a request.
-
-    Raises:
-        InvalidRequestError: The bytes are no message of this kind. (grpcio would answer INTERNAL,
-            as if the fault were the server's.)
-    """
-    try:
-        return kind.FromString(raw)
-    except DecodeError as error:
-        raise InvalidRequestError(
-            "",
-            CallReason.REQUEST_UNREADABLE,
-            "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
-        ) from error
 
 
 def prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:
