@@ -11,7 +11,7 @@ class Creative:
 
     Attributes:
         headline: Text as written by its author; ``""`` means absent.
-        image: One encoded JPEG, PNG, WebP or GIF file; ``b""`` means absent.
+        image: One encoded JPEG, PNG, WebP, GIF or AVIF file; ``b""`` means absent.
         id: Chosen by the caller and returned with the score; may be empty.
         context: Circumstances by name, e.g. ``{"placement": "feed"}``.
     """
@@ -36,7 +36,7 @@ class InputLimits:
     max_headline_characters: int = 1_000
     max_image_bytes: int = 10 * 1024 * 1024
     max_image_pixels: int = 50_000_000
-    image_formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF")
+    image_formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
     headline_optional: bool = False
     image_optional: bool = False
     context_names: tuple[str, ...] = ()
@@ -149,6 +149,8 @@ class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not us
     HEADLINE_TRUNCATED = "HEADLINE_TRUNCATED"
     UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
     MISSING_CONTEXT = "MISSING_CONTEXT"
+    IMAGE_BLANK = "IMAGE_BLANK"
+    HEADLINE_PLACEHOLDER = "HEADLINE_PLACEHOLDER"
 
 
 INTERVAL_LEVEL = 0.90  # probability of the interval of a score

@@ -11,21 +11,22 @@ with atheris.instrument_imports(include=["adscore", "PIL"]):
     from adscore.errors import InvalidCreativeError
     from adscore.scoring.image import ImageSize, decode
 
-SIZE = ImageSize(24, 32)
+SIZES = (ImageSize(24, 32), ImageSize(24, 32, version=1))
 # Small, so that a run looks at many files rather than at a few large ones.
 LIMITS = InputLimits(max_image_bytes=1_000_000, max_image_pixels=1_000_000)
 
 
 def decode_any(data: bytes) -> None:
     """One file; whatever else it raises is a finding."""
-    try:
-        pixels, _ = decode(data, SIZE, LIMITS)
-    except InvalidCreativeError as error:
-        if error.field != "image":
-            raise AssertionError(error.field) from error
-    else:
-        if pixels.shape != (24, 32, 3):
-            raise AssertionError(pixels.shape)
+    for size in SIZES:
+        try:
+            pixels, _ = decode(data, size, LIMITS)
+        except InvalidCreativeError as error:
+            if error.field != "image":
+                raise AssertionError(error.field) from error
+        else:
+            if pixels.shape != (24, 32, 3):
+                raise AssertionError(pixels.shape)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ import msgspec
 
 from adscore.creative import InputLimits
 
-FORMAT_VERSION = 2
+# Format 3 names the preprocessing, which adscore 0.1 would take for its own.
+FORMAT_VERSION = 3
+READABLE_FORMATS = (2, 3)
+# Of new models: images of any size, profile and transparency, and spellings of one headline.
+PREPROCESSING_VERSION = 2
 MANIFEST = "manifest.json"
 HEADLINE_ENCODER = "headline_encoder.onnx"
 IMAGE_ENCODER = "image_encoder.onnx"
@@ -46,6 +50,11 @@ class Preprocessing:
             arithmetic would let the others of a batch change a headline's embedding.
         ngram_buckets: Number of ids of the hashed n-grams; 0 for a tower that reads none.
         context: By context name, the values that were seen in training.
+        version: Of the steps from file to pixels and from headline to text. Version 1 is that of
+            adscore 0.1, whose manifests name none. Version 2 scales JPEGs to no less than the final
+            size while it decodes them, converts profiles to sRGB, lays 16-bit transparency on
+            white, takes the first frame of an animation that is not blank, and folds quotes, dashes
+            and entities of headlines.
     """
 
     headline_tokens: int
@@ -57,6 +66,7 @@ class Preprocessing:
     headlines_apart: bool = False
     ngram_buckets: int = 0
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from adscore.bundle.contents import (
     HEADLINE_ENCODER,
     IMAGE_ENCODER,
     MANIFEST,
+    READABLE_FORMATS,
     TOKENIZER,
     Bundle,
     FormatVersion,
@@ -136,9 +137,10 @@ def _needed(manifest: Manifest) -> set[str]:
 def _parse_manifest_file(path: Path, data: bytes) -> ManifestFile:
     try:
         received = msgspec.json.decode(data, type=FormatVersion).format_version
-        if received != FORMAT_VERSION:
+        if received not in READABLE_FORMATS:
+            versions = " or ".join(map(str, READABLE_FORMATS))
             raise BundleError(
-                f"{path}: expected format version {FORMAT_VERSION}. Received: {received}. "
+                f"{path}: expected format version {versions}. Received: {received}. "
                 f"{'Install a newer adscore' if received > FORMAT_VERSION else 'Train again'}"
             )
         document = msgspec.json.decode(data, type=ManifestFile)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from adscore.bundle.contents import Manifest, Preprocessing
+from adscore.bundle.contents import PREPROCESSING_VERSION, Manifest, Preprocessing
 from adscore.creative import InputLimits
 from adscore.errors import BundleError
 
@@ -75,6 +75,7 @@ def _faults_of_limits(limits: InputLimits) -> Iterator[str]:
 
 def _faults_of_preprocessing(read: Preprocessing) -> Iterator[str]:
     for name, allowed in (
+        ("version", range(1, PREPROCESSING_VERSION + 1)),
         ("headline_tokens", range(1, _MAX_HEADLINE_TOKENS + 1)),
         ("image_height", range(1, _MAX_IMAGE_SIDE + 1)),
         ("image_width", range(1, _MAX_IMAGE_SIDE + 1)),

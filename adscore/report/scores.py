@@ -27,6 +27,8 @@ _WARNINGS = {
     Warning.HEADLINE_TRUNCATED: "longer than the model reads; the end was left out",
     Warning.UNKNOWN_CONTEXT: "in a context, such as a placement, that the model has never seen",
     Warning.MISSING_CONTEXT: "without a context value that the model reads, such as a placement",
+    Warning.IMAGE_BLANK: "an image of which nothing shows on white",
+    Warning.HEADLINE_PLACEHOLDER: "a headline that people will not see as it is written",
 }
 
 

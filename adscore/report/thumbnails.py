@@ -8,11 +8,10 @@ from PIL import Image
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError
 from adscore.scoring.image import ImageSize, decode
+from adscore.scoring.image_file import open_image
 
 THUMBNAIL_SIDE = 160  # pixels, of the longer side
 _QUALITY = 80
-_EXIF_ORIENTATION = 0x0112
-_LYING = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange height and width
 
 
 def thumbnail_uri(data: bytes, limits: InputLimits) -> str | None:
@@ -27,7 +26,7 @@ def thumbnail_uri(data: bytes, limits: InputLimits) -> str | None:
     if not data:
         return None
     try:
-        pixels, _ = decode(data, _thumbnail_size(data), limits)
+        pixels, _ = decode(data, _thumbnail_size(*open_image(data, limits).upright_size), limits)
     except (InvalidCreativeError, OSError, ValueError):
         return None
     file = io.BytesIO()
@@ -35,11 +34,7 @@ def thumbnail_uri(data: bytes, limits: InputLimits) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _thumbnail_size(data: bytes) -> ImageSize:
-    """Reads the header alone; the sides keep their ratio."""
-    with Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
-        if image.getexif().get(_EXIF_ORIENTATION, 1) in _LYING:
-            width, height = height, width
+def _thumbnail_size(width: int, height: int) -> ImageSize:
+    """Sides that keep their ratio."""
     shrink = min(1.0, THUMBNAIL_SIDE / max(width, height))
     return ImageSize(max(1, round(height * shrink)), max(1, round(width * shrink)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.creative import Warning
+
 # What an entry takes beside its numbers: key, row, links. Some hundred bytes, rounded up.
 ENTRY_OVERHEAD_BYTES = 600
 
@@ -21,11 +23,11 @@ class EncodedPart:
 
     Attributes:
         row: All outputs of the tower, one after the other, (width,) float32.
-        noticed: Whether the headline was cut, or the image shrunk too far.
+        warnings: What was noticed of it, on the way to the tower or by it.
     """
 
     row: NDArray[np.float32]
-    noticed: bool = False
+    warnings: tuple[Warning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Present
+from adscore.creative import Warning
 from adscore.errors import BundleError
 from adscore.scoring.cache import EncodedPart, EncodingCache
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.text import HeadlineReader
 
@@ -29,6 +31,8 @@ MAX_BATCH = 64
 # The outputs of a tower for a batch, by name: `embedding` (batch, width) for the head; `aligned`
 # (batch, width) of unit length, for agreement; `distance` (batch, 1) from the training's creatives.
 Encodings = dict[str, NDArray[np.float32]]
+Warnings = tuple[Warning, ...]
+_TRUNCATED = (Warning.HEADLINE_TRUNCATED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class RuntimeOptions:
             lower; None leaves it at that.
         max_image_bytes: Largest encoded image accepted, likewise.
         max_image_pixels: Most pixels of an image, likewise.
+        budget: Bounds the pixels that are decoded at once, shared with other models; None means
+            a budget of its own.
     """
 
     threads: int = 0
@@ -50,6 +56,7 @@ class RuntimeOptions:
     max_headline_characters: int | None = None
     max_image_bytes: int | None = None
     max_image_pixels: int | None = None
+    budget: PixelBudget | None = None
 
 
 class Graph:
@@ -110,21 +117,20 @@ class Tower(ABC, Generic[PartT]):
         """Whether it was trained for agreement."""
         return "aligned" in self._columns
 
-    def encode(self, parts: Sequence[PartT | None]) -> tuple[Encodings, NDArray[np.bool_]]:
+    def encode(self, parts: Sequence[PartT | None]) -> tuple[Encodings, list[Warnings]]:
         """Encodes a batch.
 
         Returns:
-            For each part a row of every output, zeros for what is absent; and whether it was cut
-            or shrunk too far (see `cache.EncodedPart`), (batch,).
+            For each part a row of every output, zeros for what is absent; and what was noticed.
         """
         fresh = {self._identity(p): p for p in parts if p is not None and p.encoded is None}
         encoded = dict(zip(fresh, self._encode_fresh(list(fresh.values())), strict=True))
         rows = np.zeros((len(parts), self._width), np.float32)
-        noticed = np.zeros(len(parts), dtype=bool)
+        noticed: list[Warnings] = [()] * len(parts)
         for position, part in enumerate(parts):
             if part is not None:
                 known = part.encoded or encoded[self._identity(part)]
-                rows[position], noticed[position] = known.row, known.noticed
+                rows[position], noticed[position] = known.row, known.warnings
         return {name: rows[:, columns] for name, columns in self._columns.items()}, noticed
 
     def _encode_fresh(self, parts: Sequence[PartT]) -> list[EncodedPart]:
@@ -133,7 +139,7 @@ class Tower(ABC, Generic[PartT]):
             outputs, noticed = self._run(parts[start : start + MAX_BATCH])
             rows = np.concatenate([outputs[name] for name in self._columns], axis=1)
             # Copies: a view in the cache would keep the whole batch.
-            encoded += map(EncodedPart, map(np.copy, rows), noticed.tolist())
+            encoded += map(EncodedPart, map(np.copy, rows), noticed)
         if self._cache is not None:
             for part, result in zip(parts, encoded, strict=True):
                 if key := self._key(part):
@@ -149,8 +155,8 @@ class Tower(ABC, Generic[PartT]):
         """What the cache knows a part by; empty where that is not known."""
 
     @abstractmethod
-    def _run(self, parts: Sequence[PartT]) -> tuple[Encodings, NDArray[np.bool_]]:
-        """Runs the graph on at least one part; gives its outputs, and what `encode` gives."""
+    def _run(self, parts: Sequence[PartT]) -> tuple[Encodings, list[Warnings]]:
+        """Runs the graph on at least one part; gives its outputs, and what was noticed of each."""
 
 
 class HeadlineTower(Tower[PreparedHeadline]):
@@ -167,13 +173,13 @@ class HeadlineTower(Tower[PreparedHeadline]):
     def _key(self, part: PreparedHeadline) -> str:
         return part.text
 
-    def _run(self, parts: Sequence[PreparedHeadline]) -> tuple[Encodings, NDArray[np.bool_]]:
+    def _run(self, parts: Sequence[PreparedHeadline]) -> tuple[Encodings, list[Warnings]]:
         if self._apart and len(parts) > 1:
-            outputs, truncated = zip(*(self._run([part]) for part in parts), strict=True)
+            outputs, noticed = zip(*(self._run([part]) for part in parts), strict=True)
             joined = {name: np.concatenate([o[name] for o in outputs]) for name in self._columns}
-            return joined, np.concatenate(truncated)
-        inputs, cut = self._reader.read([part.text for part in parts])
-        return self._graph.run(inputs), cut
+            return joined, list(itertools.chain(*noticed))
+        inputs, truncated = self._reader.read([part.text for part in parts])
+        return self._graph.run(inputs), [_TRUNCATED if cut else () for cut in truncated.tolist()]
 
 
 class ImageTower(Tower[PreparedImage]):
@@ -182,9 +188,9 @@ class ImageTower(Tower[PreparedImage]):
     def _key(self, part: PreparedImage) -> bytes:
         return part.digest
 
-    def _run(self, parts: Sequence[PreparedImage]) -> tuple[Encodings, NDArray[np.bool_]]:
+    def _run(self, parts: Sequence[PreparedImage]) -> tuple[Encodings, list[Warnings]]:
         pixels = np.stack([part.pixels for part in parts if part.pixels is not None])
-        return self._graph.run({"pixels": pixels}), np.array([part.downscaled for part in parts])
+        return self._graph.run({"pixels": pixels}), [part.warnings for part in parts]
 
 
 # === A model's graphs ===
@@ -260,7 +266,8 @@ class Graphs:
         """Runs the text tower; gives its outputs, and whether each headline was cut, (batch,)."""
         if self._headlines is None:
             return {}, np.zeros(len(headlines), dtype=bool)
-        return self._headlines.encode(headlines)
+        encodings, noticed = self._headlines.encode(headlines)
+        return encodings, np.array([one == _TRUNCATED for one in noticed])
 
     def encode_images(self, images: Sequence[PreparedImage | None]) -> Encodings:
         """Runs the image tower."""

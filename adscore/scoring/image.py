@@ -1,213 +1,254 @@
-"""A bound on the pixels that are decoded at once, whatever number of threads decodes."""
+"""An image file -> the pixels that a model reads: the one path for training and scoring."""
 
 import contextlib
 import io
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from adscore.creative import InputLimits
-from adscore.errors import InvalidCreativeError, Reason
+from adscore.bundle import PREPROCESSING_VERSION, Preprocessing
+from adscore.creative import InputLimits, Warning
+from adscore.scoring.colour_profile import to_srgb
+from adscore.scoring.image_file import OpenImage, open_animation, open_image, unreadable
+from adscore.scoring.jpeg import scale_for
+from adscore.scoring.pixel_budget import PixelBudget
 
-# Images up to this many pixels pass freely: they are the rule, and take little memory.
-FREE_PIXELS = 2_000_000
-
-
-class PixelBudget:
-    """Lets threads decode large images as long as these fit into it together; others wait.
-
-    A small file may unpack into 20 bytes for each of its pixels, so that a few of the largest
-    images that are accepted, decoded at once, would take the memory of many.
-
-    Args:
-        pixels: Pixels of the large images that are decoded at once; an image that alone has
-            more is decoded alone.
-    """
-
-    def __init__(self, pixels: int) -> None:
-        self._pixels = pixels
-        self._taken = 0
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, pixels: int) -> Iterator[None]:
-        """Holds room for an image of so many pixels; waits until there is some."""
-        if pixels <= FREE_PIXELS:
-            yield
-            return
-        with self._changed:
-            while self._taken and self._taken + pixels > self._pixels:
-                self._changed.wait()
-            self._taken += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
-
-
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = NDArray[np.uint8]
 
 # Shrunk by more than this along one side, small print is lost to the model.
 DOWNSCALE_WARNING_FACTOR = 16
-
-# Each scan of a progressive JPEG is a pass over all of its pixels and may take 73 bytes, so that
-# a file of 10 MB could keep a core busy for hours. Encoders write some ten.
-_MAX_JPEG_SCANS = 100
-_JPEG_SCAN = b"\xff\xda"
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDES_KEPT = {None, *(_TURNS[orientation] for orientation in (2, 3, 4))}
+# Levels of 255 by which the pixels of a blank picture may differ: lossy formats add some.
+BLANK_LEVELS = 4
+# An animation is searched so far for a frame that is not blank; a longer fade-in is rare.
+MAX_FRAMES = 100
+MAX_FRAME_PIXELS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """Height and width in pixels that a model reads; any image is stretched to it.
+    """What a model reads of an image; any is stretched to it.
 
     Attributes:
         height: In pixels.
         width: In pixels.
         resampling: How it is stretched: a `PIL.Image.Resampling` number.
+        version: Of the steps that lead to it, see `bundle.Preprocessing`.
     """
 
     height: int
     width: int
     resampling: int = Image.Resampling.BILINEAR
+    version: int = PREPROCESSING_VERSION
+
+    @classmethod
+    def of(cls, read: Preprocessing) -> "ImageSize":
+        """What a model reads whose bundle says so."""
+        return cls(read.image_height, read.image_width, read.image_resampling, read.version)
+
+
+class UndecodedImage:
+    """An image file that was accepted; its pixels are still to be decoded, once.
+
+    Args:
+        data: One encoded file of a format that the limits allow.
+        size: What the model reads.
+        limits: Largest file and image accepted.
+
+    Attributes:
+        pixels: Pixels that decoding keeps in memory, to claim of a `PixelBudget`.
+        takes_long: Whether decoding takes longer than some ten milliseconds, on any core.
+
+    Raises:
+        InvalidCreativeError: The file is too large, has too many pixels, is of another format, or
+            is broken.
+    """
+
+    def __init__(self, data: bytes, size: ImageSize, limits: InputLimits) -> None:
+        self._file = open_image(data, limits)
+        self._size = size
+        self._scale = 1
+        if self._file.header is not None:  # a JPEG, which is scaled while it is decoded
+            # Version 1 keeps twice the final size, so that the last step averages over more pixels.
+            margin = 2 if size.version == 1 else 1
+            with _refusing_broken(self._file):
+                width, height = self._sides
+            self._scale = scale_for(self._file.header, margin * width, margin * height)
+        self.pixels = self._file.pixels_in_memory(self._scale)
+        self.takes_long = self._file.takes_long
+
+    def decode(self) -> tuple[Pixels, tuple[Warning, ...]]:
+        """Decodes it to what the model reads.
+
+        EXIF orientation is applied; transparency is laid on white; CMYK, palette, grey and 16-bit
+        images become RGB. From version 2 on colours are those of the file's profile in sRGB, and of
+        an animation the first frame counts that is not blank; before, the very first.
+
+        Returns:
+            Pixels of shape (height, width, 3), uint8, RGB; and what was noticed: that fine detail
+            did not reach the model, or that nothing of the image shows on white.
+
+        Raises:
+            InvalidCreativeError: It is broken.
+        """
+        with _refusing_broken(self._file):
+            read = self._first_frame_of_version_1 if self._size.version == 1 else self._first_frame
+            frame, has_alpha = read()
+            if (turn := self._file.turn) is not None:
+                frame = frame.transpose(turn)
+        is_blank = has_alpha and min(low for low, _ in _extrema(frame)) >= 255 - BLANK_LEVELS
+        noticed = ((Warning.IMAGE_DOWNSCALED, self._downscaled), (Warning.IMAGE_BLANK, is_blank))
+        return np.asarray(frame), tuple(warning for warning, here in noticed if here)
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        """Width and height of the pixels as they are stored, which are turned at last."""
+        width, height = self._size.width, self._size.height
+        return (height, width) if self._file.is_lying else (width, height)
+
+    @property
+    def _downscaled(self) -> bool:
+        ratios = (stored / read for stored, read in zip(self._file.size, self._sides, strict=True))
+        return max(ratios) > DOWNSCALE_WARNING_FACTOR
+
+    def _first_frame_of_version_1(self) -> tuple[Image.Image, bool]:
+        """The first frame on white, at its final size; and whether it has transparency."""
+        plain = _opaque_or_alpha(self._file.first_frame(self._scale))
+        method = Image.Resampling(self._size.resampling)
+        shrunk = plain.resize(self._sides, method, reducing_gap=2.0)
+        return _on_white(shrunk), shrunk.mode == "RGBA"
+
+    def _first_frame(self) -> tuple[Image.Image, bool]:
+        """The first frame that is not blank; otherwise as `_first_frame_of_version_1`."""
+        first = self._shrunk(_resizable(self._file, self._scale))
+        if self._file.header is not None or not _is_blank(first[0]):
+            return first
+        for later in _later_frames(self._file):
+            frame = self._shrunk(_opaque_or_alpha(later))
+            if not _is_blank(frame[0]):
+                return frame
+        return first
+
+    def _shrunk(self, frame: Image.Image) -> tuple[Image.Image, bool]:
+        if frame.size != self._sides:
+            width, height = self._file.size
+            # The last row and column may stand for less than a whole one.
+            box = (0, 0, width / self._scale, height / self._scale) if self._scale > 1 else None
+            method = Image.Resampling(self._size.resampling)
+            frame = frame.resize(self._sides, method, box, reducing_gap=2.0)
+        # Few pixels are left to convert, and the difference to converting all is below a level.
+        frame = to_srgb(frame, self._file.info.get("icc_profile"))
+        return _on_white(frame), frame.mode in ("LA", "RGBA")
 
 
 def decode(
     data: bytes, size: ImageSize, limits: InputLimits, budget: PixelBudget | None = None
-) -> tuple[Pixels, bool]:
-    """Decodes one image file to what the model reads.
-
-    Of an animation the first frame counts; EXIF orientation is applied; transparency
-    is laid on white; CMYK, palette, grey and 16-bit images become RGB.
-
-    Args:
-        data: One encoded file of a format that the limits allow.
-        size: Height and width of the result.
-        limits: Largest file and image accepted.
-        budget: What is decoded at once with others; waits for its turn. None bounds nothing.
-
-    Returns:
-        Pixels of shape (height, width, 3), uint8, RGB; and whether the image was shrunk so
-        far (by more than `DOWNSCALE_WARNING_FACTOR`) that fine detail did not reach the model.
-
-    Raises:
-        InvalidCreativeError: The file is too large, has too many pixels, is of another
-            format, or is broken.
-    """
-    image = _open(data, limits)
-    if image.format == "JPEG":
-        _require_few_scans(data)
-    with budget.take(_pixels_in_memory(image)) if budget else contextlib.nullcontext():
-        upright, downscaled = _decoded(image, data, size)
-    return np.asarray(_on_white(upright)), downscaled
+) -> tuple[Pixels, tuple[Warning, ...]]:
+    """Decodes an image file, when the budget has room; see `UndecodedImage`."""
+    image = UndecodedImage(data, size, limits)
+    with budget.claim(image.pixels) if budget else contextlib.nullcontext():
+        return image.decode()
 
 
-def _pixels_in_memory(image: Image.Image) -> int:
-    """Pixels that are unpacked; a plain JPEG is shrunk while it is decoded, row by row."""
-    if image.format == "JPEG" and not image.info.get("progressive"):
-        return 0
-    return image.width * image.height
-
-
-def _decoded(image: Image.Image, data: bytes, size: ImageSize) -> tuple[Image.Image, bool]:
+@contextlib.contextmanager
+def _refusing_broken(file: OpenImage) -> Iterator[None]:
     try:
-        return _shrunk_and_upright(image, size)
+        yield
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead to
-        raise _refused(
-            Reason.IMAGE_UNREADABLE,
-            f"expected a whole {image.format} file. Received: {len(data)} bytes that "
-            f"cannot be decoded ({type(error).__name__})",
+        raise unreadable(
+            f"a whole {file.format} file",
+            f"{len(file.data)} bytes that cannot be decoded ({type(error).__name__})",
         ) from error
 
 
-def _open(data: bytes, limits: InputLimits) -> Image.Image:
-    formats = ", ".join(limits.image_formats)
-    if len(data) > limits.max_image_bytes:
-        raise _refused(
-            Reason.IMAGE_TOO_MANY_BYTES,
-            f"expected at most {limits.max_image_bytes} bytes. Received: {len(data)} bytes",
-        )
-    try:
-        image = Image.open(io.BytesIO(data), formats=limits.image_formats)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _refused(
-            Reason.IMAGE_TOO_MANY_PIXELS,
-            f"expected at most {limits.max_image_pixels} pixels. Received: {error}",
-        ) from error
-    except Exception as error:  # a header can be broken in as many ways as a body
-        raise _refused(
-            Reason.IMAGE_UNREADABLE,
-            f"expected an encoded image ({formats}). Received: {len(data)} bytes "
-            "that are none of these, or are cut short",
-        ) from error
-    width, height = image.size
-    if width * height > limits.max_image_pixels:
-        raise _refused(
-            Reason.IMAGE_TOO_MANY_PIXELS,
-            f"expected at most {limits.max_image_pixels} pixels. "
-            f"Received: {width} x {height} = {width * height} pixels",
-        )
-    return image
+# === Frames ===
 
 
-def _require_few_scans(data: bytes) -> None:
-    # Inside a scan the marker cannot stand for anything else.
-    scans = data.count(_JPEG_SCAN)
-    if scans > _MAX_JPEG_SCANS:
-        raise _refused(
-            Reason.IMAGE_UNREADABLE,
-            f"expected a JPEG of at most {_MAX_JPEG_SCANS} scans. Received: {scans} scans",
-        )
+def _later_frames(file: OpenImage) -> Iterator[Image.Image]:
+    """Frames behind the first, as far as they are whole and not too many."""
+    image = open_animation(file, MAX_FRAMES)
+    if image is None:
+        return
+    for number in range(1, min(MAX_FRAMES, MAX_FRAME_PIXELS // (image.width * image.height))):
+        try:
+            image.seek(number)
+            image.load()
+        except Exception:  # there is none, or it is broken
+            return
+        yield image
 
 
-def _shrunk_and_upright(image: Image.Image, size: ImageSize) -> tuple[Image.Image, bool]:
-    """The image at its final size and orientation; and whether it was shrunk too far."""
-    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    sides = (size.width, size.height) if turn in _SIDES_KEPT else (size.height, size.width)
-    downscaled = max(image.width / sides[0], image.height / sides[1]) > DOWNSCALE_WARNING_FACTOR
-    # JPEG decodes at 1/2, 1/4 or 1/8 in the frequency domain; twice the final size is
-    # kept so that the last step still averages over neighbours.
-    image.draft(None, (2 * sides[0], 2 * sides[1]))
-    image.load()
-    method = Image.Resampling(size.resampling)
-    shrunk = _opaque_or_alpha(image).resize(sides, method, reducing_gap=2.0)
-    return shrunk if turn is None else shrunk.transpose(turn), downscaled
+def _is_blank(frame: Image.Image) -> bool:
+    """Whether it is of one colour."""
+    return all(high - low <= BLANK_LEVELS for low, high in _extrema(frame))
+
+
+def _extrema(frame: Image.Image) -> list[tuple[int, int]]:
+    """Least and greatest value of each channel of an RGB image."""
+    return [channel.getextrema() for channel in frame.split()]  # type: ignore[misc]
+
+
+# === Modes ===
+
+
+def _resizable(file: OpenImage, scale: int) -> Image.Image:
+    """The first frame in mode L, LA, RGB, RGBA or CMYK, which are resized as they are."""
+    image = file.first_frame(scale)
+    is_key = file.format == "PNG" and image.mode != "P" and "transparency" in image.info
+    if is_key and file.data[24] != 8:  # bits of a sample
+        return _with_transparent_colour(image, file.data)
+    if image.mode == "CMYK" or (image.mode in ("L", "LA") and not is_key):
+        return image
+    return _opaque_or_alpha(image)
+
+
+def _with_transparent_colour(image: Image.Image, png: bytes) -> Image.Image:
+    """A PNG of other than 8 bits, of which one colour is transparent; Pillow compares in 8."""
+    key = image.info["transparency"]
+    if image.mode == "RGB":  # the upper 8 of 16 bits
+        lower = PngImageFile(io.BytesIO(png))
+        lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
+        lower.load()
+        is_key = np.ones((image.height, image.width), dtype=bool)
+        for channel, value in enumerate(key):
+            is_key &= np.asarray(image.getchannel(channel)) == value >> 8
+            is_key &= np.asarray(lower.getchannel(channel)) == value & 255
+        plain = image.copy()
+    elif image.mode.startswith("I"):
+        is_key = np.asarray(image) == key
+        plain = _upper_bits(image)
+    else:
+        plain = image.convert("L")
+        is_key = np.asarray(plain) == key * 255 // ((1 << png[24]) - 1)
+    plain.putalpha(Image.fromarray(np.where(is_key, np.uint8(0), np.uint8(255))))
+    return plain
+
+
+def _upper_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit grey; Pillow's own conversion clips at 255."""
+    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
 
 
 def _opaque_or_alpha(image: Image.Image) -> Image.Image:
     """The same picture in mode RGB, or RGBA where it has transparency."""
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips at 255
-        wide = np.asarray(image).astype(np.uint32)
-        return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I"):
+        return _upper_bits(image).convert("RGB")
     has_alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
-    return image.convert("RGBA" if has_alpha else "RGB")
+    mode = "RGBA" if has_alpha else "RGB"
+    return image if image.mode == mode and not has_alpha else image.convert(mode)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
+    if image.mode == "RGB":
         return image
+    if image.mode not in ("LA", "RGBA"):
+        return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
-    white.alpha_composite(image)
+    white.alpha_composite(image.convert("RGBA"))
     return white.convert("RGB")
-
-
-def _refused(reason: Reason, message: str) -> InvalidCreativeError:
-    return InvalidCreativeError("image", reason, message)

@@ -9,8 +9,9 @@ from adscore.bundle import Manifest
 from adscore.creative import Creative, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.cache import EncodedPart, EncodingCache
-from adscore.scoring.image import ImageSize, PixelBudget, Pixels, decode
-from adscore.scoring.text import normalise
+from adscore.scoring.image import ImageSize, Pixels, UndecodedImage
+from adscore.scoring.pixel_budget import PixelBudget
+from adscore.scoring.text import is_placeholder, normalise
 
 Vocabulary = Mapping[str, tuple[str, ...]]  # by context name, the values seen in training
 
@@ -58,10 +59,12 @@ class PreparedHeadline:
     Attributes:
         text: Normalised, never empty.
         encoded: What the tower said of it, where that is known.
+        warnings: What was noticed.
     """
 
     text: str = field(repr=False)
     encoded: EncodedPart | None = field(default=None, repr=False)
+    warnings: tuple[Warning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,38 @@ class PreparedImage:
 
     Attributes:
         pixels: (height, width, 3) uint8; None where `encoded` makes them needless.
-        downscaled: Whether it was shrunk so far that small print is lost.
+        warnings: What was noticed.
         digest: SHA-256 of the file, which a cache knows it by; empty where there is none.
         encoded: What the tower said of it, where that is known.
     """
 
     pixels: Pixels | None = field(repr=False)
-    downscaled: bool = False
+    warnings: tuple[Warning, ...] = ()
     digest: bytes = b""
     encoded: EncodedPart | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """An image that passed every check of its header.
+
+    Attributes:
+        undecoded: Its pixels to be.
+        digest: As of `PreparedImage`.
+    """
+
+    undecoded: UndecodedImage
+    digest: bytes = b""
+
+    @property
+    def pixels(self) -> int:
+        """What to claim of the preparer's budget before it is decoded."""
+        return self.undecoded.pixels
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether others should not wait behind it while it is decoded."""
+        return self.undecoded.takes_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,31 @@ class PreparedContext:
 
     ids: tuple[int, ...]
     warnings: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCreative:
+    """A creative that passed every check before its image is decoded.
+
+    Attributes:
+        headline: None means absent.
+        image: None means absent; prepared where the cache holds it.
+        context: Its context.
+    """
+
+    headline: PreparedHeadline | None
+    image: CheckedImage | PreparedImage | None
+    context: PreparedContext
+
+    @property
+    def pixels(self) -> int:
+        """What to claim of the preparer's budget before the image is decoded."""
+        return self.image.pixels if isinstance(self.image, CheckedImage) else 0
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether others should not wait behind it while its image is decoded."""
+        return isinstance(self.image, CheckedImage) and self.image.takes_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +165,31 @@ class PreparedCreative:
 class Preparer:
     """Checks, normalises and decodes creatives for one model; safe to call from many threads.
 
+    In one step, or in two, for whoever must not hold a core while a large image waits for others:
+
+        checked = preparer.check(creative)
+        with preparer.budget.claim(checked.pixels):  # see `PixelBudget` for other ways to wait
+            prepared = preparer.decode(checked)
+
     Args:
         manifest: What the model reads and accepts.
         cache: What its towers said before; a part that it holds is not decoded.
+        budget: Bounds what is decoded at once, with other models; None means one of its own.
     """
 
-    def __init__(self, manifest: Manifest, cache: EncodingCache | None = None) -> None:
-        read = manifest.preprocessing
+    def __init__(
+        self,
+        manifest: Manifest,
+        cache: EncodingCache | None = None,
+        budget: PixelBudget | None = None,
+    ) -> None:
+        self.budget = budget or PixelBudget(manifest.limits.max_image_pixels)
         self._cache = cache
         self._limits = manifest.limits
-        self._budget = PixelBudget(manifest.limits.max_image_pixels)
         self._manifest = manifest
-        self._size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+        self._size = ImageSize.of(manifest.preprocessing)
+
+    # === A creative ===
 
     def creative(self, creative: Creative) -> PreparedCreative:
         """Prepares all parts of a creative.
@@ -133,10 +197,57 @@ class Preparer:
         Raises:
             InvalidCreativeError: With the field at fault.
         """
+        checked = self.check(creative)
+        with self.budget.claim(checked.pixels):
+            return self.decode(checked)
+
+    def check(self, creative: Creative) -> CheckedCreative:
+        """Prepares all parts of a creative but the pixels of its image, which cost most.
+
+        Raises:
+            InvalidCreativeError: With the field at fault.
+        """
         headline = self.headline(creative.headline)
         context = self.context(creative.context)
-        image = self.image(creative.image)  # last, since it is what costs
-        return self.assembled(headline, image, context)
+        image = self.check_image(creative.image)
+        _require_something(headline, image)
+        return CheckedCreative(headline, image, context)
+
+    def decode(self, checked: CheckedCreative) -> PreparedCreative:
+        """Decodes the image of a creative whose pixels are claimed.
+
+        Raises:
+            InvalidCreativeError: The image is broken.
+        """
+        image = checked.image
+        if isinstance(image, CheckedImage):
+            image = self.decode_image(image)
+        return self.assembled(checked.headline, image, checked.context)
+
+    def assembled(
+        self,
+        headline: PreparedHeadline | None,
+        image: PreparedImage | None,
+        context: PreparedContext,
+    ) -> PreparedCreative:
+        """Puts the prepared parts of a creative together.
+
+        Raises:
+            InvalidCreativeError: It has neither headline nor image.
+        """
+        _require_something(headline, image)
+        warnings: list[Warning] = []
+        if headline is not None:
+            warnings += headline.warnings
+        elif self._limits.max_headline_characters:
+            warnings.append(Warning.MISSING_HEADLINE)
+        if image is not None:
+            warnings += image.warnings
+        elif self._limits.image_formats:
+            warnings.append(Warning.MISSING_IMAGE)
+        return PreparedCreative(headline, image, context.ids, (*warnings, *context.warnings))
+
+    # === Its parts ===
 
     def headline(self, headline: str) -> PreparedHeadline | None:
         """Normalises a headline; None where it is absent.
@@ -147,9 +258,10 @@ class Preparer:
         """
         if headline and not self._limits.max_headline_characters:
             raise _not_read("headline", Reason.HEADLINE_NOT_READ)
-        text = normalise(headline, self._limits)
+        text = normalise(headline, self._limits, self._manifest.preprocessing.version)
         if text:
-            return PreparedHeadline(text, self._cache.get(text) if self._cache else None)
+            warnings = (Warning.HEADLINE_PLACEHOLDER,) if is_placeholder(text) else ()
+            return PreparedHeadline(text, self._cache.get(text) if self._cache else None, warnings)
         if self._limits.max_headline_characters and not self._limits.headline_optional:
             raise _missing("headline", Reason.HEADLINE_MISSING)
         return None
@@ -168,13 +280,11 @@ class Preparer:
             InvalidCreativeError: It cannot be decoded, is too large, absent where the model
                 needs it, or there where the model reads none.
         """
-        if image and not self._limits.image_formats:
-            raise _not_read("image", Reason.IMAGE_NOT_READ)
-        if image:
-            return self._decoded(image)
-        if self._limits.image_formats and not self._limits.image_optional:
-            raise _missing("image", Reason.IMAGE_MISSING)
-        return None
+        checked = self.check_image(image)
+        if not isinstance(checked, CheckedImage):
+            return checked
+        with self.budget.claim(checked.pixels):
+            return self.decode_image(checked)
 
     def required_image(self, image: bytes) -> PreparedImage:
         """The same for an image that may not be absent."""
@@ -183,10 +293,38 @@ class Preparer:
             raise _absent("image", Reason.IMAGE_MISSING)
         return prepared
 
+    def check_image(self, image: bytes) -> CheckedImage | PreparedImage | None:
+        """Checks an image before it is decoded; prepared where the cache holds it.
+
+        Raises:
+            InvalidCreativeError: As `image`, as far as the header tells.
+        """
+        if not image:
+            if self._limits.image_formats and not self._limits.image_optional:
+                raise _missing("image", Reason.IMAGE_MISSING)
+            return None
+        if not self._limits.image_formats:
+            raise _not_read("image", Reason.IMAGE_NOT_READ)
+        digest = b""
+        # A file above the limit is not worth a hash.
+        if self._cache is not None and len(image) <= self._limits.max_image_bytes:
+            digest = hashlib.sha256(image).digest()
+            if (known := self.known_image(digest)) is not None:
+                return known
+        return CheckedImage(UndecodedImage(image, self._size, self._limits), digest)
+
+    def decode_image(self, checked: CheckedImage) -> PreparedImage:
+        """Decodes an image whose pixels are claimed.
+
+        Raises:
+            InvalidCreativeError: It is broken.
+        """
+        return PreparedImage(*checked.undecoded.decode(), checked.digest)
+
     def known_image(self, digest: bytes) -> PreparedImage | None:
         """An image by the SHA-256 of its file; None where the cache does not hold it."""
         encoded = self._cache.get(digest) if self._cache and digest else None
-        return None if encoded is None else PreparedImage(None, encoded.noticed, digest, encoded)
+        return None if encoded is None else PreparedImage(None, encoded.warnings, digest, encoded)
 
     def context(self, context: Mapping[str, str]) -> PreparedContext:
         """Numbers a context.
@@ -204,39 +342,17 @@ class Preparer:
         warnings = tuple(_context_warnings(context, self._manifest))
         return PreparedContext(context_ids(context, self._manifest.preprocessing.context), warnings)
 
-    def assembled(
-        self,
-        headline: PreparedHeadline | None,
-        image: PreparedImage | None,
-        context: PreparedContext,
-    ) -> PreparedCreative:
-        """Puts the prepared parts of a creative together.
 
-        Raises:
-            InvalidCreativeError: It has neither headline nor image.
-        """
-        if headline is None and image is None:
-            raise InvalidCreativeError(
-                "headline",
-                Reason.HEADLINE_MISSING,
-                "expected a headline, an image or both. Received: neither",
-            )
-        noticed = {
-            Warning.MISSING_HEADLINE: headline is None and self._limits.max_headline_characters > 0,
-            Warning.MISSING_IMAGE: image is None and bool(self._limits.image_formats),
-            Warning.IMAGE_DOWNSCALED: image is not None and image.downscaled,
-        }
-        warnings = tuple(warning for warning, here in noticed.items() if here)
-        return PreparedCreative(headline, image, context.ids, (*warnings, *context.warnings))
+# === Refusals ===
 
-    def _decoded(self, image: bytes) -> PreparedImage:
-        # A file above the limit is not worth a hash; `decode` refuses it.
-        if self._cache is None or len(image) > self._limits.max_image_bytes:
-            return PreparedImage(*decode(image, self._size, self._limits, self._budget))
-        digest = hashlib.sha256(image).digest()
-        if (known := self.known_image(digest)) is not None:
-            return known
-        return PreparedImage(*decode(image, self._size, self._limits, self._budget), digest)
+
+def _require_something(headline: object, image: object) -> None:
+    if headline is None and image is None:
+        raise InvalidCreativeError(
+            "headline",
+            Reason.HEADLINE_MISSING,
+            "expected a headline, an image or both. Received: neither",
+        )
 
 
 def _absent(field_name: str, reason: Reason) -> InvalidCreativeError:

@@ -95,7 +95,7 @@ class Scorer:
             options.max_headline_characters, options.max_image_bytes, options.max_image_pixels
         )
         self.manifest: Manifest = replace(bundle.manifest, limits=limits)
-        self.preparer = Preparer(self.manifest, self._cache)
+        self.preparer = Preparer(self.manifest, self._cache, options.budget)
 
     @classmethod
     def open(
@@ -196,12 +196,11 @@ class Scorer:
         figures = rate_figures(self.manifest, predictions.mean, predictions.concentration)
         far_headline = self._unfamiliar("headline", headline, len(headlines))
         far_image = self._unfamiliar("image", image, len(images))
-        downscaled = [image.downscaled for image in images]
         return ScoreGrid(
             targets=target_grids(self.manifest.targets, figures, pairs.counts),
             agreement=predictions.agreement.reshape(pairs.counts) if self.has_agreement else None,
-            headline_warnings=_warnings(far_headline, truncated, Warning.HEADLINE_TRUNCATED),
-            image_warnings=_warnings(far_image, downscaled, Warning.IMAGE_DOWNSCALED),
+            headline_warnings=_warnings([h.warnings for h in headlines], far_headline, truncated),
+            image_warnings=_warnings([image.warnings for image in images], far_image),
             warnings=context.warnings,
         )
 
@@ -257,12 +256,18 @@ class Scorer:
 
 
 def _warnings(
-    unfamiliar: NDArray[np.bool_], noticed: Sequence[bool] | NDArray[np.bool_], warning: Warning
+    prepared: Sequence[tuple[Warning, ...]],
+    unfamiliar: NDArray[np.bool_],
+    truncated: Iterable[bool] = itertools.repeat(False),
 ) -> tuple[tuple[Warning, ...], ...]:
     """The warnings of each headline or each image of a grid."""
     return tuple(
-        (Warning.UNFAMILIAR_CREATIVE,) * bool(far) + (warning,) * bool(seen)
-        for far, seen in zip(unfamiliar, noticed, strict=True)
+        (
+            *noticed,
+            *(Warning.UNFAMILIAR_CREATIVE,) * bool(far),
+            *(Warning.HEADLINE_TRUNCATED,) * bool(cut),
+        )
+        for noticed, far, cut in zip(prepared, unfamiliar, truncated, strict=False)
     )
 
 

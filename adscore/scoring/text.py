@@ -1,5 +1,6 @@
 """Headline -> normalised headline -> token ids: the one path for training and scoring."""
 
+import html
 import re
 import unicodedata
 import zlib
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from adscore.bundle import Preprocessing
+from adscore.bundle import PREPROCESSING_VERSION, Preprocessing
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
 
@@ -21,13 +22,40 @@ PADDING_ID = 0
 # NUL, and the halves of surrogate pairs.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
+# === One form of a headline ===
 
-def normalise(headline: str, limits: InputLimits) -> str:
+# Only with its semicolon: of "Q&A", "R&D" and "?a=1&copy=2" nothing is meant as an entity.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY_OR_QUOTE = frozenset("&`")
+_FOLDED = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`\uff07", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u301d\u301e\uff02", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
+    | {"\u2026": "..."}
+    # Marks of direction, soft hyphens and spaces of no width, which change nothing that is seen.
+    # Joiners stay: they shape letters and emoji.
+    | dict.fromkeys("\u00ad\u061c\u180e\u200b\u200e\u200f\u2060\ufeff")
+    | dict.fromkeys(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+)
+# Letters and signs without a shape of their own, beside those of the categories.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
+
+def normalise(headline: str, limits: InputLimits, version: int = PREPROCESSING_VERSION) -> str:
     """Brings a headline into the one form that tokens, caches and models see.
 
     Composes characters (NFC) and turns each run of white space into one space, so
-    that two headlines that look the same are the same. A headline of white space
-    alone becomes ``""``, which means absent.
+    that two headlines that look the same are the same. From version 2 on, HTML entities become
+    what they stand for, quotes and dashes of all shapes the plain ones, and what is invisible is
+    left out. A headline of nothing that is visible becomes ``""``, which means absent.
+
+    Args:
+        headline: As its author wrote it.
+        limits: Longest headline accepted.
+        version: Of the preprocessing, see `bundle.Preprocessing`.
 
     Raises:
         InvalidCreativeError: It is longer than the limits allow, or holds a NUL character
@@ -47,7 +75,66 @@ def normalise(headline: str, limits: InputLimits) -> str:
             f"expected text. Received: U+{ord(found[0]):04X} at character "
             f"{found.start() + 1}; was the file read in a wrong encoding?",
         )
+    if version > 1:
+        headline = _folded(headline)
     return " ".join(unicodedata.normalize("NFC", headline).split())
+
+
+def _folded(headline: str) -> str:
+    if headline.isascii() and headline.isprintable() and _ENTITY_OR_QUOTE.isdisjoint(headline):
+        return headline
+    before = ""
+    while headline != before:  # again, for what was escaped twice, or held something invisible
+        before = headline
+        headline = unicodedata.normalize("NFC", headline).translate(_FOLDED)
+        headline = _ENTITY.sub(lambda entity: html.unescape(entity[0]), headline)
+    return "" if all(map(_is_invisible, headline)) else headline
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        character in _INVISIBLE
+        or character.isspace()
+        or unicodedata.category(character) in _INVISIBLE_CATEGORIES
+    )
+
+
+# === Text that nobody sees as it is written ===
+
+_PLACEHOLDER = re.compile(
+    r"\{[^{}]+\}"  # {KeyWord:shoes}, {{product.name}}, {=COUNTDOWN(...)}, ${city}
+    r"|\{\{|\{(?:keyword|param|location|=)"  # the same, cut off
+    r"|%%[^%\s][^%]*%%|(?<![\w%])%[A-Z][A-Z0-9_]+%|%\(\w+\)[sd]|(?<![\w%])%[sd](?!\w)"
+    r"|\[\[[^\[\]]+\]\]|\[[A-Z]+_[A-Z_]+\]|\*\|[^|]+\|\*|<%[^%]+%>|<<[^<>]+>>"
+    r"|##[^#\s]+##|__[A-Z][A-Z0-9_.]*__|@@[^@\s]+@@",
+    re.IGNORECASE,
+)
+_PLACEHOLDER_MARKS = frozenset("{%[*<#_@")
+_NULL_WORDS = frozenset(
+    (
+        *("nan", "-nan", "nat", "nil", "none", "null", "undefined", "na", "n/a", "n.a.", "<na>"),
+        *("#n/a", "#na", "#n/a n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!", "#num!"),
+        *("#error!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "[object object]", "(not set)"),
+        *("(null)", "(none)", "(empty)", "(blank)", "[null]", "[none]", "[empty]", "[blank]"),
+        *("tbd", "tba", "todo", "placeholder", "your headline here", "lorem ipsum"),
+    )
+)
+
+
+def is_placeholder(headline: str) -> bool:
+    """Whether a normalised headline is not what people see: a template, or a word for nothing."""
+    if not _PLACEHOLDER_MARKS.isdisjoint(headline) and _PLACEHOLDER.search(headline):
+        return True
+    word = headline.strip("\"' ").lower()
+    return (
+        word in _NULL_WORDS or word.startswith("lorem ipsum") or not any(map(_says_something, word))
+    )
+
+
+def _says_something(character: str) -> bool:
+    """Letters, digits, currencies, emoji; and what this Python does not know, such as new emoji."""
+    category = unicodedata.category(character)
+    return category[0] in "LN" or category in ("So", "Sc", "Cn", "Co")
 
 
 class HeadlineTokenizer:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adscore.bundle import Preprocessing
+from adscore.bundle import PREPROCESSING_VERSION, Preprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,13 @@ class Preset:
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
 
 
+_SMALL = Preprocessing(
+    headline_tokens=32, image_height=64, image_width=64, version=PREPROCESSING_VERSION
+)
+
 BASELINE = Preset(
     name="baseline",
-    preprocessing=Preprocessing(headline_tokens=32, image_height=64, image_width=64),
+    preprocessing=_SMALL,
     vocabulary_size=4_000,
     token_width=64,
     lstm_width=64,
@@ -152,7 +156,7 @@ BASELINE = Preset(
 # and batch normalisation all ranked unseen campaigns worse.
 DEFAULT = Preset(
     name="default",
-    preprocessing=Preprocessing(headline_tokens=32, image_height=64, image_width=64),
+    preprocessing=_SMALL,
     vocabulary_size=600,
     token_width=32,
     lstm_width=32,

@@ -209,7 +209,7 @@ def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
             all and names the first few.
     """
     limits, read = InputLimits(), preset.preprocessing
-    size = ImageSize(read.image_height, read.image_width, read.image_resampling)
+    size = ImageSize.of(read)
     headlines, broken = _normalised(table, limits)
     pixels, image_index, broken_images = _decoded(table, size, limits)
     unreadable = {row for row, _ in broken}  # there, and an error already

@@ -70,6 +70,10 @@ class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is no
     """A context value was never seen in training and counts as unknown."""
     MISSING_CONTEXT = "MISSING_CONTEXT"
     """A context value that the model reads was left out or empty."""
+    IMAGE_BLANK = "IMAGE_BLANK"
+    """The image has transparency, and nothing of it shows on white, on which it is laid."""
+    HEADLINE_PLACEHOLDER = "HEADLINE_PLACEHOLDER"
+    """The headline holds a template's placeholder, or is a word for nothing such as "NaN"."""
 
 
 class ModelState(_OpenEnum):

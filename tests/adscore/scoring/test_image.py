@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from adscore.creative import InputLimits
+from adscore.creative import InputLimits, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.image import ImageSize, Pixels, decode
 
@@ -203,14 +203,14 @@ def test_tiny_and_thin_images_are_stretched(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize(("width", "expected"), [(32 * 16, False), (32 * 16 + 1, True)])
 def test_shrinking_too_far_is_noted(width: int, expected: bool) -> None:
     data = encoded(Image.new("RGB", (width, 16)), "PNG")
-    assert decode(data, ImageSize(16, 32), LIMITS)[1] is expected
+    assert (Warning.IMAGE_DOWNSCALED in decode(data, ImageSize(16, 32), LIMITS)[1]) is expected
 
 
 def test_shrinking_is_measured_on_the_upright_image() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (16, 400)), "PNG", exif=exif)  # 400 x 16 when upright
-    assert decode(data, ImageSize(16, 32), LIMITS)[1] is False
+    assert decode(data, ImageSize(16, 32), LIMITS)[1] == ()
 
 
 # === Refusals ===

@@ -6,13 +6,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from PIL import Image
 
-from adscore.bundle import read_bundle
+from adscore.bundle import Manifest, read_bundle
 from adscore.creative import Creative, Score, Warning
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore.scoring.scorer import MAX_BATCH, Scorer
 
 
@@ -132,6 +134,96 @@ def test_half_a_creative_is_scored_with_a_warning(
     assert warning in score.warnings
     assert 0 < score.targets["ctr"].lower < score.targets["ctr"].mean < score.targets["ctr"].upper
     assert score.targets["ctr"] != scorer.score([creative])[0].targets["ctr"]
+
+
+def test_an_image_of_which_nothing_shows_is_noted(scorer: Scorer, creative: Creative) -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (64, 64), (255, 255, 255, 0)).save(file, "PNG")
+    (score,) = scorer.score([dataclasses.replace(creative, image=file.getvalue())])
+    assert Warning.IMAGE_BLANK in score.warnings
+
+
+@pytest.mark.parametrize("headline", ["{KeyWord:Shoes} today", "NaN"])
+def test_a_headline_that_nobody_sees_is_noted(
+    scorer: Scorer, creative: Creative, headline: str
+) -> None:
+    (score,) = scorer.score([dataclasses.replace(creative, headline=headline)])
+    assert Warning.HEADLINE_PLACEHOLDER in score.warnings
+    assert Warning.HEADLINE_PLACEHOLDER not in scorer.score([creative])[0].warnings
+
+
+# === Versions of the preprocessing ===
+
+CURLY, STRAIGHT = "Don\u2019t miss it", "Don't miss it"
+
+
+def test_spellings_of_one_headline_score_the_same(scorer: Scorer, creative: Creative) -> None:
+    assert scorer.manifest.preprocessing.version == 2
+    curly, straight, entity = scorer.score(
+        [
+            dataclasses.replace(creative, headline=one)
+            for one in (CURLY, STRAIGHT, "Don&#39;t miss it")
+        ]
+    )
+    assert curly == straight == entity
+
+
+def test_headline_that_is_invisible_is_absent(scorer: Scorer, creative: Creative) -> None:
+    absent, invisible = scorer.score(
+        [dataclasses.replace(creative, headline=headline) for headline in ("", "\u200b\u200f")]
+    )
+    assert invisible == absent
+
+
+def test_model_of_0_1_reads_as_it_did(model_dir: Path, creative: Creative) -> None:
+    bundle = read_bundle(model_dir / "1")
+    written = msgspec.to_builtins(bundle.manifest)
+    del written["preprocessing"]["version"]  # which 0.1 did not write
+    manifest = msgspec.convert(written, Manifest)
+    assert manifest.preprocessing.version == 1
+    old = Scorer(dataclasses.replace(bundle, manifest=manifest))
+    curly, straight = (
+        old.preparer.creative(dataclasses.replace(creative, headline=headline))
+        for headline in (CURLY, STRAIGHT)
+    )
+    assert curly.headline is not None
+    assert straight.headline is not None
+    assert (curly.headline.text, straight.headline.text) == (CURLY, STRAIGHT)
+
+
+# === Limits and steps ===
+
+
+def test_limits_are_lowered_at_opening(model_dir: Path, creative: Creative) -> None:
+    scorer = Scorer.open(model_dir, RuntimeOptions(max_headline_characters=5, max_image_bytes=10))
+    assert scorer.manifest.limits.max_headline_characters == 5
+    assert refusal(scorer, creative).reason is Reason.HEADLINE_TOO_LONG
+
+
+def test_a_creative_is_prepared_in_one_step_or_in_two(scorer: Scorer, creative: Creative) -> None:
+    checked = scorer.preparer.check(creative)
+    assert checked.pixels > 0
+    assert not checked.takes_long
+    with scorer.preparer.budget.claim(checked.pixels):
+        prepared = scorer.preparer.decode(checked)
+    together = scorer.preparer.creative(creative)
+    assert scorer.score_prepared([prepared]) == scorer.score_prepared([together])
+
+
+def test_a_large_image_waits_for_others_when_it_is_decoded(model_dir: Path) -> None:
+    budget = PixelBudget(4_000_000)
+    scorer = Scorer.open(model_dir, RuntimeOptions(budget=budget))
+    file = io.BytesIO()
+    Image.new("L", (2_000, 1_500), 200).save(file, "PNG")
+    large = Creative("headline", file.getvalue())
+    others = budget.claim(4_000_000)
+    with ThreadPoolExecutor(1) as threads:
+        prepared = threads.submit(scorer.preparer.creative, large)
+        with pytest.raises(TimeoutError):
+            prepared.result(0.05)
+        scorer.preparer.check(large)  # waits for nothing
+        others.release()
+        assert prepared.result(60).image is not None
 
 
 # === Refusals ===

@@ -1,4 +1,5 @@
 import dataclasses
+import unicodedata
 
 import numpy as np
 import pytest
@@ -7,7 +8,13 @@ from hypothesis import strategies as st
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scoring.text import PADDING_ID, HeadlineTokenizer, normalise, train_tokenizer
+from adscore.scoring.text import (
+    PADDING_ID,
+    HeadlineTokenizer,
+    is_placeholder,
+    normalise,
+    train_tokenizer,
+)
 
 LIMITS = InputLimits()
 HEADLINES = ["Save 20% on shoes today", "Fresh coffee, delivered", "Shoes that last", "Buy today"]
@@ -163,3 +170,169 @@ def test_a_headline_gets_the_same_ids_in_any_batch(
     batch, _ = tokenizer.encode(headlines)
     for row, headline in enumerate(headlines):
         assert (batch[row] == tokenizer.encode([headline])[0][0]).all()
+
+
+# === One text, one form ===
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467 days"  # held together by joiners
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("Don\u2019t miss \u201cit\u201d this year", 'Don\'t miss "it" this year'),
+        ("Don`t \u201eworry\u201c", 'Don\'t "worry"'),
+        ("Save 20&#37; &amp; more &#8211; today", "Save 20% & more - today"),
+        ("Save 20% & more \u2014 today", "Save 20% & more - today"),
+        ("Caf&eacute; &#x26; Bar&nbsp;&raquo;", "Caf\u00e9 & Bar \u00bb"),
+        ("Tom &amp;amp; Jerry", "Tom & Jerry"),
+        ("Q&A; R&D, M&Ms; ?a=1&copy=2", "Q&A; R&D, M&Ms; ?a=1&copy=2"),
+        ("Wait\u2026", "Wait..."),
+        ("soft\u00adware\u200b for\u200e all\ufeff", "software for all"),
+        (FAMILY, FAMILY),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+        ("Shop now \u203a", "Shop now \u203a"),
+    ],
+)
+def test_spellings_of_one_text_are_one_headline(written: str, form: str) -> None:
+    assert normalise(written, LIMITS) == form
+    assert normalise(form, LIMITS) == form
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        "\u200b",
+        "\u200b\u200f",
+        "\ufeff",
+        "\u00ad",
+        "\u200d \u200c",
+        "\u2800\u3164",
+        "\ufe0f",
+        "&nbsp;",
+        "\x07",
+    ],
+)
+def test_headline_of_nothing_that_is_visible_is_absent(nothing: str) -> None:
+    assert normalise(nothing, LIMITS) == ""
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Don\u2019t", "20&#37; \u2013 &amp;", "\u200b", "Wait\u2026", "a\u00adb", "`", "e\u0301 "],
+)
+def test_version_1_composes_and_joins_alone(written: str) -> None:
+    expected = " ".join(unicodedata.normalize("NFC", written).split())
+    assert normalise(written, LIMITS, version=1) == expected
+
+
+PIECES = st.sampled_from(
+    [
+        "&",
+        "amp;",
+        "lt;",
+        "#37;",
+        "&#8203;",
+        "&#8217;",
+        "\u200b",
+        "\u2019",
+        "`",
+        "\u1fef",
+        " ",
+        "a",
+        "e",
+        "\u0301",
+        ";",
+    ]
+)
+
+
+@given(st.lists(PIECES | ANY_TEXT.filter(lambda text: len(text) < 9), max_size=40).map("".join))
+def test_a_form_is_its_own_form(written: str) -> None:
+    roomy = dataclasses.replace(LIMITS, max_headline_characters=5_000)
+    try:
+        form = normalise(written, roomy)
+    except InvalidCreativeError:
+        return
+    assert normalise(form, roomy) == form
+
+
+# === Text that nobody sees as it is written ===
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{KeyWord:Running Shoes} Sale",
+        "{keyword:shoes",
+        "{{product.name}} now {{product.price}}",
+        "Only today: {{product.na",
+        "Lamps in %%CITY%% from today",
+        "Lamps in %CITY%",
+        "{=COUNTDOWN(2026/11/30 23:59:59)} left to save",
+        "{=IF(device=mobile,Call):Order} now",
+        "Hotels in {LOCATION(City):Paris}",
+        "${city} deals",
+        "<%= name %>, welcome",
+        "Hi *|FNAME|*",
+        "[[headline]]",
+        "<<city>> weekend",
+        "[product_name] is back",
+        "__HEADLINE__",
+        "##price## only",
+        "Hello %(name)s",
+        *(
+            "NaN",
+            "nan",
+            "NULL",
+            "None",
+            "--",
+            " - ",
+            "\u2014",
+            "#N/A",
+            "n/a",
+            "(not set)",
+            "undefined",
+        ),
+        *("#REF!", '"NULL"', "...", "???", "[object Object]", "TBD", "Lorem ipsum dolor sit amet"),
+    ],
+)
+def test_template_or_word_for_nothing_is_a_placeholder(template: str) -> None:
+    for version in (1, 2):
+        assert is_placeholder(normalise(template, LIMITS, version))
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        *("Save 20% on shoes", "100% cotton, 50% off", "20 % off %", "Up to -50%", "5%-10% less"),
+        *("None of your business", "Null problems", "N/A Records sale", "Nana's cakes", "Na klar!"),
+        *(
+            "Win!",
+            "24/7",
+            "$5",
+            "\u20ac 9",
+            "\u2764\ufe0f",
+            "\U0001f525\U0001f525",
+            "\u795e\u5947",
+            "A",
+            "<3",
+        ),
+        *(
+            "[Video] See how",
+            "Rock & roll",
+            "C# in a week",
+            "Up * and * away",
+            "a_b",
+            "me@home",
+            "#1 in town",
+        ),
+    ],
+)
+def test_plain_headline_is_no_placeholder(headline: str) -> None:
+    assert not is_placeholder(normalise(headline, LIMITS))
+
+
+@given(ANY_TEXT)
+def test_any_text_is_a_placeholder_or_not(text: str) -> None:
+    assert is_placeholder(text) in (True, False)

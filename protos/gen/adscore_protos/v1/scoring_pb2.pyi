@@ -16,6 +16,8 @@ class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WARNING_HEADLINE_TRUNCATED: _ClassVar[Warning]
     WARNING_UNKNOWN_CONTEXT: _ClassVar[Warning]
     WARNING_MISSING_CONTEXT: _ClassVar[Warning]
+    WARNING_IMAGE_BLANK: _ClassVar[Warning]
+    WARNING_HEADLINE_PLACEHOLDER: _ClassVar[Warning]
 WARNING_UNSPECIFIED: Warning
 WARNING_MISSING_IMAGE: Warning
 WARNING_MISSING_HEADLINE: Warning
@@ -24,6 +26,8 @@ WARNING_IMAGE_DOWNSCALED: Warning
 WARNING_HEADLINE_TRUNCATED: Warning
 WARNING_UNKNOWN_CONTEXT: Warning
 WARNING_MISSING_CONTEXT: Warning
+WARNING_IMAGE_BLANK: Warning
+WARNING_HEADLINE_PLACEHOLDER: Warning
 
 class Creative(_message.Message):
     __slots__ = ("id", "headline", "image", "context")
