@@ -11,6 +11,7 @@ fastest server there can be.
 """
 
 import argparse
+import itertools
 import os
 import random
 import resource
@@ -131,6 +132,19 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+_numbers = itertools.count(random.getrandbits(48))
+
+
+def headline(number: int) -> str:
+    """A headline of its own."""
+    return f"Save {number} % on running shoes"
+
+
+def fresh(image: bytes) -> bytes:
+    """The same picture, with a tail of its own: no cache knows it."""
+    return image + next(_numbers).to_bytes(8)
+
+
 def spread(work: Work) -> Work:
     """The same work by many threads at once."""
     pool = ThreadPoolExecutor(CALLERS)
@@ -141,8 +155,8 @@ def spread(work: Work) -> Work:
 
 
 def creative(number: int, image: bytes) -> scoring_pb2.Creative:
-    """One message; headlines differ, as those of creatives do."""
-    return scoring_pb2.Creative(headline=f"Save {number} % on running shoes", image=image)
+    """One message."""
+    return scoring_pb2.Creative(headline=headline(number), image=fresh(image))
 
 
 def read(score: scoring_pb2.Score) -> list[float]:
@@ -192,8 +206,8 @@ def grid_by_stub(stub: scoring_pb2_grpc.ScoringServiceStub, image: bytes) -> Wor
     def work(count: int) -> None:
         for number in range(count // (height * width)):
             request = scoring_pb2.ScoreCombinationsRequest(
-                headlines=[f"Save {number} % on shoes {n}" for n in range(height)],
-                images=[image] * width,
+                headlines=[headline(number * height + n) for n in range(height)],
+                images=[fresh(image) for _ in range(width)],
             )
             answer = stub.ScoreCombinations(request, timeout=TIMEOUT_SECONDS)
             for target in answer.targets.values():
@@ -210,7 +224,7 @@ def score_by_client(client: Client, image: bytes) -> Work:
 
     def work(count: int) -> None:
         for number in range(count):
-            client.score(f"Save {number} % on running shoes", image)
+            client.score(headline(number), fresh(image))
 
     return work
 
@@ -219,7 +233,7 @@ def stream_by_client(client: Client, image: bytes) -> Work:
     """``Client.score_many``."""
 
     def work(count: int) -> None:
-        pairs = ((f"Save {number} % on running shoes", image) for number in range(count))
+        pairs = ((headline(number), fresh(image)) for number in range(count))
         for result in client.score_many(pairs, batch_size=BATCH):
             if isinstance(result, Exception):
                 raise result
@@ -233,8 +247,8 @@ def grid_by_client(client: Client, image: bytes) -> Work:
 
     def work(count: int) -> None:
         for number in range(count // (height * width)):
-            headlines = [f"Save {number} % on shoes {n}" for n in range(height)]
-            client.score_combinations(headlines, [image] * width)
+            headlines = [headline(number * height + n) for n in range(height)]
+            client.score_combinations(headlines, [fresh(image) for _ in range(width)])
 
     return work
 
