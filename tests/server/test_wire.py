@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from adscore.creative import Creative
 from adscore_protos.v1 import scoring_pb2
@@ -119,6 +119,11 @@ def test_images_that_take_long_are_known_by_their_header(
         for more in options:
             image = Image.new(mode, size, "red" if mode != "L" else 7)
             assert is_large_image(encode(image, kind, **more)) == is_large
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow cannot write AVIF")
+def test_avif_of_any_size_takes_long(encode: Callable[..., bytes]) -> None:
+    assert is_large_image(encode(Image.new("RGB", (64, 64)), "AVIF"))
 
 
 @given(

@@ -135,7 +135,8 @@ def is_large_image(data: bytes) -> bool:
     try:
         if data.startswith(b"\xff\xd8"):
             return _is_large_jpeg(data)
-        return _pixels(data) > _LARGE_PIXELS
+        # The size of an AVIF stands deep in its boxes, and decoding takes longest for its pixels.
+        return data[4:8] == b"ftyp" or _pixels(data) > _LARGE_PIXELS
     except (struct.error, IndexError):
         return False
 
