@@ -102,6 +102,7 @@ def _set_on_signals(event: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `workers._held_back`
 
 
 def _ready_line(address: str, models: ModelRegistry) -> str:

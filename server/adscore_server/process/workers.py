@@ -176,7 +176,7 @@ class Worker:
         self.news, theirs = _processes.Pipe(duplex=False)
         with theirs:
             self.process = _processes.Process(target=_work, args=(self._job, theirs))
-            with _ignored(signal.SIGINT):
+            with _held_back(signal.SIGINT):
                 self.process.start()
         self._started_at = time.monotonic()
 
@@ -261,16 +261,17 @@ def _end_with_the_supervisor() -> None:
 
 
 @contextlib.contextmanager
-def _ignored(number: int) -> Iterator[None]:
-    """Has processes that are started meanwhile ignore a signal until they handle it.
+def _held_back(number: int) -> Iterator[None]:
+    """Holds a signal back, in processes that are started meanwhile until they handle it.
 
-    Ctrl-C in a terminal reaches all processes; one that still imports would print a trace.
+    Ctrl-C in a terminal reaches all processes; one that still imports would print a trace. It is
+    not ignored: this process, and those, get it afterwards.
     """
-    before = signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
     finally:
-        signal.signal(number, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 @contextlib.contextmanager
