@@ -109,7 +109,8 @@ def _resized(image: Any, limits: InputLimits) -> Any:
     size = (min(upright.width, largest[0]), min(upright.height, largest[1]))
     smaller = upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
     # Which frame counts is the model's to say, unless the first one clearly does.
-    return None if is_animated and _may_be_blank(smaller) else smaller
+    read = (limits.image_width, limits.image_height)
+    return None if is_animated and _may_be_blank(smaller.resize(read)) else smaller
 
 
 def _is_plain(image: Any) -> bool:
