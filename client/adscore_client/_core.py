@@ -5,6 +5,7 @@ in the event loop, that of ``Client`` blocks and never suspends the coroutine.
 """
 
 import difflib
+import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -218,7 +219,8 @@ class BaseClient(ABC, Generic[ConnectionType]):
         answered = self._context(options, image_files=files)
         wire = await self._send("ScoreCombinations", request, options, answered)
         grid = grid_from_wire(wire, request, answered.address)
-        self._notice(grid.scores[0][0])  # all share their context
+        for one in itertools.islice(grid, 1):  # all share their context
+            self._notice(one.score)
         return grid
 
     async def _match(
@@ -248,20 +250,19 @@ class BaseClient(ABC, Generic[ConnectionType]):
     async def _wait_until_ready(self, options: Options) -> None:
         context = self._context(options)
         metadata = await self._metadata(context)
-        while True:
-            text = "it does not serve yet"
+        text = "it was not asked"
+        while left := options.deadline.left_seconds:
             try:
-                left = options.deadline.remaining_seconds()
                 if is_serving(await self._connection.call("Check", b"", left, metadata)):
                     return
+                text = "it does not serve yet"
             except grpc.RpcError as exc:
                 error = error_from_call(exc, context)
                 if error.code not in RETRIED or not error.retryable or self._connection.is_closed:
                     raise error from exc
                 text = str(error)
-            if options.deadline.left_seconds <= _READINESS_POLL_SECONDS:
-                raise no_answer(context, text)
-            await self._connection.sleep(_READINESS_POLL_SECONDS)
+            await self._connection.sleep(min(_READINESS_POLL_SECONDS, left))
+        raise no_answer(context, text)
 
     def _score_many(
         self, items: AsyncIterator[object], batch_size: int, options: Options

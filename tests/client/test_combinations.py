@@ -110,3 +110,8 @@ def test_grid_has_the_scores_of_single_creatives():
             alone = client.score("ab"[one.headline], [b"1", b"2"][one.image])
             assert one.score == alone
         assert server.creatives[0] == Creative("a", b"1", context={})
+
+
+def test_grid_of_nothing_is_empty(connect):
+    client = connect(ScoreCombinations=lambda _request, _context: grid_of(0, 0))
+    assert list(client.score_combinations([], [])) == []
