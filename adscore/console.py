@@ -4,7 +4,7 @@ import contextlib
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +45,12 @@ def results() -> Console:
 def notes() -> Console:
     """Where progress and warnings go, so that a result can be piped: standard error."""
     return _Terminal(stderr=True)
+
+
+def note(remarks: Iterable[str]) -> None:
+    """Prints what a user should know."""
+    for remark in remarks:
+        notes().print(f"note: {remark}")
 
 
 def fail(error: Exception) -> NoReturn:

@@ -3,6 +3,7 @@
     AdscoreError
     ├── InvalidCreativeError    a creative that cannot be scored, with the field at fault
     ├── TableError              a table of creatives that cannot be used, with the row or column
+    │   └── BrokenRowsError     one of which some rows cannot be used
     ├── BundleError             a model folder that is not whole, changed, or of another format
     ├── SigningError            a key that cannot sign or verify
     └── TrainingError           a table that is well formed but cannot be learned from
@@ -11,6 +12,7 @@ Each text says what was expected, what was received and, where there is one, wha
 Wrong arguments from a programmer raise ``ValueError`` or ``TypeError`` as usual.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -50,6 +52,18 @@ class InvalidCreativeError(AdscoreError):
 
 class TableError(AdscoreError):
     """A table of creatives that cannot be used; the text names the file, row and column."""
+
+
+class BrokenRowsError(TableError):
+    """A table of which some rows cannot be used.
+
+    Attributes:
+        rows: Their numbers, from 0.
+    """
+
+    def __init__(self, message: str, rows: Collection[int]) -> None:
+        super().__init__(message)
+        self.rows = frozenset(rows)
 
 
 class TrainingError(AdscoreError):

@@ -20,7 +20,7 @@ from adscore.cli.arguments import (
     require_writable,
     warn_of_left_out_context,
 )
-from adscore.console import fail, notes, results
+from adscore.console import fail, note, notes, results
 from adscore.creative import Target
 from adscore.errors import AdscoreError
 
@@ -92,6 +92,7 @@ def evaluate(
         trained = scorer.manifest.training.target_columns
         texts = target or [f"{name}={counts}" for name, counts in trained.items()]
         creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
+        note(creatives.remarks)
         warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
         unseen = rows_not_trained_on(creatives, (path / bundle.TRAINING_GROUPS).read_text())
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)

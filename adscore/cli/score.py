@@ -17,7 +17,7 @@ from adscore.cli.arguments import (
     require_writable,
     warn_of_left_out_context,
 )
-from adscore.console import fail, notes, results
+from adscore.console import fail, note, notes, results
 from adscore.creative import NO_COLUMN
 from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
@@ -137,6 +137,7 @@ def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> Non
     console = notes() if too_many else results()
     console.print(f"wrote {summary.rows} rows{before}{failures}: {out}")
     warn_of_left_out_context(summary.context_left_out)
+    note(summary.remarks)
     if summary.formula_ids:
         examples = ", ".join(map(cut, summary.formula_examples))
         notes().print(

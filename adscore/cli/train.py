@@ -15,9 +15,9 @@ from adscore.cli.arguments import (
     Table,
     given_columns,
 )
-from adscore.console import fail, notes, results, without_import_noise
+from adscore.console import fail, note, notes, results, without_import_noise
 from adscore.creative import Target
-from adscore.errors import AdscoreError
+from adscore.errors import AdscoreError, BrokenRowsError
 
 if TYPE_CHECKING:
     from adscore.table import CreativeTable
@@ -62,6 +62,9 @@ def train(
     group_column: GroupColumn = None,
     context_column: ContextColumns = None,
     image_root: ImageRoot = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Train on the other rows, and list these.")
+    ] = False,
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
     from adscore.bundle import require_model_dir
@@ -73,16 +76,20 @@ def train(
     try:
         targets = [Target.parse(text) for text in texts]
         require_model_dir(model)
-        creatives = read_table(table, columns, targets, image_root)
+        creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
+        note(creatives.remarks)
         result = _train(
             creatives,
             model,
             preset,
+            skip_bad_rows=skip_bad_rows,
             seed=seed,
             text_encoder=text_encoder,
             image_encoder=image_encoder,
             align=align,
         )
+    except BrokenRowsError as error:
+        fail(BrokenRowsError(f"{error}\n--skip-bad-rows trains on the other rows", error.rows))
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     print_metrics("held-out groups", result.manifest.metrics)
@@ -91,7 +98,7 @@ def train(
 
 
 def _train(
-    creatives: "CreativeTable", model: Path, preset: str, **choices: Any
+    creatives: "CreativeTable", model: Path, preset: str, *, skip_bad_rows: bool, **choices: Any
 ) -> "TrainingResult":
     """Trains with some of the choices of `TrainingOptions`."""
     with without_import_noise():
@@ -101,4 +108,14 @@ def _train(
     if preset not in PRESETS:
         raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
     options = TrainingOptions(PRESETS[preset], **choices)
-    return train_model(creatives, model, options, lambda stage: notes().print(f"{stage} ..."))
+    try:
+        return train_model(creatives, model, options, _print_stage)
+    except BrokenRowsError as error:  # images are read, and headlines, before anything is fitted
+        if not skip_bad_rows or len(error.rows) == len(creatives):
+            raise
+        note([f"rows left out: {len(error.rows)}\n{error}"])
+        return train_model(creatives.without(error.rows), model, options, _print_stage)
+
+
+def _print_stage(stage: str) -> None:
+    notes().print(f"{stage} ...")

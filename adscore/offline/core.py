@@ -6,7 +6,7 @@ copies of its last creative. So an engine may cut a table as it likes.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -25,7 +25,17 @@ from adscore.offline.options import ScoringOptions
 from adscore.scoring.graphs import MAX_BATCH, RuntimeOptions
 from adscore.scoring.preparation import PreparedCreative, PreparedImage, context_left_out
 from adscore.scoring.scorer import Scorer, rate_figures
-from adscore.table import ImageSource, Text, is_bytes, is_data_uri, require_types, texts, values
+from adscore.table import (
+    ImageCell,
+    ImageSource,
+    Text,
+    holds_images,
+    image_cells,
+    is_data_uri,
+    require_types,
+    texts,
+    values,
+)
 
 Image = PreparedImage | InvalidCreativeError  # or why there is none
 KnownT = TypeVar("KnownT")
@@ -344,13 +354,20 @@ class BatchScorer:
         name = self.options.columns.image
         if name is None:
             return [None] * batch.num_rows
-        if is_bytes(batch.schema.field(name).type):
-            cells = (cell.as_py() for cell in batch.column(name))
-            return [self._images.from_bytes(cell) if cell else None for cell in cells]
-        paths = texts(batch, name)
-        names = dict.fromkeys(text for text in paths if isinstance(text, str) and text)
+        cells = image_cells(batch, name)
+        if holds_images(batch.schema.field(name).type):  # one after the other: they are large
+            return [self._prepare_image(cell, {}) for cell in cells]
+        paths = list(cells)
+        names = dict.fromkeys(cell for cell in paths if isinstance(cell, str) and cell)
         outcomes = self._images.from_names(list(names))
-        return [outcomes.get(text) if isinstance(text, str) else text for text in paths]
+        return [self._prepare_image(cell, outcomes) for cell in paths]
+
+    def _prepare_image(self, cell: ImageCell, read: Mapping[str, Image]) -> Image | None:
+        if not cell or isinstance(cell, InvalidCreativeError):
+            return cell or None
+        if isinstance(cell, bytes):
+            return self._images.from_bytes(cell)
+        return read.get(cell) or self._images.from_names([cell])[cell]
 
 
 def _known(value: KnownT | InvalidCreativeError) -> KnownT:

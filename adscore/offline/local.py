@@ -1,9 +1,10 @@
 """Scoring a table on this machine, with all its cores and bounded memory."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -76,7 +77,7 @@ def score_to(
     # A version that appears meanwhile is not for this run.
     scorer = BatchScorer(resolve_bundle(model), options.below(stream.folder))
     write = _score_to_folder if in_parts else _score_to_file
-    return write(out, scorer, stream, progress)
+    return replace(write(out, scorer, stream, progress), remarks=stream.remarks)
 
 
 def _score_to_file(
@@ -192,6 +193,8 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
     )
     stream = open_stream(table, asked.read)
     scorer = BatchScorer(resolve_bundle(Path(model)), asked.below(stream.folder))
+    for remark in stream.remarks:
+        warnings.warn(remark, stacklevel=2)
     result = scorer.result_schema(stream.schema)
     warn_of_left_out_context(scorer.context_left_out)
     batches = [scores for scores, _ in _scored(scorer, stream.pieces(BATCH_ROWS))]

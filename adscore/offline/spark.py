@@ -98,7 +98,8 @@ def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> Sum
     )
     numbers = spark.range(0, len(pieces), 1, len(pieces))
     task.run(numbers, stream.schema).write.parquet(str(out))
-    return _summary(spark.read.parquet(str(out)), task)
+    summary = _summary(spark.read.parquet(str(out)), task)
+    return replace(summary, remarks=stream.remarks)
 
 
 def _summary(scores: DataFrame, task: "_Task") -> Summary:

@@ -40,6 +40,7 @@ class Summary:
         context_left_out: Context names that the model reads and that no column holds.
         formula_ids: The number of ids that a spreadsheet would run as a formula.
         formula_examples: The first of them.
+        remarks: What a user should know of how the table was read.
     """
 
     bundle: Path
@@ -49,6 +50,7 @@ class Summary:
     context_left_out: tuple[str, ...] = ()
     formula_ids: int = 0
     formula_examples: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:

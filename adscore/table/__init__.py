@@ -1,7 +1,16 @@
 """A table of creatives and their results, read by one reader for all who use it."""
 
 from adscore.creative import NO_COLUMN, Columns, Target
-from adscore.table.cells import Text, cell_text, is_bytes, require_types, texts, values
+from adscore.table.cells import (
+    ImageCell,
+    Text,
+    cell_text,
+    holds_images,
+    image_cells,
+    require_types,
+    texts,
+    values,
+)
 from adscore.table.creatives import CreativeTable, read_table
 from adscore.table.frames import is_pandas
 from adscore.table.images import ImageSource, is_data_uri
@@ -12,6 +21,7 @@ __all__ = [
     "NO_COLUMN",
     "Columns",
     "CreativeTable",
+    "ImageCell",
     "ImageSource",
     "Location",
     "Piece",
@@ -19,7 +29,8 @@ __all__ = [
     "Target",
     "Text",
     "cell_text",
-    "is_bytes",
+    "holds_images",
+    "image_cells",
     "is_data_uri",
     "is_pandas",
     "is_url",

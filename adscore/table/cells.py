@@ -1,5 +1,6 @@
 """The cells of a batch of rows, of whatever type its format gives them -> texts and images."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from adscore.errors import InvalidCreativeError, Reason, TableError, cut
 
 # A cell's value, or why it cannot be read.
 Text = str | InvalidCreativeError
+ImageCell = bytes | Text
 
 
 def require_types(schema: pa.Schema, columns: Columns, table: str = "") -> None:
@@ -24,6 +26,8 @@ def require_types(schema: pa.Schema, columns: Columns, table: str = "") -> None:
     """
     for name in columns.named():
         kind = schema.field(name).type
+        if name == columns.image and is_image_struct(kind):
+            continue
         if pa.types.is_nested(kind) or (is_bytes(kind) and name != columns.image):
             expected = "a path or bytes" if name == columns.image else "text"
             where = f"{table}, column" if table else "column"
@@ -36,6 +40,38 @@ def texts(batch: pa.RecordBatch, name: str) -> list[Text]:
         cell if isinstance(cell, InvalidCreativeError) else cell_text(cell)
         for cell in values(batch, name)
     ]
+
+
+def image_cells(batch: pa.RecordBatch, name: str) -> Iterator[ImageCell]:
+    """A column of images: paths, URLs and data URIs, or the files themselves; empty where none."""
+    column = batch.column(name)
+    if is_bytes(column.type):
+        return (cell.as_py() or b"" for cell in column)
+    if is_image_struct(column.type):
+        return map(_of_struct, column)
+    return iter(texts(batch, name))
+
+
+def holds_images(kind: pa.DataType) -> bool:
+    """Whether a column's cells are, or may be, the files themselves."""
+    return is_bytes(kind) or is_image_struct(kind)
+
+
+def is_image_struct(kind: pa.DataType) -> bool:
+    """Whether a column's cells are images as data sets of Hugging Face have them."""
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {field.name: field.type for field in kind}
+    return "bytes" in fields and is_bytes(fields["bytes"])
+
+
+def _of_struct(cell: pa.Scalar) -> ImageCell:
+    """The bytes of an image struct, or its path where it has none."""
+    if not cell.is_valid:
+        return b""
+    image = cell["bytes"].as_py()
+    path = cell["path"].as_py() if any(field.name == "path" for field in cell.type) else None
+    return image or str(path or "")
 
 
 def values(batch: pa.RecordBatch, name: str) -> list[Any]:

@@ -1,17 +1,20 @@
 """The kinds of table files, each read as a stream."""
 
-import csv
-import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Protocol
+from functools import cached_property
+from typing import IO, Any, Protocol, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from adscore.errors import TableError
+from adscore.table.dialect import Dialect, dialect_of, header_below, plain, unpacked, utf8
 from adscore.table.location import Location
 
 # Bytes that are parsed together: a longer row cannot be read. Arrow reads 32 such blocks ahead.
@@ -38,11 +41,17 @@ class Source(Protocol):
     def size(self) -> int | None:
         """How much there is to read, in bytes or rows; None where that is unknown."""
 
-    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
-        """Its rows in some batches, the columns of a schema alone; `rows` is a wish."""
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
+        """Its rows in some batches, some columns alone; the number of rows is a wish."""
 
     def pieces(self) -> list["Source"]:
         """Itself in parts that can be read apart, as by the tasks of a cluster."""
+
+    def remark(self) -> str:
+        """What a user should know of how it is read; empty where there is no doubt."""
+
+    def hint(self, missing: Collection[str]) -> str:
+        """What to do where columns are missing, if there is something."""
 
 
 def source_of(file: Location) -> Source:
@@ -52,80 +61,157 @@ def source_of(file: Location) -> Source:
         TableError: It is none of those that are known.
     """
     match file.kind:
-        case ".csv":
-            return _Csv(file)
+        case ".csv" | ".tsv" | ".tab" | ".txt":
+            return _Text(file)
         case ".parquet":
             return _Parquet(file)
         case ".jsonl" | ".ndjson":
             return _JsonLines(file)
     raise TableError(
         f"{file.name}: expected a .csv, .parquet or .jsonl table, or a folder of these. Received: "
-        f"a name that ends in {file.kind!r}"
+        f"a name that ends in {file.kind!r}; adscore prepare reads workbooks and zip files"
     )
 
 
-# === .csv ===
-
-
 @dataclass(frozen=True)
-class _Csv:
-    """Every column is text, so that an id such as 007 stays what it is."""
+class _File:
+    """What the formats have in common."""
 
     file: Location
-
-    def schema(self) -> pa.Schema:
-        return pa.schema([(name, pa.string()) for name in self._header()[0]])
 
     def size(self) -> int | None:
         return self.file.size()
 
     def pieces(self) -> list[Source]:
-        return [self]
+        return [cast("Source", self)]
 
-    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:  # noqa: ARG002
-        if not self._header()[1]:  # Arrow refuses a header without a line's end
-            return
-        left = self.size() or 0
-        with self.file.open() as binary, _csv_reader(binary, schema.names) as reader:
-            try:
-                for batch in reader:
-                    yield batch.select(schema.names), min(left, CSV_BLOCK_BYTES)
-                    left -= min(left, CSV_BLOCK_BYTES)
-            except pa.ArrowInvalid as error:
-                if "straddling" not in str(error):
-                    raise
-                raise ValueError(
-                    f"a row of more than {CSV_BLOCK_BYTES} bytes; leave its longest column out, or "
-                    "write .parquet"
-                ) from error
+    def remark(self) -> str:
+        return ""
 
-    def _header(self) -> tuple[list[str], bool]:
-        """The names of the columns, and whether anything follows them."""
-        with self.file.open() as binary:
-            # What follows the header is none of its business, even where it is no text.
-            text = io.TextIOWrapper(binary, "utf-8-sig", errors="surrogateescape", newline="")
-            header = next(csv.reader(text), [])
-            has_rows = bool(text.readline())
+    def hint(self, missing: Collection[str]) -> str:  # noqa: ARG002
+        return ""
+
+
+# === .csv and the like ===
+
+
+@dataclass(frozen=True)
+class _Text(_File):
+    """Every column is text, so that an id such as 007 stays what it is."""
+
+    def schema(self) -> pa.Schema:
+        header = [name for name in self.dialect.header if name.strip()]
         if not all(map(_is_text, header)):
             raise ValueError("a header that is not")
-        if not header:
-            raise TableError(f"{self.file.name}: expected a header line. Received: an empty file")
         require_distinct_columns(self.file, header)
-        return header, has_rows
+        return pa.schema([(name, pa.string()) for name in header])
+
+    def remark(self) -> str:
+        if not self.dialect.is_guessed:
+            return ""
+        return f"{self.file.name}: read as {self.dialect.encoding}, since it is not in UTF-8"
+
+    def hint(self, missing: Collection[str]) -> str:
+        with self.file.open() as binary:
+            line = header_below(unpacked(binary), self.dialect, {plain(name) for name in missing})
+        if line is None:
+            return ""
+        return (
+            f"The header seems to be line {line}, with other lines above it: adscore prepare reads "
+            "an export as it is"
+        )
+
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:  # noqa: ARG002
+        if not self.dialect.has_rows:  # Arrow refuses a header without a line's end
+            return
+        batches = self._read([self.dialect.header.index(name) for name in names])
+        row = 0
+        blank: list[pa.RecordBatch] = []  # the last rows, as long as their cells are empty
+        for batch, weight in _weighed(batches, self.size() or 0):
+            filled = _filled_rows(batch)
+            if filled:
+                yield from ((held.rename_columns(names), 0.0) for held in blank)
+                yield batch.slice(0, filled).rename_columns(names), weight
+                blank = []
+            if filled < batch.num_rows:
+                blank.append(batch.slice(filled))
+            row += batch.num_rows
+        if blank and self._has_cells(row - sum(held.num_rows for held in blank)):
+            yield from ((held.rename_columns(names), 0.0) for held in blank)
+
+    def _has_cells(self, row: int) -> bool:
+        """Whether rows from one on hold anything in any column; an export may end in commas."""
+        for batch in self._read(range(len(self.dialect.header))):
+            if _filled_rows(batch) > row:
+                return True
+            row -= batch.num_rows
+        return False
+
+    def _read(self, places: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """The cells of the columns at some places."""
+        dialect = self.dialect
+        names = [f"c{place}" for place in range(len(dialect.header))]
+        wanted = [names[place] for place in places]
+        with (
+            self.file.open() as binary,
+            pyarrow.csv.open_csv(
+                utf8(unpacked(binary), dialect.encoding),
+                read_options=pyarrow.csv.ReadOptions(
+                    block_size=CSV_BLOCK_BYTES,
+                    column_names=names,
+                    skip_rows=dialect.lines_above,
+                    skip_rows_after_names=1,
+                ),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=dialect.separator, newlines_in_values=True
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=wanted,
+                    strings_can_be_null=False,
+                    check_utf8=False,  # it is no more than an error of its row
+                ),
+            ) as reader,
+            _long_rows_named(),
+        ):
+            yield from reader
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """How the file is written."""
+        with self.file.open() as binary:
+            return dialect_of(unpacked(binary), self.file.name)
 
 
-def _csv_reader(binary: BinaryIO, names: list[str]) -> pyarrow.csv.CSVStreamingReader:
-    return pyarrow.csv.open_csv(
-        binary,
-        read_options=pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            include_columns=names,
-            strings_can_be_null=False,
-            check_utf8=False,  # it is no more than an error of its row
-        ),
-    )
+@contextmanager
+def _long_rows_named() -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        if "straddling" not in str(error):
+            raise
+        raise ValueError(
+            f"a row of more than {CSV_BLOCK_BYTES} bytes; leave its longest column out, or write "
+            ".parquet"
+        ) from error
+
+
+def _weighed(batches: Iterator[pa.RecordBatch], left: int) -> Iterator[Weighed]:
+    """Batches with the bytes that they take; each is a block, the last one what is left."""
+    for batch in batches:
+        weight = min(left, CSV_BLOCK_BYTES)
+        left -= weight
+        yield batch, weight
+
+
+def _filled_rows(batch: pa.RecordBatch) -> int:
+    """Rows up to the last one that has a cell which is not empty."""
+    for rows in (batch.slice(max(0, batch.num_rows - 1)), batch):  # mostly, that is the last one
+        lengths = [pc.binary_length(column).to_numpy() for column in rows.columns]
+        filled = np.flatnonzero(np.sum(lengths, axis=0))
+        if filled.size:
+            return int(batch.num_rows - rows.num_rows + filled[-1] + 1)
+    return 0
 
 
 def require_distinct_columns(file: Location, names: list[str]) -> None:
@@ -143,10 +229,9 @@ def require_distinct_columns(file: Location, names: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Parquet:
+class _Parquet(_File):
     """Columns keep their types. A piece is a row group, whose number it names; None means all."""
 
-    file: Location
     group: int | None = None
 
     def schema(self) -> pa.Schema:
@@ -162,12 +247,13 @@ class _Parquet:
         with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
             return [replace(self, group=group) for group in range(table.num_row_groups)]
 
-    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
         groups = None if self.group is None else [self.group]
         with self.file.open() as binary, pyarrow.parquet.ParquetFile(binary) as table:
-            rows = min(rows, max(1, BATCH_BYTES // _row_bytes(table.metadata, schema.names)))
-            for batch in table.iter_batches(rows, groups, columns=schema.names):
-                yield batch.select(schema.names).cast(schema), batch.num_rows
+            rows = min(rows, max(1, BATCH_BYTES // _row_bytes(table.metadata, names)))
+            for batch in table.iter_batches(rows, groups, columns=list(names)):
+                chosen = batch.select(list(names))
+                yield chosen.cast(plain_schema(chosen.schema)), batch.num_rows
 
 
 def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -> int:
@@ -176,7 +262,11 @@ def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = (group.column(at) for at in range(group.num_columns))
-        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in names)
+        size = sum(
+            c.total_uncompressed_size
+            for c in chunks
+            if c.path_in_schema.partition(".")[0] in names or c.path_in_schema in names
+        )
         largest = max(largest, size // max(1, group.num_rows))
     return largest
 
@@ -191,15 +281,14 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 @dataclass(frozen=True)
-class _JsonLines:
+class _JsonLines(_File):
     """Rows may name different columns; numbers and the like are the text that stands there."""
-
-    file: Location
 
     def schema(self) -> pa.Schema:
         names: dict[str, None] = {}
         with self.file.open() as binary:
-            for _, (row, _) in zip(range(JSON_HEADER_LINES), _json_rows(binary), strict=False):
+            rows = _json_rows(unpacked(binary))
+            for _, (row, _) in zip(range(JSON_HEADER_LINES), rows, strict=False):
                 names.update(dict.fromkeys(name for name in row if _is_text(name)))
         if not names:
             raise TableError(
@@ -207,29 +296,23 @@ class _JsonLines:
             )
         return pa.schema([(name, pa.string()) for name in names])
 
-    def size(self) -> int | None:
-        return self.file.size()
-
-    def pieces(self) -> list[Source]:
-        return [self]
-
-    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
         with self.file.open() as binary:
             held: list[dict[str, str | None]] = []
             weight = 0
-            for row, size in _json_rows(binary):
+            for row, size in _json_rows(unpacked(binary)):
                 held.append(row)  # names that are not asked for are passed over
                 weight += size
                 if len(held) == rows:
-                    yield _json_batch(held, schema), weight
+                    yield _json_batch(held, names), weight
                     held, weight = [], 0
             if held:
-                yield _json_batch(held, schema), weight
+                yield _json_batch(held, names), weight
 
 
-def _json_batch(rows: list[dict[str, str | None]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = [_json_column([row.get(name) for row in rows]) for name in schema.names]
-    return pa.record_batch(columns, schema=schema)
+def _json_batch(rows: list[dict[str, str | None]], names: Sequence[str]) -> pa.RecordBatch:
+    columns = [_json_column([row.get(name) for row in rows]) for name in names]
+    return pa.record_batch(columns, names=list(names))
 
 
 def _json_column(cells: list[str | None]) -> pa.Array:
@@ -250,7 +333,7 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _json_rows(binary: BinaryIO) -> Iterator[tuple[dict[str, str | None], int]]:
+def _json_rows(binary: IO[bytes]) -> Iterator[tuple[dict[str, str | None], int]]:
     """The rows of a .jsonl file, each value as the text that stands there, and their bytes.
 
     Raises:

@@ -1,6 +1,6 @@
 """Data frames and Arrow tables: tables that are in memory already."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -35,10 +35,19 @@ class Frame:
         """Its rows."""
         return int(self.rows.num_rows)
 
-    def batches(self, schema: pa.Schema, rows: int) -> Iterator[Weighed]:
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
         """Its rows, some columns alone."""
-        for batch in self.rows.select(schema.names).cast(schema).to_batches(rows):
+        chosen = self.rows.select(list(names))
+        for batch in chosen.cast(plain_schema(chosen.schema)).to_batches(rows):
             yield batch, batch.num_rows
+
+    def remark(self) -> str:
+        """Nothing."""
+        return ""
+
+    def hint(self, missing: Collection[str]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def pieces(self) -> list[Source]:
         """Itself."""

@@ -75,12 +75,18 @@ class ImageSource:
             raise ValueError(f"a data URI whose base64 is broken: {error}") from error
 
     def _read_file(self, name: str) -> bytes:
-        with open_regular(Path(self._root, name)) as file:
+        with open_regular(self._path(name)) as file:
             size = os.fstat(file.fileno()).st_size
             if size > self._max_bytes:
                 raise self._too_large(size)
             # It may grow meanwhile. One byte more, to find the end.
             return file.read(size + 1)
+
+    def _path(self, name: str) -> Path:
+        path = Path(self._root, name)
+        if "\\" in name and not path.exists():  # what Windows wrote
+            return Path(self._root, name.replace("\\", "/"))
+        return path
 
     def _looked_in(self, name: str) -> str:
         if is_url(name) or is_data_uri(name) or Path(name).is_absolute():

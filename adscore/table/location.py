@@ -78,8 +78,8 @@ class Location:
 
     @property
     def kind(self) -> str:
-        """The ending of its name, e.g. ``.csv``, in small letters."""
-        return posixpath.splitext(self.path)[1].lower()
+        """The ending of its name, e.g. ``.csv``, in small letters; that of what is in a .gz."""
+        return posixpath.splitext(self.path.lower().removesuffix(".gz"))[1]
 
     @property
     def parent(self) -> str:
@@ -111,7 +111,9 @@ class Location:
         return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
 
     def size(self) -> int | None:
-        """Its bytes; None where its filesystem does not know."""
+        """Its bytes; None where its filesystem does not know, or they are packed."""
+        if self.path.lower().endswith(".gz"):
+            return None
         if self.filesystem is None:
             return Path(self.path).stat().st_size
         size = self.filesystem.size(self.path)

@@ -5,7 +5,6 @@ workbook. There may be lines above its header and below its rows. Every cell is 
 number means is settled by `adscore.table.numbers`.
 """
 
-import codecs
 import csv
 import gzip
 import io
@@ -18,24 +17,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
-import charset_normalizer
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from adscore.errors import TableError
+from adscore.table.dialect import (
+    HEAD_BYTES,
+    MAX_PREAMBLE,
+    SEPARATOR_LINE,
+    SEPARATOR_WORDS,
+    Lines,
+    decoded,
+    encoding_of,
+    records_of,
+    separator_of,
+    shown,
+)
 
-SEPARATORS = (",", ";", "\t", "|")
-# What is read to find encoding, separator and header.
-HEAD_BYTES = 256 * 1024
-# Lines that may stand above a header.
-MAX_PREAMBLE = 60
 _BLOCK_BYTES = 1024 * 1024
 _ROWS_AT_ONCE = 50_000
 # Excel keeps 15 digits of a number; an id with more has lost its last ones.
 _EXCEL_DIGITS = 10**15
-
-_SEPARATOR_LINE = re.compile(r"sep=(.)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,110 +236,23 @@ def _parquet(file: IO[bytes], name: str) -> Sheet:
 def _text(file: IO[bytes], name: str, options: SheetOptions, known: KnownNames) -> Sheet:
     head = file.read(HEAD_BYTES)
     file.seek(0)
-    encoding = options.encoding or _encoding_of(head, whole=len(head) < HEAD_BYTES)
-    text = _decoded(head, encoding, name)
+    encoding = options.encoding or encoding_of(head, whole=len(head) < HEAD_BYTES)
+    text = decoded(head, encoding, name)
     if text.lstrip()[:1] in ("[", "{"):
         return _json(file, name, encoding)
     separator = None
-    if match := _SEPARATOR_LINE.match(text):
+    if match := SEPARATOR_LINE.match(text):
         separator = match[1]
-    separator = separator or _separator_of(text)
-    records, ends = _records(text, separator)
+    separator = separator or separator_of(text)
+    records, ends = records_of(text, separator)
     at = _header_at(records, options, known)
     if at is None:
         raise _no_header(name)
     line = ends[at - 1] + 1 if at else 1
-    body = _Lines(file, encoding, skip=ends[at])
-    marks = _SEPARATOR_WORDS.get(separator, repr(separator))
-    layout = f"{_shown(encoding)}, {marks}, header in line {line}"
+    body = Lines(file, encoding, skip=ends[at])
+    marks = SEPARATOR_WORDS.get(separator, repr(separator))
+    layout = f"{shown(encoding)}, {marks}, header in line {line}"
     return _delimited(name, records[at], body, separator, layout, line)
-
-
-_SEPARATOR_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_ENCODING_WORDS = {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "utf-16": "UTF-16"}
-
-
-def _shown(encoding: str) -> str:
-    return _ENCODING_WORDS.get(encoding, encoding)
-
-
-def _encoding_of(head: bytes, *, whole: bool) -> str:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    # Text in UTF-16 without a mark: every second byte of Latin letters is zero.
-    if len(head) >= 4 and 0 in head[:200]:
-        even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
-        return "utf-16-le" if odd > even else "utf-16-be"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
-    except UnicodeDecodeError:
-        return _guessed_encoding(head)
-    return "utf-8"
-
-
-# What Western European texts are made of beside ASCII.
-_WESTERN = frozenset(
-    "äöüÄÖÜßéèêëàâáãçñóòôõíìîïúùûÉÀÇÑåÅøØæÆœ€£«»°·…\xa0\u2013\u2014\u2018\u2019\u201c\u201d\u201e"
-)
-
-
-def _guessed_encoding(head: bytes) -> str:
-    """One of the encodings before Unicode; that of Western Windows where nothing tells."""
-    best = charset_normalizer.from_bytes(head[:65_536]).best()
-    if best is None or best.encoding in ("ascii", "latin_1", "iso8859_1", "cp1252"):
-        return "cp1252"
-    # Short texts of Western Europe pass for many encodings: the usual one goes first.
-    try:
-        western = head.decode("cp1252")
-    except UnicodeDecodeError:
-        return str(best.encoding)
-    letters = [one for one in western if ord(one) > 127]
-    likely = sum(one in _WESTERN for one in letters)
-    return "cp1252" if likely >= 0.8 * len(letters) else str(best.encoding)
-
-
-def _decoded(head: bytes, encoding: str, name: str) -> str:
-    try:
-        return codecs.getincrementaldecoder(encoding)("strict").decode(head, final=False)
-    except LookupError as error:
-        raise TableError(
-            f"--encoding: expected the name of an encoding. Received: {encoding}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{name}: expected text in {_shown(encoding)}. Received: {error.reason} at byte "
-            f"{error.start}; name the encoding with --encoding, or save the file as CSV UTF-8"
-        ) from error
-
-
-def _separator_of(text: str) -> str:
-    """The separator that gives most lines in a row the same number of cells, and many cells."""
-
-    def weight(separator: str) -> tuple[int, int]:
-        widths = [len(record) for record in _records(text, separator)[0][:200] if len(record) > 1]
-        if not widths:
-            return 0, 0
-        width, lines = max(Counter(widths).items(), key=lambda item: (item[1] * item[0], item[0]))
-        return lines * (width - 1), width
-
-    return max(SEPARATORS, key=weight)
-
-
-def _records(text: str, separator: str) -> tuple[list[list[str]], list[int]]:
-    """The rows of the beginning of a file, and the line that each ends with, from 1."""
-    records, ends = [], []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        for record in reader:
-            records.append(record)
-            ends.append(reader.line_num)
-            if len(records) > MAX_PREAMBLE + 200:
-                break
-    except csv.Error:
-        pass  # the beginning ends inside a quoted cell, or a cell is very long
-    return records, ends
 
 
 def _header_at(
@@ -374,36 +290,8 @@ def _width(record: Sequence[str]) -> int:
     return max((at + 1 for at, cell in enumerate(record) if cell.strip()), default=0)
 
 
-class _Lines(io.RawIOBase):
-    """The rest of a text file in UTF-8, from a line on; what Arrow reads.
-
-    Args:
-        file: The file, at its beginning.
-        encoding: Its encoding.
-        skip: Lines to leave out.
-    """
-
-    def __init__(self, file: IO[bytes], encoding: str, skip: int) -> None:
-        super().__init__()
-        # A lone carriage return ends a line for the reader of the header too.
-        self._text = io.TextIOWrapper(cast("Any", file), encoding, newline="")
-        for _ in range(skip):
-            self._text.readline()
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = self._text.read(1024 * 1024).encode("utf-8", "surrogatepass")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-
 def _delimited(
-    name: str, header: Sequence[str], body: _Lines, separator: str, layout: str, line: int
+    name: str, header: Sequence[str], body: Lines, separator: str, layout: str, line: int
 ) -> Sheet:
     named, kept = _named(name, header)
     width = len(header)
@@ -438,7 +326,7 @@ def _delimited(
 
 
 def _arrow_batches(
-    body: _Lines,
+    body: Lines,
     name: str,
     places: Sequence[str],
     wanted: Sequence[str],

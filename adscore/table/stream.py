@@ -5,9 +5,12 @@ the order of their names, or a data frame. Only columns that are asked for are r
 and .jsonl are text, so that an id such as 007 stays what it is; other columns keep their type.
 """
 
+import csv
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +18,27 @@ import pyarrow as pa
 
 from adscore.creative import NO_COLUMN
 from adscore.errors import TableError, cut
+from adscore.table.dialect import plain
 from adscore.table.formats import BATCH_BYTES, Source, Weighed, source_of
 from adscore.table.frames import FRAME, Frame, arrow_table, is_pandas
 from adscore.table.location import Location
 
 SHOWN_COLUMNS = 40
+MAX_REMARKS = 5
+# How alike two names must be to be taken for one another's slip, from 0 to 1.
+ALIKE = 0.6
+
+
+class MissingColumnsError(TableError):
+    """A table without columns that are to be read.
+
+    Attributes:
+        missing: Their names.
+    """
+
+    def __init__(self, missing: Sequence[str], message: str) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
 
 
 class Piece(NamedTuple):
@@ -38,6 +57,47 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Some columns of a source.
+
+    Attributes:
+        source: The source.
+        names: What they are called there.
+        schema: What they are called here, and their types.
+    """
+
+    source: Source
+    names: tuple[str, ...]
+    schema: pa.Schema
+
+    @property
+    def file(self) -> Location:
+        """Where it is."""
+        return self.source.file
+
+    def batches(self, rows: int) -> Iterator[Weighed]:
+        """Its rows in some batches; the number of rows is a wish."""
+        with _named_errors(self.file):
+            for batch, weight in self.source.batches(self.names, rows):
+                yield pa.record_batch(batch.columns, schema=self.schema), weight
+
+    def pieces(self) -> list["Selection"]:
+        """Itself in parts that can be read apart, as by the tasks of a cluster."""
+        with _named_errors(self.file):
+            return [replace(self, source=piece) for piece in self.source.pieces()]
+
+    def remarks(self) -> list[str]:
+        """What a user should know of how it is read."""
+        renamed = ", ".join(
+            f"{asked!r} from {cut(there)!r}"
+            for asked, there in zip(self.schema.names, self.names, strict=True)
+            if asked != there
+        )
+        columns = f"{self.file.name}: columns are read: {renamed}" if renamed else ""
+        return [*filter(None, [self.source.remark(), columns])]
+
+
+@dataclass(frozen=True, slots=True)
 class TableStream:
     """A table whose columns are known, and whose rows are not yet read.
 
@@ -48,13 +108,20 @@ class TableStream:
     """
 
     location: Location
-    sources: tuple[Source, ...]
+    sources: tuple[Selection, ...]
     schema: pa.Schema
 
     @property
     def folder(self) -> str:
         """The folder of the table, to which image paths are relative unless said otherwise."""
         return self.sources[0].file.parent
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of how it is read, such as a guess; the first of many files."""
+        found = [remark for source in self.sources for remark in source.remarks()]
+        more = len(found) - MAX_REMARKS
+        return (*found[:MAX_REMARKS], *([f"and {more} more remarks"] if more > 0 else []))
 
     def require_rows(self) -> None:
         """Checks that there is at least one row.
@@ -105,14 +172,13 @@ class TableStream:
         sizes = []
         for source in self.sources:
             with _named_errors(source.file):
-                sizes.append(source.size())
+                sizes.append(source.source.size())
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
     def _read(self, rows: int) -> Iterator[Weighed]:
         for source in self.sources:
-            with _named_errors(source.file):
-                yield from source.batches(self.schema, rows)
+            yield from source.batches(rows)
 
 
 def open_stream(table: Any, columns: Sequence[str] | None = None) -> TableStream:
@@ -135,29 +201,56 @@ def open_stream(table: Any, columns: Sequence[str] | None = None) -> TableStream
     if len(kinds) != 1:
         received = ", ".join(sorted(kinds)) or "no file"
         raise TableError(f"{table}: expected files of one kind in the folder. Received: {received}")
-    sources = tuple(source_of(file) for file in files)
-    schemas = [_schema(source, columns) for source in sources]
-    for file, schema in zip(files, schemas, strict=True):
-        if not schema.equals(schemas[0]):
+    sources = tuple(_selection(source_of(file), columns) for file in files)
+    for source in sources:
+        if not source.schema.equals(sources[0].schema):
             raise TableError(
-                f"{file.name}: expected the column types of {files[0].name}: {schemas[0]}. "
-                f"Received: {schema}"
+                f"{source.file.name}: expected the column types of {files[0].name}: "
+                f"{sources[0].schema}. Received: {source.schema}"
             )
-    return TableStream(location, sources, schemas[0])
+    return TableStream(location, sources, sources[0].schema)
 
 
-def require_columns(table: str, columns: Sequence[str], there: Sequence[str]) -> None:
-    """Checks that a table has the columns that are to be read.
+def require_columns(
+    table: str, columns: Sequence[str], there: Sequence[str], hint: str = ""
+) -> dict[str, str]:
+    """Finds the columns that are to be read; case and outer blanks are no difference.
+
+    Args:
+        table: Its name.
+        columns: What is asked for.
+        there: What the table has.
+        hint: What else to do where one is missing.
+
+    Returns:
+        By name as asked for, the name there.
 
     Raises:
-        TableError: One is not there.
+        MissingColumnsError: Some are not there.
     """
-    for name in columns:
-        if name not in there:
-            raise TableError(
-                f"{table}: expected a column {name!r}. Received: {_listed(there)}. "
-                f"Name another with an option, or {NO_COLUMN!r} where there is none"
-            )
+    alike: dict[str, list[str]] = {}
+    for name in there:
+        alike.setdefault(plain(str(name)), []).append(name)
+    found = {name: [name] if name in there else alike.get(plain(name), []) for name in columns}
+    missing = [name for name, names in found.items() if len(names) != 1]
+    if missing:
+        raise MissingColumnsError(missing, _missing(table, missing, there, hint))
+    return {name: names[0] for name, names in found.items()}
+
+
+def _missing(table: str, missing: Sequence[str], there: Sequence[str], hint: str) -> str:
+    what = "a column" if len(missing) == 1 else "the columns"
+    by_plain = {plain(str(name)): str(name) for name in there}
+    guesses = [
+        f"Did you mean {cut(by_plain[close[0]])!r} for {name!r}?"
+        for name in missing
+        if (close := get_close_matches(plain(name), by_plain, 1, ALIKE))
+    ]
+    advice = f"Name another with an option, or {NO_COLUMN!r} where there is none"
+    expected = f"{table}: expected {what} {', '.join(map(repr, missing))}"
+    return " ".join(
+        filter(None, [f"{expected}. Received: {_listed(there)}.", *guesses, hint or advice])
+    )
 
 
 def _listed(names: Sequence[Any]) -> str:
@@ -210,19 +303,27 @@ def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBa
 def _open_frame(frame: Any, columns: Sequence[str] | None) -> TableStream:
     if columns is not None and is_pandas(frame):
         # Those that nobody reads may hold what Arrow does not know.
-        require_columns(FRAME.name, columns, list(frame.columns))
-        frame = frame[list(columns)]
-    source = Frame(arrow_table(frame))
-    return TableStream(source.file, (source,), _schema(source, columns))
+        names = require_columns(FRAME.name, columns, list(frame.columns))
+        frame = frame[list(names.values())]
+    selection = _selection(Frame(arrow_table(frame)), columns)
+    return TableStream(selection.file, (selection,), selection.schema)
 
 
-def _schema(source: Source, columns: Sequence[str] | None) -> pa.Schema:
-    with _named_errors(source.file):
+def _selection(source: Source, columns: Sequence[str] | None) -> Selection:
+    file = source.file
+    with _named_errors(file):
         schema = source.schema()
     columns = schema.names if columns is None else columns
-    require_columns(source.file.name, columns, schema.names)
+    try:
+        names = require_columns(file.name, columns, schema.names)
+    except MissingColumnsError as error:
+        with _named_errors(file):
+            hint = source.hint(error.missing)
+        require_columns(file.name, columns, schema.names, hint)
+        raise
     # A file's metadata is not part of what a column is.
-    return pa.schema([(name, schema.field(name).type) for name in columns])
+    kinds = [(name, schema.field(there).type) for name, there in names.items()]
+    return Selection(source, tuple(names.values()), pa.schema(kinds))
 
 
 @contextmanager
@@ -232,7 +333,7 @@ def _named_errors(file: Location) -> Iterator[None]:
         yield
     except TableError:
         raise
-    except (pa.ArrowException, UnicodeDecodeError, ValueError) as error:
+    except (pa.ArrowException, ValueError, EOFError, csv.Error, zlib.error) as error:
         cause = str(error).partition("\n")[0]  # Arrow appends whole schemas
         raise TableError(
             f"{file.name}: expected a {file.kind} table in UTF-8. Received: {cause}"

@@ -122,6 +122,45 @@ def test_train_names_the_rows_that_cannot_be_learned_from(
     assert not (tmp_path / "model").exists()
 
 
+def test_train_leaves_bad_rows_out_where_it_is_told_to_and_lists_them(
+    succeed: Succeed, refuse: Refuse, spoiled_log: Path, tmp_path: Path
+) -> None:
+    with spoiled_log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[9]["clicks"] = "many"
+    table = tmp_path / "t.tsv"
+    with table.open("w", newline="", encoding="utf-16") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(rows)
+    arguments = ("train", table, tmp_path / "model", "--preset", "baseline")
+    options = ("--image-root", spoiled_log.parent)
+    assert "--skip-bad-rows trains on the other rows" in refuse(*arguments, *options)
+    result = succeed(*arguments, *options, "--skip-bad-rows")
+    assert "note: rows left out: 1\n" in result.stderr
+    assert "row 10, column 'clicks'" in result.stderr
+    assert "note: rows left out: 2\n" in result.stderr
+    assert "row 3 (id " in result.stderr
+    assert "gone.png" in result.stderr
+    model = read_bundle(tmp_path / "model" / "1")
+    assert model.manifest.training.creatives <= 57
+
+
+def test_a_guess_about_the_table_is_told_once_by_every_command(
+    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+) -> None:
+    text = log.read_text()
+    header, _, rows = text.partition("\n")
+    table = tmp_path / "t.csv"
+    table.write_bytes(f"{header.title()}\n{rows.replace(' ', ' é ', 5)}".encode("cp1252"))
+    root = ("--image-root", log.parent)
+    out = ("--model", model_dir, "--out", tmp_path / "scores.csv")
+    for command in (("score", table, *out, *root), ("evaluate", model_dir, table, *root)):
+        said = succeed(*command).stderr
+        assert said.count("read as cp1252, since it is not in UTF-8") == 1
+        assert said.count("columns are read: ") == 1
+
+
 def test_train_refuses_a_place_for_the_model_before_it_reads(
     refuse: Refuse, model_dir: Path, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adscore.errors import InvalidCreativeError, Reason, TableError
+from adscore.errors import BrokenRowsError, InvalidCreativeError, Reason, TableError
 from adscore.table import Columns, CreativeTable, Target, read_table
 
 HEADER = "creative_id,campaign_id,headline,image,impressions,clicks"
@@ -188,10 +190,35 @@ def test_rows_of_another_length_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows_before", [0, 20_000])
-def test_csv_of_another_encoding_is_refused(tmp_path: Path, rows_before: int) -> None:
+def test_csv_of_western_windows_is_read_and_said_to_be_guessed(
+    tmp_path: Path, rows_before: int
+) -> None:
     path = write_csv(tmp_path, *(f"{n},a" for n in range(rows_before)), header="id,headline")
-    path.write_bytes(path.read_bytes() + "x,café\n".encode("latin-1"))
-    assert "UTF" in refusal(path, TEXT_ALONE)
+    path.write_bytes(path.read_bytes() + "x,café: 5 €\n".encode("cp1252"))
+    table = read_table(path, TEXT_ALONE)
+    assert table.headlines[-1] == "café: 5 €"
+    assert table.remarks == (f"{path}: read as cp1252, since it is not in UTF-8",)
+
+
+@pytest.mark.parametrize("before", ["x" * 300_000, "né,1\n" * 9])
+def test_a_byte_that_is_no_utf_8_in_a_file_of_utf_8_is_refused_with_its_row(
+    tmp_path: Path, before: str
+) -> None:
+    path = tmp_path / "table.csv"
+    lines = before if "\n" in before else "".join(f"{n},a\n" for n in range(60_000))
+    path.write_bytes(f"id,headline\n{lines}".encode() + b"x,caf\xe9\n")
+    row = lines.count("\n") + 1
+    columns = Columns(None, "headline", None, None)
+    assert f"row {row}, column 'headline': expected text in UTF-8" in refusal(path, columns)
+
+
+def test_text_of_a_rarer_encoding_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    text = "id,headline\n" + "".join(f"{n},Скидка 20% на лампы сегодня\n" for n in range(50))
+    path.write_bytes(text.encode("cp1251"))
+    message = refusal(path, TEXT_ALONE)
+    assert "what may be cp1251" in message
+    assert "adscore prepare read it with --encoding" in message
 
 
 def test_parquet_text_of_another_encoding_is_refused_with_its_row(tmp_path: Path) -> None:
@@ -204,6 +231,189 @@ def test_parquet_text_of_another_encoding_is_refused_with_its_row(tmp_path: Path
 
 def test_json_lines_with_half_a_surrogate_pair_are_refused(tmp_path: Path) -> None:
     refusal(write_json_lines(tmp_path, {"id": "1", "headline": "\ud800"}), TEXT_ALONE)
+
+
+# === Tables as people have them ===
+
+GERMAN = "Größe wählen, jetzt 5 € sparen"
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "separator"),
+    [
+        ("t.csv", "utf-8", ";"),
+        ("t.tsv", "utf-8", "\t"),
+        ("t.tab", "utf-8-sig", "\t"),
+        ("t.txt", "utf-16", "\t"),
+        ("t.csv", "utf-16-le", ","),
+        ("t.csv", "cp1252", ";"),
+        ("t.csv.gz", "utf-8", ","),
+        ("t.tsv.GZ", "utf-16", "\t"),
+    ],
+)
+def test_encodings_separators_and_packing_are_told_from_the_file(
+    tmp_path: Path, name: str, encoding: str, separator: str
+) -> None:
+    lines = [["id", "headline", "impressions", "clicks"]]
+    lines += [[f"{n}", f"{GERMAN}, {n}", "100", "7"] for n in range(3)]
+    text = "".join(separator.join(f'"{cell}"' for cell in line) + "\r\n" for line in lines)
+    data = text.encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.lower().endswith("gz") else data)
+    table = read_table(tmp_path / name, TEXT_ALONE, [CTR])
+    assert_text(table, ["0", "1", "2"], [f"{GERMAN}, {n}" for n in range(3)])
+    assert table.successes["ctr"].tolist() == [7, 7, 7]
+    assert bool(table.remarks) is (encoding == "cp1252")
+
+
+def test_a_separator_that_excel_names_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("sep=;\nid;headline, long\n1;Buy, now\n")
+    table = read_table(path, Columns("id", "headline, long", None, None))
+    assert_text(table, ["1"], ["Buy, now"])
+
+
+def test_packed_json_lines_are_read(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1, "headline": "Buy"}\n'))
+    assert_text(read_table(tmp_path / "t.jsonl.gz", TEXT_ALONE), ["1"], ["Buy"])
+
+
+@pytest.mark.parametrize("kept", [5, -12])
+def test_a_packed_file_that_is_broken_is_refused(tmp_path: Path, kept: int) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"id,headline\n1,a\n")[:kept])
+    refusal(tmp_path / "t.csv.gz", TEXT_ALONE)
+
+
+def test_case_and_blanks_of_a_header_are_no_difference(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "1,Buy,9", header=" ID ,HeadLine,headline ")
+    table = read_table(path, Columns(" id", "HeadLine", None, None))
+    assert_text(table, ["1"], ["Buy"])
+    assert table.remarks == (f"{path}: columns are read: ' id' from ' ID '",)
+    assert "expected a column 'headline'" in refusal(path, TEXT_ALONE)  # which of the two?
+    rows = pa.table({"Id": ["1"], "HEADLINE": ["Buy"]})
+    pyarrow.parquet.write_table(rows, tmp_path / "t.parquet")
+    assert_text(read_table(tmp_path / "t.parquet", TEXT_ALONE), ["1"], ["Buy"])
+
+
+def test_all_missing_columns_are_named_with_what_may_be_meant(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "1,Buy,9,9", header="creative-id,headlines,impresions,ctr")
+    message = refusal(path, Columns(image=None, group=None), CTR)
+    assert "expected the columns 'creative_id', 'headline', 'clicks', 'impressions'" in message
+    assert "Did you mean 'creative-id' for 'creative_id'?" in message
+    assert "Did you mean 'impresions' for 'impressions'?" in message
+
+
+def test_a_rate_alone_is_told_to_be_no_target(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "1,Buy,9,2 %", header="id,headline,impressions,ctr")
+    assert "a rate or per cent alone is none" in refusal(path, TEXT_ALONE, CTR)
+
+
+@pytest.mark.parametrize("above", ["Ad report\nSeptember\n", "# of autumn\n# a, b\n"])
+def test_lines_above_the_header_point_to_prepare(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{above}{HEADER}\n{ROW}\n")
+    assert "header seems to be line 3" in refusal(path, None, CTR)
+    assert "adscore prepare" in refusal(path, None, CTR)
+
+
+@pytest.mark.parametrize("end", ["", ",,,,,\n" * 3, "\n,,,,,\n\n", ',,"",,,\n'])
+def test_rows_of_separators_at_the_end_are_no_rows(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{HEADER}\n{ROW}\n,,,,,\n{ROW.replace('c1', 'c2')}\n{end}")
+    table = read_table(path, Columns("creative_id", "headline", None, None))
+    assert list(table.ids) == ["c1", "", "c2"]
+
+
+def test_a_last_row_that_only_seems_empty_is_kept(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "1,Buy", "2,", "3,", header="id,headline")
+    assert len(read_table(path, Columns(None, "headline", None, None))) == 3
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("TRUE", "FALSE"), ("true", "false")])
+def test_labels_may_be_words_of_truth(tmp_path: Path, words: tuple[str, str]) -> None:
+    path = write_csv(tmp_path, *(f"{n},a,{w}" for n, w in enumerate(words)), header="id,headline,y")
+    table = read_table(path, TEXT_ALONE, [Target.parse("y=y")])
+    assert table.successes["y"].tolist() == [1, 0]
+
+
+def test_paths_that_windows_wrote_are_found(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"pixels")
+    (tmp_path / "b\\c.png").write_bytes(b"of a name with a backslash")
+    rows = ["1,a,pictures\\a.png", "2,a,b\\c.png"]
+    path = write_csv(tmp_path, *rows, header="id,headline,image")
+    table = read_table(path, Columns("id", "headline", "image", None))
+    assert table.creative(0).image == b"pixels"
+    assert table.creative(1).image == b"of a name with a backslash"
+
+
+def test_images_may_be_structs_as_data_sets_have_them(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"of a file")
+    images = [{"bytes": b"abc", "path": "x.png"}, {"bytes": None, "path": "a.png"}, None]
+    path = write_parquet(tmp_path, {"id": ["1", "2", "3"], "headline": ["a"] * 3, "image": images})
+    table = read_table(path, Columns("id", "headline", "image", None))
+    assert [table.creative(row).image for row in range(3)] == [b"abc", b"of a file", b""]
+
+
+def test_an_image_may_be_behind_a_url_or_stand_in_its_cell(tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe("/pictures/a.png", b"far away")
+    rows = ["1,a,memory://pictures/a.png", '2,a,"data:image/png;base64,YWJj"']
+    path = write_csv(tmp_path, *rows, header="id,headline,image")
+    table = read_table(path, Columns("id", "headline", "image", None))
+    assert [table.creative(row).image for row in range(2)] == [b"far away", b"abc"]
+
+
+# === Faults ===
+
+
+def test_all_faults_of_a_kind_stand_in_one_message_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "id\theadline\timpressions\tclicks\n"
+        + "".join(f"{n}\ta\t100\t{'1,625' if n % 2 else ''}\n" for n in range(20))
+    )
+    message = refusal(path, TEXT_ALONE, CTR)
+    assert message.count("column 'clicks'") == 6
+    assert message.count("and 7 more rows like these") == 2
+    assert "Numbers with thousands separators are read by adscore prepare" in message
+    assert "adscore prepare do so with --blank-is-zero" in message
+
+
+@pytest.mark.parametrize("value", ["1.2E+17", "3e+05"])
+def test_an_id_that_a_spreadsheet_has_rounded_is_refused(tmp_path: Path, value: str) -> None:
+    message = refusal(write_csv(tmp_path, f"{value},a", header="id,headline"), TEXT_ALONE)
+    assert f"Received: {value!r}, which a spreadsheet has rounded" in message
+
+
+@pytest.mark.parametrize("label", [("Total: Account", "--"), ("", ""), (" --", "Total: Ads")])
+def test_a_row_of_totals_is_refused_by_name(tmp_path: Path, label: tuple[str, str]) -> None:
+    rows = [f"c{n},summer,Buy {n},,{100 + n},{n}" for n in range(5)]
+    total = f"{label[0]},{label[1]},,,510,10"
+    message = refusal(write_csv(tmp_path, *rows, total), Columns(image=None), CTR)
+    assert "row 6, totals: expected a creative. Received: " in message
+    assert "the sum of all other rows" in message
+    twice = refusal(write_csv(tmp_path, *rows, total, total), Columns(image=None), CTR)
+    assert "row 7, totals" in twice
+    path = write_csv(tmp_path, *rows, total)
+    assert len(read_table(path, Columns(image=None), [CTR], skip_bad_rows=True)) == 5
+
+
+def test_a_creative_that_is_called_total_is_none_of_the_totals(tmp_path: Path) -> None:
+    rows = [f"c{n},summer,Total comfort {n},,{100 + n},{n}" for n in range(5)]
+    assert len(read_table(write_csv(tmp_path, *rows), Columns(image=None), [CTR])) == 5
+
+
+def test_bad_rows_are_left_out_where_the_user_says_so_and_listed(tmp_path: Path) -> None:
+    rows = [ROW, ROW, "c3,summer,Buy,a.png,10,11", "c4,summer,Buy,a.png,many,1", "c5,w,Buy,,9,3"]
+    path = write_csv(tmp_path, *rows)
+    with pytest.raises(BrokenRowsError) as caught:
+        read_table(path, Columns(), [CTR])
+    assert caught.value.rows == {1, 2, 3}
+    table = read_table(path, Columns(), [CTR], skip_bad_rows=True)
+    assert (list(table.ids), table.trials["ctr"].tolist()) == (["c1", "c5"], [100, 9])
+    (remark,) = table.remarks
+    assert remark.startswith("rows left out: 3\n")
+    assert "row 4, column 'impressions'" in remark
+    assert "row 4, target" not in remark
 
 
 # === The columns ===

@@ -79,7 +79,11 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("a.csv", b"", "expected a header line"),
         ("a.csv", b"id,id\n1,2\n", "expected distinct columns"),
         ("a.csv", b"id,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
-        ("a.csv", b"id,\xff\n1,2\n", "in UTF-8. Received: a header that is not"),
+        (
+            "a.csv",
+            "id,é,\udcff\n1,2,3\n".encode("utf-8", "surrogateescape"),
+            "a header that is not",
+        ),
         ("a.csv", b"id,b\n1,2\n3," + b"x" * 600_000 + b"\n", "a row of more than 262144 bytes; "),
         ("a.parquet", b"no parquet", "Parquet"),
         ("a.jsonl", b"", "expected at least one row"),
@@ -102,7 +106,7 @@ def test_a_file_that_is_no_table_is_refused_by_name(
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", b"id,text\n1,fine\n2,caf\xe9\n3,fine\n"),
+        ("a.csv", b"id,text,other\n1,fine,\xc3\xa9\n2,caf\xe9,\n3,fine,\n"),
         ("a.jsonl", b'{"id": 1, "text": "fine"}\n{"id": 2, "text": "\\ud83d"}\n{"id": 3}\n'),
         ("a.jsonl", b'{"id": 1}\n{"id": 2, "text": "caf\xe9", "\\udc00": 0}\n{"id": 3}\n'),
     ],

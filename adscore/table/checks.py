@@ -1,0 +1,218 @@
+"""What the cells of a table must hold to be learned from; all faults of a kind in one message.
+
+Rows are numbered from 1, the header apart.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from adscore.creative import Columns, Target
+from adscore.errors import InvalidCreativeError, cut
+from adscore.table.cells import image_cells, texts, values
+from adscore.table.numbers import is_nothing
+
+# Faults of one kind that are told, and kinds.
+SHOWN_FAULTS = 3
+SHOWN_KINDS = 5
+# Below, one row may by chance hold the sum of the others.
+MIN_ROWS_OF_A_SUM = 3
+
+# Truth as JSON and pandas write it.
+_TRUTH = {"true": 1, "false": 0}
+_GROUPED = re.compile(r"\d{1,3}([ ,.'\u00a0\u202f\u2019]\d{3})+")
+_ROUNDED_ID = re.compile(r"\d(\.\d+)?[eE]\+\d+")
+_TOTAL = re.compile(r"(grand |sub-?)?totals?\b|summe\b|gesamt|totale\b|totaal\b", re.IGNORECASE)
+
+Counts = Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with a table, by kind.
+
+    Attributes:
+        table: Its name.
+    """
+
+    table: str
+    _shown: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _rows: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> frozenset[int]:
+        """Rows with any fault, counted from 0."""
+        return frozenset().union(*self._rows.values())
+
+    def add(self, row: int, where: str, text: str, remedy: str = "") -> None:
+        """Notes a fault.
+
+        Args:
+            row: Counted from 0.
+            where: The column, or whatever else of the row is at fault.
+            text: What was expected and received.
+            remedy: What to do about faults of this kind.
+        """
+        kind = (where, remedy)
+        shown = self._shown.setdefault(kind, [])
+        self._rows.setdefault(kind, set()).add(row)
+        if len(shown) < SHOWN_FAULTS:
+            shown.append(f"{self.table}, row {row + 1}, {where}: {text}")
+
+    def __str__(self) -> str:
+        lines = []
+        for kind, shown in [*self._shown.items()][:SHOWN_KINDS]:
+            more = len(self._rows[kind]) - len(shown)
+            lines += [*shown, *([f"and {more} more rows like these"] if more > 0 else [])]
+            lines += filter(None, [kind[1]])
+        if len(self._shown) > SHOWN_KINDS:
+            lines.append(f"and {len(self._shown) - SHOWN_KINDS} more kinds of faults")
+        return "\n".join(lines)
+
+
+class CheckedCells:
+    """All cells of a table that were read so far.
+
+    Args:
+        columns: Which column holds what.
+        counted: Columns of counts.
+        faults: Takes the cells that hold what they may not.
+    """
+
+    def __init__(self, columns: Columns, counted: Sequence[str], faults: Faults) -> None:
+        self.rows = 0
+        single = (columns.id, columns.headline, columns.group)
+        names = [name for name in (*single, *columns.context) if name is not None]
+        self.texts: dict[str, list[str]] = {name: [] for name in names}
+        self.images: list[str | bytes] = []
+        self._image = columns.image
+        self._counts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in counted}
+        self._faults = faults
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes the cells of further rows."""
+        for name, held in self.texts.items():
+            held += self._readable(name, texts(batch, name))
+        if self._image is not None:
+            self.images += self._readable(self._image, image_cells(batch, self._image))
+        for name, parts in self._counts.items():
+            parts.append(self._whole_numbers(name, self._readable(name, values(batch, name))))
+        self.rows += batch.num_rows
+
+    @property
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        """By column, the counts of all rows, (rows,)."""
+        return {name: np.concatenate(parts) for name, parts in self._counts.items()}
+
+    def _readable(self, name: str, cells: Iterable[Any]) -> list[Any]:
+        """The cells, without those that could not be read."""
+        readable = []
+        for row, cell in enumerate(cells, self.rows):
+            if isinstance(cell, InvalidCreativeError):
+                text = str(cell).removeprefix(f"{cell.field}: ")
+                self._faults.add(row, f"column {name!r}", text)
+            readable.append("" if isinstance(cell, InvalidCreativeError) else cell)
+        return readable
+
+    def _whole_numbers(self, name: str, cells: Sequence[Any]) -> NDArray[np.int64]:
+        numbers = [_whole_number(cell) for cell in cells]
+        for row, (number, cell) in enumerate(zip(numbers, cells, strict=True), self.rows):
+            if number is None:
+                text = f"expected a whole number from 0. Received: {cut(repr(cell))}"
+                self._faults.add(row, f"column {name!r}", text, _remedy(cell))
+        return np.array([number or 0 for number in numbers], dtype=np.int64)
+
+
+def _whole_number(value: Any) -> int | None:
+    """A cell as a count, or None where it is none; ``12.0`` is how pandas writes 12."""
+    try:
+        number = float(_TRUTH.get(value.lower(), value) if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number) or number < 0 or number != int(number) or number >= 2**53:
+        return None
+    return int(number)
+
+
+def _remedy(cell: Any) -> str:
+    """What to do about a cell that is no count."""
+    text = "" if cell is None else str(cell).strip()
+    if is_nothing(text):
+        return (
+            "An empty cell is no count: write 0 where it means none, or let adscore prepare do so "
+            "with --blank-is-zero"
+        )
+    if "%" in text:
+        return "A rate in per cent is no count: name the columns of successes and trials"
+    if _GROUPED.fullmatch(text):
+        return "Numbers with thousands separators are read by adscore prepare"
+    return "Numbers as people write them are read by adscore prepare"
+
+
+def checked_counts(
+    target: Target, counts: Counts, faults: Faults
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Successes and trials of a target, (rows,) each; more successes than trials are a fault."""
+    successes = counts[target.successes]
+    if target.trials is None:
+        trials, expected = np.ones_like(successes), "0 or 1"
+    else:
+        trials, expected = counts[target.trials], f"at most {target.trials!r}"
+    wrong = set(np.flatnonzero(successes > trials).tolist())
+    for row in sorted(wrong - faults.rows):  # where a count could not be read, that is the fault
+        received = f"{successes[row]}" + (f" of {trials[row]}" if target.trials else "")
+        text = f"expected {target.successes!r} to be {expected}. Received: {received}"
+        faults.add(row, f"target {target.name!r}", text)
+    return successes, trials
+
+
+def check_ids(column: str, ids: Sequence[str], faults: Faults) -> None:
+    """Checks that ids are distinct, and what they were."""
+    first_row: dict[str, int] = {}
+    where = f"column {column!r}"
+    for row, value in enumerate(ids):
+        first = first_row.setdefault(value, row)
+        if _ROUNDED_ID.fullmatch(value):
+            text = f"expected an id. Received: {value!r}, which a spreadsheet has rounded"
+            faults.add(row, where, text, "Format the column as text, and export it again")
+        elif first != row:
+            received = f"{cut(value)!r}, which row {first + 1} has too"
+            remedy = _BLANK_IDS if is_nothing(value) else _REPEATED_IDS
+            faults.add(row, where, f"expected distinct ids. Received: {received}", remedy)
+
+
+_BLANK_IDS = "Such rows may be totals, which adscore prepare leaves out"
+_REPEATED_IDS = (
+    "Name another column with --id-column, or 'none' to number the rows; adscore prepare adds up "
+    "the rows of one creative, such as those of its days"
+)
+
+
+def check_totals(labels: Sequence[Sequence[str]], counts: Counts, faults: Faults) -> None:
+    """Checks that no row holds the sum of the others: it would weigh as much as all of them.
+
+    Args:
+        labels: Columns that tell what a row is: id, group and headline, as far as there are such.
+        counts: By column.
+        faults: Takes the rows that do.
+    """
+    columns = np.stack(list(counts.values()))  # (columns, rows)
+    suspects = np.array([_could_be_total(cells) for cells in zip(*labels, strict=True)], bool)
+    others = columns[:, ~suspects].sum(axis=1)
+    if np.sum(~suspects) < MIN_ROWS_OF_A_SUM or not others.any():
+        return
+    for row in np.flatnonzero(suspects & (columns == others[:, None]).all(axis=0)).tolist():
+        label = " ".join(cells[row] for cells in labels)
+        text = f"expected a creative. Received: {cut(label)!r}, the sum of all other rows"
+        remedy = "Remove rows of totals, or let adscore prepare read the export without them"
+        faults.add(row, "totals", text, remedy)
+
+
+def _could_be_total(cells: Sequence[str]) -> bool:
+    return any(is_nothing(cell) or _TOTAL.match(cell.strip()) for cell in cells)
