@@ -14,7 +14,6 @@ from adscore.bundle import Present
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
 from adscore.training.likelihood import Outcomes, log_likelihood
-from adscore.training.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -67,36 +66,27 @@ Known = NDArray[np.float32]  # whether headline, image and context are known, (r
 
 
 def calibrate_patterns(
-    problem: Problem, rows: NDArray[np.int64], predict: Callable[[Known], HeldOut]
+    predict: Callable[[Known], HeldOut], present: Known, parts: Sequence[Present], *, mean: bool
 ) -> Calibration:
     """Calibrates a network for every pattern of known parts that it may be given.
 
     Args:
-        problem: Says whether the model learns to do without a modality.
-        rows: Rows that are held out.
-        predict: What is known of these rows -> predictions of a network that never saw them.
+        predict: What is known of held-out rows -> predictions of a network that never saw them.
+        present: What the table has of these rows.
+        parts: Those that the network learned to do without, each or together, headline or image
+            among them; none for a network that needs all it reads.
+        mean: As `calibrate` has it.
     """
-    data, preset = problem.data, problem.preset
-    mean = preset.loss == "beta_binomial"
-    found = np.zeros((3, PATTERNS, len(data.targets)))
-    found[:] = np.stack(calibrate(predict(data.present[rows]), mean=mean))[:, None]
-    if preset.modality_dropout:
-        for pattern in map(np.array, itertools.product((False, True), repeat=len(Present))):
-            known = data.present[rows] * pattern
-            if _is_worth_fitting(pattern, known, data.modalities):
-                number = int(pattern @ np.array(PATTERN_BITS))
-                predictions = predict(known.astype(np.float32))
-                found[:, number] = np.stack(calibrate(predictions, mean=mean))
+    whole = np.stack(calibrate(predict(present), mean=mean))
+    found = np.repeat(whole[:, None], PATTERNS, axis=1)
+    for count in range(1, len(parts)):
+        for pattern in itertools.combinations(parts, count):
+            known = np.zeros_like(present)
+            known[:, pattern] = present[:, pattern]
+            if known[:, : Present.CONTEXT].any():
+                number = sum(PATTERN_BITS[part] for part in pattern)
+                found[:, number] = np.stack(calibrate(predict(known), mean=mean))
     return Calibration(*found)
-
-
-def _is_worth_fitting(pattern: NDArray[np.bool_], known: Known, modalities: Sequence[str]) -> bool:
-    """Whether a pattern hides something of the rows, and leaves some of them a modality."""
-    whole = np.array([name in modalities for name in ("headline", "image")] + [True])
-    possible = not (pattern & ~whole).any() and bool(
-        known[:, [Present.HEADLINE, Present.IMAGE]].any()
-    )
-    return possible and not bool(pattern[whole].all())
 
 
 @dataclass(frozen=True, slots=True)

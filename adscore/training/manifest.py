@@ -11,7 +11,6 @@ from adscore.bundle import Manifest, Preprocessing, TrainingSummary, group_diges
 from adscore.creative import InputLimits
 from adscore.evaluation import evaluate_agreement, evaluate_target
 from adscore.evaluation.table import compared_rows
-from adscore.training.alignment import places
 from adscore.training.model import Model
 from adscore.training.problem import Problem
 
@@ -116,7 +115,9 @@ def _agreement(problem: Problem, model: Model) -> dict[str, float | None]:
     rows = compared_rows(rows)
     if not problem.align or not rows.size:
         return {}
-    headline, image = (places(model.inputs, model.towers[n], rows) for n in ("headline", "image"))
+    headline, image = (
+        model.inputs.predict(model.towers[name], rows)["aligned"] for name in ("headline", "image")
+    )
     names = np.unique(np.array(data.headlines, dtype=object)[rows], return_inverse=True)[1]
     matches: NDArray[np.int64] = np.argwhere(names[:, None] == names)
     return evaluate_agreement(headline @ image.T, matches).to_dict()

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from adscore.bundle import Present
 from adscore.training.additive_network import fit_additive_network
 from adscore.training.alignment import fit_agreement
 from adscore.training.calibration import calibrate_patterns
@@ -91,7 +92,12 @@ def _fit_rates(
         network, history = fit_deep(problem, inputs, towers)
         predict = partial(predict_held_out, problem, inputs, network)
         rows, epochs = problem.split.validation, best_epoch(history[VALIDATION_LOSS])
-    network.calibrate(calibrate_patterns(problem, rows, predict))
+    parts: list[Present] = []
+    if problem.preset.modality_dropout:
+        parts = [*(Present[name.upper()] for name in problem.data.modalities), Present.CONTEXT]
+    mean = problem.preset.loss == "beta_binomial"
+    present = problem.data.present[rows]
+    network.calibrate(calibrate_patterns(predict, present, parts, mean=mean))
     return network, epochs
 
 
