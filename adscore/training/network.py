@@ -95,11 +95,7 @@ def deep_core(
         ids = inputs["context_ids"] = keras.Input(
             (len(context),), dtype="int32", name="context_ids"
         )
-        for position, (name, values) in enumerate(context.items()):
-            table = keras.layers.Embedding(len(values) + 1, preset.context_width)
-            # Nothing is known of an absent value.
-            known = keras.ops.cast(ids[:, position : position + 1] > 0, "float32")
-            parts[name] = table(ids[:, position]) * known
+        parts |= _embedded_context(preset, ids, context)
     fused = keras.layers.Concatenate(name="fusion")(list(parts.values()))
     features = _dropped(preset, fused, "fusion_dropout")
     members, targets = preset.members, len(start.logit)
@@ -117,6 +113,18 @@ def deep_core(
     output.bias.assign(np.broadcast_to(start.logit, output.bias.shape))
     spread = _spread(logit, start, trainable=preset.loss == "beta_binomial")
     return keras.Model(inputs, {"logit": logit, "log_concentration": spread}, name="core")
+
+
+def _embedded_context(
+    preset: Preset, ids: Tensor, context: Mapping[str, tuple[str, ...]]
+) -> dict[str, Tensor]:
+    parts = {}
+    for position, (name, values) in enumerate(context.items()):
+        table = keras.layers.Embedding(len(values) + 1, preset.context_width)
+        # Nothing is known of an absent value.
+        known = keras.ops.cast(ids[:, position : position + 1] > 0, "float32")
+        parts[name] = table(ids[:, position]) * known
+    return parts
 
 
 def additive_core(
