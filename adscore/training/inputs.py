@@ -1,6 +1,6 @@
 """What towers and core read of every row: token ids or pixels, or the features of encoders."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,10 +60,16 @@ class Inputs:
         """The inputs of some rows that a model has, by name."""
         return self.batch(rows, [tensor.name for tensor in model.inputs])
 
+    def batches(
+        self, model: keras.Model, rows: NDArray[np.int64]
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """The same, `ROWS_AT_ONCE` rows at a time."""
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            yield self.read_by(model, rows[start : start + ROWS_AT_ONCE])
+
     def predict(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """A model's outputs for some rows, by name, (rows, ...) each."""
-        batches = [rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE)]
-        outputs = [model.predict_on_batch(self.read_by(model, batch)) for batch in batches]
+        outputs = [model.predict_on_batch(batch) for batch in self.batches(model, rows)]
         return {name: np.concatenate([output[name] for output in outputs]) for name in model.output}
 
     def knowing(self, rows: NDArray[np.int64], present: NDArray[np.float32]) -> "Inputs":

@@ -115,9 +115,15 @@ def _agreement(problem: Problem, model: Model) -> dict[str, float | None]:
     rows = compared_rows(rows)
     if not problem.align or not rows.size:
         return {}
-    headline, image = (
-        model.inputs.predict(model.towers[name], rows)["aligned"] for name in ("headline", "image")
-    )
+    headline, image = (_aligned(model, name, rows) for name in ("headline", "image"))
     names = np.unique(np.array(data.headlines, dtype=object)[rows], return_inverse=True)[1]
     matches: NDArray[np.int64] = np.argwhere(names[:, None] == names)
     return evaluate_agreement(headline @ image.T, matches).to_dict()
+
+
+def _aligned(model: Model, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Places of some rows' headlines or images, (rows, a)."""
+    tower = model.towers[name]
+    # Called rather than compiled, which would take longer than this one use of it.
+    parts = [tower(batch, training=False)["aligned"] for batch in model.inputs.batches(tower, rows)]
+    return np.concatenate(parts)
