@@ -21,12 +21,17 @@ from adscore.cli.arguments import (
     warn_of_left_out_context,
 )
 from adscore.console import fail, note, notes, results
-from adscore.creative import Target
+from adscore.creative import Columns, Target
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from adscore.evaluation.bootstrap import Estimate
     from adscore.evaluation.table import Evaluation
+    from adscore.scoring.scorer import Scorer
+    from adscore.table import CreativeTable
 
 # Ablations and metrics of agreement look at the same parts again: 100,000 of them and more.
 CACHE_BYTES = 256 * 2**20
@@ -67,34 +72,21 @@ def evaluate(
     image_root: ImageRoot = None,
 ) -> None:
     """Compares a model's predictions with what really happened."""
-    from adscore import bundle
     from adscore.evaluation.table import (
         Modality,
         estimate_rankings,
         evaluate_table,
         modalities_to_exchange,
-        rows_not_trained_on,
         with_ablations,
     )
     from adscore.report import write_report
-    from adscore.scoring.graphs import RuntimeOptions
-    from adscore.scoring.preparation import context_left_out
-    from adscore.scoring.scorer import Scorer
-    from adscore.table import read_table
 
     columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
     try:
         require_writable("--json", json)
         require_writable("--report", report)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
-        path = bundle.resolve_bundle(model)
-        scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
-        trained = scorer.manifest.training.target_columns
-        texts = target or [f"{name}={counts}" for name, counts in trained.items()]
-        creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
-        note(creatives.remarks)
-        warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
-        unseen = rows_not_trained_on(creatives, (path / bundle.TRAINING_GROUPS).read_text())
+        scorer, creatives, unseen = _read(model, table, columns, target, image_root)
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         if report is not None and not modalities:
             modalities = modalities_to_exchange(evaluation, scorer)
@@ -117,6 +109,28 @@ def evaluate(
             _write_json(json, evaluation)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+
+
+def _read(
+    model: Path, table: str, columns: Columns, target: list[str] | None, image_root: str | None
+) -> "tuple[Scorer, CreativeTable, NDArray[np.int64]]":
+    """The model, the table, and the rows of it whose groups the model has not seen."""
+    from adscore import bundle
+    from adscore.evaluation.table import rows_not_trained_on
+    from adscore.scoring.graphs import RuntimeOptions
+    from adscore.scoring.preparation import context_left_out
+    from adscore.scoring.scorer import Scorer
+    from adscore.table import read_table
+
+    path = bundle.resolve_bundle(model)
+    scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
+    trained = scorer.manifest.training.target_columns
+    texts = target or [f"{name}={counts}" for name, counts in trained.items()]
+    creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
+    note(creatives.remarks)
+    warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
+    groups = (path / bundle.TRAINING_GROUPS).read_text()
+    return scorer, creatives, rows_not_trained_on(creatives, groups)
 
 
 def _print(evaluation: "Evaluation", seen: int, rankings: Mapping[str, "Estimate"]) -> None:
