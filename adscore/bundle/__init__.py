@@ -38,7 +38,7 @@ from adscore.bundle.contents import (
     TrainingSummary,
     group_digest,
 )
-from adscore.bundle.folder import list_versions, require_model_dir, resolve_bundle
+from adscore.bundle.folder import is_version, list_versions, require_model_dir, resolve_bundle
 from adscore.bundle.read import BundleCheck, read_bundle
 from adscore.bundle.write import write_bundle
 
@@ -63,6 +63,7 @@ __all__ = [
     "Present",
     "TrainingSummary",
     "group_digest",
+    "is_version",
     "list_versions",
     "read_bundle",
     "require_model_dir",

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from adscore.bundle import list_versions
 from adscore_server.errors import StartError
 from adscore_server.models import folders
-from adscore_server.models.folders import find_versions
+from adscore_server.models.folders import Layout, read_root
 from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.models.root import ModelRoot
@@ -163,6 +164,87 @@ def test_root_that_is_empty_or_gone_is_a_fault_and_what_is_served_stays(
     assert len(watched.published) == 0
 
 
+@pytest.mark.parametrize(
+    ("slip", "layout"),
+    [
+        (lambda root: (root / "manifest.json").touch(), Layout.VERSION),
+        (lambda root: shutil.copytree(root / "sample" / "1", root / "2"), Layout.MODEL),
+    ],
+)
+def test_slip_of_a_copy_in_the_root_is_told_and_drops_no_model(
+    copied_model: Path,
+    caplog: pytest.LogCaptureFixture,
+    slip: Callable[[Path], object],
+    layout: Layout,
+) -> None:
+    watched = Watched(copied_model.parent)
+    slip(copied_model.parent)
+    add(copied_model, 3)
+    with caplog.at_level(logging.WARNING):
+        assert watched.poll(3) == ["sample 3 ready"]
+    [record] = caplog.records  # once
+    assert f"files that read as {layout}; they are not served" in record.getMessage()
+
+
+@pytest.mark.parametrize("served", [".", "1"])
+def test_folder_of_one_model_or_version_stays_one(copied_model: Path, served: str) -> None:
+    root = copied_model / served
+    watched = Watched(root)
+    shutil.copytree(copied_model / "1", root / "banners" / "7")
+    (root / "manifest.json").touch()
+    assert watched.poll(3) == ["sample 1 ready"]
+
+
+def test_root_that_becomes_of_another_kind_leaves_what_is_served(copied_model: Path) -> None:
+    watched = Watched(copied_model.parent)
+    (copied_model / "1").rename(copied_model.parent / "1")
+    copied_model.rmdir()
+    assert watched.poll(3) == ["sample 1 ready"]
+
+
+def test_root_that_reads_in_several_ways_at_the_start_is_refused(copied_model: Path) -> None:
+    shutil.copytree(copied_model / "1", copied_model.parent / "2")
+    with pytest.raises(StartError, match=r"one model's folder: .*/2; a folder of models: .*/1\."):
+        ModelRoot(copied_model.parent).open()
+
+
+def test_folder_of_a_version_must_have_a_number_for_its_name(copied_model: Path) -> None:
+    (copied_model / "1").rename(copied_model / "latest")
+    with pytest.raises(StartError, match=r"version's folder to be a number.*latest, which is one"):
+        ModelRoot(copied_model / "latest").open()
+
+
+def test_model_that_calls_without_a_name_get_stays_when_another_comes(
+    copied_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched(copied_model.parent)
+    banners = shutil.copytree(copied_model, copied_model.parent / "banners")
+    with caplog.at_level(logging.WARNING):
+        watched.poll(4)
+        assert watched.now.resolve("", "").name == "sample"
+        [told] = caplog.records
+        assert "still get sample, although banners came" in told.getMessage()
+        assert "--default-model sample" in told.getMessage()
+        shutil.rmtree(copied_model)
+        watched.poll(2)
+    assert watched.now.resolve("", "").name == "banners"
+    assert "get banners now: sample is gone" in caplog.records[-1].getMessage()
+    assert banners.is_dir()
+
+
+def test_pipe_and_huge_file_in_a_version_refuse_it_and_hold_nothing_up(copied_model: Path) -> None:
+    watched = Watched(copied_model.parent)
+    pipe, huge = add(copied_model, 2) / "head.onnx", add(copied_model, 3) / "head.onnx"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    os.truncate(huge, 3 * 1024**3)
+    (add(copied_model, 4) / "manifest.json").unlink()
+    os.mkfifo(copied_model / "4" / "manifest.json")
+    os.mkfifo(copied_model.parent / "banners")
+    refused = [f"sample {version} refused" for version in (4, 3, 2)]
+    assert watched.poll(2) == [*refused, "sample 1 ready"]
+
+
 def test_so_many_versions_are_kept_as_are_asked_for(copied_model: Path) -> None:
     add(copied_model, 2)
     add(copied_model, 3)
@@ -202,7 +284,7 @@ def test_links_keep_their_own_names_and_may_be_swapped(copied_model: Path, tmp_p
 def test_root_may_be_a_link(copied_model: Path, tmp_path: Path) -> None:
     link = tmp_path / "current"
     link.symlink_to(copied_model)
-    [[folder]] = find_versions(link)
+    [[folder]] = read_root(link)[Layout.MODEL]
     assert (folder.name, folder.version) == ("current", "1")
 
 
@@ -260,10 +342,10 @@ def test_model_whose_folder_may_no_longer_be_read_serves_on(
 
 
 def test_version_is_tried_again_when_its_mode_changes(copied_model: Path) -> None:
-    [[before]] = find_versions(copied_model.parent)
+    [[before]] = read_root(copied_model.parent)[Layout.MODELS]
     (copied_model / "1" / "head.onnx").chmod(0o600)
     (copied_model / "1" / "head.onnx").chmod(0o640)
-    [[after]] = find_versions(copied_model.parent)
+    [[after]] = read_root(copied_model.parent)[Layout.MODELS]
     assert before != after
 
 

@@ -1,5 +1,8 @@
 """TLS and certificates of clients, on live servers with certificates made for the test."""
 
+import errno
+import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,24 @@ def test_broken_renewal_leaves_the_certificate_as_it_was(
     other = trustme.CA().issue_cert("localhost")
     other.private_key_pem.write_to_path(certificates.files.key)  # fits no certificate there
     assert _call(address, grpc.ssl_channel_credentials(certificates.roots)).models
+
+
+def test_renewal_that_could_not_be_read_at_first_is_tried_at_the_next_handshake(
+    start_server: Any, scorer: Any, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = _serve(start_server, scorer, certificates.files)
+    old_roots = certificates.roots
+    certificates.authority = trustme.CA()
+    certificates.renew()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ssl.SSLContext, "load_cert_chain", fail)
+        assert _call(address, grpc.ssl_channel_credentials(old_roots)).models
+    assert _call(address, grpc.ssl_channel_credentials(certificates.roots)).models
+    assert _refused(address, grpc.ssl_channel_credentials(old_roots))
 
 
 def test_server_does_not_start_with_bad_files(certificates: Certificates) -> None:

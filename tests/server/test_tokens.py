@@ -1,6 +1,8 @@
 """Bearer tokens and the limit of each: who is let in, who is not, and what they are told."""
 
+import errno
 import hashlib
+import logging
 import os
 import subprocess
 from pathlib import Path
@@ -167,6 +169,40 @@ def test_broken_file_leaves_the_tokens_as_they_were(
     assert _list_models(stubs, f"Bearer {token}").models
     path.unlink()
     assert _list_models(stubs, f"Bearer {token}").models
+
+
+def test_token_taken_out_while_the_file_cannot_be_read_is_refused_once_it_can(
+    token_file: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, token = token_file
+    tokens = TokenFile(path)
+    path.write_text(token_line("other", new_token()) + "\n")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", fail)
+        assert [tokens.name_of(token) for _ in range(3)] == ["campaign-tool"] * 3
+    assert tokens.name_of(token) is None
+    [record] = [one for one in caplog.records if one.levelno == logging.ERROR]  # once
+    assert "Too many open files. The tokens from before" in record.getMessage()
+
+
+def test_file_that_stays_broken_lets_in_its_whole_lines_alone_after_a_minute(
+    token_file: tuple[Path, str],
+) -> None:
+    path, removed = token_file
+    clock, kept = Clock(), new_token()
+    tokens = TokenFile(path, clock)
+    path.write_text(f"{token_line('kept', kept)}\nhalf a li")
+    assert [tokens.name_of(one) for one in (removed, kept)] == ["campaign-tool", "kept"]
+    clock.seconds = 61
+    assert [tokens.name_of(one) for one in (removed, kept)] == [None, "kept"]
+    path.unlink()
+    assert tokens.name_of(kept) is None
+    path.write_text(token_line("kept", kept) + "\n")
+    assert tokens.name_of(kept) == "kept"
 
 
 def test_health_is_open_and_reflection_is_not(

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import threading
 from pathlib import Path
 
 import grpc
@@ -16,35 +17,57 @@ _logger = logging.getLogger(__name__)
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """Makes credentials that read the files again, once they change, at the next handshake.
 
-    Files that are no good then leave the certificates as they were, with a line in the log.
+    Files that are no good then leave the certificates as they were, with an error in the log, and
+    are read again at each handshake until they are good.
 
     Raises:
         StartError: The files are no good now.
     """
-    # Looked at before the files are read: what changes meanwhile is then seen as a change.
-    watched = WatchedFiles([path for path in _paths(files) if path])
-    watched.changed()
-    try:
-        first = _read(files)
-    except (OSError, ValueError) as error:
-        raise StartError(_unusable(error)) from error
-
-    def renew() -> grpc.ServerCertificateConfiguration | None:
-        if not watched.changed():
-            return None
-        try:
-            renewed = _read(files)
-        except (OSError, ValueError) as error:
-            _logger.error("%s. The certificates stay as they were", _unusable(error))
-            return None
-        _logger.info("Read the certificates again: %s", files.certificate)
-        return renewed
-
+    certificates = _Certificates(files)
     return grpc.dynamic_ssl_server_credentials(
-        first,
-        renew,  # type: ignore[arg-type]  # None means unchanged, which the stubs do not know
+        certificates.first,
+        certificates.renewed,  # type: ignore[arg-type]  # None means unchanged; stubs lack that
         require_client_authentication=files.client_ca is not None,
     )
+
+
+class _Certificates:
+    """The certificates of a server; gRPC asks for them from several threads."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = files
+        self._watched = WatchedFiles([path for path in _paths(files) if path])
+        self._lock = threading.Lock()
+        self._told = ""
+        try:
+            self.first = self._read()
+        except (OSError, ValueError) as error:
+            raise StartError(_unusable(error)) from error
+
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """The files' contents, where they have changed and are good."""
+        with self._lock:
+            if self._watched.change() is None:
+                return None
+            try:
+                renewed = self._read()
+            except (OSError, ValueError) as error:
+                problem = _unusable(error)
+                if problem != self._told:
+                    _logger.error("%s. The certificates stay as they were", problem)
+                self._told = problem
+                return None
+            self._told = ""
+        _logger.info("Read the certificates again: %s", self._files.certificate)
+        return renewed
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        # Looked at before the files are read: what changes meanwhile is then seen as a change.
+        change = self._watched.change()
+        certificates = _read(self._files)
+        if change is not None:
+            self._watched.was_read(change)
+        return certificates
 
 
 def _paths(files: TlsFiles) -> tuple[Path, Path, Path | None]:

@@ -13,7 +13,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from adscore_server.access.watched_files import WatchedFiles
@@ -24,6 +25,8 @@ TOKEN_PREFIX = "adscore_"  # noqa: S105 - lets scanners of leaked secrets know o
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LINE = re.compile(rf"({_NAME.pattern})\s+sha256:([0-9a-f]{{64}})")
 _TOKEN_BYTES = 32
+# Longer than an editor or a shortage of open files takes, shorter than a revoked token may live.
+_GRACE_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
 
@@ -92,30 +95,38 @@ def parse_token_lines(text: str) -> dict[bytes, str]:
 class TokenFile:
     """The tokens that a server accepts; safe to use from many threads.
 
-    The file is read again when it changes. One that cannot be read then leaves the tokens
-    as they were, with a line in the log; one without a token lets nobody in.
+    The file is read again when it changes, at each call until that works. Until it does, the lines
+    that can be read count, and for a minute the tokens from before, with an error in the log. A
+    file without a token lets nobody in.
 
     Args:
         path: The file.
+        clock: Seconds that only grow.
 
     Raises:
         StartError: It cannot be read, or holds no token.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._clock = clock
         self._files = WatchedFiles([path])
         self._lock = threading.Lock()
-        self._files.changed()
+        self._failing_since: float | None = None
+        self._told = ""
+        change = self._files.change()
         try:
-            self._names: Mapping[bytes, str] = self._read()
+            self._read: Mapping[bytes, str] = parse_token_lines(_text_of(path))
         except (OSError, ValueError) as error:
             raise StartError(_unreadable(path, error)) from error
-        if not self._names:
+        if not self._read:
             raise StartError(
                 f"--tokens {path}: expected at least one token. Received: none. "
                 f"Make one: adscore token NAME --add-to {path}"
             )
+        self._names: Mapping[bytes, str] = self._read
+        if change is not None:
+            self._files.was_read(change)
 
     def name_of(self, token: str) -> str | None:
         """The name of a token; None where there is no such token."""
@@ -129,17 +140,47 @@ class TokenFile:
 
     def _refresh(self) -> None:
         with self._lock:
-            if not self._files.changed():
+            change = self._files.change()
+            if change is None and self._failing_since is None:
                 return
+            text = ""
             try:
-                self._names = self._read()
+                text = _text_of(self._path)
+                self._read = self._names = parse_token_lines(text)
             except (OSError, ValueError) as error:
-                _logger.error("%s. The tokens stay as they were", _unreadable(self._path, error))
+                self._fall_back(_whole_lines(text), _unreadable(self._path, error))
                 return
-        _logger.info("Read %d tokens again from %s", len(self._names), self._path)
+            self._failing_since, self._told = None, ""
+            if change is not None:
+                self._files.was_read(change)
+        _logger.info("Read %d tokens again from %s", len(self._read), self._path)
 
-    def _read(self) -> dict[bytes, str]:
-        return parse_token_lines(self._path.read_text(encoding="utf-8"))
+    def _fall_back(self, readable: Mapping[bytes, str], problem: str) -> None:
+        """Accepts what can be read, and for a while what was accepted before."""
+        now = self._clock()
+        if self._failing_since is None:
+            self._failing_since = now
+        if now - self._failing_since < _GRACE_SECONDS:
+            self._names = {**self._read, **readable}
+            problem += f". The tokens from before are let in for {_GRACE_SECONDS:g} s more at most"
+        else:  # one of them may have been removed, and nobody would ever know
+            self._names = readable
+            problem += f". The {len(readable)} tokens of lines that can be read are let in"
+        if problem != self._told:
+            _logger.error("%s", problem)
+        self._told = problem
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _whole_lines(text: str) -> dict[bytes, str]:
+    names: dict[bytes, str] = {}
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            names |= parse_token_lines(line)
+    return names
 
 
 def _digest(token: str) -> bytes:

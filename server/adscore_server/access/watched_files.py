@@ -16,15 +16,16 @@ class WatchedFiles:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
-        self._seen: Signature | None = None
+        self._read: Signature | None = None
 
-    def changed(self) -> bool:
-        """Whether they are other than at the last call; true for the first."""
+    def change(self) -> Signature | None:
+        """What they are now, where that is other than what was read last; else None."""
         signature = tuple(_signature(path) for path in self._paths)
-        if signature == self._seen:
-            return False
-        self._seen = signature
-        return True
+        return None if signature == self._read else signature
+
+    def was_read(self, signature: Signature) -> None:
+        """Settles a change, once the files were read after it; until then it stays one."""
+        self._read = signature
 
 
 def _signature(path: Path) -> tuple[int, int, int]:

@@ -4,9 +4,10 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from adscore.bundle import MANIFEST, list_versions
+from adscore.bundle import MANIFEST, is_version, list_versions
 
 # Of each file: its name, size, time of change, inode and mode, so that what could not be read for
 # want of permission is tried again once it is granted.
@@ -16,6 +17,14 @@ Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 _PASSING = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 )
+
+
+class Layout(StrEnum):
+    """What a root is; the text says it to people."""
+
+    VERSION = "one version's folder"
+    MODEL = "one model's folder"
+    MODELS = "a folder of models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +50,10 @@ class VersionFolder:
         return self.path.name
 
 
-def find_versions(
+def read_root(
     root: Path, skip: Callable[[Path, PermissionError], None] | None = None
-) -> list[list[VersionFolder]]:
-    """Finds the versions of each model under a root, newest first.
+) -> dict[Layout, list[list[VersionFolder]]]:
+    """Finds the versions of each model under a root, newest first, by each way to read it.
 
     A version's folder without a manifest is one that is still being copied: it does not count.
     Links are followed and keep their own names, so that a root may be a link that is swapped.
@@ -54,20 +63,27 @@ def find_versions(
         skip: Told of each folder under the root that may not be read, such as `lost+found`; it
             is left out unless this raises.
 
+    Returns:
+        The models of each layout that finds any: one layout, unless files lie where they should
+        not.
+
     Raises:
         OSError: The root cannot be read.
     """
     root = absolute(root)
-    if (root / MANIFEST).is_file():
-        models = [[root]]
-    elif list_versions(root):
-        models = [_newest_first(root)]
-    else:
-        # A root that is gone or may not be read raises here.
-        entries = [entry for entry in sorted(root.iterdir()) if not entry.name.startswith(".")]
-        models = [_newest_first_or_none(entry, skip) for entry in entries]
-    found = ([folder for path in paths if (folder := _look_at(path))] for paths in models)
-    return [folders for folders in found if folders]
+    # A root that is gone or may not be read raises here. The name of a model is no number.
+    models = [
+        entry
+        for entry in sorted(root.iterdir())
+        if not (entry.name.startswith(".") or is_version(entry.name))
+    ]
+    paths = {
+        Layout.VERSION: [[root]],
+        Layout.MODEL: [_newest_first(root)],
+        Layout.MODELS: [_newest_first_or_none(model, skip) for model in models],
+    }
+    found = {layout: _look_at_all(versions) for layout, versions in paths.items()}
+    return {layout: folders for layout, folders in found.items() if folders}
 
 
 def is_passing(error: BaseException | None) -> bool:
@@ -97,6 +113,11 @@ def _newest_first_or_none(
         if skip is not None:
             skip(model_dir, error)
         return []
+
+
+def _look_at_all(models: list[list[Path]]) -> list[list[VersionFolder]]:
+    found = ([folder for path in versions if (folder := _look_at(path))] for versions in models)
+    return [folders for folders in found if folders]
 
 
 def _look_at(path: Path) -> VersionFolder | None:

@@ -113,7 +113,10 @@ class ModelRegistry:
         if not self.loaded:
             raise ServerStartingError
         served = ", ".join(f"{model.name} version {model.version}" for model in self.loaded)
-        raise ModelNotFoundError(f"expected one of: {served}. Received: {_asked(name, version)}")
+        remedy = "" if name else ". Name one in the call, or start the server with --default-model"
+        raise ModelNotFoundError(
+            f"expected one of: {served}. Received: {_asked(name, version)}{remedy}"
+        )
 
     def resolve(self, name: str, version: str) -> Scorer:
         """Finds the model that a call is for; arguments as of `find`.

@@ -15,12 +15,19 @@ The rules, per model:
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adscore.bundle import MANIFEST, is_version
 from adscore_server.errors import StartError
-from adscore_server.models.folders import Fingerprint, VersionFolder, find_versions
+from adscore_server.models.folders import (
+    Fingerprint,
+    Layout,
+    VersionFolder,
+    absolute,
+    read_root,
+)
 from adscore_server.models.opener import ModelOpener
 from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.registry import (
@@ -99,6 +106,10 @@ class ModelRoot:
         self._last_seen: dict[Path, Fingerprint] = {}
         self._published: tuple[ModelEntry, ...] = ()
         self._complaint = ""
+        self._layout: Layout | None = None
+        self._strays = ""
+        self._default = self._options.default_model
+        self._names: frozenset[str] = frozenset()
         self._skipped: set[Path] = set()
         self.counts = UpdateCounts()
 
@@ -106,11 +117,11 @@ class ModelRoot:
         """Opens what there is.
 
         Raises:
-            StartError: The folder cannot be read, or there is no model in it, none that can be
-                served, or none of the default's name.
+            StartError: The folder cannot be read or reads in several ways, or there is no model
+                in it, none that can be served, or none of the default's name.
         """
         try:
-            found = find_versions(self._root, self._skip)
+            found = self._find()
         except OSError as error:
             problem = f"{error.filename or self._root}: cannot be read: {error.strerror}"
             raise StartError(f"expected a folder with models. Received: {problem}") from error
@@ -135,17 +146,57 @@ class ModelRoot:
             may_go_on: Asked before each version that is to be opened.
         """
         try:
-            found = find_versions(self._root, self._skip)
+            found = self._find()
         except OSError as error:
             self._complain(f"{error.filename or self._root}: cannot be read: {error.strerror}")
+            return
+        except StartError as error:
+            self._complain(str(error))
             return
         if not found:
             # Before the first model there is nothing to complain of: it may be waited for.
             if self._known:
                 self._complain(f"{self._root}: expected models. Received: a folder without any")
             return
-        self._complaint = ""
+        self._complain(self._strays)
         self._update(found, lambda folder: may_go_on() and self._rests(folder), publish)
+
+    def _find(self) -> list[list[VersionFolder]]:
+        """Reads the root in the way that was settled when models were first found in it.
+
+        Raises:
+            OSError: The root cannot be read.
+            StartError: How to read it is not settled, and cannot be.
+        """
+        ways = read_root(self._root, self._skip)
+        if self._layout is None and ways:
+            self._layout = self._settle(ways)
+        if self._layout is None:
+            return []
+        others = " and ".join(layout for layout in ways if layout is not self._layout)
+        self._strays = others and (
+            f"{self._root}: expected {self._layout}, as when it was first read. Received: files "
+            f"that read as {others}; they are not served. Move them away"
+        )
+        return ways.get(self._layout, [])
+
+    def _settle(self, ways: Mapping[Layout, Sequence[Sequence[VersionFolder]]]) -> Layout:
+        if len(ways) > 1:
+            examples = "; ".join(f"{layout}: {found[0][0].path}" for layout, found in ways.items())
+            raise StartError(
+                "expected a folder with models (NAME/VERSION), one model's folder or one version's "
+                f"folder. Received: {self._root}, which reads as each of {examples}. Move what "
+                "does not belong there away"
+            )
+        [layout] = ways
+        name = absolute(self._root).name
+        if layout is Layout.VERSION and not is_version(name):
+            raise StartError(
+                "expected the name of a version's folder to be a number, as in NAME/1. Received: "
+                f"{self._root}, which is one version since it holds {MANIFEST}. Rename the folder, "
+                f"or remove {MANIFEST} where it is a folder of models"
+            )
+        return layout
 
     def _update(
         self,
@@ -159,6 +210,7 @@ class ModelRoot:
                 self._publish(self._registry(found, opening=folder), publish)
                 self._known[folder.path] = self._open(folder)
         self._last_seen = {folder.path: folder.fingerprint for one in found for folder in one}
+        self._settle_default(self._registry(found).loaded_names)
         registry = self._registry(found)
         self._forget_all_but(registry)
         self._publish(registry, publish)
@@ -209,7 +261,7 @@ class ModelRoot:
         self, found: Sequence[Sequence[VersionFolder]], opening: VersionFolder | None = None
     ) -> ModelRegistry:
         entries = [entry for folders in found for entry in self._entries(folders, opening)]
-        return ModelRegistry(entries, self._options.default_model)
+        return ModelRegistry(entries, self._default)
 
     def _entries(
         self, folders: Sequence[VersionFolder], opening: VersionFolder | None
@@ -251,6 +303,23 @@ class ModelRoot:
                     self.counts = replace(self.counts, dropped=self.counts.dropped + 1)
                     _logger.info("Model %s version %s is let go of", path.parent.name, path.name)
 
+    def _settle_default(self, names: Sequence[str]) -> None:
+        """Keeps the model that calls without a name get; tells when others come beside it."""
+        came, default = sorted(set(names) - self._names), self._default
+        self._names = frozenset(names)
+        if self._options.default_model:
+            return
+        if default in names and came and default not in came:
+            _logger.warning(
+                "Calls that name no model still get %s, although %s came beside it, but only until "
+                "a restart. Have them name one, or start with --default-model %s",
+                *(default, " and ".join(came), default),
+            )
+        elif default not in names and len(names) == 1:
+            [self._default] = names
+            if default:
+                _logger.warning("Calls that name no model get %s now: %s is gone", *names, default)
+
     def _skip(self, folder: Path, error: PermissionError) -> None:
         """Leaves out a folder that may not be read, unless models of it are held; warns once."""
         if any(path.parent == folder for path in self._known):
@@ -260,8 +329,8 @@ class ModelRoot:
         self._skipped.add(folder)
 
     def _complain(self, problem: str) -> None:
-        """Warns of a root that cannot be used; once, however often it is looked at."""
-        if problem != self._complaint:
+        """Warns of a fault of the root, if there is one; once, however often it is looked at."""
+        if problem and problem != self._complaint:
             _logger.warning("%s. What is served stays", problem)
         self._complaint = problem
 
