@@ -9,6 +9,9 @@ from typing import Self
 
 from adscore_server.models.root import ModelRoot, Publish
 
+# A volume that has gone, or a huge file, must not keep a drained server from its end.
+_PATIENCE_SECONDS = 5.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -22,12 +25,20 @@ class ModelPoller:
         models: The root.
         publish: Told each new set of models, in the poller's thread.
         seconds: Time between two looks; 0 means never to look.
+        patience_seconds: How long a model that is being opened may hold up the end.
     """
 
-    def __init__(self, models: ModelRoot, publish: Publish, seconds: float) -> None:
+    def __init__(
+        self,
+        models: ModelRoot,
+        publish: Publish,
+        seconds: float,
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
         self._models = models
         self._publish = publish
         self._seconds = seconds
+        self._patience_seconds = patience_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="models")
 
@@ -46,10 +57,15 @@ class ModelPoller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Waits for the model that is being opened, if one is."""
+        """Waits a while for the model that is being opened, if one is; see `is_stuck`."""
         self.stop_looking()
         if self._thread.is_alive():  # a daemon inside a graph's runtime would crash the exit
-            self._thread.join()
+            self._thread.join(self._patience_seconds)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether, stopped, it still opens a model: a normal exit would wait for it."""
+        return self._stopping.is_set() and self._thread.is_alive()
 
     def _run(self) -> None:
         dropped = self._models.counts.dropped

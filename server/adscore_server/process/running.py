@@ -68,6 +68,9 @@ def run_server(
             drained = server.stop()
     if not drained:
         _logger.warning("Some calls were cut off after %g s", config.drain_seconds)
+    if poller.is_stuck:
+        _logger.warning("The model that is being opened is not waited for any longer")
+    if not drained or poller.is_stuck:
         # Their threads cannot be stopped, and a normal exit would wait for them.
         logging.shutdown()
         sys.stdout.flush()
