@@ -19,7 +19,10 @@ def serve(
         ),
     ],
     address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 means any free one.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT", help="Where to listen; port 0 means any free one. Or unix:PATH."
+        ),
     ] = "127.0.0.1:50051",
     default_model: Annotated[
         str,

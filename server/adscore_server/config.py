@@ -50,7 +50,7 @@ class ServerConfig:
     """How a server listens and how much it takes on at once.
 
     Attributes:
-        address: HOST:PORT to listen on; port 0 means any free one.
+        address: HOST:PORT to listen on, port 0 meaning any free one; or unix:PATH.
         max_message_bytes: Largest request accepted, in bytes.
         max_batch_creatives: Largest number of creatives in one BatchScore.
         threads: Most calls, streams apart, that are worked on at once; others wait their turn.
@@ -126,7 +126,11 @@ class ServerConfig:
     insecure_network: bool = False
 
     def __post_init__(self) -> None:
-        host = _host("address", self.address)
+        host = "localhost" if is_unix(self.address) else _host("address", self.address)
+        if self.reuse_port and is_unix(self.address):
+            raise ValueError(
+                f"address: expected HOST:PORT where workers share it. Received: {self.address}"
+            )
         for name in ("health_address", "metrics_address"):
             if getattr(self, name):
                 _host(name, getattr(self, name))
@@ -180,6 +184,11 @@ def _host(setting: str, address: str) -> str:
             f"{setting}: expected HOST:PORT, e.g. 127.0.0.1:50051. Received: {address!r}"
         )
     return host
+
+
+def is_unix(address: str) -> bool:
+    """Whether an address is the path of a Unix socket, as clients write it too."""
+    return address.startswith("unix:") and len(address) > len("unix:")
 
 
 def is_loopback(host: str) -> bool:

@@ -23,7 +23,7 @@ from adscore_server.calls.router import (
     Router,
     on_threads,
 )
-from adscore_server.config import Keepalive, ServerConfig
+from adscore_server.config import Keepalive, ServerConfig, is_unix
 from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
 from adscore_server.models.registry import ModelRegistry, ServedModels
@@ -125,7 +125,9 @@ class Server:
 
     @property
     def address(self) -> str:
-        """HOST:PORT that it listens on, with the real port once it was started."""
+        """HOST:PORT that it listens on, with the real port once it was started; or unix:PATH."""
+        if is_unix(self.config.address):
+            return self.config.address
         host, _, port = self.config.address.rpartition(":")
         return f"{host}:{port if self._port is None else self._port}"
 
@@ -133,7 +135,7 @@ class Server:
         """Listens and serves.
 
         Returns:
-            The port.
+            The port; without a meaning for a Unix socket.
 
         Raises:
             StartError: The address cannot be listened on, or the certificates are no good.
@@ -141,7 +143,8 @@ class Server:
         try:
             self._port = self._listen()
         except RuntimeError as error:
-            bound_socket(self.config.address).close()  # says why, if it can
+            if not is_unix(self.config.address):
+                bound_socket(self.config.address).close()  # says why, if it can
             raise address_error(self.config.address, "it cannot be listened on") from error
         if self.health_server is not None:
             self.health_server.start()

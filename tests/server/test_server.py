@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -64,6 +65,33 @@ def test_two_servers_do_not_share_a_port(server: Server, scorer: Scorer) -> None
     with pytest.raises(StartError, match="Address already in use"):
         second.start()
     second.stop()
+
+
+def test_server_listens_on_a_unix_socket(
+    start_server: Any, connect: Any, scorer: Scorer, tmp_path: Path
+) -> None:
+    config = ServerConfig(f"unix:{tmp_path}/socket")  # needs neither encryption nor tokens
+    server = start_server(scorer, config=config)
+    assert server.address == config.address
+    assert _health(connect(server.address), "") == SERVING
+    assert server.stop()
+    assert not (tmp_path / "socket").exists()
+
+
+def test_unix_socket_that_cannot_be_made_is_an_error_that_names_it(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    server = Server(
+        ModelRegistry([LoadedModel(scorer)]), ServerConfig(f"unix:{tmp_path}/absent/socket")
+    )
+    with pytest.raises(StartError, match="absent/socket: it cannot be listened on"):
+        server.start()
+    server.stop()
+
+
+def test_workers_share_no_unix_socket() -> None:
+    with pytest.raises(ValueError, match="expected HOST:PORT where workers share it"):
+        ServerConfig("unix:/run/adscore.sock", reuse_port=True)
 
 
 def test_draining_finishes_calls_in_flight_and_refuses_new_ones(

@@ -72,10 +72,12 @@ def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> 
     Raises:
         StartError: A worker could not start, the address cannot be listened on, or there are too
             few ports after that of the metrics.
+        ValueError: The address is one that processes cannot share.
     """
+    shared = replace(job.config, reuse_port=True)
     _require_metrics_ports(count, job.config.metrics_address)
     with _reserved(job.config.address) as address, _signals() as signals:
-        config = replace(job.config, address=address, reuse_port=True)
+        config = replace(shared, address=address)
         supervisor = Supervisor(count, replace(job, config=config), signals)
         try:
             line = supervisor.start()
