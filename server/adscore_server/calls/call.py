@@ -143,11 +143,15 @@ class Call:
             taken, loser = places.take(self)
             if loser is not None:
                 loser.give_way()
-            if taken:
+            if taken and not self.gone:
                 return True
-            error = OverloadedError(places.retry_seconds())
-        self._claim()
-        self.fail(error or CallAbandonedError())
+            if taken:  # the caller went before the call had its place
+                places.leave(self)
+                error = CallAbandonedError()
+            else:
+                error = OverloadedError(places.retry_seconds())
+        if self._claim():
+            self.fail(error or CallAbandonedError())
         return False
 
     def attach(self, context: grpc.ServicerContext) -> None:
