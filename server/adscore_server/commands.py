@@ -59,7 +59,9 @@ def serve(
     max_batch_creatives: Annotated[
         int, typer.Option(min=1, help="Most creatives in one BatchScore.")
     ] = 1_000,
-    threads: Annotated[int, typer.Option(min=1, help="Calls taken on at once.")] = 32,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Calls held at once, with --max-waiting-calls added to them.")
+    ] = 32,
     max_waiting_calls: options.MaxWaitingCalls = 32,
     max_streams: options.MaxStreams = 32,
     max_headline_characters: options.MaxHeadlineCharacters = None,

@@ -69,7 +69,11 @@ MaxImagePixels = Annotated[
     ),
 ]
 MaxWaitingCalls = Annotated[
-    int, typer.Option(min=0, help="Most calls that wait; what comes beyond is refused at once.")
+    int,
+    typer.Option(
+        min=0,
+        help="Further calls held, beside --threads; what comes beyond both is refused at once.",
+    ),
 ]
 MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams open at once.")]
 HealthAddress = Annotated[
