@@ -9,6 +9,12 @@ from typing import Annotated
 import typer
 
 from adscore_server import options
+from adscore_server.config import ServerConfig
+from adscore_server.models.options import ModelRootOptions
+
+# The values of options that are not given.
+_CONFIG = ServerConfig()
+_MODELS = ModelRootOptions()
 
 
 def serve(
@@ -23,7 +29,7 @@ def serve(
         typer.Option(
             metavar="HOST:PORT", help="Where to listen; port 0 means any free one. Or unix:PATH."
         ),
-    ] = "127.0.0.1:50051",
+    ] = _CONFIG.address,
     default_model: Annotated[
         str,
         typer.Option(
@@ -34,10 +40,10 @@ def serve(
     ] = "",
     keep_versions: Annotated[
         int, typer.Option(min=1, help="Versions of each model that are served, the newest first.")
-    ] = 1,
+    ] = _MODELS.keep_versions,
     poll_seconds: Annotated[
         float, typer.Option(min=0, help="Time between two looks for new models; 0 means one look.")
-    ] = 5.0,
+    ] = _MODELS.poll_seconds,
     wait_for_model: Annotated[
         bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
     ] = False,
@@ -53,27 +59,27 @@ def serve(
         typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
     ] = 1,
     cores: options.Cores = None,
-    max_message_bytes: Annotated[int, typer.Option(min=1, help="Largest request, in bytes.")] = 16
-    * 1024
-    * 1024,
+    max_message_bytes: Annotated[
+        int, typer.Option(min=1, help="Largest request, in bytes.")
+    ] = _CONFIG.max_message_bytes,
     max_batch_creatives: Annotated[
         int, typer.Option(min=1, help="Most creatives in one BatchScore.")
-    ] = 1_000,
+    ] = _CONFIG.max_batch_creatives,
     threads: Annotated[
         int, typer.Option(min=1, help="Calls held at once, with --max-waiting-calls added to them.")
-    ] = 32,
-    max_waiting_calls: options.MaxWaitingCalls = 32,
-    max_streams: options.MaxStreams = 32,
+    ] = _CONFIG.threads,
+    max_waiting_calls: options.MaxWaitingCalls = _CONFIG.max_waiting_calls,
+    max_streams: options.MaxStreams = _CONFIG.max_streams,
     max_headline_characters: options.MaxHeadlineCharacters = None,
     max_image_bytes: options.MaxImageBytes = None,
     max_image_pixels: options.MaxImagePixels = None,
-    cache_bytes: options.CacheBytes = 64 * 1024 * 1024,
+    cache_bytes: options.CacheBytes = _CONFIG.cache_bytes,
     drain_seconds: Annotated[
         float, typer.Option(min=0, help="How long calls may take to finish on SIGTERM.")
-    ] = 20.0,
+    ] = _CONFIG.drain_seconds,
     reflection: Annotated[
         bool, typer.Option(help="Describe the services to tools such as grpcurl.")
-    ] = True,
+    ] = _CONFIG.reflection,
     tls_cert: options.TlsCert = None,
     tls_key: options.TlsKey = None,
     tls_client_ca: options.TlsClientCa = None,
@@ -88,9 +94,7 @@ def serve(
 ) -> None:
     """Serves models over gRPC until SIGTERM or Ctrl-C."""
     from adscore.cores import usable_cores
-    from adscore_server.config import ServerConfig
     from adscore_server.errors import StartError
-    from adscore_server.models.options import ModelRootOptions
     from adscore_server.monitoring.log_format import configure_logging
 
     try:
