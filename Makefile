@@ -185,7 +185,8 @@ endef
 $(STAMP): requirements.txt pyproject.toml
 	@$(call create_venv,$(VENV))
 	@echo "Installing the pinned requirements into $(VENV); the first time takes some minutes ..."
-	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.txt
+	@# Python compiles what is imported; compiling all of it takes longer than many a test run.
+	@$(BIN)/python -m pip install -qq --no-compile --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -95,8 +95,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         for name in options.sections:
             SECTIONS[name](bench)
         sections.peers(bench, options.peers)
-    if options.long:
-        with Bench(settings, record) as bench:
+        if options.long:
             sections.long(bench, options.long)
 
 

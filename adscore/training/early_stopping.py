@@ -71,6 +71,9 @@ def run_epochs(
     Raises:
         TrainingError: The first pass led to weights of no finite loss.
     """
+    # Variables that the first step has to make would cost a second tracing of it.
+    trainer.build(None)
+    trainer.optimizer.build(trainer.trainable_variables)
     best = _KeepBest(validation_loss, max_epochs if patience is None else patience)
     passes = trainer.fit(batches, epochs=max_epochs, callbacks=[best], verbose=0, shuffle=False)
     if not best_epoch(best.losses):

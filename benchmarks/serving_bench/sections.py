@@ -158,7 +158,7 @@ def long(bench: Bench, creatives: int) -> None:
         bench.callers(server, "stream", 1) as one,
     ):
         stages = [number for number in _LONG_STAGES if number < creatives]
-        for round_, number in enumerate([1_000, *stages, creatives]):
+        for round_, number in enumerate([min(1_000, creatives), *stages, creatives]):
             order = Order(Load(0, 1), USUAL, number=number)
             case = f"{number}" if round_ else "warm-up"
             bench.run("long", ADSCORE, case, round_, server, one, order)

@@ -10,6 +10,7 @@ import pytest
 
 import quality
 from adscore.training.problem import Split, split_groups
+from comparison import tasks
 from comparison.figures import Rates, of_rates, of_test
 from comparison.peer import Embeddings, run_peer
 from comparison.results import Cell, append_cell, notes, read_cells, table_rows
@@ -31,6 +32,7 @@ SHORT = ("--task", "sample", "--max-rows", "60", "--max-epochs", "1", "--seeds",
 # === The command ===
 
 
+@pytest.mark.slow
 def test_finished_cells_are_not_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     results = tmp_path / "cells.jsonl"
     arguments = [*SHORT, "--column", "baseline", "default", "--results", str(results)]
@@ -46,6 +48,7 @@ def test_finished_cells_are_not_run_again(tmp_path: Path, capsys: pytest.Capture
 def test_shortened_cell_does_not_stand_for_a_whole_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
+    monkeypatch.setattr(tasks, "SAMPLE_CREATIVES", 60)
     results = tmp_path / "cells.jsonl"
     append_cell(results, Cell("sample", "default", 0, {RANKED: 0.1}, 1.0, {"max_rows": 60}))
     monkeypatch.setattr(quality.Bench, "run", lambda self, column, seed: {RANKED: 0.9})

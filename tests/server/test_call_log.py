@@ -62,6 +62,7 @@ def test_a_call_whose_deadline_passes_while_it_is_worked_on_ends_in_the_log(
     grpc.channel_ready_future(stubs.channel).result(60)  # the deadline is for the work alone
     with pytest.raises(grpc.RpcError):
         stubs.scoring.Score(_request(creatives[0]), timeout=1)
+    wait_until(lambda: len(server._scores) == 0)  # the server knows that the caller has gone
     held_scorer.released.set()
     wait_until(lambda: _calls(caplog))
     assert [line["code"] for line in _calls(caplog)] == ["CANCELLED"]

@@ -63,6 +63,7 @@ def _outcome(stubs: Any, image: bytes) -> str:
     return "score"
 
 
+@pytest.mark.slow
 def test_every_hostile_image_gets_a_score_or_a_refusal_and_memory_stays_bounded(
     start_process: Any,
     connect: Any,
@@ -87,6 +88,7 @@ def test_every_hostile_image_gets_a_score_or_a_refusal_and_memory_stays_bounded(
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_largest_images_at_once_take_the_memory_of_one(
     start_process: Any, connect: Any, encode: Any, model_dir: Path, whole_images: list[bytes]
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_call_whose_deadline_passes_is_not_run(
     late = [stubs.scoring.Score.future(request_of(one), timeout=0.2) for one in creatives[1:7]]
     codes = [call.exception().code() for call in late]
     assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * 6
+    wait_until(lambda: len(server._scores) == 1)  # the server knows it too
     held_scorer.released.set()
     assert first.result().score.creative_id == creatives[0].id
     wait_until(lambda: len(server._scores) == 0)

@@ -14,6 +14,8 @@ from adscore.table import Columns, Target, read_table
 from adscore.training import PRESETS, TrainingOptions, train
 from adscore_client import Client, InvalidCreativeError
 
+pytestmark = pytest.mark.slow
+
 PLACEMENTS = ("feed", "sidebar")
 
 

@@ -378,6 +378,7 @@ def test_a_full_disk_names_the_file_and_loses_nothing(
         assert len(read_parts(work_out)) == 8
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_and_double_no_row(
     model_dir: Path, sample_dir: Path, tmp_path: Path
 ) -> None:

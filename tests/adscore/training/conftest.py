@@ -22,8 +22,10 @@ from adscore.training.towers import (
 @pytest.fixture(scope="session")
 def tiny_presets() -> dict[str, Preset]:
     """The two presets with few weights and few passes."""
+    alignment = dataclasses.replace(DEFAULT.alignment, epochs=2, min_steps=4)
+    default = dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, alignment=alignment)
     return {
-        "default": dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2),
+        "default": dataclasses.replace(default, max_epochs=2),
         "baseline": dataclasses.replace(BASELINE, conv_filters=(4,), lstm_width=8, max_epochs=2),
     }
 

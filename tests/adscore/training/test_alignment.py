@@ -178,6 +178,7 @@ def test_pairs_of_equal_name_or_image_share_the_mass_of_a_row() -> None:
 # === Fitting ===
 
 
+@pytest.mark.slow
 def test_headlines_of_unseen_rows_find_their_images() -> None:
     pairs = frozen_pairs()
     rows = pairs.split.validation  # 60, of which 10 found by chance are a sixth
@@ -187,12 +188,14 @@ def test_headlines_of_unseen_rows_find_their_images() -> None:
     assert pairs.agreement(rows).recall_at_10 > 0.8
 
 
+@pytest.mark.slow
 def test_towers_from_scratch_learn_to_tell_colours() -> None:
     pairs = scratch_pairs()
     pairs.fit()
     assert pairs.agreement(pairs.split.validation).auc > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [frozen_pairs, scratch_pairs])
 def test_same_seed_gives_the_same_towers(make: Callable[[], Pairs]) -> None:
     first, second, other = make(), make(), make()
@@ -207,14 +210,20 @@ def test_same_seed_gives_the_same_towers(make: Callable[[], Pairs]) -> None:
         assert any((a != b).any() for a, b in zip(weights[0], weights[2], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["", "headline", "image"])
 def test_trunk_is_fitted_unless_it_is_frozen(frozen: str) -> None:
     pairs = scratch_pairs(freeze=frozen)
-    for tower in ("headline", "image"):
-        trunk = getattr(pairs, tower).get_layer(f"{tower}_trunk")
-        before = [weight.copy() for weight in trunk.get_weights()]
-        pairs.fit(dataclasses.replace(TINY, epochs=2, min_steps=2))
-        moved = [(a != b).any() for a, b in zip(before, trunk.get_weights(), strict=True)]
+    trunks = {
+        tower: getattr(pairs, tower).get_layer(f"{tower}_trunk") for tower in ("headline", "image")
+    }
+    before = {
+        tower: [weight.copy() for weight in trunk.get_weights()] for tower, trunk in trunks.items()
+    }
+    pairs.fit(dataclasses.replace(TINY, epochs=2, min_steps=2))
+    for tower, trunk in trunks.items():
+        after = trunk.get_weights()
+        moved = [(a != b).any() for a, b in zip(before[tower], after, strict=True)]
         assert all(moved) if tower != frozen else not any(moved)
 
 
@@ -222,11 +231,12 @@ def test_scaling_of_frozen_features_is_not_fitted() -> None:
     pairs = frozen_pairs()
     scaling = pairs.image.get_layer("scaled_image_features")
     before = [weight.copy() for weight in scaling.get_weights()]
-    pairs.fit()
+    pairs.fit(dataclasses.replace(TINY, epochs=2, min_steps=2))
     for mine, same in zip(before, scaling.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, same)
 
 
+@pytest.mark.slow
 def test_weights_of_the_best_pass_are_kept() -> None:
     """Where every pass makes the validation groups worse, the first one's weights stay."""
     fitted = []
@@ -255,6 +265,7 @@ def test_fit_that_diverges_says_so() -> None:
 # === Towers ===
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [frozen_pairs, scratch_pairs])
 def test_exported_towers_agree_with_keras(make: Callable[[], Pairs], tmp_path: Path) -> None:
     pairs = make()

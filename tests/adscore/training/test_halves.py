@@ -13,6 +13,8 @@ from adscore.table import CreativeTable
 from adscore.training import TrainingOptions, train
 from adscore.training.presets import Preset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def one_pass(tiny_presets: dict[str, Preset]) -> TrainingOptions:

@@ -1,6 +1,8 @@
 """Trains small models from a log and writes what came out to OUT/found.json.
 
-Usage: python train_in_process.py LOG OUT
+Usage: python train_in_process.py LOG OUT SEED...
+
+The preset `default` is trained with each seed, in this order; the others with the last one.
 """
 
 import dataclasses
@@ -52,15 +54,16 @@ def describe(path: Path, table: CreativeTable) -> dict[str, object]:
     }
 
 
-def main(log: Path, out: Path) -> None:
+def main(log: Path, out: Path, *seeds: str) -> None:
     table = read_table(log / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")])
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for name, preset in PRESETS.items():
         small = dataclasses.replace(preset, conv_filters=(8,), max_epochs=4, batch_size=16)
-        result = train(table, out / name, TrainingOptions(preset=small, seed=0))
-        found[name] = describe(result.path, table)
+        for seed in seeds if name == "default" else seeds[-1:]:
+            result = train(table, out / name, TrainingOptions(preset=small, seed=int(seed)))
+            found.setdefault(name, {})[seed] = describe(result.path, table)
     (out / "found.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

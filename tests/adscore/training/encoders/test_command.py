@@ -13,18 +13,3 @@ def test_folder_that_is_no_encoder_ends_with_what_was_expected(option, sample_di
     assert result.exit_code == 1
     assert "expected" in result.output
     assert not (tmp_path / "model").exists()
-
-
-def test_encoder_of_a_folder_is_used(text_encoder, sample_dir, cache, tmp_path, monkeypatch):
-    import dataclasses
-
-    from adscore import training
-    from adscore.scoring.scorer import Scorer
-
-    tiny = dataclasses.replace(training.PRESETS["default"], max_epochs=1, conv_filters=(4,))
-    monkeypatch.setitem(training.PRESETS, "default", tiny)
-    arguments = ["train", str(sample_dir / "creatives.csv"), str(tmp_path / "model")]
-    result = CliRunner().invoke(app, [*arguments, "--text-encoder", str(text_encoder)])
-    assert result.exit_code == 0, result.output
-    trained = Scorer.open(tmp_path / "model").manifest.training
-    assert dict(trained.encoders) == {"headline": "toy-bert"}

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from adscore import training
 from adscore.cli.app import app
+from adscore.scoring.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parents[4]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -125,6 +126,8 @@ def test_page_on_training_runs(folder: Path, follow: Callable[[str], list[str]])
     assert follow(TRAINING) == ["train", "train", "evaluate"]
     versions = [path.name for path in sorted((folder / "models" / "banners").iterdir())]
     assert versions == ["1", "2"]
+    encoders = Scorer.open(folder / "models" / "banners").manifest.training.encoders
+    assert dict(encoders) == {"headline": "minilm-l6", "image": "organisation/name"}
     assert (folder / "report.html").stat().st_size > 10_000
 
 

@@ -32,6 +32,7 @@ def table(sample_dir):
     return read_table(sample_dir / "creatives.csv", Columns(), [target])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("towers", [("text", "image"), ("text",), ("image",)])
 def test_trained_bundle_opens_and_scores(
     towers, table, creatives, text_encoder, image_encoder, cache, tmp_path
@@ -86,6 +87,7 @@ def test_exported_graphs_agree_with_cached_features_and_keras(
     assert served == pytest.approx(fitted["embedding"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_keras_file_holds_the_trained_part(
     table, text_encoder, image_encoder, cache, tmp_path, monkeypatch
 ):
