@@ -1,6 +1,7 @@
 """The command `adscore score`: a table of creatives -> a table of scores."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from adscore.cli.arguments import (
     ContextColumns,
+    GroupColumn,
     HeadlineColumn,
     IdColumn,
     ImageColumn,
@@ -18,7 +20,7 @@ from adscore.cli.arguments import (
     warn_of_left_out_context,
 )
 from adscore.console import fail, note, notes, results
-from adscore.creative import NO_COLUMN
+from adscore.creative import NO_COLUMN, Columns, named_column
 from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
 
@@ -41,6 +43,7 @@ def score(
     id_column: IdColumn = None,
     headline_column: HeadlineColumn = None,
     image_column: ImageColumn = None,
+    group_column: GroupColumn = None,
     context_column: ContextColumns = None,
     image_root: ImageRoot = None,
     keep: Annotated[
@@ -82,12 +85,14 @@ def score(
     )
     try:
         _require_choices(engine, report)
+        group = _group_of_report(table, group_column) if report is not None else None
         if engine == "spark":
             summary = _score_on_spark(out, model, table, options)
         else:
             summary = _score_here(out, model, table, options)
         if report is not None:
-            _write_report(report, out, summary.bundle, table, options)
+            ranked = replace(options, columns=replace(columns, group=group))
+            _write_report(report, out, summary.bundle, table, ranked)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     _print_summary(summary, out, max_errors)
@@ -115,6 +120,18 @@ def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions)
     from adscore.offline.spark import score_to
 
     return score_to(out, model, table, options)
+
+
+def _group_of_report(table: str, given: str | None) -> str | None:
+    """The column that a report ranks within; the usual one only where the table has it."""
+    from adscore.table import open_stream
+
+    if given is not None:
+        group = named_column(given)
+        open_stream(table, [] if group is None else [group])
+        return group
+    usual = Columns().group
+    return usual if usual in open_stream(table).schema.names else None
 
 
 def _write_report(

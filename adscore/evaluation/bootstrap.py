@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation.outcomes import Floats, read_outcomes, sum_by
-from adscore.evaluation.ranking import auc_of_counts, pairs_by_group
+from adscore.evaluation.ranking import MIN_PAIRS, auc_of_counts, pairs_by_group
 
 MIN_UNITS = 8  # groups, or rows without groups; an interval from fewer would be too narrow
 _DRAWS = 1_000
@@ -101,7 +101,8 @@ def _draw_pairs(
     correct: Floats, pairs: Floats, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
     groups = len(pairs)
-    draws = np.empty((_DRAWS if groups >= MIN_UNITS else 0, len(correct)))
+    is_enough = groups >= MIN_UNITS and pairs.sum() >= MIN_PAIRS
+    draws = np.empty((_DRAWS if is_enough else 0, len(correct)))
     for row in draws:
         times = np.bincount(generator.integers(groups, size=groups), minlength=groups)
         row[:] = correct @ times / (pairs @ times)

@@ -1,14 +1,18 @@
 """What a page shows of one creative: its image, its headline and the range of its rate."""
 
-from collections.abc import Hashable
+import hashlib
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError
+from adscore.offline.options import ScoringOptions
 from adscore.report.thumbnails import thumbnail_uri
 from adscore.report.words import percent
-from adscore.table import CreativeTable
+from adscore.table import CreativeTable, ImageSource, cell_text
 
+LINE_SIDE = 96  # pixels, of the longer side of an image in a list
 _MAX_HEADLINE = 160  # characters; more would push the metrics out of sight
 
 
@@ -64,6 +68,70 @@ class Viewer:
                 image = b""
             self._pictures[row] = thumbnail_uri(image, self._limits) or ""
         return self._pictures[row]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a line of a list shows of a creative; None stands for a part that is not read.
+
+    Attributes:
+        headline: Cut where it is long; ``""`` where there is none.
+        image: Equal for equal images; ``""`` where there is none.
+        context: Its circumstances in a few words.
+    """
+
+    headline: str | None
+    image: Hashable
+    context: str
+
+
+class Looks:
+    """Looks at rows of a table that is read as a stream.
+
+    Args:
+        options: How it is read.
+        limits: What the model accepts.
+        pictured: Rows whose image is shown, in every row that has it.
+    """
+
+    def __init__(
+        self, options: ScoringOptions, limits: InputLimits, pictured: Collection[int]
+    ) -> None:
+        self._options, self._limits = options, limits
+        self._images = ImageSource(options.image_root, limits.max_image_bytes)
+        self._pictured = frozenset(pictured)
+        self._pictures: dict[Hashable, str] = {}
+
+    def look(self, row: int, cells: Mapping[str, Any]) -> Look:
+        """Looks at one row, given all its cells that are read."""
+        columns, modalities = self._options.columns, self._limits.modalities
+        headline = cell_text(cells.get(columns.headline or ""))
+        return Look(
+            cut_headline(headline) if "headline" in modalities else None,
+            self._image(row, cells.get(columns.image or "")) if "image" in modalities else None,
+            ", ".join(filter(None, (cell_text(cells[name]) for name in columns.context))),
+        )
+
+    @property
+    def pictures(self) -> Mapping[Hashable, tuple[int, str]]:
+        """By image, a number and its ``data:`` URI."""
+        shown = {image: uri for image, uri in self._pictures.items() if uri}
+        return {image: (number, uri) for number, (image, uri) in enumerate(shown.items())}
+
+    def _image(self, row: int, cell: Any) -> Hashable:
+        if not cell:
+            return ""
+        image = hashlib.sha256(cell).digest() if isinstance(cell, bytes) else cell_text(cell)
+        if row in self._pictured and image not in self._pictures:
+            self._pictures[image] = self._thumbnail(cell)
+        return image
+
+    def _thumbnail(self, cell: Any) -> str:
+        try:
+            data = cell if isinstance(cell, bytes) else self._images.read(cell_text(cell))
+        except InvalidCreativeError:  # it went away since it was scored
+            return ""
+        return thumbnail_uri(data, self._limits, LINE_SIDE) or ""
 
 
 def cut_headline(headline: str) -> str:

@@ -26,7 +26,7 @@ from adscore.report.findings import calibration_hint, part_words, summary, verdi
 from adscore.report.page import render, write_page
 from adscore.report.rows import TargetRows, target_rows
 from adscore.report.svg import Chart
-from adscore.report.words import METRICS
+from adscore.report.words import METRICS, group_word
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
@@ -164,8 +164,8 @@ def write_report(
     Raises:
         OSError: The file cannot be written.
     """
-    word = (group_column or "group").removesuffix("_id").replace("_", " ")
     today = datetime.now(UTC).date()
+    word = group_word(group_column)
     report = Report(scorer, table, evaluation, today, trained_rows, word)
     report.write(path)
     return report.verdicts()

@@ -1,8 +1,12 @@
-"""An HTML page from a template: it needs no other file, loads nothing and runs nothing."""
+"""An HTML page from a template: it needs no other file and loads nothing."""
 
+import base64
+import hashlib
 import os
 import tempfile
+from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +28,21 @@ def render(template: str, **values: object) -> str:
         values: What it shows. Text is escaped.
     """
     return _environment().get_template(template).render(values) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the package, and what allows it alone to run in a page."""
+
+    text: Markup
+    policy: str
+
+
+def load_script(name: str) -> Script:
+    """Reads a script that stands beside the templates."""
+    text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"; script-src 'sha256-{digest}'")  # noqa: S704 - our own file
 
 
 def write_page(path: Path, page: str) -> None:

@@ -1,84 +1,69 @@
-"""What the report says of a scored table, read from it in one pass and bounded memory."""
+"""What a scored table holds: its numbers as arrays, and its texts for a few rows."""
 
-import heapq
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from adscore.table import TableStream
+import numpy as np
+import pyarrow as pa
 
-BATCH_ROWS = 4_096
-BINS = 20  # of the percentile, from 0 to 100
+from adscore.evaluation.outcomes import Floats
+from adscore.offline.core import FIGURES
+from adscore.table import TableStream, cell_text
+
+_BATCH_ROWS = 4_096
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ranked:
-    """A creative at an end of the ranking; compares by its mean, then by its place.
+@dataclass(frozen=True, slots=True)
+class TargetScores:
+    """The scores of one target, (rows,) each; NaN where a row has no score.
 
     Attributes:
         mean: Predicted rate.
-        place: Minus its row, counted from 0, so that of equal creatives the first one leads.
-        id: Of its row.
-        lower: Lower end of the interval.
-        upper: Upper end of the interval.
-        percentile: From 0 to 100.
-        alike: Rows with these very figures, this one included: a creative that comes again.
+        lower: Lower end of its 90 % interval.
+        upper: Upper end of its 90 % interval.
+        percentile: Among the creatives of the training, from 0 to 100.
     """
 
-    mean: float
-    place: int
-    id: str = field(compare=False)
-    lower: float = field(compare=False)
-    upper: float = field(compare=False)
-    percentile: float = field(compare=False)
-    alike: int = field(compare=False, default=1)
+    mean: Floats
+    lower: Floats
+    upper: Floats
+    percentile: Floats
 
     @property
-    def row(self) -> int:
-        """Its row, counted from 0."""
-        return -self.place
-
-    @property
-    def figures(self) -> tuple[float, float, float]:
-        """Equal for equal creatives to the last bit, and hardly ever for others."""
-        return (self.mean, self.lower, self.upper)
+    def highest(self) -> float:
+        """The right end of a scale that nearly all intervals fit on."""
+        scored = self.upper[~np.isnan(self.upper)]
+        return max(float(np.quantile(scored, 0.98)), float(np.nanmax(self.mean)) * 1.05)
 
 
-@dataclass(slots=True)
-class TargetSummary:
-    """The scores of one target.
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The numbers of a scored table.
 
     Attributes:
-        best: Highest predictions of different creatives, the highest first.
-        worst: Lowest predictions of different creatives, the lowest first.
-        bins: Creatives by percentile, in equal steps.
-    """
-
-    best: list[Ranked] = field(default_factory=list)
-    worst: list[Ranked] = field(default_factory=list)
-    bins: list[int] = field(default_factory=lambda: [0] * BINS)
-
-
-@dataclass(slots=True)
-class ResultSummary:
-    """The scores of a table.
-
-    Attributes:
-        rows: All of them.
-        targets: By target.
+        rows: How many there are.
+        targets: Scores by target.
+        agreement: (rows,), from -1 to 1; NaN where there is none.
         warnings: How many rows have each.
         errors: By kind, how many rows have it.
         examples: By kind of error, the id of the first row and its whole text.
         model: Name and version.
     """
 
-    rows: int = 0
-    targets: dict[str, TargetSummary] = field(default_factory=dict)
+    rows: int
+    targets: Mapping[str, TargetScores]
+    agreement: Floats
     warnings: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     model: tuple[str, str] = ("", "")
+
+    @property
+    def main(self) -> Floats:
+        """What rows are ranked by: the first target's rate, or how well headline and image fit."""
+        return next((scores.mean for scores in self.targets.values()), self.agreement)
 
     @property
     def failed(self) -> int:
@@ -86,59 +71,61 @@ class ResultSummary:
         return sum(self.errors.values())
 
 
-def summarise(result: TableStream, targets: Sequence[str], shown: int) -> ResultSummary:
-    """Reads a result.
+def read_result(result: TableStream, targets: Sequence[str]) -> Result:
+    """Reads all numbers of a scored table, and counts its warnings and errors.
 
     Args:
         result: Its id, then all columns that scoring adds.
         targets: Names of the model's targets.
-        shown: How many creatives of each end of the ranking are kept.
     """
-    summary = ResultSummary(targets={name: TargetSummary() for name in targets})
-    identity = result.schema.names[0]
-    for batch in result.batches(BATCH_ROWS):
-        for row in batch.to_pylist():
-            _add(summary, row, str(row[identity]), shown)
-    for target in summary.targets.values():
-        target.best.sort(reverse=True)
-        target.worst = sorted(_mirrored(ranked) for ranked in target.worst)
-    return summary
+    names = [*(f"{target}_{figure}" for target in targets for figure in FIGURES), "agreement"]
+    parts: dict[str, list[Floats]] = {name: [np.empty(0)] for name in names}
+    tally, model = Result(0, {}, np.empty(0)), ("", "")
+    for batch in result.batches(_BATCH_ROWS):
+        for name, arrays in parts.items():
+            arrays.append(_numbers(batch, name))
+        _count(tally, batch)
+        model = tuple(batch.column(name)[0].as_py() for name in ("model", "model_version"))
+    numbers = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return Result(
+        len(numbers["agreement"]),
+        {
+            target: TargetScores(*(numbers[f"{target}_{figure}"] for figure in FIGURES))
+            for target in targets
+        },
+        numbers["agreement"],
+        tally.warnings,
+        tally.errors,
+        tally.examples,
+        model,
+    )
 
 
-def _add(summary: ResultSummary, row: dict[str, Any], identity: str, shown: int) -> None:
-    number, summary.rows = summary.rows, summary.rows + 1
-    summary.model = (row["model"], row["model_version"])
-    if row["error"]:
-        kind = row["error"].partition(". Received:")[0]
-        summary.errors[kind] += 1
-        summary.examples.setdefault(kind, (identity, row["error"]))
-        return
-    summary.warnings.update(filter(None, (row["warnings"] or "").split(";")))
-    for name, target in summary.targets.items():
-        figures = (
-            float(row[f"{name}_{figure}"]) for figure in ("mean", "lower", "upper", "percentile")
-        )
-        mean, lower, upper, percentile = figures
-        ranked = Ranked(mean, -number, identity, lower, upper, percentile)
-        target.bins[min(int(percentile * BINS / 100), BINS - 1)] += 1
-        _keep(target.best, ranked, shown)
-        _keep(target.worst, _mirrored(ranked), shown)
+def _count(tally: Result, batch: pa.RecordBatch) -> None:
+    names = (batch.schema.names[0], "warnings", "error")
+    columns = (batch.column(name).to_pylist() for name in names)
+    for identity, warnings, error in zip(*columns, strict=True):
+        if error:
+            kind = error.partition(". Received:")[0]
+            tally.errors[kind] += 1
+            tally.examples.setdefault(kind, (cell_text(identity), error))
+        else:
+            tally.warnings.update(filter(None, (warnings or "").split(";")))
 
 
-def _keep(heap: list[Ranked], ranked: Ranked, shown: int) -> None:
-    """Keeps the highest, of equal creatives the first."""
-    if len(heap) == shown and ranked.mean < heap[0].mean:
-        return
-    for at, kept in enumerate(heap):
-        if kept.figures == ranked.figures:
-            heap[at] = replace(kept, alike=kept.alike + 1)
-            return
-    if len(heap) < shown:
-        heapq.heappush(heap, ranked)
-    else:
-        heapq.heappushpop(heap, ranked)
+def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
+    """A column of numbers, which a .csv or .jsonl holds as text; NaN where it is empty."""
+    column = batch.column(name)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.array([float(text or "nan") for text in column.to_pylist()])
+    numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers
 
 
-def _mirrored(ranked: Ranked) -> Ranked:
-    """The same with its mean negated, so that a heap keeps the lowest."""
-    return replace(ranked, mean=-ranked.mean)
+def cells_of(table: TableStream, rows: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Some rows of a table, numbered from 0, in order; its other rows are passed over."""
+    wanted = np.array(sorted(rows), np.int64)
+    for piece in table.pieces(_BATCH_ROWS):
+        first, last = np.searchsorted(wanted, [piece.first_row, piece.first_row + len(piece.rows)])
+        for row in wanted[first:last].tolist():
+            yield row, piece.rows.slice(row - piece.first_row, 1).to_pylist()[0]

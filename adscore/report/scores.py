@@ -1,34 +1,51 @@
-"""The report of a scored table: which creatives to expect most of, and what to look at."""
+"""The report of a scored table: which creatives to expect most of, inside each group first."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from adscore.creative import InputLimits, Warning
-from adscore.errors import InvalidCreativeError
+import numpy as np
+
+from adscore.creative import Warning
+from adscore.evaluation.outcomes import Ints
 from adscore.offline.core import COLUMNS_AFTER_TARGETS, FIGURES
 from adscore.offline.options import ScoringOptions
-from adscore.report.cards import Range, Seen, cut_headline, rate_range
-from adscore.report.page import render, write_page
-from adscore.report.result import BINS, Ranked, ResultSummary, TargetSummary, summarise
+from adscore.report.cards import Look, Looks, Range, rate_range
+from adscore.report.page import load_script, render, write_page
+from adscore.report.ranking import APART, places_in_groups, tie_sentence, tiers
+from adscore.report.result import Result, TargetScores, cells_of, read_result
 from adscore.report.svg import Chart, Plot, number_axis
-from adscore.report.thumbnails import thumbnail_uri
+from adscore.report.words import group_word
 from adscore.scoring.scorer import Scorer
-from adscore.table import ImageSource, TableStream, open_stream
+from adscore.table import TableStream, cell_text, open_stream, texts
 
-_SHOWN = 12  # creatives of each end of the ranking
+MAX_ROWS = 10_000  # as many as a browser holds without effort
+MAX_PICTURES = 1_000  # rows with an image of their own: some 2 kB each
 _MAX_KINDS = 10  # of errors
-_WARNINGS = {
-    Warning.MISSING_IMAGE: "scored without an image",
-    Warning.MISSING_HEADLINE: "scored without a headline",
-    Warning.UNFAMILIAR_CREATIVE: "unlike anything that the model was trained on: trust it less",
-    Warning.IMAGE_DOWNSCALED: "shrunk so far that small print is lost to the model",
-    Warning.HEADLINE_TRUNCATED: "longer than the model reads; the end was left out",
-    Warning.UNKNOWN_CONTEXT: "in a context, such as a placement, that the model has never seen",
-    Warning.MISSING_CONTEXT: "without a context value that the model reads, such as a placement",
-    Warning.IMAGE_BLANK: "an image of which nothing shows on white",
-    Warning.HEADLINE_PLACEHOLDER: "a headline that people will not see as it is written",
+_BATCH_ROWS = 4_096
+_BINS = 20  # of the percentile, from 0 to 100
+WARNINGS = {  # a word for the line of a creative, and what it means
+    Warning.MISSING_IMAGE: ("no image", "scored without an image"),
+    Warning.MISSING_HEADLINE: ("no headline", "scored without a headline"),
+    Warning.MISSING_CONTEXT: ("no context", "scored without a context, such as the placement"),
+    Warning.UNFAMILIAR_CREATIVE: (
+        "unfamiliar",
+        "unlike anything that the model was trained on: trust it less",
+    ),
+    Warning.IMAGE_DOWNSCALED: ("shrunk", "so far that small print is lost to the model"),
+    Warning.IMAGE_BLANK: ("blank", "an image of which nothing shows on white"),
+    Warning.HEADLINE_PLACEHOLDER: (
+        "placeholder",
+        "a headline that people will not see as it is written",
+    ),
+    Warning.HEADLINE_TRUNCATED: ("cut", "longer than the model reads; the end was left out"),
+    Warning.UNKNOWN_CONTEXT: (
+        "new context",
+        "in a context, such as a placement, that the model has never seen",
+    ),
 }
 
 
@@ -40,144 +57,223 @@ def write_score_report(
     Args:
         path: Where to.
         out: The result.
-        table: What was scored.
-        options: How it was read.
+        table: What was scored, with the column of its groups where it has one.
+        options: How it was read; its group is what creatives are ranked within.
         scorer: The model.
 
     Raises:
         OSError: The file cannot be written.
         TableError: The result or the table cannot be read again.
     """
-    targets = scorer.manifest.targets
-    figures = [f"{target}_{figure}" for target in targets for figure in FIGURES]
-    result = open_stream(str(out), [options.id_name, *figures, *COLUMNS_AFTER_TARGETS])
-    summary = summarise(result, targets, _SHOWN)
-    rows = {r.row for t in summary.targets.values() for r in (*t.best, *t.worst)}
-    seen = _read_again(table, options, rows, scorer.limits)
-    write_page(path, _page(summary, seen, table.location.name, datetime.now(UTC).date()))
-
-
-def _page(
-    summary: ResultSummary, seen: Mapping[int, tuple[str, str | None]], table: str, day: date
-) -> str:
-    return render(
+    columns = options.columns
+    figures = [f"{target}_{figure}" for target in scorer.manifest.targets for figure in FIGURES]
+    scores = open_stream(str(out), [options.id_name, *figures, *COLUMNS_AFTER_TARGETS])
+    result = read_result(scores, scorer.manifest.targets)
+    names, group = _read_groups(table, columns.group, result.rows)
+    place = places_in_groups(result.main, group)
+    # The first of every group, then the second of every group, and so on.
+    listed = np.lexsort((group, place))[:MAX_ROWS]
+    looks = Looks(options, scorer.limits, listed[:MAX_PICTURES].tolist())
+    seen = {row: looks.look(row, cells) for row, cells in cells_of(table, listed.tolist())}
+    entries = {
+        row: _entry(row, cells, seen[row], result)
+        for row, cells in cells_of(scores, listed.tolist())
+    }
+    in_order = listed[np.lexsort((place[listed], group[listed]))].tolist()
+    groups = [
+        _ranked(names[number], [entries[row] for row in rows], len(result.targets))
+        for number, rows in groupby(in_order, key=lambda row: int(group[row]))
+    ]
+    page = render(
         "scores.html.jinja",
-        summary=summary,
-        model=" version ".join(filter(None, summary.model)),
-        table=table.rpartition("/")[2],
-        day=day.isoformat(),
-        targets=[_target(name, t, seen) for name, t in summary.targets.items() if t.best],
-        warnings=_WARNINGS,
+        result=result,
+        model=" version ".join(filter(None, result.model)),
+        table=table.location.name.rpartition("/")[2],
+        day=datetime.now(UTC).date().isoformat(),
+        groups=groups,
+        group_word=group_word(columns.group),
+        verdicts=_verdicts(groups, list(result.targets), group_word(columns.group)),
+        pictures=looks.pictures,
+        has_pictures="image" in scorer.manifest.limits.modalities,
+        listed=len(listed),
+        charts={name: _distribution(name, target) for name, target in result.targets.items()},
+        apart=APART,
+        warnings=WARNINGS,
         max_kinds=_MAX_KINDS,
+        script=load_script("scores.js"),
+    )
+    write_page(path, page)
+
+
+def _read_groups(table: TableStream, column: str | None, rows: int) -> tuple[list[str], Ints]:
+    """The names of the groups, and the group of each row by its number."""
+    if column is None:
+        return [""], np.zeros(rows, np.int64)
+    numbers: dict[str, int] = {}
+    found = [
+        numbers.setdefault(str(name), len(numbers))
+        for batch in table.batches(_BATCH_ROWS)
+        for name in texts(batch, column)
+    ]
+    return list(numbers), np.array(found, np.int64)
+
+
+def _distribution(name: str, scores: TargetScores) -> Chart | None:
+    """Creatives by percentile; None where none has a score."""
+    counts, edges = np.histogram(scores.percentile, _BINS, (0, 100))
+    if not counts.any():
+        return None
+    plot = Plot(
+        number_axis(0, 100, "Percentile among the training"),
+        number_axis(0, int(counts.max()), "Creatives"),
+    )
+    bins = list(zip(edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False))
+    marks = [
+        plot.bar((low + 0.4, high - 0.4), (0, count), "model") for low, high, count in bins if count
+    ]
+    return Chart(
+        plot,
+        f"Creatives by percentile of {name}",
+        marks,
+        ("Percentile", "Creatives"),
+        [(f"{low:g} to {high:g}", f"{count:,}") for low, high, count in bins],
     )
 
 
-def _read_again(
-    table: TableStream, options: ScoringOptions, rows: set[int], limits: InputLimits
-) -> dict[int, tuple[str, str | None]]:
-    """Headlines and thumbnails of a few rows."""
-    images = ImageSource(options.image_root, limits.max_image_bytes)
-    found: dict[int, tuple[str, str | None]] = {}
-    start = 0
-    for batch in table.batches(256):
-        for row in rows.intersection(range(start, start + batch.num_rows)):
-            cells = batch.slice(row - start, 1).to_pylist()[0]
-            headline = str(cells.get(options.columns.headline) or "")
-            cell = cells.get(options.columns.image) or b""
-            found[row] = headline, _picture(cell, images, limits)
-        start += batch.num_rows
-    return found
-
-
-def _picture(cell: object, images: ImageSource, limits: InputLimits) -> str | None:
-    try:
-        data = cell if isinstance(cell, bytes) else images.read(str(cell))
-    except InvalidCreativeError:  # it went away since it was scored
-        return None
-    return thumbnail_uri(data, limits)
-
-
-# === What a target's section shows ===
+# === Lines and groups ===
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
-    """A creative and its place among all."""
+class _Figures:
+    """The score of one target: rates, and the percentile from 0 to 100."""
 
-    seen: Seen
-    rank: int
-    ranked: Ranked
+    mean: float
+    lower: float
+    upper: float
+    percentile: float
     range: Range
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """What the page shows of one target.
+@dataclass(slots=True)
+class _Entry:
+    """One line of the list.
 
     Attributes:
-        name: Of the target.
-        chart: Creatives by percentile.
-        upper_half: Share of the creatives above the middle of the reference.
-        best: The highest predictions.
-        worst: The lowest.
+        number: Of its row in the table, from 0.
+        id: Of its row.
+        look: What is seen of it.
+        figures: By target; none where it could not be scored.
+        agreement: From -1 to 1; None where there is none.
+        warnings: Reasons to trust the score less.
+        error: Why it could not be scored.
+        others: Ids of further rows that look and score the same.
+        places: By target its places in its group, such as ``2`` or ``1 to 4``.
+        begins: By target whether it is told apart from the first of those before it.
+    """
+
+    number: int
+    id: str
+    look: Look
+    figures: tuple[_Figures, ...]
+    agreement: float | None
+    warnings: Sequence[str]
+    error: str
+    others: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    begins: list[bool] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What is ranked together.
+
+    Attributes:
+        name: Its name; ``""`` where the table has no groups.
+        entries: Its lines, those of the first target's highest rates first.
+        ties: By target, what cannot be told apart, in a sentence.
+        ahead: By target, whether the first is told apart from the second.
     """
 
     name: str
-    chart: Chart
-    upper_half: float
-    best: Sequence[_Card]
-    worst: Sequence[_Card]
+    entries: Sequence[_Entry]
+    ties: Sequence[str]
+    ahead: Sequence[bool]
 
 
-def _target(
-    name: str, target: TargetSummary, seen: Mapping[int, tuple[str, str | None]]
-) -> _Section:
-    best, worst = _ends(target)
-    scored = sum(target.bins)
-    ranks = [1 + sum(r.alike for r in best[:at]) for at in range(len(best))]
-    last_ranks = [scored - sum(r.alike for r in worst[:at]) for at in range(len(worst))]
-    highest = best[0].upper * 1.05
-    return _Section(
-        name=name,
-        chart=_distribution(target, name),
-        upper_half=sum(target.bins[BINS // 2 :]) / scored,
-        best=[_card(*ranked, seen, highest) for ranked in zip(ranks, best, strict=True)],
-        worst=[_card(*ranked, seen, highest) for ranked in zip(last_ranks, worst, strict=True)],
+def _entry(row: int, cells: Mapping[str, Any], look: Look, result: Result) -> _Entry:
+    identity, *_ = cells.values()
+    agreement = float(result.agreement[row])
+    is_scored = not cells["error"]
+    return _Entry(
+        number=row,
+        id=cell_text(identity),
+        look=look,
+        figures=tuple(_figures(scores, row) for scores in result.targets.values() if is_scored),
+        agreement=None if np.isnan(agreement) else agreement,
+        warnings=[name for name in (cells["warnings"] or "").split(";") if name],
+        error=cells["error"] or "",
     )
 
 
-def _ends(target: TargetSummary) -> tuple[list[Ranked], list[Ranked]]:
-    """The highest and the lowest, each creative on one side."""
-    best = target.best
-    if len(best) < _SHOWN:  # these are all that there are
-        best = best[: (len(best) + 1) // 2]
-    rows = {ranked.row for ranked in best}
-    return best, [ranked for ranked in target.worst if ranked.row not in rows]
+def _figures(scores: TargetScores, row: int) -> _Figures:
+    mean, lower, upper = (
+        float(values[row]) for values in (scores.mean, scores.lower, scores.upper)
+    )
+    drawn = rate_range((lower, upper), mean, scores.highest)
+    return _Figures(mean, lower, upper, float(scores.percentile[row]), drawn)
 
 
-def _card(
-    rank: int, ranked: Ranked, seen: Mapping[int, tuple[str, str | None]], highest: float
-) -> _Card:
-    headline, picture = seen.get(ranked.row, ("", None))
-    return _Card(
-        Seen(ranked.id, cut_headline(headline), picture),
-        rank,
-        ranked,
-        rate_range((ranked.lower, ranked.upper), ranked.mean, highest),
+def _ranked(name: str, rows: Sequence[_Entry], targets: int) -> _Group:
+    """Merges rows that look and score the same, and gives each entry its places."""
+    entries = _merged(rows)
+    scored = [entry for entry in entries if not entry.error]
+    cuts = [_place(scored, target) for target in range(targets)]
+    if not targets:  # an agreement states no interval
+        for place, entry in enumerate(scored, 1):
+            entry.places.append(str(place))
+    return _Group(
+        name,
+        entries,
+        [tie_sentence(cut) for cut in cuts],
+        [len(cut) > 1 and len(cut[0]) == 1 for cut in cuts],
     )
 
 
-def _distribution(target: TargetSummary, name: str) -> Chart:
-    step = 100 / BINS
-    x_axis = number_axis(0, 100, "percentile among the creatives of the training", unit="")
-    plot = Plot(x_axis, number_axis(0, max(target.bins), "creatives"))
-    bars = [
-        plot.bar(
-            (number * step + 0.4, (number + 1) * step - 0.4),
-            (0, count),
-            "model",
+def _merged(rows: Sequence[_Entry]) -> list[_Entry]:
+    """One entry for rows that look and score the same; those without a score stay as they are."""
+    first: dict[Hashable, _Entry] = {}
+    for entry in rows:
+        key = entry.number if entry.error else (entry.look, entry.figures, entry.agreement)
+        kept = first.setdefault(key, entry)
+        if kept is not entry:
+            kept.others.append(entry.id)
+    return list(first.values())
+
+
+def _place(entries: Sequence[_Entry], target: int) -> list[range]:
+    """Adds to each entry its places by a target; returns the tiers."""
+    order = sorted(entries, key=lambda entry: -entry.figures[target].mean)
+    rates = [(f.mean, f.lower, f.upper) for f in (entry.figures[target] for entry in order)]
+    cut = tiers(*np.array(rates).reshape(-1, 3).T)
+    before = np.cumsum([0, *(1 + len(entry.others) for entry in order)]).tolist()
+    for tier in cut:
+        first, last = before[tier.start] + 1, before[tier.stop]
+        for at in tier:
+            order[at].places.append(str(first) if first == last else f"{first}\N{EN DASH}{last}")
+            order[at].begins.append(at == tier.start)
+    return cut
+
+
+def _verdicts(groups: Sequence[_Group], targets: Sequence[str], word: str) -> list[str]:
+    """By target, in how many groups one creative is ahead."""
+    several = [group for group in groups if sum(not entry.error for entry in group.entries) > 1]
+    if len(groups) == 1:
+        return [groups[0].ties[number] for number in range(len(targets))]
+    found = []
+    for number in range(len(targets)):
+        ahead = sum(group.ahead[number] for group in several)
+        found.append(
+            f"In {ahead:,} of {len(several):,} {word}s one creative is ahead of the others"
+            + ("; in the rest the best cannot be told apart." if ahead < len(several) else ".")
         )
-        for number, count in enumerate(target.bins)
-        if count
-    ]
-    return Chart(plot, f"Creatives by percentile of {name}", bars)
+    return found

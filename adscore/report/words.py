@@ -32,6 +32,11 @@ _SHARES = frozenset(
 )
 
 
+def group_word(column: str | None) -> str:
+    """What a reader calls the groups of a column: ``campaign`` for ``campaign_id``."""
+    return (column or "group").removesuffix("_id").replace("_", " ")
+
+
 def points(share: float) -> str:
     """A difference of shares in percentage points, signed: 0.031 is ``+3.1``."""
     text = f"{100 * share:+.1f}"

@@ -21,6 +21,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from adscore.bundle import read_bundle, resolve_bundle
+from adscore.bundle.contents import TrainingSummary
 from adscore.cli.app import app
 from adscore.creative import InputLimits
 from adscore.evaluation import AgreementMetrics
@@ -30,7 +31,6 @@ from adscore.report import Report, evaluation, held_out_report
 from adscore.report.cards import Viewer
 from adscore.report.charts import MIN_PAIRS, evidence_chart
 from adscore.report.page import render
-from adscore.report.result import ResultSummary
 from adscore.report.rows import target_rows
 from adscore.report.svg import nice_step, number_axis, rate_axis
 from adscore.report.thumbnails import THUMBNAIL_SIDE, thumbnail_uri
@@ -40,13 +40,15 @@ from adscore.table import Columns, Target, read_table
 DAY = date(2030, 1, 2)
 HOSTILE = "<script>alert('x')</script> \"&\x00\ud800 <img src=x onerror=y>"
 CHARTS = 5
-NO_SCORES = {
-    "summary": ResultSummary(),
+NOTHING = {
+    "rows": 0,
+    "drawn_from": 0,
     "table": "",
     "day": "",
+    "training": TrainingSummary("", 0, 0, 0, 0.0, 0, "", "", {}, {}),
+    "trained_rows": 0,
     "targets": (),
-    "warnings": {},
-    "max_kinds": 1,
+    "agreement": None,
 }
 
 
@@ -113,7 +115,7 @@ def test_page_loads_nothing_and_runs_nothing(page):
     assert not seen.tags & {"script", "link", "iframe", "object", "embed"}
     loads = [value for name, value in seen.attributes if name in {"src", "href", "xlink:href"}]
     assert loads
-    assert all(value.startswith("data:image/jpeg;base64,") for value in loads)
+    assert all(value.startswith("data:image/webp;base64,") for value in loads)
     assert not [name for name, _ in seen.attributes if name.startswith("on")]
     assert "url(" not in page
     assert "@import" not in page
@@ -269,7 +271,7 @@ def test_cards_show_only_what_the_model_reads_and_no_headline_twice(scorer, samp
     assert len({viewer.identity(row) for row in range(60)}) == 4
     without_text = dataclasses.replace(scorer.limits, max_headline_characters=0)
     assert Viewer(table, without_text).seen(3).headline is None
-    assert Viewer(table, without_text).seen(3).picture.startswith("data:image/jpeg")
+    assert Viewer(table, without_text).seen(3).picture.startswith("data:image/webp")
 
 
 def test_rows_that_look_and_score_the_same_share_a_card(scorer, sample_dir):
@@ -352,11 +354,11 @@ def test_picture_that_cannot_be_opened_has_no_thumbnail(data):
 
 @given(st.text())
 def test_any_text_survives_as_text(text):
-    page = render("scores.html.jinja", **NO_SCORES, model=text)
+    page = render("evaluation.html.jinja", **NOTHING, model=text)
     (title,) = parse(page).iter("title")
     assert len(title) == 0
     shown = "".join(c for c in text if c in "\t\n\r" or not unprintable(c))
-    assert title.text.removeprefix("Scores by ") == re.sub("\r\n?", "\n", shown)
+    assert title.text.removeprefix("Evaluation of ") == re.sub("\r\n?", "\n", shown)
 
 
 def unprintable(char):
