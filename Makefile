@@ -18,6 +18,7 @@ PARALLEL := -n auto --dist worksteal
 BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
 # The wire contract of the last release, which the next one may add to but not break.
 RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
+VERSION := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' pyproject.toml)
 SITE := build/site
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 CHECKS := check-lint check-format check-types check-imports check-stubs check-protos check-hosts
@@ -86,6 +87,14 @@ check:  ## run every static check, one a core at a time
 .PHONY: docs
 docs: $(STAMP)  ## build the site of the documentation, with the API reference, into build/site
 	@$(BIN)/python tools/build_site.py $(SITE)
+
+.PHONY: release-check
+release-check: $(STAMP)  ## what a release must pass: a bare wheel, the site, version, changelog and contract
+	@ADSCORE_RELEASE=1 $(BIN)/python -m pytest $(PARALLEL) tests/packaging $(ARGS)
+
+.PHONY: release-protos
+release-protos:  ## keep the wire contract as that of the version in pyproject.toml
+	@cd protos && $(BUF) build --exclude-source-info -o released/$(VERSION).binpb </dev/null
 
 .PHONY: proto
 proto: $(PROTO_STAMP)  ## regenerate the stubs in protos/gen from protos/adscore

@@ -1,5 +1,6 @@
 """The distribution as a user gets it: a wheel in an environment that holds nothing else."""
 
+import os
 import re
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def create_environment(folder: Path, wheel: Path, versions: list[str]) -> Enviro
     done = subprocess.run(
         [*install, str(wheel), *versions], capture_output=True, text=True, check=False
     )
-    if done.returncode and OFFLINE.search(done.stderr):
+    if done.returncode and OFFLINE.search(done.stderr) and not os.environ.get("ADSCORE_RELEASE"):
         pytest.skip(f"needs a package index: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     return environment
