@@ -172,7 +172,7 @@ def test_silent_calls_of_one_token_give_way_to_others(
     channel = connect(server.address).channel
     with grpc.insecure_channel(server.address, ALONE) as other:
         metadata = (("authorization", f"Bearer {slow}"),)
-        stub = other.stream_unary(SCORE)
+        stub: Any = other.stream_unary(SCORE)
         silent = [stub.future(never(), metadata=metadata, timeout=60) for _ in range(4)]
         wait_until(lambda: len(server._scores) == 4)
         call = channel.unary_unary(SCORE)
@@ -223,7 +223,7 @@ def test_an_answer_that_is_not_read_holds_its_place_and_is_dropped_in_time(
     # As a stream, an answer is taken only when it is asked for, and little of it beforehand.
     small_window = [*ALONE, ("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1_024)]
     with grpc.insecure_channel(server.address, small_window) as channel:
-        method = channel.stream_stream(GRID)
+        method: Any = channel.stream_stream(GRID)
         unread = [method(iter([grid]), timeout=120) for _ in range(2)]
         wait_until(lambda: len(server._scores) == 2 and not server._scores.unanswered())
         monkeypatch.setattr(router, "SLOW_SECONDS", 0.1)
