@@ -41,7 +41,8 @@ def test_tiers_follow_each_other_and_begin_where_the_first_is_told_apart(rows):
     found = tiers(*rates)
     assert [place for tier in found for place in tier] == list(range(len(rows)))
     for tier in found:
-        chances = chance_ahead(*rates, tier.start)
+        mean, lower, upper = rates
+        chances = chance_ahead(mean, lower, upper, tier.start)
         assert (chances[: len(tier) - 1] < APART).all()
         if tier.stop < len(rows):
             assert chances[len(tier) - 1] >= APART
