@@ -4,13 +4,124 @@ What a command needs is imported when it runs, so that `adscore --help` stays qu
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adscore_server import options
-from adscore_server.config import ServerConfig
-from adscore_server.models.options import ModelRootOptions
+from adscore_server.config import ModelRootOptions, ServerConfig
+
+if TYPE_CHECKING:
+    from adscore_server.config import TlsFiles
+
+Cores = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Cores that all workers together decode and score on.",
+        show_default="those that the process may use",
+    ),
+]
+CacheBytes = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Memory for what each model said of headlines and images; 0 keeps nothing.",
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Certificate of the server, PEM. Read again on change."),
+]
+TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate, PEM.")]
+TlsClientCa = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Let in only clients with a certificate of this CA, PEM."),
+]
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Let in only calls with a token of this file (adscore token). Read again on change.",
+    ),
+]
+CreativesPerSecond = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, metavar="NUMBER", help="Most creatives a second that each token may send."
+    ),
+]
+InsecureNetwork = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-network",
+        help="Listen beyond this machine although calls are not encrypted or not authenticated.",
+    ),
+]
+MaxHeadlineCharacters = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest headline.", show_default="as the model says, and no more"),
+]
+MaxImageBytes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Largest encoded image.", show_default="as the model says, and no more"
+    ),
+]
+MaxImagePixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Most pixels of an image.", show_default="as the model says, and no more"
+    ),
+]
+MaxWaitingCalls = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Further calls held, beside --threads; what comes beyond both is refused at once.",
+    ),
+]
+MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams open at once.")]
+HealthAddress = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Answer health there too, in plain text, for probes without TLS.",
+        show_default="none",
+    ),
+]
+MetricsAddress = Annotated[
+    str,
+    typer.Option(metavar="HOST:PORT", help="Show metrics to Prometheus.", show_default="none"),
+]
+Otel = Annotated[
+    bool,
+    typer.Option(
+        "--otel", help="Send OpenTelemetry traces over OTLP, as the variables OTEL_... say."
+    ),
+]
+LogLevel = Annotated[
+    str,
+    typer.Option(
+        help="debug (a line for each call), info (for each failed one), warning or error."
+    ),
+]
+LogFormat = Annotated[str, typer.Option(help="text, or json: an object a line.")]
+
+
+def tls_files(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TlsFiles | None":
+    """Puts the options of TLS together; None where there are none.
+
+    Raises:
+        ValueError: Some are missing.
+    """
+    from adscore_server.config import TlsFiles
+
+    if cert and key:
+        return TlsFiles(cert, key, client_ca)
+    if cert or key or client_ca:
+        raise ValueError("expected --tls-cert and --tls-key together. Received: not both")
+    return None
+
 
 # The values of options that are not given.
 _CONFIG = ServerConfig()
@@ -58,7 +169,7 @@ def serve(
         int,
         typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
     ] = 1,
-    cores: options.Cores = None,
+    cores: Cores = None,
     max_message_bytes: Annotated[
         int, typer.Option(min=1, help="Largest request, in bytes.")
     ] = _CONFIG.max_message_bytes,
@@ -68,29 +179,29 @@ def serve(
     threads: Annotated[
         int, typer.Option(min=1, help="Calls held at once, with --max-waiting-calls added to them.")
     ] = _CONFIG.threads,
-    max_waiting_calls: options.MaxWaitingCalls = _CONFIG.max_waiting_calls,
-    max_streams: options.MaxStreams = _CONFIG.max_streams,
-    max_headline_characters: options.MaxHeadlineCharacters = None,
-    max_image_bytes: options.MaxImageBytes = None,
-    max_image_pixels: options.MaxImagePixels = None,
-    cache_bytes: options.CacheBytes = _CONFIG.cache_bytes,
+    max_waiting_calls: MaxWaitingCalls = _CONFIG.max_waiting_calls,
+    max_streams: MaxStreams = _CONFIG.max_streams,
+    max_headline_characters: MaxHeadlineCharacters = None,
+    max_image_bytes: MaxImageBytes = None,
+    max_image_pixels: MaxImagePixels = None,
+    cache_bytes: CacheBytes = _CONFIG.cache_bytes,
     drain_seconds: Annotated[
         float, typer.Option(min=0, help="How long calls may take to finish on SIGTERM.")
     ] = _CONFIG.drain_seconds,
     reflection: Annotated[
         bool, typer.Option(help="Describe the services to tools such as grpcurl.")
     ] = _CONFIG.reflection,
-    tls_cert: options.TlsCert = None,
-    tls_key: options.TlsKey = None,
-    tls_client_ca: options.TlsClientCa = None,
-    tokens: options.Tokens = None,
-    creatives_per_second: options.CreativesPerSecond = None,
-    insecure_network: options.InsecureNetwork = False,
-    health_address: options.HealthAddress = "",
-    metrics_address: options.MetricsAddress = "",
-    otel: options.Otel = False,
-    log_level: options.LogLevel = "info",
-    log_format: options.LogFormat = "text",
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    tokens: Tokens = None,
+    creatives_per_second: CreativesPerSecond = None,
+    insecure_network: InsecureNetwork = False,
+    health_address: HealthAddress = "",
+    metrics_address: MetricsAddress = "",
+    otel: Otel = False,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Serves models over gRPC until SIGTERM or Ctrl-C."""
     from adscore.cores import usable_cores
@@ -113,7 +224,7 @@ def serve(
             cache_bytes=cache_bytes,
             drain_seconds=drain_seconds,
             reflection=reflection,
-            tls=options.tls_files(tls_cert, tls_key, tls_client_ca),
+            tls=tls_files(tls_cert, tls_key, tls_client_ca),
             tokens=tokens,
             creatives_per_second=creatives_per_second,
             health_address=health_address,

@@ -11,8 +11,7 @@ import pytest
 from adscore.creative import Creative
 from adscore.scoring.preparation import PreparedCreative
 from adscore_protos.v1 import scoring_pb2
-from adscore_server.monitoring.log_format import log_handler
-from adscore_server.monitoring.log_repeats import RepeatFilter
+from adscore_server.monitoring.log_format import RepeatFilter, log_handler
 
 
 class Log:

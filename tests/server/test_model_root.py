@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from adscore.bundle import list_versions
+from adscore_server.config import ModelRootOptions
 from adscore_server.errors import StartError
 from adscore_server.models import folders
 from adscore_server.models.folders import Layout, read_root
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.models.root import ModelRoot
 

@@ -12,9 +12,8 @@ import pytest
 from adscore.creative import Creative
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2
-from adscore_server.config import ServerConfig
+from adscore_server.config import ModelRootOptions, ServerConfig
 from adscore_server.errors import ModelNotFoundError, StartError
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.models.root import ModelRoot
 from adscore_server.server import Server

@@ -4,9 +4,9 @@ import shutil
 import threading
 from pathlib import Path
 
+from adscore_server.config import ModelRootOptions
 from adscore_server.models.folders import VersionFolder
 from adscore_server.models.opener import ModelOpener
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.poller import ModelPoller
 from adscore_server.models.registry import LoadedModel, ModelRegistry, RefusedModel
 from adscore_server.models.root import ModelRoot

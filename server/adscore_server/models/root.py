@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adscore.bundle import MANIFEST, is_version
+from adscore_server.config import ModelRootOptions
 from adscore_server.errors import StartError
 from adscore_server.models.folders import (
     Fingerprint,
@@ -29,7 +30,6 @@ from adscore_server.models.folders import (
     read_root,
 )
 from adscore_server.models.opener import ModelOpener
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.registry import (
     LoadedModel,
     LoadingModel,

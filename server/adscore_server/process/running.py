@@ -11,10 +11,9 @@ from types import FrameType
 
 from adscore.bundle import BundleCheck
 from adscore.errors import SigningError
-from adscore_server.config import ServerConfig, describe
+from adscore_server.config import ModelRootOptions, ServerConfig, describe
 from adscore_server.errors import StartError
 from adscore_server.models.opener import ModelOpener
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.models.poller import ModelPoller
 from adscore_server.models.registry import ModelRegistry
 from adscore_server.models.root import ModelRoot

@@ -23,9 +23,8 @@ from pathlib import Path
 from types import FrameType
 
 from adscore_server.addresses import bound_socket
-from adscore_server.config import ServerConfig
+from adscore_server.config import ModelRootOptions, ServerConfig
 from adscore_server.errors import StartError
-from adscore_server.models.options import ModelRootOptions
 from adscore_server.monitoring.log_format import configure_logging
 
 FIRST_RESTART_SECONDS = 0.5
