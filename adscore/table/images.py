@@ -50,7 +50,7 @@ class ImageSource:
             raise InvalidCreativeError(
                 "image",
                 Reason.IMAGE_UNREADABLE,
-                f"expected an image file. Received: {cut(name)!r}: {cut(cause)}"
+                f"expected an image file. Received: {_cut_path(name)!r}: {cut(cause)}"
                 f"{self._looked_in(name)}",
             ) from error
 
@@ -114,3 +114,10 @@ class ImageSource:
             Reason.IMAGE_TOO_MANY_BYTES,
             f"expected at most {self._max_bytes} bytes. Received: {size} bytes",
         )
+
+
+def _cut_path(name: str, characters: int = 80) -> str:
+    """A path for an error's text; of a long one the end, which names the file."""
+    if is_data_uri(name) or len(name) <= characters:
+        return cut(name, characters)
+    return f"...{name[3 - characters :]}"
