@@ -118,6 +118,7 @@ class ImageSource:
 
 def _cut_path(name: str, characters: int = 80) -> str:
     """A path for an error's text; of a long one the end, which names the file."""
-    if is_data_uri(name) or len(name) <= characters:
+    end = name[3 - characters :]
+    if is_data_uri(name) or len(name) <= characters or not {"/", "\\"} & set(end):
         return cut(name, characters)
-    return f"...{name[3 - characters :]}"
+    return f"...{end}"
