@@ -84,7 +84,6 @@ class Export:
             and counts by their names in the result; texts and float64.
         left_out: Rows that are no ads.
         footers: Lines that are no rows.
-        notes: What else a user should know.
     """
 
     name: str
@@ -96,7 +95,6 @@ class Export:
     ads: pa.Table
     left_out: list[LeftOut]
     footers: list[str]
-    notes: list[str]
 
 
 def read_export(path: Path, options: ReadOptions, *, counts: bool = True) -> Export:
@@ -131,7 +129,7 @@ def read_export(path: Path, options: ReadOptions, *, counts: bool = True) -> Exp
     shown_by = notation.comma if decimal == "," else notation.point
     export = Export(
         path.name, sheet.layout, layout, decimal, shown_by, sifter.rows, ads, sifter.left_out,
-        sheet.footers, sifter.notes,
+        sheet.footers,
     )  # fmt: skip
     return _without_sums(export)
 
@@ -197,7 +195,6 @@ class _Sifter:
 
     def __init__(self, name: str, layout: Layout, decimal: str, options: ReadOptions) -> None:
         self.left_out: list[LeftOut] = []
-        self.notes: list[str] = []
         self.rows = 0
         self._name, self._layout, self._decimal = name, layout, decimal
         self._keep = options.keep_rows

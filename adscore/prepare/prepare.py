@@ -191,7 +191,6 @@ def _lines_of_export(export: Export) -> Iterator[str]:
     if export.footers:
         found = _number(len(export.footers), "line")
         yield f"  left out {found} below the rows: {_first(export.footers)}"
-    yield from (f"  {note}" for note in export.notes)
 
 
 _REASONS = {

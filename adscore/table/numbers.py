@@ -110,9 +110,9 @@ def is_nothing(cell: str) -> bool:
 
 
 def looks_numeric(cells: Sequence[str]) -> bool:
-    """Whether cells are numbers, as far as they hold anything."""
+    """Whether most cells that hold anything are numbers; a label of totals may be among them."""
     held = [cell.strip() for cell in cells if not is_nothing(cell)]
-    return bool(held) and all(_PLAIN.fullmatch(cell) for cell in held)
+    return sum(bool(_PLAIN.fullmatch(cell)) for cell in held) > 0.5 * len(held)
 
 
 _PLAIN = re.compile(rf"{_SIGN}[\d.,]*\d([\d.,]|{_GROUPING}(?=\d))*{_UNIT}")

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from adscore.errors import TableError
+from adscore.errors import TableError, cut
 from adscore.table.dialect import (
     HEAD_BYTES,
     MAX_PREAMBLE,
@@ -360,9 +360,9 @@ def _arrow_batches(
         if long:
             raise TableError(
                 f"{name}: expected {len(places)} cells in each row, as in the header. Received: "
-                f"{_cut(long[0])}; is a separator in a cell without quotes?"
+                f"{cut(long[0], 120)}; is a separator in a cell without quotes?"
             ) from error
-        raise TableError(f"{name}: expected a table. Received: {_cut(str(error))}") from error
+        raise TableError(f"{name}: expected a table. Received: {cut(error, 120)}") from error
 
 
 def _padded(
@@ -423,9 +423,5 @@ def _no_header(name: str) -> TableError:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(_cut(one)) for one in names[:5])
+    shown = ", ".join(repr(cut(one, 120)) for one in names[:5])
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 120 else f"{text[:120]}..."
