@@ -12,8 +12,8 @@ from adscore.creative import InputLimits
 # Format 3 names the preprocessing, which adscore 0.1 would take for its own.
 FORMAT_VERSION = 3
 READABLE_FORMATS = (2, 3)
-# Of new models: images of any size, profile and transparency, and spellings of one headline.
-PREPROCESSING_VERSION = 2
+# Of new models: n-grams of every script, beside what version 2 changed.
+PREPROCESSING_VERSION = 3
 MANIFEST = "manifest.json"
 HEADLINE_ENCODER = "headline_encoder.onnx"
 IMAGE_ENCODER = "image_encoder.onnx"
@@ -54,7 +54,8 @@ class Preprocessing:
             adscore 0.1, whose manifests name none. Version 2 scales JPEGs to no less than the final
             size while it decodes them, converts profiles to sRGB, lays 16-bit transparency on
             white, takes the first frame of an animation that is not blank, and folds quotes, dashes
-            and entities of headlines.
+            and entities of headlines. Version 3 makes n-grams of one to three characters where a
+            script leaves no spaces, and one word of an emoji.
     """
 
     headline_tokens: int

@@ -255,23 +255,50 @@ NgramIds = NDArray[np.int32]
 
 MAX_WORD_NGRAM = 2
 CHARACTER_NGRAMS = (3, 4, 5)
+UNSPACED_NGRAMS = (1, 2, 3)
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
+# Thai, Lao, Burmese, Khmer, Japanese, Chinese: scripts that leave no space between words. Ranges
+# of code points, and no categories, which change from one Python to the next.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U000323af"
+)
+# Marks that belong to the letter before them, which `\w` leaves out: vowels of Hindi, for one.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1-\u05c7\u0610-\u061a\u064b-\u065f"
+    "\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0f71-\u0f84\u1ab0-\u1aff\u1dc0-\u1dff"
+)
+# What follows a sign and makes one emoji of it: variation selector, skin tone, enclosing keycap.
+_FOLLOWS = "\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\u20e3"
+_TOKEN = re.compile(
+    f"(?P<unspaced>[{_UNSPACED}]+)"
+    f"|(?P<word>(?:(?![{_UNSPACED}])[^\\W_]|[{_MARKS}])+)"
+    "|(?P<sign>[\U0001f1e6-\U0001f1ff]{2}"
+    f"|[^\\w\\s][{_FOLLOWS}]*(?:\u200d[^\\w\\s][{_FOLLOWS}]*)*)"
+)
+_SELECTORS = str.maketrans(dict.fromkeys("\ufe0e\ufe0f"))
 
-def ngram_ids(headlines: Sequence[str], buckets: int) -> NgramIds:
+
+def ngram_ids(
+    headlines: Sequence[str], buckets: int, version: int = PREPROCESSING_VERSION
+) -> NgramIds:
     """Hashes the n-grams of a batch of normalised headlines.
 
     Args:
         headlines: Normalised headlines.
         buckets: Number of distinct ids, padding included; at least 2.
+        version: Of the preprocessing, see `bundle.Preprocessing`. Before version 3, scripts
+            without spaces were one long word.
 
     Returns:
         Distinct ids of each headline in rising order, then `PADDING_ID`, (batch, n), where n
         is the largest number of them in the batch and at least 1.
     """
+    grams = _ngrams if version > 2 else _ngrams_of_version_1
     found = [
-        sorted({zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in _ngrams(headline)})
+        sorted({zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in grams(headline)})
         for headline in headlines
     ]
     ids = np.full((len(found), max([1, *map(len, found)])), PADDING_ID, dtype=np.int32)
@@ -281,20 +308,40 @@ def ngram_ids(headlines: Sequence[str], buckets: int) -> NgramIds:
 
 
 def _ngrams(headline: str) -> set[str]:
-    words = _WORD.findall(unicodedata.normalize("NFKC", headline).lower())
+    """Words and their characters; of scripts without spaces, one to three characters."""
+    grams, words = set(), [[]]
+    for token in _TOKEN.finditer(unicodedata.normalize("NFKC", headline).lower()):
+        if token.lastgroup == "unspaced":
+            grams |= _slices("s|", token[0], UNSPACED_NGRAMS)
+            words.append([])  # no word pairs beyond it
+        else:
+            words[-1].append(token[0].translate(_SELECTORS))
+    for run in words:
+        grams |= _word_ngrams(run)
+    return grams
+
+
+def _ngrams_of_version_1(headline: str) -> set[str]:
+    return _word_ngrams(_WORD.findall(unicodedata.normalize("NFKC", headline).lower()))
+
+
+def _word_ngrams(words: Sequence[str]) -> set[str]:
     grams = {
         f"w{length}|" + " ".join(words[start : start + length])
         for length in range(1, MAX_WORD_NGRAM + 1)
         for start in range(len(words) - length + 1)
     }
     for word in words:
-        marked = f"<{word}>"
-        grams |= {
-            "c|" + marked[start : start + length]
-            for length in CHARACTER_NGRAMS
-            for start in range(len(marked) - length + 1)
-        }
+        grams |= _slices("c|", f"<{word}>", CHARACTER_NGRAMS)
     return grams
+
+
+def _slices(prefix: str, text: str, lengths: Iterable[int]) -> set[str]:
+    return {
+        prefix + text[start : start + length]
+        for length in lengths
+        for start in range(len(text) - length + 1)
+    }
 
 
 class HeadlineReader:
@@ -314,7 +361,7 @@ class HeadlineReader:
         self, tokenizer: str, preprocessing: Preprocessing, names: Collection[str]
     ) -> None:
         self._names = names
-        self._buckets = preprocessing.ngram_buckets
+        self._buckets, self._version = preprocessing.ngram_buckets, preprocessing.version
         self._tokens = None
         self._subwords = None
         if "token_ids" in names:
@@ -340,5 +387,5 @@ class HeadlineReader:
             subwords, truncated = self._subwords.encode(headlines)
             arrays |= subwords
         if "ngram_ids" in self._names:
-            arrays["ngram_ids"] = ngram_ids(headlines, self._buckets)
+            arrays["ngram_ids"] = ngram_ids(headlines, self._buckets, self._version)
         return {name: arrays[name] for name in self._names}, truncated

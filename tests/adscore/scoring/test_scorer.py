@@ -158,7 +158,7 @@ CURLY, STRAIGHT = "Don\u2019t miss it", "Don't miss it"
 
 
 def test_spellings_of_one_headline_score_the_same(scorer: Scorer, creative: Creative) -> None:
-    assert scorer.manifest.preprocessing.version == 2
+    assert scorer.manifest.preprocessing.version == 3
     curly, straight, entity = scorer.score(
         [
             dataclasses.replace(creative, headline=one)
