@@ -309,7 +309,8 @@ def ngram_ids(
 
 def _ngrams(headline: str) -> set[str]:
     """Words and their characters; of scripts without spaces, one to three characters."""
-    grams, words = set(), [[]]
+    grams: set[str] = set()
+    words: list[list[str]] = [[]]
     for token in _TOKEN.finditer(unicodedata.normalize("NFKC", headline).lower()):
         if token.lastgroup == "unspaced":
             grams |= _slices("s|", token[0], UNSPACED_NGRAMS)

@@ -56,16 +56,20 @@ def add_image_features(
 
     Args:
         model: The encoder; changed in place.
-        output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w).
+        output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w); of an
+            encoder whose pixels have their channels last, (b, h, w, f).
         size: What it reads.
         scale: What pixels are multiplied with, for each channel, (3,).
         shift: What is then added, (3,).
     """
     maps = map_outputs(model, size.height, size.width)
+    channels_last = has_channels_last(model)
     _read_pixels(model, scale, shift)
     editor = GraphEditor(model)
     name, rank = output
     if rank == 4:
+        if channels_last:
+            name = editor.add("Transpose", name, perm=[0, 3, 1, 2])
         name = editor.add("Flatten", editor.add("GlobalAveragePool", name), axis=1)
     if rank == 3:
         first = editor.add("Transpose", name, perm=[0, 2, 1])
@@ -80,11 +84,18 @@ def add_image_features(
     return editor.finish(parts)
 
 
+def has_channels_last(model: Model) -> bool:
+    """Whether an image encoder reads (b, h, w, 3), as those of TensorFlow do, or (b, 3, h, w)."""
+    _, *sizes = dimensions(graph_inputs(model)[0])
+    return sizes[-1] == 3 and sizes[0] != 3
+
+
 def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
     """Puts in front of a network what brings (b, h, w, 3) uint8 to its input."""
     value = graph_inputs(model)[0]
+    channels_last = has_channels_last(model)
     network, nodes = value.name, list(model.graph.node)
-    height, width = dimensions(value)[2:]
+    height, width = dimensions(value)[1:3] if channels_last else dimensions(value)[2:]
     model.graph.input.remove(value)
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", height, width, 3])
     model.graph.input.insert(0, pixels)
@@ -93,6 +104,8 @@ def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.flo
     scaled = editor.add("Mul", editor.add("Cast", "pixels", to=1), editor.constant(scale))
     shifted = editor.add("Add", scaled, editor.constant(shift))
     front = helper.make_node("Transpose", [shifted], [network], perm=[0, 3, 1, 2])
+    if channels_last:
+        front = helper.make_node("Identity", [shifted], [network])
     model.graph.node.extend([front, *nodes])
 
 
@@ -124,7 +137,7 @@ def map_outputs(model: Model, height: int, width: int) -> list[str]:
     sums: dict[tuple[int, ...], str] = {}
     for node in model.graph.node:
         shape = shapes.get(node.output[0], ()) if node.output else ()
-        if len(shape) != 4:
+        if len(shape) != 4 or node.op_type == "Transpose":  # it turns maps, and makes none
             continue
         if node.op_type == "Softmax":
             return []
@@ -141,8 +154,9 @@ def _shapes(model: Model, height: int, width: int) -> dict[str, tuple[int, ...]]
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     del copy.graph.value_info[:]
+    sizes = (1, height, width, 3) if has_channels_last(copy) else (1, 3, height, width)
     for value in graph_inputs(copy):
-        for axis, size in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+        for axis, size in zip(value.type.tensor_type.shape.dim, sizes, strict=True):
             axis.dim_value = size
     for value in copy.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -152,7 +166,7 @@ def _shapes(model: Model, height: int, width: int) -> dict[str, tuple[int, ...]]
         return {}
     known = {}
     for value in inferred.graph.value_info:
-        sizes = dimensions(value)
-        if all(sizes) and value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            known[value.name] = tuple(size for size in sizes if size)
+        inner = dimensions(value)
+        if all(inner) and value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            known[value.name] = tuple(size for size in inner if size)
     return known

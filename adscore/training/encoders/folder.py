@@ -120,6 +120,19 @@ def read_tokenizer(folder: Path) -> TokenizerFile:
     )
 
 
+def unknown_id(definition: str) -> int | None:
+    """Id that a tokenizer gives to what it has no word or piece for; None where it has one for all.
+
+    Args:
+        definition: In the JSON form of the `tokenizers` library.
+    """
+    model = msgspec.json.decode(definition)["model"]
+    if isinstance(model.get("unk_id"), int):  # of a Unigram model
+        return int(model["unk_id"])
+    token = model.get("unk_token")
+    return Tokenizer.from_str(definition).token_to_id(token) if token else None
+
+
 def read_pooling(folder: Path) -> str:
     """How the encoder's states become one vector, `mean` or `cls`.
 

@@ -13,7 +13,8 @@ from adscore.errors import TrainingError
 Model = Any  # onnx.ModelProto, of which mypy knows nothing
 
 FEATURES = "features"
-MIN_OPSET = 13  # from here on, axes are inputs of the operators that are added
+# Keras exports towers in this one. They can be brought up to a newer one, and not down.
+MIN_OPSET = 15
 MIN_LENGTH = 1e-6  # of a vector that is brought to unit length
 
 
@@ -67,23 +68,36 @@ class GraphEditor:
 
 
 def read_model(path: Any, where: str) -> Model:
-    """Reads an ONNX file and brings it to an operator set that nodes can be added to.
+    """Reads an ONNX file and brings it to an operator set that towers can be joined to.
 
     Raises:
         TrainingError: It is no model, or too old to be brought up.
     """
     try:
         model = onnx.load(path)
-        if opset(model) < MIN_OPSET:
-            model = version_converter.convert_version(model, MIN_OPSET)
-    except Exception as error:  # protobuf's, onnx's and its converter's own exceptions
+    except Exception as error:  # protobuf's and onnx's own exceptions
         raise TrainingError(
             f"{where}: expected an ONNX model in {path.name}. Received: {error}"
         ) from error
-    _drop_constant_inputs(model)
     used = {node.domain for node in model.graph.node} | {""}
     keep_opsets(model, {entry.domain: entry.version for entry in model.opset_import}, used)
+    model = _brought_up(model, f"{where}: {path.name}")
+    _drop_constant_inputs(model)
     return model
+
+
+def _brought_up(model: Model, where: str) -> Model:
+    version = opset(model)
+    if version >= MIN_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, MIN_OPSET)
+    except Exception as error:  # the converter's own exceptions
+        reason = str(error).strip().splitlines()[-1]
+        raise TrainingError(
+            f"{where}: expected operators of opset {MIN_OPSET} or newer, or such as onnx can "
+            f"convert. Received: opset {version}, and {reason}. Export the encoder again"
+        ) from error
 
 
 def opset(model: Model) -> int:

@@ -17,13 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
+from tokenizers import Tokenizer
 
 from adscore.bundle import Preprocessing
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.image import ImageSize
 from adscore.scoring.text import TOKEN_INPUTS
-from adscore.training.encoders.features import add_image_features, add_text_features
+from adscore.training.encoders.features import (
+    add_image_features,
+    add_text_features,
+    has_channels_last,
+)
 from adscore.training.encoders.folder import (
     contents,
     encoder_name,
@@ -34,6 +39,7 @@ from adscore.training.encoders.folder import (
     read_scaling,
     read_tokenizer,
     resolve_encoder,
+    unknown_id,
 )
 from adscore.training.encoders.onnx_graph import (
     Model,
@@ -86,6 +92,15 @@ class TextEncoder:
             self.tokenizer.encode(),
             repr((self.tokens, self.padding_id, self.pads_left)).encode(),
         )
+
+    def unknown_share(self, headlines: Sequence[str]) -> float:
+        """Share of the headlines' tokens, from 0 to 1, that stand for what its tokenizer lacks."""
+        unknown, tokenizer = unknown_id(self.tokenizer), Tokenizer.from_str(self.tokenizer)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        encodings = tokenizer.encode_batch_fast(list(headlines), add_special_tokens=False)
+        ids = [number for encoding in encodings for number in encoding.ids]
+        return sum(number == unknown for number in ids) / max(1, len(ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +249,10 @@ def open_image_encoder(location: str) -> ImageEncoder:
     model = read_model(onnx_file(folder), str(folder))
     _require_pixels(model, folder, size)
     name = graph_inputs(model)[0].name
-    probe = {name: np.zeros((2, 3, size.height, size.width), np.float32)}
+    shape = (
+        (size.height, size.width, 3) if has_channels_last(model) else (3, size.height, size.width)
+    )
+    probe = {name: np.zeros((2, *shape), np.float32)}
     known = {2: "(batch, width)", 3: "(batch, patches, width)", 4: "(batch, width, h, w)"}
     output = _output(model, probe, folder, known)
     scale, shift = read_scaling(folder, config)
@@ -251,18 +269,24 @@ def _digest(*parts: bytes) -> bytes:
 def _require_pixels(model: Model, folder: Path, size: ImageSize) -> None:
     inputs = graph_inputs(model)
     shapes = [dimensions(value) for value in inputs]
-    wanted = (None, 3, size.height, size.width)
+    layouts = ((3, size.height, size.width), (size.height, size.width, 3))
     if (
         len(inputs) != 1
         or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT
-        or len(shapes[0]) != 4
-        or any(got not in (None, want) for got, want in zip(shapes[0][1:], wanted[1:], strict=True))
+        or not any(_fits(shapes[0], layout) for layout in layouts)
     ):
         received = ", ".join(f"{v.name} {s}" for v, s in zip(inputs, shapes, strict=True))
         raise TrainingError(
             f"{folder}: expected an image encoder that reads float32 pixels "
-            f"(batch, 3, {size.height}, {size.width}) alone. Received: {received}"
+            f"(batch, 3, {size.height}, {size.width}) or (batch, {size.height}, {size.width}, 3) "
+            f"alone. Received: {received}"
         )
+
+
+def _fits(shape: Sequence[int | None], layout: tuple[int, ...]) -> bool:
+    return len(shape) == len(layout) + 1 and all(
+        got in (None, wanted) for got, wanted in zip(shape[1:], layout, strict=True)
+    )
 
 
 def _probe_tokens() -> dict[str, NDArray[np.int64]]:
