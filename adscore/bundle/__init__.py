@@ -35,6 +35,7 @@ from adscore.bundle.contents import (
     Manifest,
     Preprocessing,
     Present,
+    Spread,
     TrainingSummary,
     group_digest,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Manifest",
     "Preprocessing",
     "Present",
+    "Spread",
     "TrainingSummary",
     "group_digest",
     "is_version",

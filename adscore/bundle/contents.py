@@ -103,6 +103,19 @@ class TrainingSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How far predictions for new groups are off, in standard deviations of logits.
+
+    Attributes:
+        between_groups: Of what all creatives of a group share and the model does not know.
+        residual: Of what the model leaves between the creatives of one group.
+    """
+
+    between_groups: float
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a bundle says of itself, apart from its checksums.
 
@@ -118,6 +131,8 @@ class Manifest:
         metrics: By target, figures on groups that were held out of training; None for a
             figure that has no meaning for the data.
         agreement: The same of headline-image agreement; empty where it was not trained.
+        spreads: By target, how far predictions for new groups are off, binomial noise aside;
+            a target is absent where held-out groups were too few to say.
     """
 
     targets: tuple[str, ...]
@@ -128,6 +143,7 @@ class Manifest:
     training: TrainingSummary
     metrics: Mapping[str, Mapping[str, float | int | None]]
     agreement: Mapping[str, float | None] = field(default_factory=dict)
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

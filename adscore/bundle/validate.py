@@ -37,6 +37,7 @@ def validate_manifest(path: Path, manifest: Manifest) -> None:
         *_faults_of_preprocessing(manifest.preprocessing),
         *_faults_of_context(manifest),
         *_faults_of_familiarity(manifest.familiarity),
+        *_faults_of_spreads(manifest),
     ]
     if faults:
         raise BundleError(f"{path}: {'; '.join(faults)}. Train again")
@@ -103,6 +104,16 @@ def _faults_of_familiarity(familiarity: Mapping[str, float]) -> Iterator[str]:
             yield (
                 "familiarity: expected a distance from 0 of headline or image. "
                 f"Received: {distance} of {tower!r}"
+            )
+
+
+def _faults_of_spreads(manifest: Manifest) -> Iterator[str]:
+    for target, spread in manifest.spreads.items():
+        deviations = (spread.between_groups, spread.residual)
+        if target not in manifest.targets or not all(0 < one <= 10 for one in deviations):
+            yield (
+                "spreads: expected deviations above 0, at most 10, of a target. "
+                f"Received: {deviations} of {target!r}"
             )
 
 

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
-from adscore.bundle import Manifest, Preprocessing, TrainingSummary, group_digest
-from adscore.creative import InputLimits
+from adscore.bundle import Manifest, Preprocessing, Spread, TrainingSummary, group_digest
+from adscore.creative import MIN_RATE, InputLimits
 from adscore.evaluation import evaluate_agreement, evaluate_target
 from adscore.evaluation.table import compared_rows
 from adscore.training.model import Model
 from adscore.training.problem import Problem
+from adscore.training.spreads import estimate_spread
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "tokenizers", "pillow", "numpy")
 
@@ -37,6 +39,7 @@ def build_manifest(problem: Problem, model: Model, seconds: float) -> Manifest:
         training=_summary(problem, model, seconds),
         metrics=_metrics(problem, model),
         agreement=_agreement(problem, model),
+        spreads=_spreads(problem, model),
     )
 
 
@@ -106,6 +109,25 @@ def _metrics(problem: Problem, model: Model) -> dict[str, Metrics]:
         ).to_dict()
         for column, name in enumerate(data.targets)
     }
+
+
+def _spreads(problem: Problem, model: Model) -> dict[str, Spread]:
+    """How far predictions of the held-out groups are off, by target, where they can tell."""
+    data, rows = problem.data, problem.split.test
+    if not rows.size:
+        return {}
+    mean, _ = model.predict(rows)
+    logits = logit(np.clip(mean, MIN_RATE, 1 - MIN_RATE))
+    spreads = {
+        name: estimate_spread(
+            logits[:, column],
+            data.trials[rows, column],
+            data.successes[rows, column],
+            data.groups[rows],
+        )
+        for column, name in enumerate(data.targets)
+    }
+    return {name: spread for name, spread in spreads.items() if spread is not None}
 
 
 def _agreement(problem: Problem, model: Model) -> dict[str, float | None]:

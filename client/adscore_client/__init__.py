@@ -11,6 +11,18 @@ from adscore_client._async_client import AsyncClient
 from adscore_client._channel import Tls
 from adscore_client._client import Client
 from adscore_client._creative import Creative
+from adscore_client._decisions import (
+    Aim,
+    Arm,
+    ArmDecision,
+    ArmPrediction,
+    Counts,
+    Decision,
+    DecisionStatus,
+    DecisionWarning,
+    TargetDecision,
+    TargetPrediction,
+)
 from adscore_client._exceptions import (
     AccessError,
     AdscoreError,
@@ -48,6 +60,10 @@ from adscore_client._tables import to_arrow, to_pandas
 __all__ = [
     "AccessError",
     "AdscoreError",
+    "Aim",
+    "Arm",
+    "ArmDecision",
+    "ArmPrediction",
     "AsyncClient",
     "AuthenticationError",
     "CallCancelledError",
@@ -55,8 +71,12 @@ __all__ = [
     "ClientClosedError",
     "ClientUnusableError",
     "Combination",
+    "Counts",
     "Creative",
     "DeadlineExceededError",
+    "Decision",
+    "DecisionStatus",
+    "DecisionWarning",
     "FieldViolation",
     "Grid",
     "InputLimits",
@@ -73,6 +93,8 @@ __all__ = [
     "Score",
     "ServerError",
     "ServerUnavailableError",
+    "TargetDecision",
+    "TargetPrediction",
     "TargetScore",
     "Tls",
     "TrainingSummary",

@@ -9,6 +9,7 @@ from adscore_client._async_connection import AsyncConnection
 from adscore_client._channel import ChannelSettings
 from adscore_client._core import BaseClient
 from adscore_client._creative import Creative, CreativeInput, ImageInput
+from adscore_client._decisions import Arm, DecideOptions, Decision, split_options
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import Grid, Match, Model, Score
 from adscore_client._score_stream import ScoreStream
@@ -89,6 +90,11 @@ class AsyncClient(BaseClient[AsyncConnection]):
     ) -> Match:
         """Says how well each headline fits each image; see ``Client.match``."""
         return await self._match(headlines, images, self._options(**options))
+
+    async def decide(self, arms: Iterable[Arm], **options: Unpack[DecideOptions]) -> Decision:
+        """Decides between the creatives of one group; see ``Client.decide``."""
+        call, settings = split_options(options)
+        return await self._decide(arms, self._options(**call), settings)
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model; see ``Client.models``."""

@@ -9,6 +9,7 @@ from adscore_client._channel import ChannelSettings
 from adscore_client._connection import BlockingConnection, run
 from adscore_client._core import BaseClient
 from adscore_client._creative import Creative, CreativeInput, ImageInput
+from adscore_client._decisions import Arm, DecideOptions, Decision, split_options
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import Grid, Match, Model, Score
 from adscore_client._score_stream import ScoreStream
@@ -170,6 +171,42 @@ class Client(BaseClient[BlockingConnection]):
             ValueError: The timeout is not above 0.
         """
         return run(self._match(headlines, images, self._options(**options)))
+
+    def decide(self, arms: Iterable[Arm], **options: Unpack[DecideOptions]) -> Decision:
+        """Decides between the creatives of one group, from their predictions and their counts.
+
+            decision = client.decide(
+                [
+                    Arm("a", ("Save 20 % on shoes", "a.png"), {"ctr": Counts(12_000, 140)}),
+                    Arm("b", ("Run faster", "b.png"), {"ctr": Counts(11_500, 171)}),
+                ],
+                horizon=50_000,
+            )
+            print(decision.status, decision.best.id, decision.shares)
+
+        Args:
+            arms: At least one, each with an id of its own; at most 1,000 unless the server's
+                operator sets another limit.
+            options: ``aim``, ``"earn"`` (the most successes over the horizon, unless given) or
+                ``"learn"`` (to name the best soonest); ``horizon``, trials still to come for
+                the whole group, else as many as it has had; ``tolerance``, the share of the
+                best rate that one is ready to lose (0.01); ``control``, the id of the arm that
+                the others are compared with; ``values``, what a success of each target is
+                worth, e.g. ``{"ctr": 0, "sales": 20}``; ``group``, its name, by which the model
+                knows whether it was trained on it; ``counted_after_training``, True where all
+                counts are from after the training; and those of ``score``.
+
+        Raises:
+            InvalidCreativeError: A creative cannot be read, or was refused; its ``field`` says
+                which, e.g. ``"arms[2].creative.image"``.
+            InvalidRequestError: An arm was refused, e.g. with more successes than trials.
+            ModelNotFoundError: The model, or that of a prediction, is not served.
+            AdscoreError: The call failed; the subclass says why.
+            TypeError: An argument is of the wrong type.
+            ValueError: The timeout is not above 0, or there is no such aim.
+        """
+        call, settings = split_options(options)
+        return run(self._decide(arms, self._options(**call), settings))
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model of the server, by name, the newest first.

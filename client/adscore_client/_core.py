@@ -44,6 +44,7 @@ from adscore_client._convert import (
     score_from_wire,
 )
 from adscore_client._creative import Creative, ImageInput, image_file_name
+from adscore_client._decisions import Arm, Decision, decision_from_wire, fill_decide_request
 from adscore_client._exceptions import ServerError
 from adscore_client._image_reader import ImageReader, require_pillow
 from adscore_client._results import Grid, InputLimits, Match, Model, Score, Warning
@@ -234,6 +235,18 @@ class BaseClient(ABC, Generic[ConnectionType]):
         context = self._context(options, image_files=files)
         wire = await self._send("Match", request, options, context)
         return match_from_wire(wire, request, context.address)
+
+    async def _decide(
+        self, arms: Iterable[Arm], options: Options, settings: Mapping[str, Any]
+    ) -> Decision:
+        request = scoring_pb2.DecideRequest(
+            model=options.choice.model, model_version=options.choice.model_version
+        )
+        reader = await self._reader(options)
+        files = await self._connection.run(fill_decide_request, request, arms, settings, reader)
+        context = self._context(options, image_files=files)
+        wire = await self._send("Decide", request, options, context)
+        return decision_from_wire(wire, request, context.address)
 
     async def _models(self, options: Options) -> list[Model]:
         request = model_pb2.ListModelsRequest()

@@ -30,7 +30,7 @@ class Result:
         return plain
 
 
-class _OpenEnum(StrEnum):
+class OpenEnum(StrEnum):
     """An enum of the wire, which may name more values than this client knows.
 
     ``UNRECOGNISED_7`` stands for the unknown value with the number 7: it compares, hashes
@@ -49,7 +49,7 @@ class _OpenEnum(StrEnum):
         return f"{type(self).__name__}.{self.name}"
 
 
-class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is not used here
+class Warning(OpenEnum):  # noqa: A001 - the contract's word; the builtin is not used here
     """A reason to trust a score less.
 
     A newer server may send one that this client does not know: ``UNRECOGNISED_99`` for the
@@ -76,7 +76,7 @@ class Warning(_OpenEnum):  # noqa: A001 - the contract's word; the builtin is no
     """The headline holds a template's placeholder, or is a word for nothing such as "NaN"."""
 
 
-class ModelState(_OpenEnum):
+class ModelState(OpenEnum):
     """Whether a model can score; ``UNRECOGNISED_7`` where only a newer client could say."""
 
     LOADING = "LOADING"

@@ -192,10 +192,11 @@ _ADVICE = (
 
 # The part of a field's path that says which creative of the request it is. A caller has
 # passed one creative, or an iterable that the client has cut into batches of its own.
-_CREATIVE_PATH = re.compile(r"creatives\[\d+\](?:\.|$)|creative(?:\.|$)")
+_CREATIVE_PATH = re.compile(r"^(?:creatives\[\d+\]|creative)(?:\.|$)")
 
-# One headline or image of a Match; the lists as a whole are no part of a creative.
-_PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$")
+# One headline or image of a Match, or the creative of an arm; the lists as a whole are no part of
+# a creative.
+_PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$|arms\[\d+\]\.creative(?:\.|$)")
 
 
 class LocalError(grpc.RpcError):

@@ -1,7 +1,7 @@
 """Results of a client -> a table with a row for each, for pandas or Arrow."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adscore_client._exceptions import AdscoreError
@@ -31,14 +31,7 @@ def to_pandas(results: Iterable[Score | AdscoreError]) -> "pandas.DataFrame":
     Raises:
         ImportError: pandas is not installed.
     """
-    try:
-        import pandas
-    except ImportError as exc:
-        raise _missing("pandas") from exc
-    # Arrow's types, where pandas would guess and a column of nothing is of no type.
-    columns = _columns(results)
-    kinds = {name: "object" if name in _TEXTS else "float64" for name in columns}
-    return pandas.DataFrame(columns).astype(kinds)
+    return columns_to_pandas(_columns(results), _TEXTS)
 
 
 def to_arrow(results: Iterable[Score | AdscoreError]) -> "pyarrow.Table":
@@ -50,16 +43,37 @@ def to_arrow(results: Iterable[Score | AdscoreError]) -> "pyarrow.Table":
     Raises:
         ImportError: pyarrow is not installed.
     """
+    return columns_to_arrow(_columns(results), _TEXTS)
+
+
+def columns_to_pandas(columns: Mapping[str, list[Any]], texts: Sequence[str]) -> "pandas.DataFrame":
+    """Makes a table of columns that are numbers, but for those that hold texts.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as exc:
+        raise _missing("pandas") from exc
+    # Arrow's types, where pandas would guess and a column of nothing is of no type.
+    kinds = {name: "object" if name in texts else "float64" for name in columns}
+    return pandas.DataFrame(columns).astype(kinds)
+
+
+def columns_to_arrow(columns: Mapping[str, list[Any]], texts: Sequence[str]) -> "pyarrow.Table":
+    """Makes an Arrow table of the same.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
     try:
         import pyarrow
     except ImportError as exc:
         raise _missing("pyarrow") from exc
     kinds = {True: pyarrow.string(), False: pyarrow.float64()}
     return pyarrow.table(
-        {
-            name: pyarrow.array(values, kinds[name in _TEXTS])
-            for name, values in _columns(results).items()
-        }
+        {name: pyarrow.array(values, kinds[name in texts]) for name, values in columns.items()}
     )
 
 

@@ -12,6 +12,7 @@ from adscore_client._exceptions import AdscoreError, ModelNotFoundError
 from adscore_client.testing._script import FakeCall, Script
 from adscore_client.testing._wire import (
     abort,
+    decision_to_wire,
     grid_to_wire,
     item_error,
     model_to_wire,
@@ -97,6 +98,17 @@ class FakeScoring(scoring_pb2_grpc.ScoringServiceServicer):
         ]
         model = self.script.model
         return scoring_pb2.MatchResponse(rows=rows, model=model.name, model_version=model.version)
+
+    @_scripted
+    def Decide(self, request: Any) -> Any:  # noqa: N802
+        """Decides between the arms of a group, roughly: by their rates alone."""
+        _check_model(self.script, request)
+        scores = {
+            arm.id: self.script.score_of(_creative(arm.creative))
+            for arm in request.arms
+            if arm.HasField("creative")
+        }
+        return decision_to_wire(request, scores, self.script.model)
 
     def _results(self, creatives: Iterable[Any]) -> list[Any]:
         return [self._result(place, wire) for place, wire in enumerate(creatives)]

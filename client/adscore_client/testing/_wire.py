@@ -1,7 +1,8 @@
 """The types and exceptions of the client -> wire messages, as a server sends them."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -52,6 +53,58 @@ def grid_to_wire(scores: Sequence[Score], model: Model) -> scoring_pb2.ScoreComb
     agreements = [score.agreement for score in scores if score.agreement is not None]
     return scoring_pb2.ScoreCombinationsResponse(
         targets=targets, agreements=agreements, model=model.name, model_version=model.version
+    )
+
+
+_TRIALS_OF_A_PREDICTION = 1_000.0
+
+
+def decision_to_wire(
+    request: scoring_pb2.DecideRequest, scores: Mapping[str, Score], model: Model
+) -> scoring_pb2.DecideResponse:
+    """Makes up a decision: the highest rate leads, its prediction worth so many trials."""
+    arms = [_arm_to_wire(arm, scores.get(arm.id), model) for arm in request.arms]
+    best = max(arms, key=lambda arm: arm.mean)
+    for arm in arms:
+        arm.chance_best = arm.share = float(arm is best)
+        arm.relative_loss = 1 - arm.mean / best.mean
+        if request.control and arm.id != request.control:
+            arm.chance_above_control = 0.5
+    return scoring_pb2.DecideResponse(
+        status=scoring_pb2.DECISION_STATUS_OPEN,
+        leader=best.id,
+        relative_loss=0.0,
+        arms=arms,
+        aim=request.aim,
+        horizon=request.horizon,
+        targets=model.targets[:1],
+        model=model.name,
+        model_version=model.version,
+    )
+
+
+def _arm_to_wire(
+    arm: scoring_pb2.Arm, score: Score | None, model: Model
+) -> scoring_pb2.ArmDecision:
+    target = model.targets[0]
+    counts = arm.counts[target]
+    logit = arm.prediction.targets[target].logit
+    rate = 1 / (1 + math.exp(-logit)) if score is None else score.targets[target].mean
+    prior = _TRIALS_OF_A_PREDICTION
+    mean = (counts.successes + prior * rate) / (counts.trials + prior)
+    figures = {"predicted": rate, "mean": mean, "lower": 0.8 * mean, "upper": 1.2 * mean}
+    decision = scoring_pb2.TargetDecision(
+        trials=counts.trials,
+        successes=counts.successes,
+        prediction=scoring_pb2.TargetPrediction(logit=math.log(rate / (1 - rate)), spread=0.3),
+        **figures,
+    )
+    warnings = [] if score is None else score.warnings
+    return scoring_pb2.ArmDecision(
+        id=arm.id,
+        targets={target: decision},
+        warnings=[_number(scoring_pb2.Warning, "WARNING_", one) for one in warnings],
+        **figures,
     )
 
 

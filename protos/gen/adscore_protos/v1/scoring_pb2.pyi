@@ -6,6 +6,29 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Aim(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AIM_UNSPECIFIED: _ClassVar[Aim]
+    AIM_EARN: _ClassVar[Aim]
+    AIM_LEARN: _ClassVar[Aim]
+
+class DecisionStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_STATUS_UNSPECIFIED: _ClassVar[DecisionStatus]
+    DECISION_STATUS_OPEN: _ClassVar[DecisionStatus]
+    DECISION_STATUS_LEADER: _ClassVar[DecisionStatus]
+    DECISION_STATUS_TIE: _ClassVar[DecisionStatus]
+
+class DecisionWarning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_WARNING_UNSPECIFIED: _ClassVar[DecisionWarning]
+    DECISION_WARNING_DEFAULT_SPREADS: _ClassVar[DecisionWarning]
+    DECISION_WARNING_GROUP_IN_TRAINING: _ClassVar[DecisionWarning]
+    DECISION_WARNING_HORIZON_ASSUMED: _ClassVar[DecisionWarning]
+    DECISION_WARNING_NO_COUNTS: _ClassVar[DecisionWarning]
+    DECISION_WARNING_ONE_ARM: _ClassVar[DecisionWarning]
+    DECISION_WARNING_ARMS_UNTRIED: _ClassVar[DecisionWarning]
+
 class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     WARNING_UNSPECIFIED: _ClassVar[Warning]
@@ -18,6 +41,20 @@ class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WARNING_MISSING_CONTEXT: _ClassVar[Warning]
     WARNING_IMAGE_BLANK: _ClassVar[Warning]
     WARNING_HEADLINE_PLACEHOLDER: _ClassVar[Warning]
+AIM_UNSPECIFIED: Aim
+AIM_EARN: Aim
+AIM_LEARN: Aim
+DECISION_STATUS_UNSPECIFIED: DecisionStatus
+DECISION_STATUS_OPEN: DecisionStatus
+DECISION_STATUS_LEADER: DecisionStatus
+DECISION_STATUS_TIE: DecisionStatus
+DECISION_WARNING_UNSPECIFIED: DecisionWarning
+DECISION_WARNING_DEFAULT_SPREADS: DecisionWarning
+DECISION_WARNING_GROUP_IN_TRAINING: DecisionWarning
+DECISION_WARNING_HORIZON_ASSUMED: DecisionWarning
+DECISION_WARNING_NO_COUNTS: DecisionWarning
+DECISION_WARNING_ONE_ARM: DecisionWarning
+DECISION_WARNING_ARMS_UNTRIED: DecisionWarning
 WARNING_UNSPECIFIED: Warning
 WARNING_MISSING_IMAGE: Warning
 WARNING_MISSING_HEADLINE: Warning
@@ -213,6 +250,166 @@ class MatchRow(_message.Message):
     AGREEMENTS_FIELD_NUMBER: _ClassVar[int]
     agreements: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, agreements: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class DecideRequest(_message.Message):
+    __slots__ = ("arms", "model", "model_version", "group", "counted_after_training", "values", "aim", "horizon", "tolerance", "control")
+    class ValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ARMS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_AFTER_TRAINING_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    AIM_FIELD_NUMBER: _ClassVar[int]
+    HORIZON_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    arms: _containers.RepeatedCompositeFieldContainer[Arm]
+    model: str
+    model_version: str
+    group: str
+    counted_after_training: bool
+    values: _containers.ScalarMap[str, float]
+    aim: Aim
+    horizon: float
+    tolerance: float
+    control: str
+    def __init__(self, arms: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., group: _Optional[str] = ..., counted_after_training: bool = ..., values: _Optional[_Mapping[str, float]] = ..., aim: _Optional[_Union[Aim, str]] = ..., horizon: _Optional[float] = ..., tolerance: _Optional[float] = ..., control: _Optional[str] = ...) -> None: ...
+
+class Arm(_message.Message):
+    __slots__ = ("id", "creative", "prediction", "counts")
+    class CountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ArmCounts
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ArmCounts, _Mapping]] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CREATIVE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    creative: Creative
+    prediction: ArmPrediction
+    counts: _containers.MessageMap[str, ArmCounts]
+    def __init__(self, id: _Optional[str] = ..., creative: _Optional[_Union[Creative, _Mapping]] = ..., prediction: _Optional[_Union[ArmPrediction, _Mapping]] = ..., counts: _Optional[_Mapping[str, ArmCounts]] = ...) -> None: ...
+
+class ArmPrediction(_message.Message):
+    __slots__ = ("targets", "warnings", "model", "model_version")
+    class TargetsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: TargetPrediction
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TargetPrediction, _Mapping]] = ...) -> None: ...
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    targets: _containers.MessageMap[str, TargetPrediction]
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    model: str
+    model_version: str
+    def __init__(self, targets: _Optional[_Mapping[str, TargetPrediction]] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class TargetPrediction(_message.Message):
+    __slots__ = ("logit", "spread")
+    LOGIT_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    logit: float
+    spread: float
+    def __init__(self, logit: _Optional[float] = ..., spread: _Optional[float] = ...) -> None: ...
+
+class ArmCounts(_message.Message):
+    __slots__ = ("trials", "successes")
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSES_FIELD_NUMBER: _ClassVar[int]
+    trials: float
+    successes: float
+    def __init__(self, trials: _Optional[float] = ..., successes: _Optional[float] = ...) -> None: ...
+
+class DecideResponse(_message.Message):
+    __slots__ = ("status", "leader", "relative_loss", "arms", "warnings", "aim", "horizon", "targets", "model", "model_version")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_LOSS_FIELD_NUMBER: _ClassVar[int]
+    ARMS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    AIM_FIELD_NUMBER: _ClassVar[int]
+    HORIZON_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    status: DecisionStatus
+    leader: str
+    relative_loss: float
+    arms: _containers.RepeatedCompositeFieldContainer[ArmDecision]
+    warnings: _containers.RepeatedScalarFieldContainer[DecisionWarning]
+    aim: Aim
+    horizon: float
+    targets: _containers.RepeatedScalarFieldContainer[str]
+    model: str
+    model_version: str
+    def __init__(self, status: _Optional[_Union[DecisionStatus, str]] = ..., leader: _Optional[str] = ..., relative_loss: _Optional[float] = ..., arms: _Optional[_Iterable[_Union[ArmDecision, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[DecisionWarning, str]]] = ..., aim: _Optional[_Union[Aim, str]] = ..., horizon: _Optional[float] = ..., targets: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class ArmDecision(_message.Message):
+    __slots__ = ("id", "predicted", "mean", "lower", "upper", "chance_best", "chance_above_control", "relative_loss", "share", "targets", "warnings")
+    class TargetsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: TargetDecision
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TargetDecision, _Mapping]] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_BEST_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_ABOVE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_LOSS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    predicted: float
+    mean: float
+    lower: float
+    upper: float
+    chance_best: float
+    chance_above_control: float
+    relative_loss: float
+    share: float
+    targets: _containers.MessageMap[str, TargetDecision]
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    def __init__(self, id: _Optional[str] = ..., predicted: _Optional[float] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., chance_best: _Optional[float] = ..., chance_above_control: _Optional[float] = ..., relative_loss: _Optional[float] = ..., share: _Optional[float] = ..., targets: _Optional[_Mapping[str, TargetDecision]] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ...) -> None: ...
+
+class TargetDecision(_message.Message):
+    __slots__ = ("trials", "successes", "predicted", "mean", "lower", "upper", "prediction")
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSES_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    trials: float
+    successes: float
+    predicted: float
+    mean: float
+    lower: float
+    upper: float
+    prediction: TargetPrediction
+    def __init__(self, trials: _Optional[float] = ..., successes: _Optional[float] = ..., predicted: _Optional[float] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., prediction: _Optional[_Union[TargetPrediction, _Mapping]] = ...) -> None: ...
 
 class Score(_message.Message):
     __slots__ = ("creative_id", "targets", "agreement", "warnings", "model", "model_version")

@@ -61,6 +61,11 @@ class ScoringServiceStub(object):
                 request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.SerializeToString,
                 response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.FromString,
                 _registered_method=True)
+        self.Decide = channel.unary_unary(
+                '/adscore.v1.ScoringService/Decide',
+                request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.SerializeToString,
+                response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer(object):
@@ -132,6 +137,20 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Decide(self, request, context):
+        """Decides between the creatives of one group, from what the model predicts of each and
+        what was counted so far: how good each is, how sure that is, and how to split the next
+        traffic. The same request gives the same answer, as far as the scores do (see Score).
+
+        The first arm that is refused fails the whole call: INVALID_ARGUMENT names it and its
+        field, e.g. "arms[2].counts[ctr].successes" with COUNTS_INVALID or
+        "arms[2].creative.image" with IMAGE_UNREADABLE. NOT_FOUND with MODEL_NOT_FOUND says that
+        the model or version is not served, that of an arm's prediction among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -159,6 +178,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.Match,
                     request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.FromString,
                     response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.SerializeToString,
+            ),
+            'Decide': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decide,
+                    request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.FromString,
+                    response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -298,6 +322,33 @@ class ScoringService(object):
             '/adscore.v1.ScoringService/Match',
             adscore__protos_dot_v1_dot_scoring__pb2.MatchRequest.SerializeToString,
             adscore__protos_dot_v1_dot_scoring__pb2.MatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Decide(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/adscore.v1.ScoringService/Decide',
+            adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.SerializeToString,
+            adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,93 @@
+"""How far predictions of groups that a model never saw are off: what a decision starts from."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from adscore.bundle import Spread
+from adscore.decision import Evidence, find_posterior
+
+Array = NDArray[np.float64]
+Item = TypeVar("Item")
+
+# Fewer groups with trials say too little of how groups differ.
+MIN_GROUPS = 8
+# More groups, or rows of one, cost time and change the spreads by less than they are known.
+MAX_GROUPS = 1_500
+MAX_ROWS = 40
+# The likeliest spreads are sought near these, in logits, under a weak log-normal prior: it decides
+# only what the counts leave open, such as the part of each where no group has two rows.
+TYPICAL = Spread(between_groups=0.5, residual=0.25)
+_PRIOR_DEVIATION = 1.0
+_START_STEP = 0.7
+_BLOCK = 128
+
+
+def estimate_spread(
+    logits: Array, trials: Array, successes: Array, groups: NDArray[np.int64]
+) -> Spread | None:
+    """Finds the spreads under which held-out counts are most likely, net of binomial noise.
+
+    Args:
+        logits: Predicted logits of rows that the model was not fitted to, (rows,).
+        trials: Of these rows, (rows,).
+        successes: Of these rows, (rows,).
+        groups: Number of each row's group, (rows,).
+
+    Returns:
+        The spreads, in logits; None where too few groups have trials.
+    """
+    blocks = list(_blocks(logits, trials, successes, groups))
+    if sum(len(block[0]) for block in blocks) < MIN_GROUPS:
+        return None
+    middle = np.log([TYPICAL.between_groups, TYPICAL.residual])
+
+    def loss(parameters: Array) -> float:
+        between, residual = np.exp(np.clip(parameters, np.log(0.01), np.log(5)))
+        prior = (((parameters - middle) / _PRIOR_DEVIATION) ** 2).sum() / 2
+        value = sum(_log_likelihood(block, between, residual) for block in blocks)
+        return float(prior) - value
+
+    simplex = middle + _START_STEP * np.array([[0, 0], [1, 0], [0, -1]])
+    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01, "maxfev": 120}
+    best = minimize(loss, middle, method="Nelder-Mead", options=options).x
+    between, residual = np.exp(np.clip(best, np.log(0.01), np.log(5)))
+    return Spread(between_groups=round(float(between), 4), residual=round(float(residual), 4))
+
+
+def _blocks(
+    logits: Array, trials: Array, successes: Array, groups: NDArray[np.int64]
+) -> Iterator[Array]:
+    """Groups of one size together: logits, trials and successes, (3, groups, rows)."""
+    tried = np.flatnonzero(trials > 0)
+    tried = tried[np.argsort(groups[tried], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[tried], prepend=-1))
+    members = [rows.tolist() for rows in np.split(tried, starts[1:])] if tried.size else []
+    members = [_thinned(rows, MAX_ROWS) for rows in _thinned(members, MAX_GROUPS)]
+    columns = np.stack([logits, trials, successes])
+    for size in sorted({len(rows) for rows in members}):
+        yield columns[:, np.array([rows for rows in members if len(rows) == size])]
+
+
+def _thinned(items: list[Item], limit: int) -> list[Item]:
+    """Evenly chosen, at most so many."""
+    chosen = np.linspace(0, len(items) - 1, min(limit, len(items))).round().astype(int)
+    return [items[place] for place in chosen.tolist()]
+
+
+def _log_likelihood(block: Array, between: float, residual: float) -> float:
+    total = 0.0
+    for start in range(0, block.shape[1], _BLOCK):
+        logits, trials, successes = block[:, start : start + _BLOCK]
+        evidence = Evidence(
+            logits=logits,
+            residual=np.full_like(logits, residual),
+            between=np.full(len(logits), between),
+            trials=trials,
+            successes=successes,
+        )
+        total += float(find_posterior(evidence).log_evidence.sum())
+    return total
