@@ -8,7 +8,7 @@ from serving_bench.load import Load
 from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, BEFORE, EMPTY, Measurement
-from serving_bench.systems import PEERS, bare_server, peer_server
+from serving_bench.systems import PEERS, bare_server, peer_line, peer_server
 from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
 from serving_bench.workers import WorkerError
 from shared.processes import adscore_server
@@ -165,11 +165,13 @@ def long(bench: Bench, creatives: int) -> None:
 
 
 def peers(bench: Bench, names: "tuple[str, ...]" = PEERS) -> None:
-    """The same calls to each peer, in turns with adscore and the ceiling."""
+    """The same calls to each peer, scoring in both ways, in turns with adscore and the ceiling."""
     for name in names:
-        reason = missing(name) or _measure_peer(bench, name)
-        if reason:
-            bench.record(Measurement("peers", name, name, 0, 0, 0.0, note=reason))
+        for documented in (False, True):
+            reason = missing(name) or _measure_peer(bench, name, documented=documented)
+            if reason:
+                system = peer_line(name, documented=documented)
+                bench.record(Measurement("peers", system, system, 0, 0, 0.0, note=reason))
 
 
 def _arrivals(bench: Bench) -> None:
@@ -182,10 +184,11 @@ def _arrivals(bench: Bench) -> None:
             bench.run("arrivals", ADSCORE, case, round_, bench.full_server, bench.full_score, order)
 
 
-def _measure_peer(bench: Bench, name: str) -> str:
+def _measure_peer(bench: Bench, peer_name: str, *, documented: bool) -> str:
     """Measures one; returns why that failed, or nothing."""
     order = _closed(bench, USUAL)
-    with peer_server(name, bench.settings.model) as peer:
+    name = peer_line(peer_name, documented=documented)
+    with peer_server(peer_name, bench.settings.model, documented=documented) as peer:
         try:
             with bench.callers(peer) as callers:
                 callers.run(order, peer.process.usage)  # warms it up

@@ -24,8 +24,14 @@ def bare_server() -> AbstractContextManager[Running]:
 
 
 @contextmanager
-def peer_server(name: str, model: Path) -> Iterator[Running]:
-    """A peer with the same model; it may take a while until it can be called."""
+def peer_server(name: str, model: Path, *, documented: bool) -> Iterator[Running]:
+    """A peer with the same model; it may take a while until it can be called.
+
+    Args:
+        name: One of `PEERS`.
+        model: A model's folder.
+        documented: Whether it scores as its documentation shows, or by adscore's own scorer.
+    """
     port = _free_port()
     python = environment_python(name)
     variables = {
@@ -33,6 +39,7 @@ def peer_server(name: str, model: Path) -> Iterator[Running]:
         **_QUIET,
         "SERVING_BENCH_MODEL": str(model.resolve()),
         "SERVING_BENCH_PORT": str(port),
+        "SERVING_BENCH_DOCUMENTED": "1" if documented else "",
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
     }
     command, more = _COMMANDS[name](python, port)
@@ -42,6 +49,11 @@ def peer_server(name: str, model: Path) -> Iterator[Running]:
         transport = f"peers.{name}.transport.score" if own_client else f"peers.json_http.{name}"
         caller = str(python) if own_client else sys.executable
         yield Running(process, f"{HOST}:{port}", transport, caller)
+
+
+def peer_line(name: str, *, documented: bool) -> str:
+    """A peer's name in the tables."""
+    return f"{name}, documented" if documented else f"{name}, adscore's scorer"
 
 
 def environment_python(name: str) -> Path:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, BEFORE, CEILING, EMPTY, Measurement, Summary
 from serving_bench.sections import ONE_PROCESS
-from serving_bench.systems import PEERS
+from serving_bench.systems import PEERS, peer_line
 
 Row = list[str]
 
@@ -24,7 +24,8 @@ def aims(found: Summary) -> list[Row]:
         _share(found, "... one process", "score", ONE_PROCESS, ""),
         _share(found, "BatchScore of 32", "bulk", "batch", ">= 0.90"),
         _share(found, "score_many (StreamScore)", "bulk", "stream", ">= 0.90"),
-        *_best_peer(found),
+        *_best_peer(found, documented=True, aim=">= 2.0 x"),
+        *_best_peer(found, documented=False, aim=">= 1.5 x"),
         *_before(found),
         _empty(found),
         _idle(found),
@@ -58,10 +59,10 @@ def _share(found: Summary, title: str, section: str, case: str, aim: str) -> Row
     ]
 
 
-def _best_peer(found: Summary) -> list[Row]:
+def _best_peer(found: Summary, *, documented: bool, aim: str) -> list[Row]:
     ratios = {
         name: ratio
-        for name in PEERS
+        for name in (peer_line(one, documented=documented) for one in PEERS)
         if (
             ratio := found.ratio(
                 found.find("peers", case=name), found.find("peers", name, name), _rate
@@ -77,9 +78,9 @@ def _best_peer(found: Summary) -> list[Row]:
     calmer = found.ratio(*arriving, _p99)
     return [
         [
-            f"throughput against the best peer, {best}",
+            f"throughput against the best peer: {best}",
             f"{ratios[best]:.2f} x",
-            ">= 1.5 x",
+            aim,
             f"{_number(found, ours, _rate)} against {_number(found, theirs, _rate)} a second; "
             f"by CPU time {found.ratio(theirs, ours, _cpu):.2f} x",
         ],
@@ -92,7 +93,7 @@ def _best_peer(found: Summary) -> list[Row]:
         [
             "... p99 where calls arrive at half of that peer's rate",
             "-" if calmer is None else f"{calmer:.2f} x",
-            "<= 1 x",
+            "<= 0.5 x",
             " against ".join(_number(found, runs, _p99, 1) for runs in arriving) + " ms",
         ],
     ]
@@ -205,7 +206,8 @@ def servers(found: Summary) -> list[Row]:
         "CPU ms server + client", "peak MB", "adscore is better: rate / CPU",
         "p50 / p99 ms at half its rate",
     ]  # fmt: skip
-    rows = [_server_row(found, name) for name in (ADSCORE, *PEERS)]
+    peers = [peer_line(name, documented=way) for way in (False, True) for name in PEERS]
+    rows = [_server_row(found, name) for name in (ADSCORE, *peers)]
     return [header, *(row for row in rows if row)]
 
 

@@ -13,6 +13,7 @@ from serving_bench import tables
 from serving_bench.load import Load, run_load
 from serving_bench.pictures import KINDS, USUAL, Pictures, draw_pictures, with_comment
 from serving_bench.results import ADSCORE, CEILING, EMPTY, Measurement, Summary, read_file
+from serving_bench.systems import peer_line
 from shared.processes import ProcessError, ServerProcess
 
 # === A whole run ===
@@ -63,10 +64,10 @@ def test_table_of_a_run_is_printed_again_without_running(
 
 
 def test_peer_that_is_not_installed_says_so_in_the_table():
-    reason = "not installed: make bench-peers"
-    found = Summary([Measurement("peers", "ray", "ray", 0, 0, 0.0, note=reason)])
+    reason, name = "not installed: make bench-peers", peer_line("ray", documented=True)
+    found = Summary([Measurement("peers", name, name, 0, 0, 0.0, note=reason)])
     [_, row] = tables.servers(found)
-    assert (row[0], row[-1]) == ("ray", reason)
+    assert (row[0], row[-1]) == (name, reason)
 
 
 # === Ratios ===
