@@ -51,7 +51,8 @@ class DocumentedScorer:
         }
         needed = {node.name: known[node.name] for node in self._head.get_inputs()}
         mean, concentration = self._head.run(["mean", "concentration"], needed)
-        rates = rate_figures(self._manifest, np.float64(mean), np.float64(concentration)).tolist()
+        predicted = (output.astype(np.float64) for output in (mean, concentration))
+        rates = rate_figures(self._manifest, *predicted).tolist()
         targets = self._manifest.targets
         return [Score({t: TargetScore(*row[at]) for at, t in enumerate(targets)}) for row in rates]
 
