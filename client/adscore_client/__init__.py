@@ -9,6 +9,15 @@ with Client("127.0.0.1:50051") as client:
 
 from adscore_client._async_client import AsyncClient
 from adscore_client._channel import Tls
+from adscore_client._checks import (
+    CheckedCreative,
+    CheckReport,
+    Finding,
+    ImageBox,
+    Placement,
+    PlacementRule,
+    Severity,
+)
 from adscore_client._client import Client
 from adscore_client._creative import Creative
 from adscore_client._decisions import (
@@ -67,6 +76,8 @@ __all__ = [
     "AsyncClient",
     "AuthenticationError",
     "CallCancelledError",
+    "CheckReport",
+    "CheckedCreative",
     "Client",
     "ClientClosedError",
     "ClientUnusableError",
@@ -78,7 +89,9 @@ __all__ = [
     "DecisionStatus",
     "DecisionWarning",
     "FieldViolation",
+    "Finding",
     "Grid",
+    "ImageBox",
     "InputLimits",
     "InvalidCreativeError",
     "InvalidRequestError",
@@ -90,9 +103,12 @@ __all__ = [
     "ModelUnsupportedError",
     "OverloadedError",
     "PermissionDeniedError",
+    "Placement",
+    "PlacementRule",
     "Score",
     "ServerError",
     "ServerUnavailableError",
+    "Severity",
     "TargetDecision",
     "TargetPrediction",
     "TargetScore",

@@ -7,6 +7,7 @@ from typing import Self, Unpack
 from adscore_client._arguments import CallOptions
 from adscore_client._async_connection import AsyncConnection
 from adscore_client._channel import ChannelSettings
+from adscore_client._checks import CheckReport, Placement
 from adscore_client._core import BaseClient
 from adscore_client._creative import Creative, CreativeInput, ImageInput
 from adscore_client._decisions import Arm, DecideOptions, Decision, split_options
@@ -95,6 +96,20 @@ class AsyncClient(BaseClient[AsyncConnection]):
         """Decides between the creatives of one group; see ``Client.decide``."""
         call, settings = split_options(options)
         return await self._decide(arms, self._options(**call), settings)
+
+    async def check(
+        self,
+        placement: str,
+        creatives: Iterable[CreativeInput],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> CheckReport:
+        """Checks creatives against the rules of a placement; see ``Client.check``."""
+        return await self._check(placement, creatives, self._options(timeout_seconds))
+
+    async def list_placements(self, *, timeout_seconds: float | None = None) -> list[Placement]:
+        """Lists the placements and their rules; see ``Client.list_placements``."""
+        return await self._list_placements(self._options(timeout_seconds))
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model; see ``Client.models``."""

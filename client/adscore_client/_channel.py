@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from adscore_client._address import Target
-from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_protos.v1 import check_pb2_grpc, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 TOKEN_VARIABLE = "ADSCORE_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -130,7 +130,8 @@ def bind_methods(channel: Any) -> dict[str, Any]:
     return {
         **vars(scoring_pb2_grpc.ScoringServiceStub(channel)),
         **vars(model_pb2_grpc.ModelServiceStub(channel)),
-        "Check": channel.unary_unary(_HEALTH_CHECK),
+        **vars(check_pb2_grpc.CheckServiceStub(channel)),
+        "HealthCheck": channel.unary_unary(_HEALTH_CHECK),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Self, Unpack
 
 from adscore_client._arguments import CallOptions
 from adscore_client._channel import ChannelSettings
+from adscore_client._checks import CheckReport, Placement
 from adscore_client._connection import BlockingConnection, run
 from adscore_client._core import BaseClient
 from adscore_client._creative import Creative, CreativeInput, ImageInput
@@ -207,6 +208,50 @@ class Client(BaseClient[BlockingConnection]):
         """
         call, settings = split_options(options)
         return run(self._decide(arms, self._options(**call), settings))
+
+    def check(
+        self,
+        placement: str,
+        creatives: Iterable[CreativeInput],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> CheckReport:
+        """Checks creatives against the rules of a placement; needs no model.
+
+            report = client.check("meta-feed", [("Save 20 %", "a.png"), ("Save 20 %", "b.png")])
+            for creative in report.creatives:
+                for finding in creative.findings:
+                    print(finding.severity, finding.message)
+
+        All are sent in one call, as they are: their bytes are checked too.
+
+        Args:
+            placement: Its name; ``list_placements`` has them all.
+            creatives: From 1 to 100 creatives, or pairs of headline and image, of one campaign:
+                near-duplicates are looked for among them. Context is not read.
+            timeout_seconds: How long reading the images and the call may take together; None
+                for the client's. The text on a banner takes the server up to a second.
+
+        Raises:
+            InvalidCreativeError: An image file cannot be read, or the server refused a part; its
+                ``field`` says which, e.g. ``"creatives[5].headline"``.
+            InvalidRequestError: There is no such placement; the text names the nearest one.
+            AdscoreError: The call failed; the subclass says why.
+            TypeError: An argument is of the wrong type.
+            ValueError: The timeout is not above 0.
+        """
+        return run(self._check(placement, creatives, self._options(timeout_seconds)))
+
+    def list_placements(self, *, timeout_seconds: float | None = None) -> list[Placement]:
+        """Lists the placements whose rules the server knows, with their rules.
+
+        Args:
+            timeout_seconds: How long the call may take; None for the client's.
+
+        Raises:
+            AdscoreError: The call failed; the subclass says why.
+        """
+        return run(self._list_placements(self._options(timeout_seconds)))
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model of the server, by name, the newest first.

@@ -159,12 +159,12 @@ def add_parts(
     """
     image_files: dict[str, str] = {}
     spare = reader.max_bytes - request.ByteSize()
-    for position, headline in enumerate(_iterable(headlines, "headlines", "str")):
+    for position, headline in enumerate(iterable(headlines, "headlines", "str")):
         path = f"headlines[{position}]"
         request.headlines.append(text_to_wire(headline, path))
         spare -= len(request.headlines[-1].encode()) + FRAME_BYTES
         _check_capacity(spare, path, reader.max_bytes)
-    for position, image in enumerate(_iterable(images, "images", "images")):
+    for position, image in enumerate(iterable(images, "images", "images")):
         path = f"images[{position}]"
         data = _load_part(image, path, reader)
         request.images.append(data)
@@ -175,7 +175,12 @@ def add_parts(
     return image_files
 
 
-def _iterable(value: object, name: str, items: str) -> Iterable[Any]:
+def iterable(value: object, name: str, items: str) -> Iterable[Any]:
+    """Returns what a caller passed for an argument, if it can be iterated as meant.
+
+    Raises:
+        TypeError: It is no iterable, or a single item that is one by nature.
+    """
     # One text, one path or one open file is iterable too, and never what was meant.
     single = isinstance(value, str | bytes | bytearray | memoryview | PathLike)
     if single or hasattr(value, "read") or not isinstance(value, Iterable):

@@ -33,6 +33,13 @@ from adscore_client._channel import (
     read_certificates,
     token_source,
 )
+from adscore_client._checks import (
+    CheckReport,
+    Placement,
+    add_creatives,
+    placement_from_wire,
+    report_from_wire,
+)
 from adscore_client._convert import (
     FRAME_BYTES,
     add_parts,
@@ -42,15 +49,16 @@ from adscore_client._convert import (
     match_from_wire,
     model_from_wire,
     score_from_wire,
+    text_to_wire,
 )
-from adscore_client._creative import Creative, ImageInput, image_file_name
+from adscore_client._creative import Creative, CreativeInput, ImageInput, image_file_name
 from adscore_client._decisions import Arm, Decision, decision_from_wire, fill_decide_request
 from adscore_client._exceptions import ServerError
 from adscore_client._image_reader import ImageReader, require_pillow
 from adscore_client._results import Grid, InputLimits, Match, Model, Score, Warning
 from adscore_client._score_stream import ScoreStream
 from adscore_client._status import CallContext, error_from_call, no_answer
-from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
 
 _MIN_MESSAGE_BYTES = 1024  # less holds no creative beside the name of its model
 _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit
@@ -248,6 +256,21 @@ class BaseClient(ABC, Generic[ConnectionType]):
         wire = await self._send("Decide", request, options, context)
         return decision_from_wire(wire, request, context.address)
 
+    async def _check(
+        self, placement: str, creatives: Iterable[CreativeInput], options: Options
+    ) -> CheckReport:
+        request = check_pb2.CheckRequest(placement=text_to_wire(placement, "placement"))
+        reader = ImageReader(self._channel.max_message_bytes)  # the file itself is checked
+        files = await self._connection.run(add_creatives, request, creatives, reader)
+        context = self._context(options, image_files=files)._replace(keeps_paths=True)
+        wire = await self._send("Check", request, options, context)
+        return report_from_wire(wire, len(request.creatives), context.address)
+
+    async def _list_placements(self, options: Options) -> list[Placement]:
+        request = check_pb2.ListPlacementsRequest()
+        wire = await self._send("ListPlacements", request, options, self._context(options))
+        return [placement_from_wire(placement) for placement in wire.placements]
+
     async def _models(self, options: Options) -> list[Model]:
         request = model_pb2.ListModelsRequest()
         wire = await self._send("ListModels", request, options, self._context(options))
@@ -266,7 +289,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         text = "it was not asked"
         while left := options.deadline.left_seconds:
             try:
-                if is_serving(await self._connection.call("Check", b"", left, metadata)):
+                if is_serving(await self._connection.call("HealthCheck", b"", left, metadata)):
                     return
                 text = "it does not serve yet"
             except grpc.RpcError as exc:

@@ -45,6 +45,8 @@ class CallContext(NamedTuple):
         creative_id: Id of the creative, where the call or the item is about one.
         image_files: Paths of the images that came from files, by field, e.g. ``"image"`` or
             ``"images[5]"``.
+        keeps_paths: Whether the caller knows creatives by their place in the request, so that
+            fields are named by it: ``"creatives[5].image"``.
     """
 
     channel: ChannelSettings
@@ -52,6 +54,7 @@ class CallContext(NamedTuple):
     request_id: str = ""
     creative_id: str = ""
     image_files: Mapping[str, str] = MappingProxyType({})
+    keeps_paths: bool = False
 
     @property
     def address(self) -> str:
@@ -341,7 +344,7 @@ def _refusal(
 ) -> InvalidRequestError:
     violations = []
     for wire in details.violations:
-        field = _CREATIVE_PATH.sub("", wire.field, count=1)
+        field = wire.field if context.keeps_paths else _CREATIVE_PATH.sub("", wire.field, count=1)
         if not field:
             continue  # the creative as a whole
         message = message.replace(wire.field, field)
