@@ -52,6 +52,16 @@ from adscore_client._exceptions import (
     ServerUnavailableError,
     UnsupportedError,
 )
+from adscore_client._explanation import (
+    ElementEffect,
+    ElementKind,
+    Explanation,
+    Idea,
+    IdeaKind,
+    Parts,
+    WhatIf,
+    WordEffect,
+)
 from adscore_client._results import (
     Combination,
     Grid,
@@ -88,9 +98,14 @@ __all__ = [
     "Decision",
     "DecisionStatus",
     "DecisionWarning",
+    "ElementEffect",
+    "ElementKind",
+    "Explanation",
     "FieldViolation",
     "Finding",
     "Grid",
+    "Idea",
+    "IdeaKind",
     "ImageBox",
     "InputLimits",
     "InvalidCreativeError",
@@ -102,6 +117,7 @@ __all__ = [
     "ModelState",
     "ModelUnsupportedError",
     "OverloadedError",
+    "Parts",
     "PermissionDeniedError",
     "Placement",
     "PlacementRule",
@@ -116,6 +132,8 @@ __all__ = [
     "TrainingSummary",
     "UnsupportedError",
     "Warning",
+    "WhatIf",
+    "WordEffect",
     "to_arrow",
     "to_pandas",
 ]

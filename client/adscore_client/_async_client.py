@@ -12,6 +12,7 @@ from adscore_client._core import BaseClient
 from adscore_client._creative import Creative, CreativeInput, ImageInput
 from adscore_client._decisions import Arm, DecideOptions, Decision, split_options
 from adscore_client._exceptions import AdscoreError
+from adscore_client._explanation import NOTHING, Explanation, WhatIf
 from adscore_client._results import Grid, Match, Model, Score
 from adscore_client._score_stream import ScoreStream
 
@@ -110,6 +111,20 @@ class AsyncClient(BaseClient[AsyncConnection]):
     async def list_placements(self, *, timeout_seconds: float | None = None) -> list[Placement]:
         """Lists the placements and their rules; see ``Client.list_placements``."""
         return await self._list_placements(self._options(timeout_seconds))
+
+    async def explain(
+        self,
+        headline: str | None = None,
+        image: ImageInput | None = None,
+        *,
+        context: Mapping[str, str] | None = None,
+        target: str | None = None,
+        what_if: WhatIf = NOTHING,
+        **options: Unpack[CallOptions],
+    ) -> Explanation:
+        """Takes a score apart; see ``Client.explain``."""
+        creative = Creative(headline, image, context={} if context is None else context)
+        return await self._explain(creative, target, what_if, self._options(**options))
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """Lists every version of every model; see ``Client.models``."""

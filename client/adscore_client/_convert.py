@@ -37,7 +37,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _WARNINGS = {scoring_pb2.Warning.Value(f"WARNING_{one}"): one for one in Warning}
 
 PartsRequest = TypeVar(
-    "PartsRequest", scoring_pb2.MatchRequest, scoring_pb2.ScoreCombinationsRequest
+    "PartsRequest",
+    scoring_pb2.MatchRequest,
+    scoring_pb2.ScoreCombinationsRequest,
+    scoring_pb2.ExplainRequest,
 )
 
 # === What is sent ===

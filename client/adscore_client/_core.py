@@ -54,6 +54,7 @@ from adscore_client._convert import (
 from adscore_client._creative import Creative, CreativeInput, ImageInput, image_file_name
 from adscore_client._decisions import Arm, Decision, decision_from_wire, fill_decide_request
 from adscore_client._exceptions import ServerError
+from adscore_client._explanation import Explanation, WhatIf, explanation_from_wire, fill_request
 from adscore_client._image_reader import ImageReader, require_pillow
 from adscore_client._results import Grid, InputLimits, Match, Model, Score, Warning
 from adscore_client._score_stream import ScoreStream
@@ -270,6 +271,25 @@ class BaseClient(ABC, Generic[ConnectionType]):
         request = check_pb2.ListPlacementsRequest()
         wire = await self._send("ListPlacements", request, options, self._context(options))
         return [placement_from_wire(placement) for placement in wire.placements]
+
+    async def _explain(
+        self, creative: Creative, target: str | None, what_if: WhatIf, options: Options
+    ) -> Explanation:
+        request = scoring_pb2.ExplainRequest(
+            model=options.choice.model,
+            model_version=options.choice.model_version,
+            target=text_to_wire("" if target is None else target, "target"),
+        )
+        # Boxes are in the pixels of the caller's own image, so it is not made smaller.
+        reader = ImageReader(self._channel.max_message_bytes)
+        files = await self._connection.run(fill_request, request, creative, what_if, reader)
+        context = self._context(options, creative.id, files)
+        wire = await self._send("Explain", request, options, context)
+        if not wire.HasField("explanation"):
+            raise ServerError(
+                f"Expected an explanation from {context.address}. Received: an empty answer"
+            )
+        return explanation_from_wire(wire.explanation)
 
     async def _models(self, options: Options) -> list[Model]:
         request = model_pb2.ListModelsRequest()

@@ -15,7 +15,7 @@ from adscore_protos.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-UNARY = {"Score", "BatchScore", "ScoreCombinations", "Match"}
+UNARY = {"Score", "BatchScore", "ScoreCombinations", "Match", "Explain"}
 
 
 class ScriptedScoring(scoring_pb2_grpc.ScoringServiceServicer):

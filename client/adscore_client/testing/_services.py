@@ -13,6 +13,7 @@ from adscore_client.testing._script import FakeCall, Script
 from adscore_client.testing._wire import (
     abort,
     decision_to_wire,
+    explanation_to_wire,
     grid_to_wire,
     item_error,
     model_to_wire,
@@ -109,6 +110,13 @@ class FakeScoring(scoring_pb2_grpc.ScoringServiceServicer):
             if arm.HasField("creative")
         }
         return decision_to_wire(request, scores, self.script.model)
+
+    @_scripted
+    def Explain(self, request: Any) -> Any:  # noqa: N802
+        """Explains one creative, whose parts add nothing."""
+        _check_model(self.script, request)
+        score = self.script.score_of(_creative(request.creative))
+        return scoring_pb2.ExplainResponse(explanation=explanation_to_wire(score, request.target))
 
     def _results(self, creatives: Iterable[Any]) -> list[Any]:
         return [self._result(place, wire) for place, wire in enumerate(creatives)]

@@ -39,6 +39,21 @@ def score_to_wire(score: Score) -> scoring_pb2.Score:
     )
 
 
+def explanation_to_wire(score: Score, target: str) -> scoring_pb2.Explanation:
+    """Explains a score by its base alone."""
+    name = target or next(iter(score.targets))
+    figures = score.targets[name]
+    return scoring_pb2.Explanation(
+        target=name,
+        mean=figures.mean,
+        lower=figures.lower,
+        upper=figures.upper,
+        base=math.log(figures.mean / (1 - figures.mean)),
+        model=score.model,
+        model_version=score.model_version,
+    )
+
+
 def grid_to_wire(scores: Sequence[Score], model: Model) -> scoring_pb2.ScoreCombinationsResponse:
     """Converts the scores of combinations, row by row; their warnings are left out."""
     targets = {

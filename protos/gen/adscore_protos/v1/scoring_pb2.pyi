@@ -29,6 +29,22 @@ class DecisionWarning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_WARNING_ONE_ARM: _ClassVar[DecisionWarning]
     DECISION_WARNING_ARMS_UNTRIED: _ClassVar[DecisionWarning]
 
+class ElementKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ELEMENT_KIND_UNSPECIFIED: _ClassVar[ElementKind]
+    ELEMENT_KIND_BOX: _ClassVar[ElementKind]
+    ELEMENT_KIND_TEXT: _ClassVar[ElementKind]
+
+class IdeaKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IDEA_KIND_UNSPECIFIED: _ClassVar[IdeaKind]
+    IDEA_KIND_DROP_WORD: _ClassVar[IdeaKind]
+    IDEA_KIND_SWAP_WORD: _ClassVar[IdeaKind]
+    IDEA_KIND_HEADLINE: _ClassVar[IdeaKind]
+    IDEA_KIND_DROP_ELEMENT: _ClassVar[IdeaKind]
+    IDEA_KIND_IMAGE: _ClassVar[IdeaKind]
+    IDEA_KIND_CONTEXT: _ClassVar[IdeaKind]
+
 class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     WARNING_UNSPECIFIED: _ClassVar[Warning]
@@ -55,6 +71,16 @@ DECISION_WARNING_HORIZON_ASSUMED: DecisionWarning
 DECISION_WARNING_NO_COUNTS: DecisionWarning
 DECISION_WARNING_ONE_ARM: DecisionWarning
 DECISION_WARNING_ARMS_UNTRIED: DecisionWarning
+ELEMENT_KIND_UNSPECIFIED: ElementKind
+ELEMENT_KIND_BOX: ElementKind
+ELEMENT_KIND_TEXT: ElementKind
+IDEA_KIND_UNSPECIFIED: IdeaKind
+IDEA_KIND_DROP_WORD: IdeaKind
+IDEA_KIND_SWAP_WORD: IdeaKind
+IDEA_KIND_HEADLINE: IdeaKind
+IDEA_KIND_DROP_ELEMENT: IdeaKind
+IDEA_KIND_IMAGE: IdeaKind
+IDEA_KIND_CONTEXT: IdeaKind
 WARNING_UNSPECIFIED: Warning
 WARNING_MISSING_IMAGE: Warning
 WARNING_MISSING_HEADLINE: Warning
@@ -410,6 +436,139 @@ class TargetDecision(_message.Message):
     upper: float
     prediction: TargetPrediction
     def __init__(self, trials: _Optional[float] = ..., successes: _Optional[float] = ..., predicted: _Optional[float] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., prediction: _Optional[_Union[TargetPrediction, _Mapping]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("creative", "model", "model_version", "target", "boxes", "find_text", "swaps", "headlines", "images")
+    CREATIVE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    BOXES_FIELD_NUMBER: _ClassVar[int]
+    FIND_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SWAPS_FIELD_NUMBER: _ClassVar[int]
+    HEADLINES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    creative: Creative
+    model: str
+    model_version: str
+    target: str
+    boxes: _containers.RepeatedCompositeFieldContainer[Box]
+    find_text: bool
+    swaps: _containers.RepeatedCompositeFieldContainer[WordSwap]
+    headlines: _containers.RepeatedScalarFieldContainer[str]
+    images: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, creative: _Optional[_Union[Creative, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., target: _Optional[str] = ..., boxes: _Optional[_Iterable[_Union[Box, _Mapping]]] = ..., find_text: bool = ..., swaps: _Optional[_Iterable[_Union[WordSwap, _Mapping]]] = ..., headlines: _Optional[_Iterable[str]] = ..., images: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Box(_message.Message):
+    __slots__ = ("left", "top", "right", "bottom")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_FIELD_NUMBER: _ClassVar[int]
+    left: int
+    top: int
+    right: int
+    bottom: int
+    def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., right: _Optional[int] = ..., bottom: _Optional[int] = ...) -> None: ...
+
+class WordSwap(_message.Message):
+    __slots__ = ("word", "replacement")
+    WORD_FIELD_NUMBER: _ClassVar[int]
+    REPLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    word: str
+    replacement: str
+    def __init__(self, word: _Optional[str] = ..., replacement: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: Explanation
+    def __init__(self, explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("creative_id", "target", "mean", "lower", "upper", "base", "headline", "image", "context", "remainder", "warnings", "words", "elements", "ideas", "model", "model_version")
+    class ContextEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    CREATIVE_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    HEADLINE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    REMAINDER_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    IDEAS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    creative_id: str
+    target: str
+    mean: float
+    lower: float
+    upper: float
+    base: float
+    headline: float
+    image: float
+    context: _containers.ScalarMap[str, float]
+    remainder: float
+    warnings: _containers.RepeatedScalarFieldContainer[Warning]
+    words: _containers.RepeatedCompositeFieldContainer[WordEffect]
+    elements: _containers.RepeatedCompositeFieldContainer[ElementEffect]
+    ideas: _containers.RepeatedCompositeFieldContainer[Idea]
+    model: str
+    model_version: str
+    def __init__(self, creative_id: _Optional[str] = ..., target: _Optional[str] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., base: _Optional[float] = ..., headline: _Optional[float] = ..., image: _Optional[float] = ..., context: _Optional[_Mapping[str, float]] = ..., remainder: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., words: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ..., elements: _Optional[_Iterable[_Union[ElementEffect, _Mapping]]] = ..., ideas: _Optional[_Iterable[_Union[Idea, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class WordEffect(_message.Message):
+    __slots__ = ("text", "start", "end", "effect")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start: int
+    end: int
+    effect: float
+    def __init__(self, text: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., effect: _Optional[float] = ...) -> None: ...
+
+class ElementEffect(_message.Message):
+    __slots__ = ("kind", "box", "effect")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    kind: ElementKind
+    box: Box
+    effect: float
+    def __init__(self, kind: _Optional[_Union[ElementKind, str]] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., effect: _Optional[float] = ...) -> None: ...
+
+class Idea(_message.Message):
+    __slots__ = ("kind", "what", "effect", "lower", "upper", "position", "context_name", "context_value")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_VALUE_FIELD_NUMBER: _ClassVar[int]
+    kind: IdeaKind
+    what: str
+    effect: float
+    lower: float
+    upper: float
+    position: int
+    context_name: str
+    context_value: str
+    def __init__(self, kind: _Optional[_Union[IdeaKind, str]] = ..., what: _Optional[str] = ..., effect: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., position: _Optional[int] = ..., context_name: _Optional[str] = ..., context_value: _Optional[str] = ...) -> None: ...
 
 class Score(_message.Message):
     __slots__ = ("creative_id", "targets", "agreement", "warnings", "model", "model_version")

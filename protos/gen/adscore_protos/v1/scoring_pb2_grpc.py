@@ -66,6 +66,11 @@ class ScoringServiceStub(object):
                 request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.SerializeToString,
                 response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/adscore.v1.ScoringService/Explain',
+                request_serializer=adscore__protos_dot_v1_dot_scoring__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.ExplainResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer(object):
@@ -151,6 +156,27 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Takes one prediction apart: what headline, image and context add to it, what each
+        word and each element of the banner does, and which changes to the caller's own
+        material would raise it. It says what the model reacts to, not what causes clicks.
+
+        It costs one encoding for each word, swap, box, headline and image, and counts as so
+        many creatives for the rate limit. The answer is the same for the same request.
+
+        INVALID_ARGUMENT names the field that was refused: one of the creative as in Score;
+        "boxes[2]" with BOX_OUTSIDE_IMAGE, or "boxes" with IMAGE_MISSING where the creative
+        has no image; "swaps[0]" with WORD_NOT_FOUND; "target" with TARGET_UNKNOWN;
+        "headlines[1]" or "images[1]" as in Match; and the longest list with BATCH_TOO_LARGE
+        where boxes, swaps, headlines and images are more than 64 together.
+        FAILED_PRECONDITION with TEXT_DETECTION_MISSING says that find_text is asked for and
+        the server was installed without it, with MODEL_WITHOUT_TARGETS that the model
+        predicts no rate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -183,6 +209,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.Decide,
                     request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.FromString,
                     response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=adscore__protos_dot_v1_dot_scoring__pb2.ExplainRequest.FromString,
+                    response_serializer=adscore__protos_dot_v1_dot_scoring__pb2.ExplainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -349,6 +380,33 @@ class ScoringService(object):
             '/adscore.v1.ScoringService/Decide',
             adscore__protos_dot_v1_dot_scoring__pb2.DecideRequest.SerializeToString,
             adscore__protos_dot_v1_dot_scoring__pb2.DecideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/adscore.v1.ScoringService/Explain',
+            adscore__protos_dot_v1_dot_scoring__pb2.ExplainRequest.SerializeToString,
+            adscore__protos_dot_v1_dot_scoring__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,
