@@ -115,7 +115,7 @@ bench-peers: $(STAMP)  ## measure the server beside its peers, each installed in
 .PHONY: fuzz
 fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its own
 	@set -e; if ! test -x $(FUZZ_VENV)/bin/python; then echo "skipped: atheris has no wheel for this Python and system"; exit 0; fi; \
-	export PYTHONPATH=.:server:client:protos/gen ADSCORE_FUZZ_MODEL=$(FUZZ_VENV)/model; \
+	export PYTHONPATH=.:server:client:web:protos/gen ADSCORE_FUZZ_MODEL=$(FUZZ_VENV)/model; \
 	for name in image headline servicer; do \
 		echo "== fuzz/fuzz_$$name.py for $(SECONDS) s"; mkdir -p $(FUZZ_VENV)/corpus/$$name; \
 		$(FUZZ_VENV)/bin/python fuzz/fuzz_$$name.py -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 \

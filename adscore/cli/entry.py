@@ -23,19 +23,21 @@ EXTRA_OF_PACKAGE = {
     "model_signing": "sign",
     "charset_normalizer": "offline",
     "fsspec": "offline",
-    "jinja2": "offline",
-    "markupsafe": "offline",
     "pyarrow": "offline",
     "python_calamine": "offline",
     "pyspark": "spark",
+    "starlette": "page",
+    "uvicorn": "page",
 }
 # Packages of several extras: the command that was asked for decides.
 SHARED_PACKAGES = frozenset(
-    {"msgspec", "numpy", "onnxruntime", "PIL", "rich", "scipy", "tokenizers", "typer"}
+    {"jinja2", "markupsafe", "msgspec", "numpy", "onnxruntime", "PIL", "rich", "scipy"}
+    | {"tokenizers", "typer"}
 )
 EXTRA_OF_COMMAND = {
     "demo": "all",
     "evaluate": "offline",
+    "page": "page",
     "prepare": "offline",
     "sample": "offline",
     "score": "offline",
@@ -84,5 +86,6 @@ def _advice(package: str, arguments: list[str]) -> str:
         '  pip install "adscore[train]"     to train, evaluate and score tables\n'
         '  pip install "adscore[server]"    to serve a model\n'
         '  pip install "adscore[offline]"   to evaluate and score tables with a trained model\n'
+        '  pip install "adscore[page]"      to open the web page of a server\n'
         '  pip install "adscore[all]"       for everything, the demo too'
     )

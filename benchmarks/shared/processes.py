@@ -16,7 +16,7 @@ from typing import IO, Self
 BENCHMARKS = Path(__file__).resolve().parents[1]
 PROJECT = BENCHMARKS.parent
 HOST = "127.0.0.1"
-_PARTS = (".", "client", "server", "protos/gen")
+_PARTS = (".", "client", "server", "web", "protos/gen")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0

@@ -91,4 +91,4 @@ def test_image_holds_what_the_wheel_is_built_from() -> None:
     names = [name for line in copied for name in line.split()]
     shown = (DEPLOY / "Dockerfile.dockerignore").read_text()
     assert all((DEPLOY.parent / name).exists() and f"!{name}\n" in shown for name in names)
-    assert {"adscore", "server", "client", "protos", "pyproject.toml"} <= set(names)
+    assert {"adscore", "server", "client", "web", "protos", "pyproject.toml"} <= set(names)

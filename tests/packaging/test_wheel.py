@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL = Path(__file__).with_name("call_a_server.py")
-PACKAGES = {"adscore", "adscore_client", "adscore_protos", "adscore_server"}
+PACKAGES = {"adscore", "adscore_client", "adscore_protos", "adscore_server", "adscore_web"}
 # What pip says when it reaches no index; a version that does not exist reads differently.
 OFFLINE = re.compile(r"from versions: none|ConnectionError|ReadTimeout|Max retries exceeded")
 
@@ -94,7 +94,7 @@ def oldest(
     return create_environment(tmp_path_factory.mktemp("oldest"), wheel, versions)
 
 
-def test_wheel_holds_the_four_packages_and_nothing_else(wheel: Path):
+def test_wheel_holds_the_five_packages_and_nothing_else(wheel: Path):
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     tops = {name.partition("/")[0] for name in names}
@@ -102,7 +102,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel: Path):
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     suffixes = {Path(name).suffix for name in names if ".dist-info/" not in name}
-    assert suffixes - {".py", ".pyi", ".typed", ".css", ".jinja", ".js", ".toml"} == set()
+    assert suffixes - {".py", ".pyi", ".typed", ".css", ".jinja", ".js", ".json", ".svg", ".toml"} == set()
     templates = {path.name for path in (ROOT / "adscore/report/templates").iterdir()}
     assert "page.css" in templates
     assert {f"adscore/report/templates/{name}" for name in templates} <= names
@@ -123,7 +123,7 @@ def test_client_loads_nothing_but_the_base_dependencies(newest: Environment):
     assert loaded & {"numpy", "tensorflow", "PIL", "onnxruntime", "adscore"} == set()
 
 
-@pytest.mark.parametrize("name", ["server", "client", "protos", "gen", "tests", "tools"])
+@pytest.mark.parametrize("name", ["server", "client", "web", "protos", "gen", "tests", "tools"])
 def test_folders_of_the_checkout_are_no_packages(newest: Environment, name: str):
     code = f"from importlib.util import find_spec; print(find_spec({name!r}))"
     assert newest.python("-c", code).strip() == "None"
@@ -135,6 +135,7 @@ def test_folders_of_the_checkout_are_no_packages(newest: Environment, name: str)
         ((), 'pip install "adscore[all]"'),
         (("train",), 'pip install "adscore[train]"'),
         (("serve", "models"), 'pip install "adscore[server]"'),
+        (("page",), 'pip install "adscore[page]"'),
     ],
 )
 def test_command_without_its_extra_says_which_to_install(

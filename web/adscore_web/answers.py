@@ -1,0 +1,85 @@
+"""What the client returned or raised -> what the page's script reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from adscore_client import (
+    AccessError,
+    AdscoreError,
+    AuthenticationError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    MessageTooLargeError,
+    Model,
+    ModelNotFoundError,
+    ModelState,
+    OverloadedError,
+    Score,
+    ServerUnavailableError,
+    UnsupportedError,
+)
+from adscore_web.frames import RefusedError
+
+# The HTTP status of an exception, and the name by which the page has a text for it. The first
+# that fits counts.
+_KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
+    (AuthenticationError, 401, "token"),
+    (AccessError, 403, "forbidden"),
+    (InvalidRequestError, 422, "invalid"),
+    (ModelNotFoundError, 404, "model_gone"),
+    (MessageTooLargeError, 413, "too_large"),
+    (OverloadedError, 429, "busy"),
+    (UnsupportedError, 501, "unsupported"),
+    (DeadlineExceededError, 504, "server_slow"),
+    (ServerUnavailableError, 503, "server_gone"),
+    (AdscoreError, 502, "server_failed"),
+)
+
+
+def error_fields(error: AdscoreError) -> dict[str, Any]:
+    """An exception of the client as the page reads it; its text names no content but the cause."""
+    kind = next(name for cause, _, name in _KINDS if isinstance(error, cause))
+    return {
+        "kind": kind,
+        "reason": error.reason,
+        "field": getattr(error, "field", ""),
+        "message": str(error),
+        "retry_after_seconds": error.retry_after_seconds,
+    }
+
+
+# What is no fault of the page: the client's exceptions, its own, and those of the client for an
+# argument that the page's script never sends.
+EXPECTED = (AdscoreError, RefusedError, TypeError, ValueError)
+
+
+def error_answer(error: Exception) -> JSONResponse:
+    """The answer to a request that failed."""
+    if isinstance(error, RefusedError):
+        fields: dict[str, Any] = {"kind": error.kind, "message": str(error)}
+        return JSONResponse({"error": fields}, error.status)
+    if isinstance(error, AdscoreError):
+        status = next(status for cause, status, _ in _KINDS if isinstance(error, cause))
+        return JSONResponse({"error": error_fields(error)}, status)
+    if isinstance(error, EXPECTED):
+        return JSONResponse({"error": {"kind": "invalid", "message": str(error)[:300]}}, 422)
+    return JSONResponse({"error": {"kind": "page_failed", "message": ""}}, 500)
+
+
+def score_fields(score: Score | AdscoreError) -> dict[str, Any]:
+    """One cell of the grid."""
+    if isinstance(score, AdscoreError):
+        return {"error": error_fields(score)}
+    targets: Mapping[str, Any] = {name: one.to_dict() for name, one in score.targets.items()}
+    return {
+        "targets": targets,
+        "agreement": score.agreement,
+        "warnings": [str(warning) for warning in score.warnings],
+    }
+
+
+def model_fields(models: list[Model]) -> list[dict[str, Any]]:
+    """The models that can score, the newest version of each first."""
+    return [model.to_dict() for model in models if model.state == ModelState.READY]

@@ -1,0 +1,160 @@
+"""Listens, says where, opens a browser, and serves until Ctrl-C or SIGTERM."""
+
+import asyncio
+import socket
+import ssl
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import uvicorn
+
+from adscore_client import AdscoreError, AuthenticationError, Client
+from adscore_web.app import create_app
+from adscore_web.config import PageConfig, PageError
+
+_MAX_CONNECTIONS = 512
+_STOP_SECONDS = 5
+_WAIT_SECONDS = 30.0  # for a server that starts at the same time, as under Compose
+
+
+@dataclass(frozen=True, slots=True)
+class PageFiles:
+    """What encrypts the page.
+
+    Attributes:
+        certificate: PEM.
+        key: PEM.
+    """
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def of(cls, certificate: Path | None, key: Path | None) -> Self | None:
+        """The two files; None for neither.
+
+        Raises:
+            PageError: One is missing, or they do not fit.
+        """
+        if certificate is None and key is None:
+            return None
+        if certificate is None or key is None:
+            raise PageError("expected --tls-cert and --tls-key together. Received: one of them")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise PageError(
+                f"--tls-cert, --tls-key: expected a certificate and its key, PEM. Received: {error}"
+            ) from error
+        return cls(certificate, key)
+
+
+def run_page(
+    config: PageConfig,
+    tls: PageFiles | None,
+    show: Callable[[str], object],
+    *,
+    opens_browser: bool,
+) -> None:
+    """Serves the page until it is told to stop.
+
+    Args:
+        config: What to serve, and where.
+        tls: What encrypts it; None for plain text.
+        show: Gets the line with the page's address.
+        opens_browser: Whether to open it in a browser.
+
+    Raises:
+        PageError: It may not be served like this, or the address is not free.
+    """
+    _require_protection(config, tls)
+    app = create_app(config)
+    listening = _listen(config)
+    url = f"{'https' if tls else 'http'}://{_shown_place(config, listening)}{config.prefix}/"
+    show(f"Page on {url}")
+    if opens_browser:
+        webbrowser.open(url)
+    settings = uvicorn.Config(
+        app,
+        ssl_certfile=tls and tls.certificate,
+        ssl_keyfile=tls and tls.key,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        ws="none",
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    asyncio.run(uvicorn.Server(settings).serve(sockets=[listening]))
+
+
+def _listen(config: PageConfig) -> socket.socket:
+    """Binds and listens, so that a browser that is quick waits instead of failing."""
+    host, port = config.place()
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(place)
+            listening.listen()
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise PageError(
+            f"--address: expected a free address of this machine. Received: {config.address}: "
+            f"{error.strerror or error}. Port 0 means any free one"
+        ) from error
+    return listening
+
+
+def _shown_place(config: PageConfig, listening: socket.socket) -> str:
+    host, _ = config.place()
+    port = listening.getsockname()[1]
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared with
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _require_protection(config: PageConfig, tls: PageFiles | None) -> None:
+    """Refuses to be seen beyond this machine by whom nobody knows, as the server does.
+
+    Raises:
+        PageError: Strangers could use it, or read what is sent.
+    """
+    if config.is_local or config.insecure_network:
+        return
+    if tls is None:
+        raise PageError(
+            "--address: beyond this machine, expected encryption (--tls-cert and --tls-key). "
+            f"Received: {config.address} without. Behind a proxy that encrypts and asks who "
+            "calls, say --insecure-network"
+        )
+    if not asks_for_tokens(config):
+        raise PageError(
+            "--address: beyond this machine, expected a server that asks for tokens. Received: "
+            f"{config.server}, which answers everybody. Start it with --tokens (with --model: "
+            "adscore page --tokens FILE), or say --insecure-network"
+        )
+
+
+def asks_for_tokens(config: PageConfig) -> bool:
+    """Whether the server refuses a caller that it does not know.
+
+    Raises:
+        PageError: It does not answer.
+    """
+    try:
+        with Client(config.server, tls=config.server_tls, token="") as client:
+            client.wait_until_ready(_WAIT_SECONDS)
+            client.models()
+    except AuthenticationError:
+        return True
+    except AdscoreError as error:
+        raise PageError(f"--server: {error}") from error
+    return False

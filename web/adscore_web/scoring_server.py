@@ -1,0 +1,64 @@
+"""`adscore serve` as a process of the page's own, which ends with it."""
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from adscore_web.config import PageError
+
+_STOP_SECONDS = 15.0
+_READY = "Ready on "
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@contextlib.contextmanager
+def scoring_server(model: Path, options: Sequence[str] = ()) -> Iterator[str]:
+    """Serves a model on a free port of this machine inside the block.
+
+    Args:
+        model: What `adscore serve` takes: a root of models, a model or a version.
+        options: Further options of it.
+
+    Yields:
+        Its address.
+
+    Raises:
+        PageError: It does not start; it has printed why.
+    """
+    command = [sys.executable, "-m", "adscore", "serve", str(model), "--address", "127.0.0.1:0"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*command, "--log-level", "warning", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+    )
+    try:
+        line = process.stdout.readline().strip() if process.stdout else ""
+        if not line.startswith(_READY):
+            raise PageError(
+                f"--model: expected a model that `adscore serve` can serve. Received: {model}. "
+                'Without one: adscore demo --keep DIR makes a model. It needs "adscore[server]"'
+            )
+        yield line.removeprefix(_READY).split(": ")[0]
+    finally:
+        _stop(process)
+
+
+def _end_with_parent() -> None:
+    """Has the kernel end the child even where the page is killed and can stop nothing."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

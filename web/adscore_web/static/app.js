@@ -1,0 +1,64 @@
+// Puts the page together.
+
+import { setToken } from "./api.js";
+import { byId, h, show } from "./dom.js";
+import * as downloads from "./downloads.js";
+import * as grid from "./grid.js";
+import { measured } from "./files.js";
+import * as header from "./header.js";
+import * as inputs from "./inputs.js";
+import { loadModels, pump, retry } from "./scoring.js";
+import { change, draw, memory, onChange, restore, state } from "./state.js";
+import { t } from "./texts.js";
+
+async function main() {
+  inputs.start();
+  header.start();
+  grid.start();
+  downloads.start();
+  onChange(drawProblem);
+  onChange(pump);
+  for (const name of ["grid", "ranking"]) {
+    byId(`view-${name}`).addEventListener("click", () => change(() => (state.view = name)));
+  }
+  const known = loadModels();
+  await restore();
+  draw();
+  for (const image of state.images) showAgain(image);
+  await known;
+}
+
+async function showAgain(image) {
+  const size = await measured(memory.blobs.get(image.id));
+  if (!image.refusal) await inputs.addThumbnail(image, size ?? { width: 360, height: 1 });
+}
+
+// === Why nothing goes on ===
+
+function drawProblem() {
+  const problem = memory.problem;
+  const area = byId("problem");
+  area.hidden = !problem;
+  area.dataset.kind = problem?.kind ?? "";
+  if (!problem) return show(area);
+  const isToken = problem.kind === "token";
+  const again = h("button", { type: "button", "data-key": "retry", on: { click: retry } }, t("problem.retry"));
+  show(
+    area,
+    h("div", {}, h("h2", {}, t(`problem.${problem.kind}.title`)), h("p", {}, t(`problem.${problem.kind}.text`, { message: problem.message ?? "" }))),
+    isToken ? tokenForm() : again,
+  );
+}
+
+function tokenForm() {
+  const field = h("input", { type: "password", id: "token", autocomplete: "off", "data-key": "token" });
+  const submit = (event) => {
+    event.preventDefault();
+    if (!field.value.trim()) return;
+    setToken(field.value);
+    retry();
+  };
+  return h("form", { class: "token", on: { submit } }, h("label", { for: "token" }, t("problem.token.label")), field, h("button", {}, t("problem.token.button")));
+}
+
+main();

@@ -1,0 +1,99 @@
+// Elements without markup strings: whatever a headline or file name holds is shown as text.
+
+import { t } from "./texts.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Makes an element: h("button", { class: "x", on: { click } }, "Text", child, null). */
+export function h(tag, properties = {}, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+/** Makes an element of SVG. */
+export function svg(tag, properties = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "on") {
+      for (const [type, listener] of Object.entries(value)) element.addEventListener(type, listener);
+    } else if (name === "vars") {
+      for (const [key, number] of Object.entries(value)) element.style.setProperty(key, number);
+    } else if (name === "value" || name === "checked" || name === "selected") {
+      element[name] = value;
+    } else {
+      element.setAttribute(name, value === true ? "" : value);
+    }
+  }
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** Puts new children into a container; the focus stays on what has the same data-key. */
+export function show(container, ...children) {
+  const focused = container.contains(document.activeElement) ? document.activeElement : null;
+  const key = focused?.closest("[data-key]")?.dataset.key;
+  const selection = focused && "selectionStart" in focused ? [focused.selectionStart, focused.selectionEnd] : null;
+  container.replaceChildren(...children.flat(3).filter(Boolean));
+  if (key === undefined) return;
+  const again = container.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!again) return;
+  again.focus({ preventScroll: true });
+  if (selection && selection[0] !== null && "setSelectionRange" in again) again.setSelectionRange(...selection);
+}
+
+let said = "";
+
+/** Says something to who does not see the page; the same words are not said twice in a row. */
+export function announce(text) {
+  if (text === said) return;
+  said = text;
+  byId("live").textContent = text;
+}
+
+/** A small picture of 24 x 24 units, drawn in lines, from the path data of its name. */
+export function icon(name) {
+  return svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" },
+    svg("path", { d: ICONS[name] }),
+  );
+}
+
+const ICONS = {
+  add: "M12 5v14M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
+  copy: "M9 9h10v11H9zM15 9V4H5v11h4",
+  down: "M12 4v11m-5-4l5 5 5-5M5 20h14",
+  picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01",
+  warning: "M12 4l9 16H3zM12 10v4m0 3h.01",
+  check: "M5 12l5 5 9-10",
+  star: "M12 3.5l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.500 9.700l5.900-.8z",
+};
+
+/** A button with a picture; its words are its name, shown or not. */
+export function iconButton(name, label, click, properties = {}) {
+  const kind = properties.class ?? "quiet";
+  return h("button", { type: "button", ...properties, class: `icon-button ${kind}`, "aria-label": label, title: label, on: { click } }, icon(name));
+}
+
+/** A banner's picture, or a box that stands for it. */
+export function picture(url, properties = {}) {
+  if (!url) return h("span", { class: "no-picture", "aria-hidden": "true" }, icon("picture"));
+  return h("img", { src: url, alt: "", decoding: "async", ...properties });
+}
+
+/** Gives a file to keep. */
+export function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = h("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  announce(t("download.done", { name }));
+}

@@ -1,0 +1,252 @@
+// The right side: what is best, the grid of all combinations, and the same as a ranking.
+
+import { byId, h, icon, picture, show } from "./dom.js";
+import { interval, leading, logit, percent } from "./numbers.js";
+import { axes, cellKey, change, codeOf, memory, onChange, ranking, state } from "./state.js";
+import { isWorking } from "./scoring.js";
+import { known, t } from "./texts.js";
+
+const SHOWN = 12;
+
+let showsAll = false;
+let current = ""; // the cell of the grid that the arrow keys have reached
+
+export function start() {
+  onChange(drawResults);
+}
+
+/** Ranked combinations with place and tie; `tied` is how many cannot be told apart from the first. */
+export function placed() {
+  const ranked = ranking();
+  const tied = leading(ranked.map((one) => one.target));
+  ranked.forEach((one, place) => Object.assign(one, { place: place + 1, leads: place < tied }));
+  return { ranked, tied };
+}
+
+function drawResults() {
+  const { ranked, tied } = placed();
+  const { done, total } = memory.work;
+  byId("welcome").hidden = total > 0 || ranked.length > 0;
+  byId("results").hidden = total === 0;
+  byId("progress").hidden = !isWorking();
+  byId("progress-bar").max = Math.max(total, 1);
+  byId("progress-bar").value = done;
+  byId("progress-text").textContent = t("progress.text", { done, total });
+  drawNeeded();
+  if (byId("results").hidden) return;
+  show(byId("answer"), answer(ranked, tied));
+  for (const name of ["grid", "ranking"]) byId(`view-${name}`).setAttribute("aria-pressed", String(state.view === name));
+  byId("grid").hidden = state.view !== "grid";
+  byId("ranking").hidden = state.view !== "ranking";
+  if (state.view === "grid") drawGrid(ranked, tied);
+  else drawRanking(ranked, tied);
+}
+
+/** Says what is still missing where one part alone was given. */
+function drawNeeded() {
+  const hasHeadlines = state.headlines.some((one) => one.text.trim());
+  const key = hasHeadlines === state.images.length > 0 ? "" : hasHeadlines ? "needed.banners" : "needed.headlines";
+  const { headlines, images } = axes();
+  byId("needed").textContent = key && headlines.length * images.length === 0 ? t(key) : "";
+}
+
+// === The answer ===
+
+function answer(ranked, tied) {
+  if (!ranked.length) return null;
+  const [best] = ranked;
+  const url = best.image && memory.pictures.get(best.image.id);
+  const kind = ranked.length === 1 ? "only" : tied === 1 ? "clear" : tied === ranked.length ? "all" : "some";
+  return [
+    best.image && h("div", { class: "best-picture" }, picture(url)),
+    h(
+      "div",
+      { class: "best-words" },
+      h("p", { class: "eyebrow" }, t(`answer.${kind === "clear" || kind === "only" ? "best" : "first"}`), " ", h("span", { class: "code" }, best.code)),
+      best.headline && h("p", { class: "best-headline" }, best.headline.text),
+      h("p", { class: "best-rate" }, h("strong", {}, percent(best.target.mean)), " ", t("answer.interval", { name: state.target, interval: interval(best.target) })),
+      h("p", { class: "verdict" }, t(`answer.${kind}`, { count: tied - 1, total: ranked.length })),
+      bestParts(ranked),
+    ),
+  ];
+}
+
+/** The best headline over all banners, and the best banner over all headlines. */
+function bestParts(ranked) {
+  const parts = [["headline", "text"], ["image", "name"]].map(([part, text]) => {
+    const means = averages(ranked, part);
+    if (means.length < 2) return null;
+    const [{ item }] = means;
+    return h("li", {}, h("span", {}, t(`answer.${part}`)), " ", h("span", { class: "code" }, item.code), " ", item[text]);
+  });
+  return parts.some(Boolean) && h("ul", { class: "best-parts" }, parts);
+}
+
+/** Mean logit of each headline or banner over its row or column, the highest first. */
+function averages(ranked, part) {
+  const sums = new Map();
+  for (const one of ranked) {
+    if (!one[part]) continue;
+    const sum = sums.get(one[part].id) ?? { item: one[part], total: 0, count: 0 };
+    sum.total += logit(one.target.mean);
+    sum.count++;
+    sums.set(one[part].id, sum);
+  }
+  return [...sums.values()].sort((first, second) => second.total / second.count - first.total / first.count);
+}
+
+// === The grid ===
+
+function drawGrid(ranked, tied) {
+  const { headlines, images } = axes();
+  const byCode = new Map(ranked.map((one) => [one.code, one]));
+  const best = { headline: averages(ranked, "headline")[0]?.item, image: averages(ranked, "image")[0]?.item };
+  const range = scale(ranked);
+  const codes = headlines.flatMap((headline) => images.map((image) => codeOf(headline, image)));
+  if (!codes.includes(current)) current = byCode.has(state.selected) ? state.selected : (ranked[0]?.code ?? codes[0]);
+  const table = h(
+    "table",
+    { role: "grid", "aria-label": t("grid.label"), on: { keydown: (event) => walk(event, headlines.length, images.length) } },
+    h("thead", {}, h("tr", {}, h("td", { class: "corner" }), images.map((image) => h("th", { scope: "col" }, columnHead(image, images.length > 1 && image === best.image))))),
+    h(
+      "tbody",
+      {},
+      headlines.map((headline) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, rowHead(headline, headlines.length > 1 && headline === best.headline)),
+          images.map((image) => h("td", {}, cell(headline, image, byCode.get(codeOf(headline, image)), range, tied))),
+        ),
+      ),
+    ),
+  );
+  show(byId("grid"), table);
+}
+
+function columnHead(image, isBest) {
+  if (!image) return t("grid.no_banner");
+  return [
+    picture(memory.pictures.get(image.id)),
+    h("span", { class: "head-code" }, h("span", { class: "code" }, image.code), isBest && bestMark("image")),
+    h("span", { class: "file", title: image.name }, image.name),
+  ];
+}
+
+function rowHead(headline, isBest) {
+  if (!headline) return t("grid.no_headline");
+  return [h("span", { class: "head-code" }, h("span", { class: "code" }, headline.code), isBest && bestMark("headline")), h("span", { class: "head-text" }, headline.text)];
+}
+
+const bestMark = (part) => h("span", { class: "mark", title: t(`answer.${part}`) }, icon("star"), h("span", { class: "unseen" }, t(`answer.${part}`)));
+
+function cell(headline, image, one, range, tied) {
+  const code = codeOf(headline, image);
+  if (!one) return h("span", { class: "pending", "aria-label": t("grid.pending", { code }) });
+  const name = t(one.leads && tied > 1 ? "grid.tied" : "grid.cell", {
+    code, rate: percent(one.target.mean), interval: interval(one.target), place: one.place, count: tied,
+  });
+  return h(
+    "button",
+    {
+      type: "button",
+      class: `cell${one.leads ? " leads" : ""}`,
+      "aria-label": name,
+      "aria-pressed": String(code === state.selected),
+      "data-key": `cell-${code}`,
+      "data-code": code,
+      tabindex: code === current ? 0 : -1,
+      vars: { "--heat": heat(one.target, range) },
+      on: { click: () => select(code), focus: () => (current = code) },
+    },
+    h("span", { class: "place" }, one.place === 1 ? icon("star") : null, String(one.place)),
+    h("strong", {}, percent(one.target.mean)),
+    bar(one.target, range),
+    h("span", { class: "ends" }, interval(one.target)),
+    one.score.warnings.length ? h("span", { class: "flag" }, icon("warning")) : null,
+  );
+}
+
+/** The ends of all intervals, and of all means. */
+function scale(ranked) {
+  const targets = ranked.map((one) => one.target);
+  return {
+    low: Math.min(...targets.map((target) => target.lower)),
+    high: Math.max(...targets.map((target) => target.upper)),
+    worst: Math.min(...targets.map((target) => target.mean)),
+    best: Math.max(...targets.map((target) => target.mean)),
+  };
+}
+
+const heat = (target, range) => (range.best > range.worst ? (target.mean - range.worst) / (range.best - range.worst) : 0.5).toFixed(3);
+
+/** An interval with its mean, on the scale of the whole grid. */
+export function bar(target, range) {
+  const at = (rate) => `${((100 * (rate - range.low)) / Math.max(range.high - range.low, 1e-12)).toFixed(2)}%`;
+  return h("span", { class: "interval", "aria-hidden": "true", vars: { "--from": at(target.lower), "--to": at(target.upper), "--mean": at(target.mean) } });
+}
+
+function walk(event, rows, columns) {
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+  const cells = [...byId("grid").querySelectorAll("tbody td")];
+  const at = cells.findIndex((one) => one.contains(document.activeElement));
+  if (at < 0) return;
+  const row = Math.floor(at / columns);
+  let to = step === undefined ? at : at + step;
+  if (Math.abs(step) === 1 && columns > 1 && Math.floor(to / columns) !== row) return;
+  if (event.key === "Home") to = event.ctrlKey ? 0 : row * columns;
+  else if (event.key === "End") to = event.ctrlKey ? rows * columns - 1 : (row + 1) * columns - 1;
+  else if (step === undefined) return;
+  const next = cells[to]?.querySelector("button");
+  if (!next) return;
+  event.preventDefault();
+  document.activeElement.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+/** Looks into a combination. */
+export function select(code) {
+  change(() => (state.selected = state.selected === code ? "" : code));
+}
+
+// === The ranking ===
+
+function drawRanking(ranked, tied) {
+  const range = scale(ranked);
+  const shown = showsAll ? ranked : ranked.slice(0, SHOWN);
+  const more = () => {
+    showsAll = true;
+    change();
+  };
+  show(
+    byId("ranking"),
+    h("ol", {}, shown.map((one) => rankRow(one, range, tied))),
+    shown.length < ranked.length && h("button", { type: "button", class: "quiet wide", on: { click: more } }, t("ranking.all", { count: ranked.length })),
+  );
+}
+
+function rankRow(one, range, tied) {
+  const ends = one.leads && one.place === tied && tied > 1 && h("li", { class: "tie-line", role: "note" }, t("ranking.tie", { count: tied }));
+  const row = h(
+    "li",
+    { class: one.leads ? "rank leads" : "rank" },
+    h("span", { class: "place" }, String(one.place)),
+    one.image && picture(memory.pictures.get(one.image.id)),
+    h(
+      "div",
+      { class: "rank-words" },
+      h("p", {}, h("span", { class: "code" }, one.code), " ", one.headline?.text ?? one.image?.name),
+      one.score.warnings.length ? h("p", { class: "tags" }, one.score.warnings.map(tag)) : null,
+    ),
+    h("div", { class: "rank-rate" }, h("strong", {}, percent(one.target.mean)), h("span", { class: "ends" }, interval(one.target)), bar(one.target, range)),
+    h("button", { type: "button", class: "quiet", "data-key": `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
+  );
+  return [row, ends];
+}
+
+/** A warning of a score, in the page's words. */
+export function tag(warning) {
+  const has = known(`warning.${warning}`);
+  return h("span", { class: "tag", title: has ? t(`warning.${warning}.long`) : "" }, has ? t(`warning.${warning}.short`) : warning);
+}

@@ -1,0 +1,74 @@
+// The top: which model, how good it was on groups that it had not seen, and what it learned from.
+
+import { byId, h, show } from "./dom.js";
+import { count, percent } from "./numbers.js";
+import { forget, useModel } from "./scoring.js";
+import { change, memory, model, onChange, state } from "./state.js";
+import { known, t } from "./texts.js";
+
+// The first that a model has is its quality in one number.
+const QUALITIES = ["pairwise_accuracy_significant", "pairwise_accuracy", "auc"];
+
+export function start() {
+  onChange(drawHeader);
+}
+
+function drawHeader() {
+  const chosen = model();
+  const models = memory.models;
+  byId("model").hidden = !chosen;
+  if (!chosen) return;
+  const several = models.length > 1;
+  const key = (one) => JSON.stringify([one.name, one.version]);
+  const pick = ({ target }) => {
+    forget();
+    change(() => useModel(...JSON.parse(target.value)));
+  };
+  show(
+    byId("model-name"),
+    several
+      ? h("select", { "aria-label": t("model.choose"), "data-key": "model", on: { change: pick } }, models.map((one) => h("option", { value: key(one), selected: one === chosen }, t("model.name", one))))
+      : h("span", {}, t("model.name", chosen)),
+  );
+  show(byId("target"), chosen.targets.length > 1 && targetMenu(chosen));
+  byId("quality").textContent = quality(chosen);
+  show(byId("model-facts"), facts(chosen));
+}
+
+function targetMenu(chosen) {
+  const pick = ({ target }) => change(() => (state.target = target.value));
+  return [
+    h("label", { for: "target-menu", class: "unseen" }, t("model.target")),
+    h("select", { id: "target-menu", "data-key": "target", on: { change: pick } }, chosen.targets.map((name) => h("option", { value: name, selected: name === state.target }, name))),
+  ];
+}
+
+/** The quality of a model in one sentence. */
+export function quality(chosen) {
+  const metrics = chosen.metrics[state.target] ?? {};
+  const name = QUALITIES.find((one) => one in metrics);
+  return name ? t(`quality.${name}`, { value: percent(metrics[name], 2) }) : t("quality.none");
+}
+
+function facts(chosen) {
+  const { training, metrics } = chosen;
+  const date = training.create_time.slice(0, 10);
+  const rows = Object.entries(metrics[state.target] ?? {})
+    .filter(([name]) => known(`metric.${name}`))
+    .map(([name, value]) => [t(`metric.${name}`), metricText(name, value, metrics[state.target])]);
+  return [
+    h("p", {}, t(training.groups ? "model.trained" : "model.trained_without", { date, creatives: count(training.creatives), groups: count(training.groups), preset: training.preset, version: training.adscore_version })),
+    rows.length > 0 && h("h3", {}, t("model.held_out", { target: state.target })),
+    rows.length > 0 && h("dl", {}, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    h("p", { class: "hint" }, t("model.meaning")),
+  ];
+}
+
+const WHOLE = new Set(["pairs", "pairs_significant"]);
+
+function metricText(name, value, metrics) {
+  if (WHOLE.has(name)) return count(value);
+  const text = name === "log_loss" || name === "deviance_explained" ? value.toFixed(4) : percent(value, 3);
+  const ends = [metrics[`${name}_lower`], metrics[`${name}_upper`]];
+  return ends.every(Number.isFinite) ? t("model.within", { value: text, lower: percent(ends[0], 3), upper: percent(ends[1], 3) }) : text;
+}

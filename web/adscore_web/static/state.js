@@ -1,0 +1,181 @@
+// What the tab holds. Everything that changes it goes through `change`, so that it is drawn and kept.
+
+import { letters } from "./numbers.js";
+import * as storage from "./storage.js";
+import { settings } from "./texts.js";
+
+const KEEP_MILLISECONDS = 300;
+
+const empty = () => ({
+  model: "", // name and version that scores come from
+  version: "",
+  target: "",
+  context: {}, // value by name
+  placement: "",
+  headlines: [], // {id, code, text}
+  images: [], // {id, code, name, size, width, height, digest, refusal}
+  next: { headline: 0, image: 1 }, // codes that were not given yet
+  cells: {}, // scores, by cellKey
+  refusals: {}, // why a headline or a banner has no scores, by partKey
+  live: [], // codes of the combinations that run, in order
+  counts: {}, // {trials, successes} as typed, by code
+  selected: "", // code of the combination that is looked into
+  view: "grid",
+});
+
+export const state = empty();
+
+/** What is not kept: files and their pictures by id, models, and what goes on. */
+export const memory = {
+  blobs: new Map(),
+  pictures: new Map(), // object URLs of the thumbnails
+  thumbnails: new Map(), // the same as Blobs
+  models: [],
+  placements: [],
+  problem: null, // {kind, ...}: why nothing goes on
+  work: { done: 0, total: 0, retryAt: 0 },
+  undo: null, // {text, back}
+};
+
+const views = [];
+let drawing = false;
+let keeping = 0;
+
+/** Registers what draws a part of the page; it is called after each change. */
+export const onChange = (view) => views.push(view);
+
+/** Changes the state, draws the page with the next frame, and keeps the state soon. */
+export function change(work = () => {}) {
+  work(state);
+  draw();
+  clearTimeout(keeping);
+  keeping = setTimeout(keep, KEEP_MILLISECONDS);
+}
+
+/** Draws the page with the next frame. */
+export function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    for (const view of views) view();
+  });
+}
+
+function keep() {
+  keeping = 0;
+  const wanted = new Set(usedKeys());
+  const fresh = Object.fromEntries(Object.entries(state.cells).filter(([key]) => wanted.has(key)));
+  storage.keepState(structuredClone({ ...state, cells: fresh }));
+}
+
+addEventListener("pagehide", () => keeping && keep());
+
+/** Fills the state with what the tab held before a reload. */
+export async function restore() {
+  const kept = await storage.open();
+  if (!kept) return;
+  Object.assign(state, empty(), kept.state);
+  memory.blobs = kept.files;
+  state.images = state.images.filter((image) => memory.blobs.has(image.id));
+}
+
+/** Forgets everything but the model, and returns a way back. */
+export function startOver() {
+  const before = structuredClone(state);
+  const kept = { model: state.model, version: state.version, target: state.target, view: state.view };
+  change(() => Object.assign(state, empty(), kept));
+  for (const image of before.images) storage.dropFile(image.id);
+  return () => {
+    for (const image of before.images) storage.keepFile(image.id, memory.blobs.get(image.id));
+    change(() => Object.assign(state, before));
+  };
+}
+
+// === Headlines and banners ===
+
+const newId = () => crypto.getRandomValues(new Uint32Array(2)).join("-");
+
+/** Adds headlines after a place; returns how many did not fit. */
+export function addHeadlines(texts, place = state.headlines.length) {
+  const fitting = texts.slice(0, settings.max_headlines - state.headlines.length);
+  change(() => {
+    const made = fitting.map((text) => ({ id: newId(), code: letters(state.next.headline++), text }));
+    state.headlines.splice(place, 0, ...made);
+  });
+  return texts.length - fitting.length;
+}
+
+/** Adds a banner. */
+export function addImage(file, fields) {
+  const image = { id: newId(), code: String(state.next.image), name: file.name, size: file.size, refusal: null, ...fields };
+  memory.blobs.set(image.id, file);
+  storage.keepFile(image.id, file);
+  change(() => {
+    state.next.image++;
+    state.images.push(image);
+  });
+  return image;
+}
+
+/** Takes an item out of "headlines" or "images", and returns a way back. */
+export function remove(list, id) {
+  const place = state[list].findIndex((item) => item.id === id);
+  const [item] = state[list].slice(place, place + 1);
+  change(() => state[list].splice(place, 1));
+  if (list === "images") storage.dropFile(id);
+  return () => {
+    if (list === "images") storage.keepFile(id, memory.blobs.get(id));
+    change(() => state[list].splice(Math.min(place, state[list].length), 0, item));
+  };
+}
+
+// === Scores ===
+
+/** The model that is used, as the server describes it; undefined until it has. */
+export const model = () => memory.models.find((one) => one.name === state.model && one.version === state.version);
+
+const stamp = () => JSON.stringify([state.model, state.version, Object.entries(state.context).sort()]);
+
+export const cellKey = (headline, image) => `${stamp()}\n${headline?.text.trim() ?? ""}\n${image?.digest ?? ""}`;
+export const partKey = (part) => `${state.model} ${state.version}\n${part.text?.trim() ?? part.digest}`;
+
+export const refusalOf = (part) => part.refusal ?? state.refusals[partKey(part)] ?? null;
+
+/** Headlines that can be scored. */
+export const usableHeadlines = () => (readsHeadlines() ? state.headlines.filter((one) => one.text.trim() && !refusalOf(one)) : []);
+
+/** Banners that can be scored. */
+export const usableImages = () => (readsImages() ? state.images.filter((one) => one.digest && !refusalOf(one)) : []);
+
+export const readsHeadlines = () => (model()?.limits.max_headline_characters ?? 1) > 0;
+export const readsImages = () => (model()?.limits.image_formats.length ?? 1) > 0;
+
+/** Rows and columns of the grid; null stands for a part that creatives come without. */
+export function axes() {
+  const [headlines, images] = [usableHeadlines(), usableImages()];
+  const limits = model()?.limits;
+  if (!limits || (!headlines.length && !images.length)) return { headlines: [], images: [] };
+  return {
+    headlines: headlines.length ? headlines : limits.headline_optional || !readsHeadlines() ? [null] : [],
+    images: images.length ? images : limits.image_optional || !readsImages() ? [null] : [],
+  };
+}
+
+function usedKeys() {
+  const { headlines, images } = axes();
+  return headlines.flatMap((headline) => images.map((image) => cellKey(headline, image)));
+}
+
+export const codeOf = (headline, image) => `${headline?.code ?? ""}${image?.code ?? ""}`;
+
+/** Every combination that has a score, the highest rate first. */
+export function ranking() {
+  const { headlines, images } = axes();
+  const all = headlines.flatMap((headline) =>
+    images.map((image) => ({ headline, image, code: codeOf(headline, image), score: state.cells[cellKey(headline, image)] })),
+  );
+  const scored = all.filter((one) => one.score?.targets?.[state.target]);
+  for (const one of scored) one.target = one.score.targets[state.target];
+  return scored.sort((first, second) => second.target.mean - first.target.mean);
+}
