@@ -361,6 +361,9 @@ def _limits_from_wire(wire: model_pb2.InputLimits) -> InputLimits:
         max_combinations=wire.max_combinations,
         image_height=wire.image_height,
         image_width=wire.image_width,
+        context_values={
+            name: tuple(known.values) for name, known in sorted(wire.context_values.items())
+        },
     )
 
 

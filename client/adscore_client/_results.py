@@ -322,6 +322,8 @@ class InputLimits(Result):
         image_height: Height that the model stretches an image to, in pixels; 0 where it reads
             none.
         image_width: Width that the model stretches an image to, in pixels.
+        context_values: By context name, the values that were seen in training, at most the first
+            1,000; empty where the server is older than this client.
     """
 
     max_headline_characters: int
@@ -334,6 +336,7 @@ class InputLimits(Result):
     max_combinations: int = 0
     image_height: int = 0
     image_width: int = 0
+    context_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

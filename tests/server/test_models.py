@@ -147,6 +147,15 @@ def test_models_are_listed_with_targets_limits_and_metrics(stubs: Any, scorer: S
     assert dict(model.metrics["ctr"].figures) == expected
 
 
+def test_model_lists_the_values_of_its_context(
+    start_server: Any, connect: Any, model_with_context: Path
+) -> None:
+    stubs = connect(start_server(Scorer.open(model_with_context)).address)
+    [model] = stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=30).models
+    values = {name: list(known.values) for name, known in model.limits.context_values.items()}
+    assert values == {"placement": ["feed", "stories"]}
+
+
 def test_model_says_whether_it_has_agreement(
     stubs: Any, matching_stubs: Any, scorer: Scorer
 ) -> None:

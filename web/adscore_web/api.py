@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -31,6 +31,20 @@ _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class Asked(NamedTuple):
+    """What a call is about, beside its creatives.
+
+    Attributes:
+        name: Name of the model.
+        version: Its version.
+        context: Context of all creatives of the call.
+    """
+
+    name: str
+    version: str
+    context: Mapping[str, str]
+
+
 class Api:
     """The calls, over one connection to the server.
 
@@ -40,16 +54,19 @@ class Api:
     def __init__(self, config: PageConfig) -> None:
         self._config = config
         self._capacity = Capacity(config.max_pending_bytes, config.read_seconds)
-        settings = {
-            "timeout_seconds": config.timeout_seconds,
-            "tls": config.server_tls,
-            "allow_plaintext_token": config.insecure_network,
-        }
         # A caller beyond this machine is asked for a token of their own; on this machine the
         # environment's counts as theirs.
-        own = None if config.is_local else ""
-        self._without_token = AsyncClient(config.server, token=own, **settings)
-        self._with_token = AsyncClient(config.server, token=_token.get, **settings)
+        self._without_token = self._connect(None if config.is_local else "")
+        self._with_token = self._connect(_token.get)
+
+    def _connect(self, token: Callable[[], str] | str | None) -> AsyncClient:
+        return AsyncClient(
+            self._config.server,
+            token=token,
+            timeout_seconds=self._config.timeout_seconds,
+            tls=self._config.server_tls,
+            allow_plaintext_token=self._config.insecure_network,
+        )
 
     async def close(self) -> None:
         """Closes the connection to the server."""
@@ -98,15 +115,15 @@ class Api:
         """Scores headlines with one image, or without; a bad one costs the others nothing."""
         headlines = texts(values, "headlines", self._config.max_headlines)
         context = context_of(values)
-        model = {"model": text(values, "model"), "model_version": text(values, "model_version")}
+        asked = Asked(text(values, "model"), text(values, "model_version"), context)
         results: list[Score | AdscoreError]
         if headlines and image:
-            results = await _grid_column(client, headlines, image, context, model)
+            results = await _grid_column(client, headlines, image, asked)
         else:
-            creatives = [Creative(one, image or None, "", context) for one in headlines or [None]]
-            stream = client.score_many(creatives, **model)
-            async with contextlib.aclosing(stream):
-                results = [result async for result in stream]
+            parts: list[str | None] = [*headlines] or [None]
+            creatives = [Creative(one, image or None, "", context) for one in parts]
+            stream = client.score_many(creatives, model=asked.name, model_version=asked.version)
+            results = [result async for result in stream]
         return {"scores": [score_fields(result) for result in results]}
 
 
@@ -114,8 +131,7 @@ async def _grid_column(
     client: AsyncClient,
     headlines: Sequence[str],
     image: bytes,
-    context: Mapping[str, str],
-    model: Mapping[str, str],
+    asked: Asked,
 ) -> list[Score | AdscoreError]:
     """Scores each headline with the image; one that is refused has its error in its place.
 
@@ -126,7 +142,9 @@ async def _grid_column(
     while left := [place for place, result in enumerate(results) if result is None]:
         sent = [headlines[place] for place in left]
         try:
-            grid = await client.score_combinations(sent, [image], context=context, **model)
+            grid = await client.score_combinations(
+                sent, [image], context=asked.context, model=asked.name, model_version=asked.version
+            )
         except InvalidCreativeError as error:
             place = _headline_place(error.field, len(sent))
             if place is None:

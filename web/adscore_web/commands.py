@@ -48,9 +48,7 @@ ServerCa = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Encrypt towards --server, and trust this CA, PEM."),
 ]
-TlsCert = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Certificate of the page, PEM.")
-]
+TlsCert = Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate of the page, PEM.")]
 TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate, PEM.")]
 Tokens = Annotated[
     Path | None,

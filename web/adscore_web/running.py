@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import warnings
 import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,16 +72,18 @@ def run_page(
         PageError: It may not be served like this, or the address is not free.
     """
     _require_protection(config, tls)
+    # The page shows which scores lack context; the client would say so to whoever started it.
+    warnings.filterwarnings("ignore", category=UserWarning, module="adscore_client")
     app = create_app(config)
-    listening = _listen(config)
+    listening = listen(config)
     url = f"{'https' if tls else 'http'}://{_shown_place(config, listening)}{config.prefix}/"
     show(f"Page on {url}")
     if opens_browser:
         webbrowser.open(url)
     settings = uvicorn.Config(
         app,
-        ssl_certfile=tls and tls.certificate,
-        ssl_keyfile=tls and tls.key,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -91,8 +94,12 @@ def run_page(
     asyncio.run(uvicorn.Server(settings).serve(sockets=[listening]))
 
 
-def _listen(config: PageConfig) -> socket.socket:
-    """Binds and listens, so that a browser that is quick waits instead of failing."""
+def listen(config: PageConfig) -> socket.socket:
+    """Binds and listens, so that a browser that is quick waits instead of failing.
+
+    Raises:
+        PageError: The address is not free, or not one of this machine.
+    """
     host, port = config.place()
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(

@@ -34,7 +34,7 @@ def scoring_server(model: Path, options: Sequence[str] = ()) -> Iterator[str]:
         [*command, "--log-level", "warning", *options],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
     try:
         line = process.stdout.readline().strip() if process.stdout else ""

@@ -13,6 +13,9 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.status import code_number, describe
 from adscore_server.models.registry import LoadingModel, ModelEntry, RefusedModel
 
+# Of each context name; a column of ids should not fill the answer.
+MAX_CONTEXT_VALUES = 1_000
+
 
 def creative_from_wire(wire: scoring_pb2.Creative) -> Creative:
     """Converts a creative, unchecked; the scoring core says what is wrong with it."""
@@ -151,6 +154,10 @@ def _limits_to_wire(manifest: Manifest) -> model_pb2.InputLimits:
         max_combinations=limits.max_combinations,
         image_height=read.image_height if reads_images else 0,
         image_width=read.image_width if reads_images else 0,
+        context_values={
+            name: model_pb2.ContextValues(values=values[:MAX_CONTEXT_VALUES])
+            for name, values in read.context.items()
+        },
     )
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x64score_protos/v1/model.proto\x12\nadscore.v1\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.adscore.v1.Model\"7\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.adscore.v1.Model\"\xdf\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.adscore.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x04 \x01(\t\x12\x0f\n\x07targets\x18\x05 \x03(\t\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.adscore.v1.InputLimits\x12-\n\x08training\x18\x07 \x01(\x0b\x32\x1b.adscore.v1.TrainingSummary\x12/\n\x07metrics\x18\x08 \x03(\x0b\x32\x1e.adscore.v1.Model.MetricsEntry\x12\x15\n\rhas_agreement\x18\t \x01(\x08\x1aI\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.adscore.v1.TargetMetrics:\x02\x38\x01\"\x87\x02\n\x0bInputLimits\x12\x1f\n\x17max_headline_characters\x18\x01 \x01(\x03\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x03\x12\x15\n\rimage_formats\x18\x04 \x03(\t\x12\x19\n\x11headline_optional\x18\x05 \x01(\x08\x12\x16\n\x0eimage_optional\x18\x06 \x01(\x08\x12\x15\n\rcontext_names\x18\x07 \x03(\t\x12\x18\n\x10max_combinations\x18\x08 \x01(\x03\x12\x14\n\x0cimage_height\x18\t \x01(\x03\x12\x13\n\x0bimage_width\x18\n \x01(\x03\"\x80\x01\n\x0fTrainingSummary\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x11\n\tcreatives\x18\x02 \x01(\x03\x12\x0e\n\x06groups\x18\x03 \x01(\x03\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x13\n\x0b\x63reate_time\x18\x05 \x01(\t\x12\x17\n\x0f\x61\x64score_version\x18\x06 \x01(\t\"x\n\rTargetMetrics\x12\x37\n\x07\x66igures\x18\x01 \x03(\x0b\x32&.adscore.v1.TargetMetrics.FiguresEntry\x1a.\n\x0c\x46iguresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*r\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x03\x32\xa2\x01\n\x0cModelService\x12K\n\nListModels\x12\x1d.adscore.v1.ListModelsRequest\x1a\x1e.adscore.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.adscore.v1.GetModelRequest\x1a\x1c.adscore.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x64score_protos/v1/model.proto\x12\nadscore.v1\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.adscore.v1.Model\"7\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.adscore.v1.Model\"\xdf\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.adscore.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x04 \x01(\t\x12\x0f\n\x07targets\x18\x05 \x03(\t\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.adscore.v1.InputLimits\x12-\n\x08training\x18\x07 \x01(\x0b\x32\x1b.adscore.v1.TrainingSummary\x12/\n\x07metrics\x18\x08 \x03(\x0b\x32\x1e.adscore.v1.Model.MetricsEntry\x12\x15\n\rhas_agreement\x18\t \x01(\x08\x1aI\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.adscore.v1.TargetMetrics:\x02\x38\x01\"\x9c\x03\n\x0bInputLimits\x12\x1f\n\x17max_headline_characters\x18\x01 \x01(\x03\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x03\x12\x15\n\rimage_formats\x18\x04 \x03(\t\x12\x19\n\x11headline_optional\x18\x05 \x01(\x08\x12\x16\n\x0eimage_optional\x18\x06 \x01(\x08\x12\x15\n\rcontext_names\x18\x07 \x03(\t\x12\x18\n\x10max_combinations\x18\x08 \x01(\x03\x12\x14\n\x0cimage_height\x18\t \x01(\x03\x12\x13\n\x0bimage_width\x18\n \x01(\x03\x12\x42\n\x0e\x63ontext_values\x18\x0b \x03(\x0b\x32*.adscore.v1.InputLimits.ContextValuesEntry\x1aO\n\x12\x43ontextValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.adscore.v1.ContextValues:\x02\x38\x01\"\x1f\n\rContextValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x80\x01\n\x0fTrainingSummary\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x11\n\tcreatives\x18\x02 \x01(\x03\x12\x0e\n\x06groups\x18\x03 \x01(\x03\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x13\n\x0b\x63reate_time\x18\x05 \x01(\t\x12\x17\n\x0f\x61\x64score_version\x18\x06 \x01(\t\"x\n\rTargetMetrics\x12\x37\n\x07\x66igures\x18\x01 \x03(\x0b\x32&.adscore.v1.TargetMetrics.FiguresEntry\x1a.\n\x0c\x46iguresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*r\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x03\x32\xa2\x01\n\x0cModelService\x12K\n\nListModels\x12\x1d.adscore.v1.ListModelsRequest\x1a\x1e.adscore.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.adscore.v1.GetModelRequest\x1a\x1c.adscore.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_METRICSENTRY']._loaded_options = None
   _globals['_MODEL_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_INPUTLIMITS_CONTEXTVALUESENTRY']._loaded_options = None
+  _globals['_INPUTLIMITS_CONTEXTVALUESENTRY']._serialized_options = b'8\001'
   _globals['_TARGETMETRICS_FIGURESENTRY']._loaded_options = None
   _globals['_TARGETMETRICS_FIGURESENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1107
-  _globals['_MODELSTATE']._serialized_end=1221
+  _globals['_MODELSTATE']._serialized_start=1289
+  _globals['_MODELSTATE']._serialized_end=1403
   _globals['_LISTMODELSREQUEST']._serialized_start=45
   _globals['_LISTMODELSREQUEST']._serialized_end=64
   _globals['_LISTMODELSRESPONSE']._serialized_start=66
@@ -50,13 +52,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_METRICSENTRY']._serialized_start=513
   _globals['_MODEL_METRICSENTRY']._serialized_end=586
   _globals['_INPUTLIMITS']._serialized_start=589
-  _globals['_INPUTLIMITS']._serialized_end=852
-  _globals['_TRAININGSUMMARY']._serialized_start=855
-  _globals['_TRAININGSUMMARY']._serialized_end=983
-  _globals['_TARGETMETRICS']._serialized_start=985
-  _globals['_TARGETMETRICS']._serialized_end=1105
-  _globals['_TARGETMETRICS_FIGURESENTRY']._serialized_start=1059
-  _globals['_TARGETMETRICS_FIGURESENTRY']._serialized_end=1105
-  _globals['_MODELSERVICE']._serialized_start=1224
-  _globals['_MODELSERVICE']._serialized_end=1386
+  _globals['_INPUTLIMITS']._serialized_end=1001
+  _globals['_INPUTLIMITS_CONTEXTVALUESENTRY']._serialized_start=922
+  _globals['_INPUTLIMITS_CONTEXTVALUESENTRY']._serialized_end=1001
+  _globals['_CONTEXTVALUES']._serialized_start=1003
+  _globals['_CONTEXTVALUES']._serialized_end=1034
+  _globals['_TRAININGSUMMARY']._serialized_start=1037
+  _globals['_TRAININGSUMMARY']._serialized_end=1165
+  _globals['_TARGETMETRICS']._serialized_start=1167
+  _globals['_TARGETMETRICS']._serialized_end=1287
+  _globals['_TARGETMETRICS_FIGURESENTRY']._serialized_start=1241
+  _globals['_TARGETMETRICS_FIGURESENTRY']._serialized_end=1287
+  _globals['_MODELSERVICE']._serialized_start=1406
+  _globals['_MODELSERVICE']._serialized_end=1568
 # @@protoc_insertion_point(module_scope)

@@ -71,7 +71,14 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[InputLimits, _Mapping]] = ..., training: _Optional[_Union[TrainingSummary, _Mapping]] = ..., metrics: _Optional[_Mapping[str, TargetMetrics]] = ..., has_agreement: bool = ...) -> None: ...
 
 class InputLimits(_message.Message):
-    __slots__ = ("max_headline_characters", "max_image_bytes", "max_image_pixels", "image_formats", "headline_optional", "image_optional", "context_names", "max_combinations", "image_height", "image_width")
+    __slots__ = ("max_headline_characters", "max_image_bytes", "max_image_pixels", "image_formats", "headline_optional", "image_optional", "context_names", "max_combinations", "image_height", "image_width", "context_values")
+    class ContextValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ContextValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ContextValues, _Mapping]] = ...) -> None: ...
     MAX_HEADLINE_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGE_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +89,7 @@ class InputLimits(_message.Message):
     MAX_COMBINATIONS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_VALUES_FIELD_NUMBER: _ClassVar[int]
     max_headline_characters: int
     max_image_bytes: int
     max_image_pixels: int
@@ -92,7 +100,14 @@ class InputLimits(_message.Message):
     max_combinations: int
     image_height: int
     image_width: int
-    def __init__(self, max_headline_characters: _Optional[int] = ..., max_image_bytes: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., image_formats: _Optional[_Iterable[str]] = ..., headline_optional: bool = ..., image_optional: bool = ..., context_names: _Optional[_Iterable[str]] = ..., max_combinations: _Optional[int] = ..., image_height: _Optional[int] = ..., image_width: _Optional[int] = ...) -> None: ...
+    context_values: _containers.MessageMap[str, ContextValues]
+    def __init__(self, max_headline_characters: _Optional[int] = ..., max_image_bytes: _Optional[int] = ..., max_image_pixels: _Optional[int] = ..., image_formats: _Optional[_Iterable[str]] = ..., headline_optional: bool = ..., image_optional: bool = ..., context_names: _Optional[_Iterable[str]] = ..., max_combinations: _Optional[int] = ..., image_height: _Optional[int] = ..., image_width: _Optional[int] = ..., context_values: _Optional[_Mapping[str, ContextValues]] = ...) -> None: ...
+
+class ContextValues(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TrainingSummary(_message.Message):
     __slots__ = ("preset", "creatives", "groups", "seed", "create_time", "adscore_version")
