@@ -36,7 +36,10 @@ SECTIONS = {
     "empty": sections.empty,
     "before": sections.before,
     "starts": sections.starts,
+    "growth": sections.growth,
 }
+# Asked unless told otherwise.
+USUAL_SECTIONS = [name for name in SECTIONS if name != "growth"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--model", type=Path, help="a model's folder; by default one is trained on `adscore sample`"
     )
-    add("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what to ask")
+    add("--sections", nargs="+", choices=SECTIONS, default=USUAL_SECTIONS, help="what to ask")
     add("--before", type=Path, metavar="CHECKOUT", help="another adscore to compare with, in turns")
     add("--peers", nargs="*", choices=PEERS, default=[], help="servers to compare with")
     add("--install-peers", action="store_true", help="make environments for those first")
@@ -122,6 +125,7 @@ def _print_tables(machine: dict[str, str], found: Summary) -> None:
         tables.servers(found),
         tables.kinds(found),
         tables.parts(found),
+        tables.growth(found),
     ):
         if len(table) > 1:
             print("", format_table(table), sep="\n")

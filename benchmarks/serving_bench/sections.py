@@ -1,6 +1,9 @@
 """The questions of the benchmark: what is run for each, the systems of a question in turns."""
 
+import shutil
+import tempfile
 import time
+from pathlib import Path
 
 from serving_bench.bench import BATCH, CALLERS, PROCESSES, Bench
 from serving_bench.environments import missing
@@ -9,7 +12,7 @@ from serving_bench.orders import Order
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, BEFORE, EMPTY, Measurement
 from serving_bench.systems import PEERS, bare_server, peer_line, peer_server
-from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES
+from serving_bench.transports import GRID_HEADLINES, GRID_IMAGES, idle_connections
 from serving_bench.workers import WorkerError
 from shared.processes import adscore_server
 
@@ -17,6 +20,13 @@ from shared.processes import adscore_server
 OPEN_SHARES = (0.5, 0.8)
 # The case of `score` with the server that `adscore serve` starts by default.
 ONE_PROCESS = "one process"
+# What grows, and to what.
+GROWTH = {
+    "models": (1, 4, 16),
+    "cache MB": (0, 64, 256),
+    "processes": (1, 2, 4),
+    "connections": (0, 500, 2000),
+}
 # Before the whole number.
 _LONG_STAGES = (1_000, 10_000)
 
@@ -146,6 +156,35 @@ def starts(bench: Bench) -> None:
             Measurement("starts", ADSCORE, "", round_, 1, seconds, rss_mb=usage.rss_mb,
                         peak_rss_mb=usage.peak_rss_mb)
         )  # fmt: skip
+
+
+def growth(bench: Bench) -> None:
+    """What a creative and a server cost as models, cache, connections and processes grow."""
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        for models in GROWTH["models"]:
+            root = Path(folder, str(models))
+            for number in range(models):
+                shutil.copytree(bench.settings.model, root / f"m{number}")
+            _grown(bench, "models", models, root, "--default-model", "m0")
+    for megabytes in GROWTH["cache MB"]:
+        size = str(megabytes * 2**20)
+        _grown(bench, "cache MB", megabytes, bench.settings.model, "--cache-bytes", size)
+    for workers in GROWTH["processes"]:
+        _grown(bench, "processes", workers, bench.settings.model, "--workers", str(workers))
+    for connections in GROWTH["connections"]:
+        _grown(bench, "connections", connections, bench.settings.model)
+
+
+def _grown(bench: Bench, what: str, number: int, root: Path, *options: str) -> None:
+    with (
+        adscore_server(root, *options) as server,
+        bench.callers(server, "score") as callers,
+        idle_connections(server.address, number if what == "connections" else 0),
+    ):
+        order = _closed(bench, USUAL)
+        callers.run(order, server.process.usage)  # warms it up
+        for round_ in range(bench.settings.rounds):
+            bench.run("growth", ADSCORE, f"{what}: {number}", round_, server, callers, order)
 
 
 def long(bench: Bench, creatives: int) -> None:

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from serving_bench.pictures import KINDS, USUAL
 from serving_bench.results import ADSCORE, BEFORE, CEILING, EMPTY, Measurement, Summary
-from serving_bench.sections import ONE_PROCESS
+from serving_bench.sections import GROWTH, ONE_PROCESS
 from serving_bench.systems import PEERS, peer_line
 
 Row = list[str]
@@ -252,6 +252,18 @@ def kinds(found: Summary) -> list[Row]:
             rows.append([kind, *rates, f"{share:.2f}", f"{by_cpu:.2f}", _number(found, ours, _p99)])
     header = ["picture", "ceiling a second", "Score a second", "share", "by CPU time", "p99 ms"]
     return [header, *rows]
+
+
+def growth(found: Summary) -> list[Row]:
+    """What a creative and a server cost as something grows, 32 callers."""
+    rows = []
+    for what, numbers in GROWTH.items():
+        for number in numbers:
+            runs = found.find("growth", case=f"{what}: {number}")
+            if runs:
+                cost, memory = _number(found, runs, _cpu, 3), _number(found, runs, _rss)
+                rows.append([what, f"{number}", _number(found, runs, _rate), cost, memory])
+    return [["what grows", "to", "a second", "CPU ms server + client", "resident MB"], *rows]
 
 
 def parts(found: Summary) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from serving_bench.load import Send
 from serving_bench.pictures import Ad
@@ -35,6 +36,22 @@ def score(address: str) -> Send:
         idle.append(client)
 
     return send
+
+
+@contextmanager
+def idle_connections(address: str, number: int) -> Iterator[None]:
+    """Keeps connections open over which nothing is sent."""
+    import grpc
+
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.insecure_channel(address, alone) for _ in range(number)]
+    try:
+        for channel in channels:
+            grpc.channel_ready_future(channel).result(TIMEOUT_SECONDS)
+        yield
+    finally:
+        for channel in channels:
+            channel.close()
 
 
 def bare(address: str) -> Send:
