@@ -1,77 +1,294 @@
-"""The distance of a creative from those of the training, so that a score can warn of a guess."""
+"""The distance of a creative from those of the training, so that a score can warn of a guess.
+
+A part of a creative is described by numbers that no weight was fitted for: the features of a
+published encoder; else how often each token occurs, or an image's colours place by place. What
+a network has learned from clicks tells little of what it has never seen.
+
+b parts, f features, l token ids, k directions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 
-Array = NDArray[np.float32]
+from adscore.training.inputs import Inputs
+from adscore.training.problem import Problem
+from adscore.training.towers import KerasTower
+
+Array = NDArray[Any]
+
+UNFAMILIAR_SHARE = 0.01  # of held-out creatives, by any of their parts
 
 # Directions in which creatives differ most, each with a variance of its own; the rest share one.
 DIRECTIONS = 32
 ROWS_A_DIRECTION = 4  # fewer rows say nothing of a direction
-MIN_VARIANCE = 1e-12
-MAX_ROWS = 2_000  # that the directions are found on: more change nothing but the time
+MAX_FITTED_ROWS = 2_000  # that the directions are found on: more change nothing but the time
+MAX_ROWS = 5_000  # that the limit is found on
+SPARE, POWER_ITERATIONS = 10, 2
+# Rows that repeat a few texts vary in a few directions alone, and float32 rounds in all of them:
+# the least deviation over the features' own size, and the least variance of what is so scaled.
+MIN_DEVIATION = 1e-4
+MIN_VARIANCE = 1e-5
+FREQUENT_TOKENS = 63  # all others count as one: a class for each would cost half of the tower
+GRID = 8  # places along each side of an image
+PAIR_BUCKETS = 65_521  # of hashed pairs of tokens; a prime
+FOLDS = 5
 
-# Of creatives that were held out, this share is nearer than the limit.
-FAMILIAR_SHARE = 0.99
+
+def fit_familiarity(
+    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
+) -> tuple[dict[str, keras.Model], dict[str, float]]:
+    """Fits, by tower, a model of the distance, and the limit beyond which a part is unfamiliar.
+
+    Limits come from fitted rows whose group was left out in turn, so that about
+    `UNFAMILIAR_SHARE` of the creatives of new groups have a part beyond its own.
+
+    Returns:
+        By tower, inputs by name -> distance (b, 1); and by tower its limit, near 1.
+    """
+    models, limits = {}, {}
+    share = UNFAMILIAR_SHARE / len(towers)
+    for name, tower in towers.items():
+        rows = problem.data.rows_with(name, problem.fitted)
+        if not rows.size:
+            continue
+        rows = rows[_spread(len(rows), MAX_ROWS)]
+        description = describe(tower, inputs, rows)
+        described = inputs.predict(description, rows)
+        distance, limits[name] = fit_distance(described, problem.data.groups[rows], share)
+        models[name] = distance_model(description, distance, f"{name}_distance")
+    return models, limits
 
 
-def fit_familiarity(fitted: Array, held_out: Array, name: str) -> tuple[keras.Model, float]:
-    """Fits a model of the distance, and the limit beyond which a creative is unfamiliar.
+# === Descriptions ===
+
+
+def describe(tower: KerasTower, inputs: Inputs, rows: NDArray[np.int64]) -> keras.Model:
+    """Builds a tower's inputs by name -> features (b, f), and of token ids their pairs too.
 
     Args:
-        fitted: Features of the rows that are fitted to, (rows, f).
-        held_out: Features of rows that are not, (rows, f).
-        name: The model's.
+        tower: Which inputs it reads decides what describes them.
+        inputs: What it reads of every row.
+        rows: Those whose frequent tokens are told apart.
     """
-    model = distance_model(fitted, name)
-    distances = np.asarray(model(held_out))
-    return model, float(np.quantile(distances[:, 0], FAMILIAR_SHARE))
+    [given] = tower.trunk.inputs
+    read = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
+    outputs = {"features": read}
+    if given.name == "token_ids":
+        vocabulary = tower.trunk.get_layer("tokens").input_dim
+        ids = inputs.batch(rows, [given.name])[given.name]
+        features = _frequencies(read, _frequent(ids, vocabulary))
+        outputs = {"features": features, "pairs": _pairs(read, vocabulary)}
+    if given.name == "pixels":
+        outputs = {"features": _colours(read)}
+    return keras.Model({given.name: read}, outputs)
 
 
-def distance_model(features: Array, name: str) -> keras.Model:
-    """Builds features of a trunk (b, f) -> distance (b, 1), about 1 for what is familiar.
+def _frequent(ids: NDArray[np.int32], vocabulary: int) -> NDArray[np.int32]:
+    """Number of each token, (vocabulary,): from 1 by falling frequency, one for all the rest."""
+    count = np.bincount(ids.ravel(), minlength=vocabulary)
+    count[0] = 0  # padding, number 0
+    number = np.full(vocabulary, FREQUENT_TOKENS, dtype=np.int32)
+    most = np.argsort(-count, kind="stable")[: FREQUENT_TOKENS - 1]
+    number[most] = np.arange(1, len(most) + 1)
+    number[0] = 0
+    return number
 
-    The Mahalanobis distance over the root of f, under the covariance of a probabilistic
-    principal component analysis (Tipping and Bishop 1999): Lee et al. (2018), "A simple unified
-    framework for detecting out-of-distribution samples and adversarial attacks".
+
+def _frequencies(ids: keras.KerasTensor, numbers: NDArray[np.int32]) -> keras.KerasTensor:
+    """Roots of the frequencies of tokens that have numbers, (b, FREQUENT_TOKENS)."""
+    numbered = keras.ops.take(numbers, ids, axis=0)
+    counts = keras.ops.sum(keras.ops.one_hot(numbered, FREQUENT_TOKENS + 1), axis=1)[:, 1:]
+    total = keras.ops.sum(counts, axis=1, keepdims=True)
+    return keras.ops.sqrt(counts / keras.ops.maximum(total, 1.0))
+
+
+def _pairs(ids: keras.KerasTensor, vocabulary: int) -> keras.KerasTensor:
+    """Hashed pairs of neighbouring tokens, numbers from 1, (b, l - 1); 0 where there is none."""
+    first, second = ids[:, :-1], ids[:, 1:]
+    there = keras.ops.cast((first > 0) & (second > 0), "int32")
+    return ((first * vocabulary + second) % PAIR_BUCKETS + 1) * there
+
+
+def _colours(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Mean colour of each place of a grid, from -1 to 1, (b, f)."""
+    height, width, _ = pixels.shape[1:]
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    places = (max(1, height // GRID), max(1, width // GRID))
+    return keras.layers.Flatten()(keras.layers.AveragePooling2D(places)(scaled))
+
+
+# === Distances ===
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far descriptions are from those that it was fitted to.
+
+    The principal components of the features (probabilistic principal component analysis, Tipping
+    and Bishop 1999) split the Mahalanobis distance (Lee et al. 2018, "A simple unified framework
+    for detecting out-of-distribution samples and adversarial attacks") into two: along the
+    directions in which creatives differ, and off them (Wang et al. 2022, "ViM: out-of-distribution
+    with virtual-logit matching"). Text in another script is odd along them, text of another kind
+    off them. Of token ids, rare pairs of tokens are a third. The largest counts, each in units of
+    what a share of held-out rows has.
+
+    Attributes:
+        mean: (f,)
+        scale: What centred features are multiplied with, (f,).
+        directions: (k, f)
+        variances: Along each direction, (k,).
+        rest: Variance along any other.
+        rarity: Of each pair, log((1 + rows) / (1 + rows with it)), (PAIR_BUCKETS + 1,); None
+            where there are no pairs.
+        units: Of each measure.
+    """
+
+    mean: Array
+    scale: Array
+    directions: Array
+    variances: Array
+    rest: float
+    rarity: Array | None
+    units: Array
+
+    @classmethod
+    def fit(cls, described: Mapping[str, Array]) -> "Distance":
+        """Fits all but the units, which are 1."""
+        features = described["features"]
+        mean, deviation = (f(axis=0, dtype=np.float64) for f in (features.mean, features.std))
+        size = np.sqrt(np.mean(features.astype(np.float64) ** 2))
+        typical = max(np.sqrt(np.mean(deviation**2)), MIN_DEVIATION * size, MIN_DEVIATION)
+        scale = 1 / np.maximum(deviation, typical)
+        fitted = features[_spread(len(features), MAX_FITTED_ROWS)]
+        directions, variances, rest = _principal((fitted - mean) * scale)
+        rarity = _rarity(described["pairs"]) if "pairs" in described else None
+        units = np.ones(2 if rarity is None else 3)
+        return cls(mean, scale, directions, variances, rest, rarity, units)
+
+    def measures(self, described: Mapping[str, Array]) -> Array:
+        """Distance along the directions, off them, and rarity of pairs, (b, 2 or 3)."""
+        centred = (described["features"] - self.mean) * self.scale
+        along = centred @ self.directions.T
+        # Not the difference of squares: that of two large numbers would be all rounding.
+        off = centred - along @ self.directions
+        others = max(1, centred.shape[1] - len(self.variances))
+        found = [
+            np.sqrt((along**2 / self.variances).mean(axis=1)),
+            np.sqrt((off**2).sum(axis=1) / (self.rest * others)),
+        ]
+        if self.rarity is not None:
+            pairs = described["pairs"]
+            found.append(self.rarity[pairs].sum(axis=1) / np.maximum((pairs > 0).sum(axis=1), 1))
+        return np.stack(found, axis=1) / self.units
+
+
+def fit_distance(
+    described: Mapping[str, Array], groups: NDArray[np.int64], share: float
+) -> tuple[Distance, float]:
+    """Fits a distance and the limit that a share of the rows of new groups has.
 
     Args:
-        features: Of the rows that are fitted to, (rows, f).
-        name: The model's.
+        described: `features` (rows, f) and, of token ids, `pairs` (rows, l - 1).
+        groups: Of each row, (rows,).
+        share: Of rows whose group was left out, above 0.
     """
-    rows = features[np.linspace(0, len(features) - 1, min(len(features), MAX_ROWS)).astype(int)]
-    width = rows.shape[1]
-    mean = rows.mean(axis=0, dtype=np.float64)
-    directions, variances, rest = _principal(rows - mean, width)
-    inputs = keras.Input((width,), name="features")
-    centring = keras.layers.EinsumDense("bf,f->bf", (width,), bias_axes="f")
-    centred = centring(inputs)
-    centring.set_weights([np.ones(width), -mean])
-    along = keras.layers.Dense(len(variances), use_bias=False)
-    squares = along(centred) ** 2  # (b, directions)
-    along.set_weights([directions.T])
-    known = keras.layers.Dense(1, use_bias=False)
-    # What these directions say counts by their own variances, and no longer by the others'.
-    correction = known(squares)
-    known.set_weights([(1 / variances - 1 / rest)[:, None]])
-    total = keras.ops.sum(centred * centred, axis=1, keepdims=True) / float(rest)
-    distance = keras.ops.sqrt(keras.ops.maximum(total + correction, 0.0) / width)
-    return keras.Model(inputs, distance, name=name)
+    numbers = np.unique(groups, return_inverse=True)[1]
+    count = int(numbers.max()) + 1
+    fold = np.random.default_rng(0).permutation(np.arange(count) % FOLDS)[numbers]
+    held_out = np.concatenate(
+        [
+            Distance.fit(_taken(described, fold != k)).measures(_taken(described, fold == k))
+            for k in np.unique(fold)
+            if (fold != k).any()
+        ]
+        or [Distance.fit(described).measures(described)]
+    )
+    # Rows that repeat the fitted ones are at a distance that rounding makes.
+    units = np.maximum(np.quantile(held_out, 1 - share, axis=0), 1.0)
+    limit = max(1.0, float(np.quantile((held_out / units).max(axis=1), 1 - share)))
+    fitted = Distance.fit(described)
+    return Distance(**{**vars(fitted), "units": units}), limit
 
 
-def _principal(centred: Array, width: int) -> tuple[Array, Array, float]:
-    """Directions (k, f), the variance along each (k,), and that along any other."""
-    count = max(1, min(DIRECTIONS, len(centred) // ROWS_A_DIRECTION, width - 1))
-    if min(centred.shape) <= count:
-        count = min(centred.shape) - 1
-    if not centred.any():  # all rows are one
-        nowhere = np.zeros((1, width), np.float32)
-        return nowhere, np.array([MIN_VARIANCE], np.float32), MIN_VARIANCE
-    start = np.random.default_rng(0).normal(size=min(centred.shape))  # svds's own would differ
-    _, lengths, directions = svds(centred.astype(np.float64), k=count, v0=start)
-    variances = lengths**2 / len(centred)
-    total = float((centred.astype(np.float64) ** 2).sum() / len(centred))
-    rest = max((total - variances.sum()) / (width - count), 1e-9 * total / width, MIN_VARIANCE)
+def distance_model(description: keras.Model, distance: Distance, name: str) -> keras.Model:
+    """Builds a description's inputs by name -> distance (b, 1): `Distance.measures` in Keras."""
+    described = description.output
+    features = described["features"]
+    standardised = keras.layers.EinsumDense("bf,f->bf", features.shape[1:], bias_axes="f")
+    centred = standardised(features)
+    standardised.set_weights([distance.scale, -distance.mean * distance.scale])
+    along = _linear(distance.directions.T, centred)
+    off = centred - _linear(distance.directions, along)
+    others = max(1, centred.shape[1] - len(distance.variances))
+    variances = distance.variances.astype(np.float32)
+    measures = [
+        keras.ops.sqrt(keras.ops.mean(along * along / variances, axis=1, keepdims=True)),
+        keras.ops.sqrt(
+            keras.ops.sum(off * off, axis=1, keepdims=True) / float(distance.rest * others)
+        ),
+    ]
+    if distance.rarity is not None:
+        measures.append(_mean_rarity(distance.rarity, described["pairs"]))
+    units = distance.units.astype(np.float32)
+    farthest = keras.ops.max(keras.ops.concatenate(measures, axis=1) / units, axis=1, keepdims=True)
+    return keras.Model(description.input, farthest, name=name)
+
+
+def _mean_rarity(rarity: Array, pairs: keras.KerasTensor) -> keras.KerasTensor:
+    table = keras.layers.Embedding(len(rarity), 1, name="rarity")
+    total = keras.ops.sum(table(pairs), axis=1)
+    table.set_weights([rarity[:, None]])
+    there = keras.ops.sum(keras.ops.cast(pairs > 0, "float32"), axis=1, keepdims=True)
+    return total / keras.ops.maximum(there, 1.0)
+
+
+def _linear(weights: Array, inputs: keras.KerasTensor) -> keras.KerasTensor:
+    layer = keras.layers.Dense(weights.shape[1], use_bias=False)
+    outputs = layer(inputs)
+    layer.set_weights([weights])
+    return outputs
+
+
+def _taken(described: Mapping[str, Array], rows: NDArray[np.bool_]) -> dict[str, Array]:
+    return {name: values[rows] for name, values in described.items()}
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """Numbers below a count, at most so many, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+
+
+def _rarity(pairs: NDArray[np.int32]) -> Array:
+    each = np.unique(pairs, axis=0)  # a text that repeats says nothing new of its pairs
+    rows = np.concatenate([np.unique(row) for row in each])
+    count = np.bincount(rows, minlength=PAIR_BUCKETS + 1)
+    rarity: Array = np.log((1 + len(each)) / (1 + count))
+    rarity[0] = 0.0
+    return rarity
+
+
+def _principal(centred: Array) -> tuple[Array, Array, float]:
+    """Directions (k, f), the variance along each (k,), and that along any other.
+
+    By power iterations on a random block (Halko, Martinsson and Tropp 2011), ten times as fast as
+    Lanczos where there are thousands of features.
+    """
+    rows, width = centred.shape
+    count = max(1, min(DIRECTIONS, rows // ROWS_A_DIRECTION, width - 1))
+    count = min(count, min(rows, width) - 1)
+    total = float((centred**2).sum() / rows)
+    if count < 1 or not centred.any():  # one feature, one row, or all rows are one
+        rest = max(total / width, MIN_VARIANCE)
+        return np.zeros((1, width)), np.array([rest]), rest
+    block = np.random.default_rng(0).normal(size=(width, min(count + SPARE, width)))
+    for _ in range(POWER_ITERATIONS):
+        block, _ = np.linalg.qr(centred.T @ (centred @ block))
+    _, lengths, turned = np.linalg.svd(centred @ block, full_matrices=False)
+    directions, variances = (turned @ block.T)[:count], lengths[:count] ** 2 / rows
+    rest = max((total - variances.sum()) / (width - count), MIN_VARIANCE)
     return directions, np.maximum(variances, rest), rest

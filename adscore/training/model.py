@@ -73,7 +73,10 @@ def fit_model(problem: Problem) -> Model:
     if problem.data.targets:
         network, epochs = _fit_rates(problem, inputs, towers)
     aligned = fit_agreement(problem, inputs, towers) if problem.align else {}
-    distances, limits = _fit_distances(problem, inputs, towers)
+    distances: dict[str, keras.Model] = {}
+    limits: dict[str, float] = {}
+    if problem.preset.projection_width is not None:
+        distances, limits = fit_familiarity(problem, inputs, towers)
     finished = {
         name: _finished(tower, distances.get(name), aligned.get(name), embedding=bool(network))
         for name, tower in towers.items()
@@ -101,22 +104,6 @@ def _fit_rates(
     return network, epochs
 
 
-def _fit_distances(
-    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
-) -> tuple[dict[str, keras.Model], dict[str, float]]:
-    """By modality, a model of the distance from the fitted rows, and how far is familiar."""
-    if problem.preset.projection_width is None:
-        return {}, {}
-    models, limits = {}, {}
-    for name, tower in towers.items():
-        fitted, held_out = (
-            tower.features(inputs, problem.data.rows_with(name, rows))
-            for rows in (problem.split.fitting, problem.split.validation)
-        )
-        models[name], limits[name] = fit_familiarity(fitted, held_out, f"{name}_distance")
-    return models, limits
-
-
 def _finished(
     tower: KerasTower,
     distance: keras.Model | None,
@@ -134,7 +121,7 @@ def _finished(
     if embedding:
         outputs |= of(tower.embedding)
     if distance is not None:
-        outputs["distance"] = distance(of(tower.trunk))
+        outputs["distance"] = of(distance)
     if aligned is not None:
         outputs |= of(aligned)
     return keras.Model(inputs, outputs, name=tower.embedding.name)
