@@ -1,6 +1,6 @@
 """The words of the domain: what is scored, in which columns it stands, what a score says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -137,6 +137,41 @@ class Columns:
         """Names of all columns that must be there."""
         single = (self.id, self.headline, self.image, self.group)
         return [name for name in (*single, *self.context) if name is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenColumns:
+    """Columns as a user names them: None says nothing, and `NO_COLUMN` that there is none.
+
+    Attributes:
+        id: See `Columns`, as for the others.
+        headline: Text of the headline.
+        image: The image.
+        group: Whatever rows are compared within.
+        context: Circumstances of the ad; ``(NO_COLUMN,)`` says that there are none.
+    """
+
+    id: str | None = None
+    headline: str | None = None
+    image: str | None = None
+    group: str | None = None
+    context: Sequence[str] | None = None
+
+    def over(self, others: Columns | None) -> Columns:
+        """All columns: those that are named here, and of the others the rest.
+
+        Args:
+            others: Such as those of a model's training; None stands for the usual names.
+        """
+        rest = others or Columns()
+        context = rest.context if self.context is None else dict.fromkeys(self.context)
+        return Columns(
+            id=named_column(self.id or rest.id),
+            headline=named_column(self.headline or rest.headline),
+            image=named_column(self.image or rest.image),
+            group=named_column(self.group or rest.group),
+            context=tuple(name for name in context if name != NO_COLUMN),
+        )
 
 
 class Warning(StrEnum):  # noqa: A001 - the domain's word; the builtin is not used here

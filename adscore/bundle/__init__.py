@@ -40,7 +40,7 @@ from adscore.bundle.contents import (
     group_digest,
 )
 from adscore.bundle.folder import is_version, list_versions, require_model_dir, resolve_bundle
-from adscore.bundle.read import BundleCheck, read_bundle
+from adscore.bundle.read import BundleCheck, read_bundle, read_manifest
 from adscore.bundle.write import write_bundle
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "is_version",
     "list_versions",
     "read_bundle",
+    "read_manifest",
     "require_model_dir",
     "resolve_bundle",
     "write_bundle",

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import msgspec
 
-from adscore.creative import InputLimits
+from adscore.creative import Columns, InputLimits
 
 # Format 3 names the preprocessing, which adscore 0.1 would take for its own.
 FORMAT_VERSION = 3
@@ -87,6 +87,8 @@ class TrainingSummary:
             ``LABEL``.
         libraries: Versions of the libraries that made it, by name.
         encoders: Name of the frozen encoder of each tower, `headline` or `image`, that has one.
+        columns: The columns of its table, which are read unless others are named; None in bundles
+            of before 0.3.
     """
 
     preset: str
@@ -100,6 +102,7 @@ class TrainingSummary:
     target_columns: Mapping[str, str]
     libraries: Mapping[str, str]
     encoders: Mapping[str, str] = field(default_factory=dict)
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,19 @@ def read_bundle(path: Path, check: BundleCheck | None = None) -> Bundle:
     return Bundle(named.parent.name, named.name, manifest, files)
 
 
+def read_manifest(path: Path) -> Manifest:
+    """What a bundle says of itself, its other files unread.
+
+    Args:
+        path: One version's folder.
+
+    Raises:
+        BundleError: The folder is not a bundle, is of another format, or says what makes no sense.
+    """
+    data = read_regular_file(path / MANIFEST, MAX_MANIFEST_BYTES)
+    return _parse_manifest(path / MANIFEST, _parse_manifest_file(path / MANIFEST, data))
+
+
 def read_regular_file(path: Path, max_bytes: int) -> bytes:
     """Reads a file of an untrusted folder; never waits, as for the writer of a pipe.
 

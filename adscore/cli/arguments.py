@@ -1,15 +1,17 @@
 """Arguments that several commands share: the table, its columns and targets, files to write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from adscore.console import notes
-from adscore.creative import NO_COLUMN, Columns, Warning, named_column
+from adscore.console import note, notes
+from adscore.creative import NO_COLUMN, Columns, GivenColumns, Target, Warning
 
 _USUAL = Columns()
+ROLES = ("id", "headline", "image", "group")  # of columns, each with its option
 
 Table = Annotated[
     str,
@@ -45,20 +47,70 @@ ImageRoot = Annotated[
 ]
 
 
-def given_columns(
-    id_: str | None,
-    headline: str | None,
-    image: str | None,
-    group: str | None,
-    context: list[str] | None,
-) -> Columns:
-    """Columns by their names on the command line; None stands for the usual name."""
-    return Columns(
-        id=named_column(id_ or _USUAL.id),
-        headline=named_column(headline or _USUAL.headline),
-        image=named_column(image or _USUAL.image),
-        group=named_column(group or _USUAL.group),
-        context=tuple(dict.fromkeys(context or [])),
+@contextmanager
+def columns_in_use(
+    given: GivenColumns,
+    trained: Columns | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Iterator[Columns]:
+    """The columns that a command reads: as named, else as in the model's training, else the usual.
+
+    Inside the block, a table without one of them is refused with the option that names another.
+
+    Args:
+        given: What the options of columns name.
+        trained: The columns of the model's training, which its manifest keeps; None where it keeps
+            none, or where there is no model.
+        options: By further column that is read, such as one of counts, the option that names it.
+    """
+    from adscore.table import MissingColumnsError
+
+    columns = given.over(trained)
+    _note_remembered(given, trained)
+    try:
+        yield columns
+    except MissingColumnsError as error:
+        origins = {name: _origin(given, trained, columns, name) for name in error.missing}
+        advice = ". ".join(
+            origin or f"{name!r} is named by {(options or {}).get(name, 'an option')}"
+            for name, origin in origins.items()
+        )
+        raise MissingColumnsError(error.missing, error.what, error.hint or advice) from error
+
+
+def options_of_counts(targets: Sequence[Target]) -> dict[str, str]:
+    """By column of counts, the option that names it."""
+    return {name: "--target" for target in targets for name in target.count_columns}
+
+
+def _note_remembered(given: GivenColumns, trained: Columns | None) -> None:
+    """Says which columns a model's manifest gave, as far as they are not the usual ones."""
+    if trained is None:
+        return
+    found = [
+        f"{role} {getattr(trained, role) or NO_COLUMN}"
+        for role in ROLES
+        if getattr(given, role) is None and getattr(trained, role) != getattr(_USUAL, role)
+    ]
+    if given.context is None:
+        found += [f"context {name}" for name in trained.context]
+    if found:
+        note([f"columns as the model was trained: {', '.join(found)}"])
+
+
+def _origin(given: GivenColumns, trained: Columns | None, columns: Columns, name: str) -> str:
+    """What a column is for, and how to name another; empty where it is none of these."""
+    held = {getattr(columns, role): role for role in ROLES} | dict.fromkeys(
+        columns.context, "context"
+    )
+    role = held.get(name)
+    if role is None:
+        return ""
+    is_kept = trained is not None and getattr(given, role) is None
+    of_training = ", as in the model's training" if is_kept else ""
+    return (
+        f"{name!r} is the {role} column{of_training}: name another with --{role}-column, or "
+        f"{NO_COLUMN!r} where there is none"
     )
 
 

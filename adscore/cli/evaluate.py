@@ -16,12 +16,13 @@ from adscore.cli.arguments import (
     ImageRoot,
     Model,
     Table,
-    given_columns,
+    columns_in_use,
+    options_of_counts,
     require_writable,
     warn_of_left_out_context,
 )
 from adscore.console import fail, note, notes, results
-from adscore.creative import Columns, Target
+from adscore.creative import GivenColumns, Target
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ def evaluate(
     )
     from adscore.report import write_report
 
-    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
+    given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
     try:
         require_writable("--json", json)
         require_writable("--report", report)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
-        scorer, creatives, unseen = _read(model, table, columns, target, image_root)
+        scorer, creatives, unseen = _read(model, table, given, target, image_root)
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         if report is not None and not modalities:
             modalities = modalities_to_exchange(evaluation, scorer)
@@ -100,7 +101,7 @@ def evaluate(
                 creatives,
                 evaluation,
                 trained_rows=seen,
-                group_column=columns.group,
+                group_column=creatives.columns.group,
             )
         _print(evaluation, seen, estimate_rankings(evaluation, scorer, creatives))
         for name, verdict in verdicts.items():
@@ -112,7 +113,7 @@ def evaluate(
 
 
 def _read(
-    model: Path, table: str, columns: Columns, target: list[str] | None, image_root: str | None
+    model: Path, table: str, given: GivenColumns, target: list[str] | None, image_root: str | None
 ) -> "tuple[Scorer, CreativeTable, NDArray[np.int64]]":
     """The model, the table, and the rows of it whose groups the model has not seen."""
     from adscore import bundle
@@ -123,10 +124,12 @@ def _read(
     from adscore.table import read_table
 
     path = bundle.resolve_bundle(model)
+    trained = bundle.read_manifest(path).training
+    texts = target or [f"{name}={counts}" for name, counts in trained.target_columns.items()]
+    targets = [Target.parse(text) for text in texts]
+    with columns_in_use(given, trained.columns, options_of_counts(targets)) as columns:
+        creatives = read_table(table, columns, targets, image_root)
     scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
-    trained = scorer.manifest.training.target_columns
-    texts = target or [f"{name}={counts}" for name, counts in trained.items()]
-    creatives = read_table(table, columns, [Target.parse(text) for text in texts], image_root)
     note(creatives.remarks)
     warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
     groups = (path / bundle.TRAINING_GROUPS).read_text()

@@ -15,12 +15,12 @@ from adscore.cli.arguments import (
     ImageColumn,
     ImageRoot,
     Table,
-    given_columns,
+    columns_in_use,
     require_writable,
     warn_of_left_out_context,
 )
 from adscore.console import fail, note, notes, results
-from adscore.creative import NO_COLUMN, Columns, named_column
+from adscore.creative import GivenColumns
 from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
 
@@ -76,20 +76,26 @@ def score(
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
     """Scores every creative of a table; a row that cannot be scored carries its error."""
+    from adscore.bundle import read_manifest, resolve_bundle
+
     # Arrow reads this when it is imported. The allocator that it prefers keeps some 20 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
-    columns = given_columns(id_column, headline_column, image_column, NO_COLUMN, context_column)
-    options = ScoringOptions(
-        columns, tuple(dict.fromkeys(keep or [])), image_root or "", part_rows, raw
-    )
+    given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
+    kept = tuple(dict.fromkeys(keep or []))
     try:
         _require_choices(engine, report)
-        group = _group_of_report(table, group_column) if report is not None else None
-        if engine == "spark":
-            summary = _score_on_spark(out, model, table, options)
-        else:
-            summary = _score_here(out, model, table, options)
+        if engine == "local":
+            from adscore.offline.local import require_out
+
+            require_out(out)
+        trained = read_manifest(resolve_bundle(model)).training.columns
+        with columns_in_use(given, trained, dict.fromkeys(kept, "--keep")) as columns:
+            ungrouped = replace(columns, group=None)
+            options = ScoringOptions(ungrouped, kept, image_root or "", part_rows, raw)
+            group = None if report is None else _group_of_report(table, columns.group, group_column)
+            score_with = _score_on_spark if engine == "spark" else _score_here
+            summary = score_with(out, model, table, options)
         if report is not None:
             ranked = replace(options, columns=replace(columns, group=group))
             _write_report(report, out, summary.bundle, table, ranked)
@@ -122,16 +128,17 @@ def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions)
     return score_to(out, model, table, options)
 
 
-def _group_of_report(table: str, given: str | None) -> str | None:
-    """The column that a report ranks within; the usual one only where the table has it."""
-    from adscore.table import open_stream
+def _group_of_report(table: str, group: str | None, given: str | None) -> str | None:
+    """The column that a report ranks within; one that nobody named, only where the table has it."""
+    from adscore.table import MissingColumnsError, open_stream
 
-    if given is not None:
-        group = named_column(given)
+    try:
         open_stream(table, [] if group is None else [group])
-        return group
-    usual = Columns().group
-    return usual if usual in open_stream(table).schema.names else None
+    except MissingColumnsError:
+        if given is not None:
+            raise
+        return None
+    return group
 
 
 def _write_report(

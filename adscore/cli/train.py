@@ -13,10 +13,11 @@ from adscore.cli.arguments import (
     ImageColumn,
     ImageRoot,
     Table,
-    given_columns,
+    columns_in_use,
+    options_of_counts,
 )
 from adscore.console import fail, note, notes, results, without_import_noise
-from adscore.creative import Target
+from adscore.creative import GivenColumns, Target
 from adscore.errors import AdscoreError, BrokenRowsError
 
 if TYPE_CHECKING:
@@ -71,12 +72,13 @@ def train(
     from adscore.cli.metrics import print_agreement, print_metrics
     from adscore.table import read_table
 
-    columns = given_columns(id_column, headline_column, image_column, group_column, context_column)
+    given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
     texts = target or ([] if align else [DEFAULT_TARGET])
     try:
         targets = [Target.parse(text) for text in texts]
         require_model_dir(model)
-        creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
+        with columns_in_use(given, options=options_of_counts(targets)) as columns:
+            creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
         note(creatives.remarks)
         result = _train(
             creatives,

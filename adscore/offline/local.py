@@ -10,9 +10,10 @@ from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
-from adscore.bundle import MANIFEST, resolve_bundle
+from adscore.bundle import MANIFEST, read_manifest, resolve_bundle
 from adscore.cores import in_order, usable_cores
-from adscore.creative import Columns, named_column
+from adscore.creative import NO_COLUMN, Columns, GivenColumns
+from adscore.errors import TableError
 from adscore.offline.core import BATCH_ROWS, BatchScorer
 from adscore.offline.files import FormulaGuard, new_file, require_new_file
 from adscore.offline.folder import Run, open_folder
@@ -69,15 +70,27 @@ def score_to(
         TableError: The table cannot be read or the output not be written.
         BundleError: The model cannot be opened.
     """
-    in_parts = out.is_dir() or not out.suffix
-    if not in_parts:
-        require_new_file(out)
+    in_parts = require_out(out)
     stream = open_stream(table, options.read)
     stream.require_rows()
     # A version that appears meanwhile is not for this run.
     scorer = BatchScorer(resolve_bundle(model), options.below(stream.folder))
     write = _score_to_folder if in_parts else _score_to_file
     return replace(write(out, scorer, stream, progress), remarks=stream.remarks)
+
+
+def require_out(out: Path) -> bool:
+    """Checks that scores can be written, before anything is read; whether it is into a folder.
+
+    Raises:
+        TableError: They cannot.
+    """
+    in_parts = out.is_dir() or not out.suffix
+    if not in_parts:
+        require_new_file(out)
+    elif not out.absolute().parent.is_dir():
+        raise TableError(f"{out}: expected a folder {out.parent}. Received: none of that name")
+    return in_parts
 
 
 def _score_to_file(
@@ -157,7 +170,7 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
             of polars, or the path or fsspec URL of a .csv, .parquet or .jsonl file or of a folder
             of these.
         model: Folder of a model (its newest version) or of one version.
-        options: Each may be left out:
+        options: Each may be left out; columns are then those that the model was trained with:
 
             - ``id_column``: Column that identifies a row; ``"none"`` numbers the rows.
             - ``headline_column``: Column of the headline; ``"none"`` where there is none.
@@ -179,20 +192,14 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
     unknown = options.keys() - _TableOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"score_table() got an unexpected keyword argument {min(unknown)!r}")
-    usual = Columns()
+    path = resolve_bundle(Path(model))
     asked = ScoringOptions(
-        Columns(
-            id=named_column(options.get("id_column", usual.id)),
-            headline=named_column(options.get("headline_column", usual.headline)),
-            image=named_column(options.get("image_column", usual.image)),
-            group=None,
-            context=tuple(options.get("context_columns", ())),
-        ),
+        _columns(options, read_manifest(path).training.columns),
         tuple(options.get("keep", ())),
         str(options.get("image_root") or ""),
     )
     stream = open_stream(table, asked.read)
-    scorer = BatchScorer(resolve_bundle(Path(model)), asked.below(stream.folder))
+    scorer = BatchScorer(path, asked.below(stream.folder))
     for remark in stream.remarks:
         warnings.warn(remark, stacklevel=2)
     result = scorer.result_schema(stream.schema)
@@ -204,6 +211,22 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
     frame = scores.to_pandas()
     frame.index = table.index  # so that a column of scores joins the rows that it belongs to
     return frame
+
+
+def _columns(options: _TableOptions, trained: Columns | None) -> Columns:
+    """As named, else as in the model's training, else the usual; None has always meant none."""
+
+    def named(option: str | None) -> str:
+        return option or NO_COLUMN
+
+    given = GivenColumns(
+        id=named(options["id_column"]) if "id_column" in options else None,
+        headline=named(options["headline_column"]) if "headline_column" in options else None,
+        image=named(options["image_column"]) if "image_column" in options else None,
+        group=NO_COLUMN,
+        context=options.get("context_columns"),
+    )
+    return given.over(trained)
 
 
 # === On all cores ===

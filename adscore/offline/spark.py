@@ -23,7 +23,7 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from adscore.bundle import MANIFEST, read_bundle, resolve_bundle
+from adscore.bundle import MANIFEST, read_bundle, read_manifest, resolve_bundle
 from adscore.errors import BundleError, TableError
 from adscore.offline.core import BATCH_ROWS, CACHE_BYTES, BatchScorer, result_schema
 from adscore.offline.options import ScoringOptions
@@ -50,7 +50,8 @@ def score(
     Args:
         df: The creatives.
         model: Folder of a model or of one of its versions, which the driver can read.
-        columns: Which column holds what; an id column is needed, since rows have no numbers.
+        columns: Which column holds what; as the model was trained unless given. An id column is
+            needed, since rows have no numbers.
         keep: Further columns to carry along.
         image_root: Folder or URL that all executors can read, to which image paths are relative.
         ship: Whether the model travels to the executors with the job; otherwise they open it at
@@ -63,7 +64,10 @@ def score(
         TableError: A column is not there, of a wrong type, or named as one of the result's.
         BundleError: The model cannot be read.
     """
-    options = ScoringOptions(columns or Columns(group=None), tuple(keep), str(image_root))
+    if columns is None:
+        trained = read_manifest(resolve_bundle(Path(model))).training.columns
+        columns = replace(trained or Columns(), group=None)
+    options = ScoringOptions(columns, tuple(keep), str(image_root))
     _require_ids(options)
     require_columns("the DataFrame", options.read, df.columns)
     rows = df.select(*(f"`{name}`" for name in options.read))

@@ -15,7 +15,14 @@ from adscore.table.creatives import CreativeTable, read_table
 from adscore.table.frames import is_pandas
 from adscore.table.images import ImageSource, is_data_uri
 from adscore.table.location import Location, is_url, open_regular
-from adscore.table.stream import Piece, TableStream, open_stream, rebatched, require_columns
+from adscore.table.stream import (
+    MissingColumnsError,
+    Piece,
+    TableStream,
+    open_stream,
+    rebatched,
+    require_columns,
+)
 
 __all__ = [
     "NO_COLUMN",
@@ -24,6 +31,7 @@ __all__ = [
     "ImageCell",
     "ImageSource",
     "Location",
+    "MissingColumnsError",
     "Piece",
     "TableStream",
     "Target",

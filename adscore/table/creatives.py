@@ -46,6 +46,7 @@ class CreativeTable:
         successes: By target, counts of shape (rows,), int64.
         trials: By target, counts of shape (rows,), int64.
         remarks: What a user should know of how it was read.
+        columns: The columns that it was read from.
     """
 
     name: str
@@ -59,6 +60,7 @@ class CreativeTable:
     successes: dict[str, NDArray[np.int64]]
     trials: dict[str, NDArray[np.int64]]
     remarks: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=Columns)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -160,8 +162,8 @@ def _open(table: Any, columns: Columns, targets: Sequence[Target]) -> TableStrea
     except MissingColumnsError as error:
         if not set(error.missing) <= set(counted):
             raise
-        counts = "Targets are learned from counts; a rate or per cent alone is none"
-        raise MissingColumnsError(error.missing, f"{error}. {counts}") from error
+        counts = "Targets are learned from counts; a rate or per cent alone is none."
+        raise MissingColumnsError(error.missing, f"{error.what} {counts}", error.hint) from error
     require_types(stream.schema, columns, stream.location.name)
     stream.require_rows()
     return stream
@@ -194,6 +196,7 @@ def _collected(
         successes={target: successes for target, (successes, _) in counts.items()},
         trials={target: trials for target, (_, trials) in counts.items()},
         remarks=stream.remarks,
+        columns=columns,
     )
 
 

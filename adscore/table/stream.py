@@ -25,6 +25,7 @@ from adscore.table.location import Location
 
 SHOWN_COLUMNS = 40
 MAX_REMARKS = 5
+NAME_ANOTHER = f"Name another with an option, or {NO_COLUMN!r} where there is none"
 # How alike two names must be to be taken for one another's slip, from 0 to 1.
 ALIKE = 0.6
 
@@ -34,11 +35,15 @@ class MissingColumnsError(TableError):
 
     Attributes:
         missing: Their names.
+        what: What was expected and received.
+        hint: What to do about this table; empty where naming other columns may help.
     """
 
-    def __init__(self, missing: Sequence[str], message: str) -> None:
-        super().__init__(message)
+    def __init__(self, missing: Sequence[str], what: str, hint: str = "") -> None:
+        super().__init__(f"{what} {hint or NAME_ANOTHER}")
         self.missing = tuple(missing)
+        self.what = what
+        self.hint = hint
 
 
 class Piece(NamedTuple):
@@ -234,11 +239,11 @@ def require_columns(
     found = {name: [name] if name in there else alike.get(plain(name), []) for name in columns}
     missing = [name for name, names in found.items() if len(names) != 1]
     if missing:
-        raise MissingColumnsError(missing, _missing(table, missing, there, hint))
+        raise MissingColumnsError(missing, _missing(table, missing, there), hint)
     return {name: names[0] for name, names in found.items()}
 
 
-def _missing(table: str, missing: Sequence[str], there: Sequence[str], hint: str) -> str:
+def _missing(table: str, missing: Sequence[str], there: Sequence[str]) -> str:
     what = "a column" if len(missing) == 1 else "the columns"
     by_plain = {plain(str(name)): str(name) for name in there}
     guesses = [
@@ -246,11 +251,8 @@ def _missing(table: str, missing: Sequence[str], there: Sequence[str], hint: str
         for name in missing
         if (close := get_close_matches(plain(name), by_plain, 1, ALIKE))
     ]
-    advice = f"Name another with an option, or {NO_COLUMN!r} where there is none"
     expected = f"{table}: expected {what} {', '.join(map(repr, missing))}"
-    return " ".join(
-        filter(None, [f"{expected}. Received: {_listed(there)}.", *guesses, hint or advice])
-    )
+    return " ".join([f"{expected}. Received: {_listed(there)}.", *guesses])
 
 
 def _listed(names: Sequence[Any]) -> str:

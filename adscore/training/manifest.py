@@ -72,6 +72,7 @@ def _summary(problem: Problem, model: Model, seconds: float) -> TrainingSummary:
         target_columns=data.targets,
         libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         encoders=problem.encoders.names,
+        columns=data.columns,
     )
 
 

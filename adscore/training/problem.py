@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
 from adscore.cores import usable_cores
-from adscore.creative import InputLimits
+from adscore.creative import Columns, InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
 from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.scoring.preparation import context_ids, learn_values
@@ -63,6 +63,7 @@ class TrainingData:
         targets: By target, the columns of its counts.
         successes: Counts of shape (rows, targets), float64.
         trials: Counts of shape (rows, targets), float64.
+        columns: The columns of the table.
     """
 
     headlines: Sequence[str]
@@ -76,6 +77,7 @@ class TrainingData:
     targets: Mapping[str, str]
     successes: NDArray[np.float64]
     trials: NDArray[np.float64]
+    columns: Columns = field(default_factory=Columns)
 
     def __len__(self) -> int:
         return len(self.headlines)
@@ -231,6 +233,7 @@ def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
         targets={name: table.target_columns[name] for name in table.successes},
         successes=_columns(table.successes, len(table)),
         trials=_columns(table.trials, len(table)),
+        columns=table.columns,
     )
 
 
