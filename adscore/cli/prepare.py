@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def prepare(
     exports: Annotated[
-        list[Path],
-        typer.Argument(metavar="EXPORT...", help="Files as the platform gave them."),
+        list[str],
+        typer.Argument(metavar="EXPORT...", help="Files as the platform gave them, or URLs."),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="New .parquet or .csv file.")
@@ -30,7 +30,7 @@ def prepare(
         ),
     ] = None,
     join: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="TABLE", help="A second file, with headline and image of each ad."),
     ] = None,
     on: Annotated[
@@ -96,7 +96,7 @@ def prepare(
     from adscore.prepare.export import ReadOptions
     from adscore.prepare.layout import Choices
     from adscore.prepare.prepare import Join, PrepareOptions
-    from adscore.table.sheets import SheetOptions
+    from adscore.table.sheet import SheetOptions
 
     choices = Choices(
         id_column, group_column, headline_column, image_column, date_column,
@@ -115,7 +115,7 @@ def prepare(
 
 
 def _require_choices(
-    headlines: str | None, decimal: str | None, on: str | None, join: Path | None
+    headlines: str | None, decimal: str | None, on: str | None, join: str | None
 ) -> None:
     from adscore.errors import TableError
     from adscore.prepare.layout import HEADLINE_CHOICES
@@ -131,7 +131,7 @@ def _require_choices(
 
 
 def _prepare(
-    exports: list[Path], out: Path | None, options: "PrepareOptions", *, dry_run: bool, force: bool
+    exports: list[str], out: Path | None, options: "PrepareOptions", *, dry_run: bool, force: bool
 ) -> None:
     from adscore.errors import TableError
     from adscore.prepare.prepare import (

@@ -1,5 +1,6 @@
 """Exports -> one table: joined, summed for each ad, with its images found."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,13 +171,19 @@ def _taken(words: pa.Array, places: NDArray[np.int32]) -> pa.Array:
 
 
 def _named(ids: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
-    """Ids; an ad without one gets the number of its row."""
+    """Ids; an ad without one gets the number of its row, which further ones number."""
     texts = ids.cast(pa.string())
-    blank = pc.equal(texts, "")
-    if not pc.any(blank).as_py():
+    blank = pc.equal(texts, "").to_numpy(zero_copy_only=False)
+    if not blank.any():
         return ids
-    numbers = pc.binary_join_element_wise("row", pc.cast(pa.array(rows), pa.string()), " ")
-    return pc.if_else(blank, numbers, texts)
+    taken = set(texts.to_pylist())
+    names: list[str | None] = [None] * len(texts)
+    for at in np.flatnonzero(blank).tolist():
+        name = f"row {rows[at]}"
+        ways = itertools.chain([name], (f"{name}#{number}" for number in itertools.count(2)))
+        names[at] = next(one for one in ways if one not in taken)
+        taken.add(str(names[at]))
+    return pc.coalesce(pa.array(names, pa.string()), texts)
 
 
 def with_images(ads: pa.Table, folder: Path | None, notes: Notes) -> pa.Table:

@@ -79,11 +79,14 @@ class Layout:
     required: tuple[str, ...] = field(default=())
     label: str = ""
 
+    def texts(self) -> list[str]:
+        """The columns that are read as texts."""
+        given = (self.id, self.campaign, *self.headlines, self.image, self.date, *self.context)
+        return list(dict.fromkeys(filter(None, [self.label, *given, *self.required])))
+
     def read(self) -> list[str]:
         """The columns that have to be read."""
-        given = (self.id, self.campaign, *self.headlines, self.image, self.date, *self.context)
-        names = [self.label, *given, *(count.source for count in self.counts), *self.required]
-        return list(dict.fromkeys(name for name in names if name))
+        return list(dict.fromkeys([*self.texts(), *(count.source for count in self.counts)]))
 
 
 def find_layout(
@@ -109,7 +112,14 @@ def find_layout(
             return None
         if given is not None:
             return _existing(given, header, faults)
-        return next(iter(platform.columns_of(role, header)), None)
+        found = platform.column_of(role, header)
+        if len(found) > 1:
+            option = "group" if role == "campaign" else role
+            ways = " or ".join(f'--{option}-column "{name}"' for name in found)
+            faults.append(
+                f"which column holds the {role}, {_listed(found, ' or ')}? Say so: {ways}"
+            )
+        return next(iter(found), None)
 
     if choices.headline is None:
         headlines = tuple(platform.columns_of("headline", header))
@@ -128,6 +138,11 @@ def find_layout(
         tuple(one for one in header if one in platform.rows_have),
         header[0],
     )
+    if not (layout.id or layout.headlines or layout.image):
+        faults.append(
+            f"expected a column that tells ads apart. Received: {_listed(header)}. Name it with "
+            "--id-column, --headline-column or --image-column"
+        )
     if faults:
         raise TableError(f"{name}: " + "; ".join(faults))
     return layout
@@ -152,9 +167,9 @@ def _counts(
 ) -> Iterable[Count]:
     if choices.targets:
         return _counts_of_targets(header, choices.targets, faults)
-    impressions = platform.columns_of("impressions", header)
+    impressions = platform.column_of("impressions", header)
     clicks = platform.columns_of("clicks", header)
-    conversions = platform.columns_of("conversions", header)
+    conversions = platform.column_of("conversions", header)
     if not impressions and not clicks:
         faults.append(
             "expected counts such as impressions and clicks. Received the columns "
@@ -162,20 +177,27 @@ def _counts(
             "COLUMN; otherwise name the counts: --target NAME=SUCCESSES/TRIALS"
         )
         return ()
-    if len(clicks) > 1 and impressions:
-        ways = " or ".join(f'--target "ctr={one}/{impressions[0]}"' for one in clicks)
-        faults.append(f"which clicks count, {_listed(clicks, ' or ')}? Say so: {ways}")
+    if max(len(clicks), len(impressions)) > 1 and clicks and impressions:
+        what, several = ("clicks", clicks) if len(clicks) > 1 else ("impressions", impressions)
+        ways = " or ".join(
+            f'--target "ctr={one}/{other}"' for one in clicks for other in impressions
+        )
+        faults.append(f"which {what} count, {_listed(several, ' or ')}? Say so: {ways}")
         return ()
     if not clicks or not impressions:
         missing = "clicks" if impressions else "impressions"
         faults.append(
-            f"expected a column of {missing}. Received {_listed(header)}. A rate alone cannot be "
+            f"expected a column of {missing}. Received: {_listed(header)}. A rate alone cannot be "
             "summed and says not how sure it is: export the counts, or name the column with "
             "--target ctr=CLICKS/IMPRESSIONS"
         )
         return ()
     found = [Count(clicks[0], "clicks"), Count(impressions[0], "impressions")]
-    return [*found, *(Count(one, "conversions", True) for one in conversions[:1])]
+    # Of several, none is read: nothing is trained on them unless a target names one.
+    return [
+        *found,
+        *(Count(one, "conversions", True) for one in conversions if len(conversions) == 1),
+    ]
 
 
 def _counts_of_targets(

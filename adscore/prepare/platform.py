@@ -3,24 +3,23 @@
 import functools
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from adscore.errors import TableError
+from adscore.table.sheet import without_place
+from adscore.table.totals import TOTAL_WORDS, is_total_label, may_be_total_label
 
 # What a column can be, in the order in which messages name them.
 ROLES = ("id", "campaign", "headline", "image", "date", "impressions", "clicks", "conversions")
 GENERIC = "generic"
-# Beginnings of the label of a row of totals, in the languages of the platforms' pages.
-_TOTALS = re.compile(
-    r"(grand total|sub-?total|total|totals|gesamt|gesamtsumme|summe|zwischensumme|totale|totaal|"
-    r"razem|suma|итого|всего|合计|总计|小计|合計|総計|합계)\b.{0,60}",
-    re.IGNORECASE,
-)
+# Columns that tell a platform; one alone may be chance.
+_MIN_MARKS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Platform:
     """How a platform writes its exports.
 
@@ -28,8 +27,8 @@ class Platform:
         key: Its name for `--platform`.
         name: Its name.
         signature: Names of columns that tell it from the others.
-        columns: By role, the names that its columns have, in any language; ``*`` in a name stands
-            for anything.
+        columns: By role, the names that its columns have, in any language, the likeliest first;
+            ``*`` in a name stands for anything.
         rows_have: Names of columns that every row of an ad fills.
         totals: Beginnings of the label of a row of totals.
         id_prefixes: What may stand before an id in one export and not in another.
@@ -49,20 +48,42 @@ class Platform:
 
     def columns_of(self, role: str, header: Sequence[str]) -> list[str]:
         """The columns of a header that have a role, in the header's order."""
-        return [one for one in header if _matches(one, self.columns[role])]
+        return [one for one in header if _matches(without_place(one), self.columns[role])]
 
-    def is_total(self, label: str) -> bool:
-        """Whether a label is that of a row of totals."""
-        text = label.strip()
-        own = any(_pattern(one if "*" in one else f"{one}*").fullmatch(text) for one in self.totals)
-        return own or bool(_TOTALS.fullmatch(text))
+    def column_of(self, role: str, header: Sequence[str]) -> list[str]:
+        """The columns that have a role by the first of its names that is there; most often one."""
+        for name in self.columns[role]:
+            found = [one for one in header if _matches(without_place(one), (name,))]
+            if found:
+                return found
+        return []
 
-    def bare_id(self, id_: str) -> str:
-        """An id without what only some exports put before it."""
-        for prefix in self.id_prefixes:
-            if id_.startswith(prefix):
-                return id_[len(prefix) :]
-        return id_
+    def is_total_label(self, text: str) -> bool:
+        """Whether a text can only be the label of a total."""
+        return is_total_label(text) or self._is_own_total(text)
+
+    def may_be_total_label(self, text: str) -> bool:
+        """Whether a text begins as the label of a total does."""
+        return may_be_total_label(text) or self._is_own_total(text)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names of columns that are known of it."""
+        return tuple(
+            dict.fromkeys([*self.signature, *(n for one in self.columns.values() for n in one)])
+        )
+
+    @functools.cached_property
+    def total_beginnings(self) -> str:
+        """What the labels of totals begin with, a pattern for RE2."""
+        own = [re.escape(one.partition("*")[0]) for one in self.totals]
+        return f"^(?:{'|'.join([TOTAL_WORDS, *own])})"
+
+    def _is_own_total(self, text: str) -> bool:
+        return any(
+            _pattern(one if "*" in one else f"{one}*").fullmatch(_plain(text))
+            for one in self.totals
+        )
 
 
 @functools.cache
@@ -93,26 +114,42 @@ def recognise(header: Sequence[str], asked: str | None = None) -> Platform:
             raise TableError(f"--platform: expected one of {', '.join(known)}. Received: {asked}")
         return known[asked]
 
-    def marks(platform: Platform) -> int:
-        return sum(_matches(one, platform.signature) for one in header)
+    def marks(platform: Platform) -> tuple[int, int]:
+        return (
+            sum(_matches(without_place(one), platform.signature) for one in header),
+            sum(_matches(without_place(one), platform.names) for one in header),
+        )
 
-    best = max(known.values(), key=marks)
-    return best if marks(best) >= 2 else known[GENERIC]
+    best = max(marks(one) for one in known.values())
+    found = [one for one in known.values() if marks(one) == best]
+    if best[0] < _MIN_MARKS:
+        return known[GENERIC]
+    if len(found) > 1:
+        keys = " or ".join(one.key for one in found)
+        raise TableError(f"expected the export of one platform. Received: {keys}; say --platform")
+    return found[0]
 
 
 def known_names(cells: Iterable[str]) -> int:
     """How many cells are names of columns of some platform; tells headers from other lines."""
     names = {_plain(name) for name in cells}
-    return max(sum(_known(one, platform) for one in names) for platform in platforms().values())
+    return max(
+        sum(bool(name) and _matches(name, one.names) for name in names)
+        for one in platforms().values()
+    )
 
 
-def _known(name: str, platform: Platform) -> bool:
-    lists = (platform.signature, *platform.columns.values())
-    return bool(name) and any(_matches(name, one) for one in lists)
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    exact, open_ended = _compiled(patterns)
+    plain = _plain(name)
+    return plain in exact or any(one.fullmatch(plain) for one in open_ended)
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(_pattern(one).fullmatch(_plain(name)) for one in patterns)
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
+    """Names that are written out, and patterns of the others."""
+    exact = frozenset(_plain(one) for one in patterns if "*" not in one)
+    return exact, tuple(_pattern(one) for one in patterns if "*" in one)
 
 
 @functools.cache
@@ -120,11 +157,13 @@ def _pattern(text: str) -> re.Pattern[str]:
     parts = [re.escape(_plain(one)) for one in text.split("*")]
     inner = r"\d*" if text.endswith(" *") else ".*"
     glue = r"\s?" + inner if text.endswith(" *") else inner
-    return re.compile(glue.join(parts) if "*" in text else parts[0], re.IGNORECASE)
+    return re.compile(glue.join(parts), re.IGNORECASE)
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.split()).casefold()
+    """A name without what people do not see as a difference: case, blanks, kinds of marks."""
+    text = unicodedata.normalize("NFKC", name).replace("\u2019", "'").replace("\ufeff", "")
+    return " ".join(text.split()).casefold()
 
 
 def _platform(key: str, data: Mapping[str, object]) -> Platform:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.csv
@@ -11,7 +11,9 @@ import pyarrow.parquet
 
 from adscore.errors import TableError
 from adscore.prepare.combine import Notes, combine, join, result, summed, with_images
-from adscore.prepare.export import Export, LeftOut, ReadOptions, read_export
+from adscore.prepare.export import Export, ReadOptions, read_export
+from adscore.prepare.sift import LeftOut
+from adscore.table.location import Location, is_url
 
 ENDINGS = (".parquet", ".csv")
 _SHOWN = 3
@@ -22,11 +24,11 @@ class Join:
     """A second file that lists the ads.
 
     Attributes:
-        table: Its file.
+        table: Path or URL of its file.
         on: The column that both have; None takes the id of each.
     """
 
-    table: Path
+    table: str
     on: str | None = None
 
 
@@ -64,8 +66,12 @@ class Prepared:
     apart: Sequence[str]
 
 
-def prepare(exports: Sequence[Path], options: PrepareOptions) -> Prepared:
+def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
     """Reads exports and makes one table of them.
+
+    Args:
+        exports: Paths or URLs of their files.
+        options: What the user says of them.
 
     Raises:
         TableError: Something cannot be read, or has to be said by the user.
@@ -76,7 +82,8 @@ def prepare(exports: Sequence[Path], options: PrepareOptions) -> Prepared:
         read = replace(read, choices=replace(read.choices, id=options.join.on))
     if options.image_root is not None and not options.image_root.is_dir():
         raise TableError(f"--image-root: expected a folder. Received: {options.image_root}")
-    found = [read_export(path, read) for path in exports]
+    _require_different(exports)
+    found = [read_export(name, read) for name in exports]
     notes = Notes()
     ads = combine(found)
     if options.join is not None:
@@ -97,9 +104,23 @@ def prepare(exports: Sequence[Path], options: PrepareOptions) -> Prepared:
     return Prepared(table, found, notes, _targets(read.choices.targets, layout.counts), apart)
 
 
-def _beside(export: Path, ads: pa.Table) -> Path | None:
+def _require_different(exports: Sequence[str]) -> None:
+    """Refuses two exports of one content, which would count every ad twice."""
+    seen: dict[str, str] = {}
+    for name in exports if len(exports) > 1 else ():
+        first = seen.setdefault(Location.parse(name).fingerprint(), name)
+        if first is not name:
+            raise TableError(
+                f"expected different exports. Received: {first} and {name}, which hold the same; "
+                "their counts would be added twice"
+            )
+
+
+def _beside(export: str, ads: pa.Table) -> Path | None:
     """The export's folder, where an image of it lies below."""
-    folder = export.resolve().parent
+    if is_url(export):
+        return None
+    folder = Path(export).resolve().parent
     cells = [cell for cell in ads["image"].slice(0, 100).to_pylist() if cell]
     here = any((folder / cell.replace("\\", "/")).is_file() for cell in cells)
     return folder if here else None
@@ -229,9 +250,9 @@ def _lines_of_images(prepared: Prepared) -> Iterator[str]:
         )
 
 
-def train_command(prepared: Prepared, out: Path, exports: Sequence[Path]) -> str:
+def train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
     """The command that trains on the result."""
-    model = f"models/{exports[0].stem.replace(' ', '-')}"
+    model = f"models/{PurePosixPath(exports[0]).stem.replace(' ', '-')}"
     words = ["adscore", "train", str(out), model]
     columns = prepared.table.column_names
     if prepared.apart:

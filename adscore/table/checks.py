@@ -17,18 +17,15 @@ from adscore.creative import Columns, Target
 from adscore.errors import InvalidCreativeError, cut
 from adscore.table.cells import image_cells, texts, values
 from adscore.table.numbers import is_nothing
+from adscore.table.totals import ROUNDED_ID, may_be_total_label, rows_of_sums
 
 # Faults of one kind that are told, and kinds.
 SHOWN_FAULTS = 3
 SHOWN_KINDS = 5
-# Below, one row may by chance hold the sum of the others.
-MIN_ROWS_OF_A_SUM = 3
 
 # Truth as JSON and pandas write it.
 _TRUTH = {"true": 1, "false": 0}
 _GROUPED = re.compile(r"\d{1,3}([ ,.'\u00a0\u202f\u2019]\d{3})+")
-_ROUNDED_ID = re.compile(r"\d(\.\d+)?[eE]\+\d+")
-_TOTAL = re.compile(r"(grand |sub-?)?totals?\b|summe\b|gesamt|totale\b|totaal\b", re.IGNORECASE)
 
 Counts = Mapping[str, NDArray[np.int64]]
 
@@ -178,7 +175,7 @@ def check_ids(column: str, ids: Sequence[str], faults: Faults) -> None:
     where = f"column {column!r}"
     for row, value in enumerate(ids):
         first = first_row.setdefault(value, row)
-        if _ROUNDED_ID.fullmatch(value):
+        if ROUNDED_ID.fullmatch(value):
             text = f"expected an id. Received: {value!r}, which a spreadsheet has rounded"
             faults.add(row, where, text, "Format the column as text, and export it again")
         elif first != row:
@@ -195,7 +192,7 @@ _REPEATED_IDS = (
 
 
 def check_totals(labels: Sequence[Sequence[str]], counts: Counts, faults: Faults) -> None:
-    """Checks that no row holds the sum of the others: it would weigh as much as all of them.
+    """Checks that no row holds the sum of others: it would weigh as much as all of them.
 
     Args:
         labels: Columns that tell what a row is: id, group and headline, as far as there are such.
@@ -204,15 +201,12 @@ def check_totals(labels: Sequence[Sequence[str]], counts: Counts, faults: Faults
     """
     columns = np.stack(list(counts.values()))  # (columns, rows)
     suspects = np.array([_could_be_total(cells) for cells in zip(*labels, strict=True)], bool)
-    others = columns[:, ~suspects].sum(axis=1)
-    if np.sum(~suspects) < MIN_ROWS_OF_A_SUM or not others.any():
-        return
-    for row in np.flatnonzero(suspects & (columns == others[:, None]).all(axis=0)).tolist():
+    for row, what in rows_of_sums(columns, suspects).items():
         label = " ".join(cells[row] for cells in labels)
-        text = f"expected a creative. Received: {cut(label)!r}, the sum of all other rows"
+        text = f"expected a creative. Received: {cut(label)!r}, {what}"
         remedy = "Remove rows of totals, or let adscore prepare read the export without them"
         faults.add(row, "totals", text, remedy)
 
 
 def _could_be_total(cells: Sequence[str]) -> bool:
-    return any(is_nothing(cell) or _TOTAL.match(cell.strip()) for cell in cells)
+    return any(is_nothing(cell) or may_be_total_label(cell) for cell in cells)

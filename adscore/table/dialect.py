@@ -23,8 +23,11 @@ MAX_PREAMBLE = 60
 _MAX_LINES = 260
 SEPARATOR_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # Those that a file shows by itself.
-_SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
-_ENCODING_WORDS = {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "utf-16": "UTF-16"}
+_SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+_ENCODING_WORDS = {
+    "utf-8-sig": "UTF-8", "utf-8": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16", "utf-32": "UTF-32",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ def _is_utf8_with_faults(head: bytes) -> bool:
 
 def _errors(encoding: str) -> str:
     """How what is no text is decoded, so that it is an error of its row alone."""
-    return "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
+    wide = encoding.startswith(("utf-16", "utf-32"))
+    return "surrogatepass" if wide else "surrogateescape"
 
 
 def utf8(file: IO[bytes], encoding: str) -> IO[bytes]:
@@ -153,6 +157,8 @@ def shown(encoding: str) -> str:
 
 def encoding_of(head: bytes, *, whole: bool) -> str:
     """The encoding of a text by its beginning; `whole` says that this is all of it."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16
+        return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if head.startswith(codecs.BOM_UTF8):

@@ -29,10 +29,12 @@ _UNIT = r"\s*[%€$£¥]?"
 def _marks(point: str, group: str) -> tuple[re.Pattern[str], ...]:
     """Shapes of a cell that show which mark is the decimal one."""
     grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d{{1,3}}(?:{_GROUPING}\d{{3}})+"
+    indian = rf"\d{{1,2}}(?:{group}\d{{2}})+{group}\d{{3}}"
     shapes = (
         # One, two, or four and more digits behind the mark: three could be a group.
         rf"(?:{grouped}|\d+)?{point}(?:\d{{1,2}}|\d{{4,}}|\d*)",
         rf"\d{{1,3}}(?:{group}\d{{3}}){{2,}}",
+        rf"{indian}(?:{point}\d*)?",
         # `0.298` and `1234.298` group nothing.
         rf"(?:0|\d{{4,}}|{grouped}){point}\d{{3}}",
     )
@@ -118,10 +120,10 @@ def looks_numeric(cells: Sequence[str]) -> bool:
 _PLAIN = re.compile(rf"{_SIGN}[\d.,]*\d([\d.,]|{_GROUPING}(?=\d))*{_UNIT}")
 
 
-def read_numbers(
+def read_counts(
     cells: pa.ChunkedArray, decimal: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Reads a column of numbers.
+    """Reads a column of counts; a rate in per cent or an amount of money is none.
 
     Args:
         cells: Texts.
@@ -135,11 +137,9 @@ def read_numbers(
     nothing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(NOTHING))
     point, group = (r"\.", ",") if decimal == "." else (",", r"\.")
     mark = rf"(?:{group}|{_GROUPING})"
-    whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
-    good = pc.match_substring_regex(
-        text, rf"^{_SIGN}(?:{whole}{point}?|{whole}?{point}\d+){_UNIT}$"
-    )
-    text = pc.replace_substring_regex(text, rf"{mark}|\s*[%€$£¥]$", "")
+    whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d{{1,2}}(?:{group}\d{{2}})+{group}\d{{3}}|\d+)"
+    good = pc.match_substring_regex(text, rf"^{_SIGN}(?:{whole}{point}?|{whole}?{point}\d+)$")
+    text = pc.replace_substring_regex(text, mark, "")
     text = pc.replace_substring(text, _MINUS, "-")
     if decimal == ",":
         text = pc.replace_substring(text, ",", ".")

@@ -159,7 +159,7 @@ def test_no_spelling_of_an_export_changes_a_count_or_a_text(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.csv"
         path.write_bytes(packed(write_export(found, spelling), spelling["packed"]))
-        table = prepare([path], PrepareOptions()).table
+        table = prepare([str(path)], PrepareOptions()).table
     rows = {row["creative_id"]: row for row in table.to_pylist()}
     expected = {
         ad.id: {

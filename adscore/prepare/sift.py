@@ -1,0 +1,377 @@
+"""Rows of an export -> its ads, and what is no ad: totals, rows of campaigns, blank ones."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from adscore.errors import TableError
+from adscore.prepare.layout import Count, Layout
+from adscore.table.numbers import NOTHING, read_counts
+from adscore.table.sheet import SheetRows
+from adscore.table.totals import ROUNDED_ID, rows_of_sums
+
+# Rows that are no ads, which are kept to be shown and judged.
+_MAX_SET_ASIDE = 10_000
+_SHOWN = 3
+_FLOAT_ID = r"^(\d+)\.0$"
+# How a spreadsheet is kept from reading an id as a number.
+_AS_TEXT = r"^=\"(.*)\"$"
+
+
+@dataclass(frozen=True, slots=True)
+class SiftOptions:
+    """What a user says of rows.
+
+    Attributes:
+        decimal: The decimal mark.
+        blank_is_zero: Whether a blank count is zero; None does as the platform does.
+        keep_rows: Numbers of rows that are ads whatever they look like.
+        headlines: What becomes of several headlines of one ad.
+    """
+
+    decimal: str
+    blank_is_zero: bool | None = None
+    keep_rows: frozenset[int] = frozenset()
+    headlines: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that is no ad.
+
+    Attributes:
+        row: Its number, from 1 below the header.
+        reason: Why it is none: ``totals``, ``no ad`` or ``blank``.
+        label: What it calls itself.
+        counts: Its counts, by name; NaN where it has none.
+    """
+
+    row: int
+    reason: str
+    label: str
+    counts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows that were read.
+
+    Attributes:
+        numbers: Their numbers, (rows,).
+        texts: By column, its cells without blanks around them.
+        counts: Their counts, (rows,), NaN where there is none.
+        bad: Whether a cell holds something that is no count, (rows,).
+    """
+
+    layout: Layout
+    numbers: NDArray[np.int64]
+    texts: Mapping[str, pa.Array]
+    counts: Mapping[Count, NDArray[np.float64]]
+    bad: Mapping[Count, NDArray[np.bool_]]
+
+    def column(self, name: str | None) -> pa.Array:
+        """A column of texts; blank where there is none."""
+        if name is not None:
+            return self.texts[name]
+        return pa.array([""] * len(self.numbers), pa.string())
+
+    @cached_property
+    def has_no_id(self) -> NDArray[np.bool_]:
+        """Whether the id is blank, or there is no such column."""
+        return blank(self.column(self.layout.id))
+
+    @cached_property
+    def has_no_content(self) -> NDArray[np.bool_]:
+        """Whether headline and image are blank, as far as there are such columns."""
+        names = [*self.layout.headlines, *filter(None, [self.layout.image])]
+        cells = [blank(self.texts[name]) for name in names]
+        return np.all(cells, axis=0) if cells else self.has_no_id
+
+    @cached_property
+    def has_no_kind(self) -> NDArray[np.bool_]:
+        """Whether a cell is blank that every ad of the platform fills."""
+        cells = [blank(self.texts[name]) for name in self.layout.required]
+        return np.any(cells, axis=0) if cells else np.zeros(len(self.numbers), bool)
+
+    @property
+    def labels(self) -> list[pa.Array]:
+        """Columns where a total says what it is, the likeliest first."""
+        layout = self.layout
+        names = (layout.label, layout.id, layout.campaign, *layout.headlines)
+        return [self.texts[name] for name in dict.fromkeys(filter(None, names))]
+
+
+class Sifter:
+    """Tells ads from other rows, batch by batch.
+
+    Args:
+        name: Names the export in errors.
+        layout: Which columns hold what.
+        options: What the user says.
+    """
+
+    def __init__(self, name: str, layout: Layout, options: SiftOptions) -> None:
+        self.left_out: list[LeftOut] = []
+        self.rows = 0
+        self._name, self._layout, self._options = name, layout, options
+        zero = options.blank_is_zero
+        self._blank_is_zero = layout.platform.blank_is_zero if zero is None else zero
+        self._faults: dict[str, list[int]] = {}
+
+    def sift(self, batch: SheetRows) -> pa.Table:
+        """The ads of a batch, in the columns of `Export.ads`; `suspect` says which may be sums."""
+        rows = self._read(batch)
+        self.rows += len(rows.numbers)
+        is_ad = self._judge(rows)
+        self._check(rows, is_ad)
+        layout = self._layout
+        headlines = [rows.texts[name] for name in layout.headlines]
+        columns = {
+            "id": self._bare_ids(rows, is_ad),
+            "campaign": rows.column(layout.campaign),
+            "headline": _headline(headlines, self._options.headlines, len(rows.numbers)),
+            "image": _text_or_blank(rows.column(layout.image)),
+            "date": rows.column(layout.date),
+            **{name: rows.texts[name] for name in layout.context},
+            **{count.name: pa.array(np.nan_to_num(v)) for count, v in rows.counts.items()},
+            "row": pa.array(rows.numbers),
+            "suspect": pa.array(self._suspects(rows)),
+        }
+        kept = pa.array(is_ad)
+        table = pa.table(columns).filter(kept)
+        if self._options.headlines == "each" and len(headlines) > 1:
+            table = _each_headline(table, [one.filter(kept) for one in headlines])
+        return _compact(table)
+
+    def require_no_faults(self) -> None:
+        """Raises all that was wrong with the rows, one line a kind.
+
+        Raises:
+            TableError: Something was.
+        """
+        lines = [
+            f"{kind} ({len(rows)} {'row' if len(rows) == 1 else 'rows'}: "
+            f"{', '.join(map(str, rows[:_SHOWN]))}{', ...' if len(rows) > _SHOWN else ''})"
+            for kind, rows in self._faults.items()
+        ]
+        if lines:
+            raise TableError(f"{self._name}: " + "; ".join(lines))
+
+    def _read(self, batch: SheetRows) -> _Rows:
+        layout, cells = self._layout, batch.cells
+        counts, bad = {}, {}
+        for count in layout.counts:
+            column = pa.chunked_array([_plain_text(cells.column(count.source))])
+            counts[count], bad[count] = read_counts(column, self._options.decimal)
+        texts = {name: _plain_text(cells.column(name)) for name in layout.texts()}
+        return _Rows(layout, batch.numbers, texts, counts, bad)
+
+    # === Which rows are ads ===
+
+    def _judge(self, rows: _Rows) -> NDArray[np.bool_]:
+        """Whether each row is an ad; the others are set aside with their reason."""
+        no_id, no_content = rows.has_no_id, rows.has_no_content
+        labelled = self._labelled(rows)
+        kept = np.isin(rows.numbers, list(self._options.keep_rows))
+        is_ad = ~((no_id & no_content) | labelled | rows.has_no_kind) | kept
+        for at in np.flatnonzero(~is_ad).tolist():
+            if len(self.left_out) < _MAX_SET_ASIDE:
+                self.left_out.append(self._left_out(rows, at))
+        return is_ad
+
+    def _labelled(self, rows: _Rows) -> NDArray[np.bool_]:
+        """Whether a label says that a row is a total: in place of its id, or where it has none.
+
+        A campaign may be called as a total is; an ad of it has a headline.
+        """
+        layout, platform = self._layout, self._layout.platform
+        bare = rows.has_no_id
+        if layout.image is not None:
+            bare = bare & blank(rows.texts[layout.image])
+        found = np.zeros(len(rows.numbers), bool)
+        for name in dict.fromkeys([layout.label, *layout.headlines]):
+            if name != layout.campaign:
+                found |= bare & self._matching(rows.texts[name], platform.is_total_label)
+        if layout.id is not None:
+            ids = rows.texts[layout.id]
+            found |= self._matching(ids, platform.is_total_label)
+            found |= rows.has_no_content & self._matching(ids, platform.may_be_total_label)
+        return found
+
+    def _matching(self, cells: pa.Array, matches: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """Which cells match, of those that begin as the label of a total does."""
+        pattern = self._layout.platform.total_beginnings
+        found = _array(pc.match_substring_regex(cells, pattern, ignore_case=True))
+        for at in np.flatnonzero(found).tolist():
+            found[at] = matches(str(cells[at]))
+        return found
+
+    def _left_out(self, rows: _Rows, at: int) -> LeftOut:
+        cells = [str(column[at]) for column in rows.labels]
+        total = next((one for one in cells if self._layout.platform.may_be_total_label(one)), None)
+        label = total or next((one for one in cells if one.casefold() not in NOTHING), "")
+        counts = {count.name: float(values[at]) for count, values in rows.counts.items()}
+        is_blank = not label and not any(np.isfinite(value) for value in counts.values())
+        reason = "totals" if total is not None else "blank" if is_blank else "no ad"
+        return LeftOut(int(rows.numbers[at]), reason, label, counts)
+
+    def _suspects(self, rows: _Rows) -> NDArray[np.bool_]:
+        """Which rows may be sums, if their counts are: those without a label or an id."""
+        layout = self._layout
+        kept = np.isin(rows.numbers, list(self._options.keep_rows))
+        if layout.id is not None:
+            return (rows.has_no_id | rows.has_no_content) & ~kept
+        parts = [layout.campaign, *layout.headlines, layout.image]
+        cells = [rows.texts[name] for name in parts if name is not None]
+        is_total = layout.platform.may_be_total_label
+        doubtful = [blank(one) | self._matching(one, is_total) for one in cells]
+        suspects: NDArray[np.bool_] = np.any(doubtful, axis=0) & ~kept
+        return suspects
+
+    # === What is wrong with them ===
+
+    def _check(self, rows: _Rows, is_ad: NDArray[np.bool_]) -> None:
+        if self._layout.date is not None:
+            no_day = blank(rows.texts[self._layout.date])
+            self._fault(f"column {self._layout.date!r}: expected days", rows, is_ad & no_day)
+        for count, values in rows.counts.items():
+            column, bad = f"column {count.source!r}", rows.bad[count]
+            self._fault(f"{column}: expected numbers", rows, is_ad & bad)
+            missing = is_ad & np.isnan(values) & ~bad
+            if not self._blank_is_zero:
+                remedy = "if a blank one is zero, say --blank-is-zero"
+                self._fault(f"{column}: expected counts; {remedy}", rows, missing)
+            known = np.nan_to_num(values)
+            self._fault(f"{column}: expected counts from 0", rows, is_ad & (known < 0))
+            if not count.fractional:
+                parts = known != np.floor(known)
+                self._fault(f"{column}: expected whole numbers", rows, is_ad & parts)
+
+    def _bare_ids(self, rows: _Rows, is_ad: NDArray[np.bool_]) -> pa.Array:
+        """Ids without what only some exports put around them."""
+        ids = _text_or_blank(rows.column(self._layout.id))
+        damaged = pc.match_substring_regex(ids, f"^(?:{ROUNDED_ID.pattern})$")
+        self._fault(
+            "expected ids; a spreadsheet has rounded these (1.2E+17), so export them as text",
+            rows,
+            is_ad & _array(damaged),
+        )
+        for prefix in self._layout.platform.id_prefixes:
+            ids = pc.replace_substring_regex(ids, f"^{re.escape(prefix)}", "")
+        return pc.replace_substring_regex(ids, _FLOAT_ID, r"\1")
+
+    def _fault(self, kind: str, rows: _Rows, where: NDArray[np.bool_]) -> None:
+        if where.any():
+            self._faults.setdefault(kind, []).extend(rows.numbers[where].tolist())
+
+
+# === Cells ===
+
+
+def is_nothing(cells: pa.Array) -> pa.Array:
+    """Whether cells stand for nothing."""
+    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), value_set=pa.array(NOTHING))
+
+
+def blank(cells: pa.Array) -> NDArray[np.bool_]:
+    """Whether cells stand for nothing, (rows,)."""
+    return _array(is_nothing(cells))
+
+
+def _array(cells: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(cells.to_numpy(zero_copy_only=False)).astype(bool)
+
+
+def _plain_text(cells: pa.Array) -> pa.Array:
+    """Cells without blanks around them, and without what keeps a spreadsheet from reading them."""
+    trimmed = pc.utf8_trim_whitespace(cells)
+    if pc.any(pc.starts_with(trimmed, '="')).as_py():
+        trimmed = pc.replace_substring_regex(trimmed, _AS_TEXT, r"\1")
+    return trimmed
+
+
+def _text_or_blank(cells: pa.Array) -> pa.Array:
+    return pc.if_else(is_nothing(cells), "", cells)
+
+
+# === Headlines ===
+
+
+def _headline(columns: Sequence[pa.Array], way: str | None, size: int) -> pa.Array:
+    if not columns:
+        return pa.array([""] * size, pa.string())
+    held = [_text_or_blank(one) for one in columns]
+    if len(held) == 1:
+        return held[0]
+    if way == "join":
+        joined = pc.binary_join_element_wise(*held, " ")
+        return pc.utf8_trim_whitespace(pc.replace_substring_regex(joined, " +", " "))
+    found = held[-1]
+    for one in reversed(held[:-1]):
+        found = pc.if_else(pc.equal(one, ""), found, one)
+    return found
+
+
+def _each_headline(table: pa.Table, headlines: Sequence[pa.Array]) -> pa.Table:
+    """A row for each headline of an ad, numbered after its id."""
+    tables = []
+    has_id = pc.not_equal(table["id"], "")
+    for number, cells in enumerate(headlines, 1):
+        ids = pc.binary_join_element_wise(pc.cast(table["id"], pa.string()), str(number), "#")
+        ids = pc.if_else(has_id, ids, "")  # an ad without an id is told by what it shows
+        one = table.set_column(table.column_names.index("id"), "id", ids)
+        one = one.set_column(one.column_names.index("headline"), "headline", cells)
+        tables.append(one.filter(pc.invert(is_nothing(cells))))
+    return pa.concat_tables(tables)
+
+
+def _compact(table: pa.Table) -> pa.Table:
+    """The same with texts that repeat written once."""
+    for at, name in enumerate(table.column_names):
+        if pa.types.is_string(table.schema.field(name).type):
+            table = table.set_column(at, name, table.column(at).dictionary_encode())
+    return table
+
+
+# === Rows of sums that say nothing of it ===
+
+
+def without_sums(
+    ads: pa.Table, left_out: Sequence[LeftOut], counts: Sequence[str]
+) -> tuple[pa.Table, list[LeftOut]]:
+    """Leaves out rows that hold, in every count, the sum of others: totals without a label.
+
+    Args:
+        ads: Ads, with a column `suspect`.
+        left_out: Rows that were left out already; those that are sums are called so.
+        counts: Columns of counts.
+
+    Returns:
+        Ads without the column `suspect`, and all rows that were left out, in their order.
+    """
+    suspects = ads["suspect"].to_numpy().astype(bool)
+    found = list(left_out)
+    if counts and ads.num_rows:
+        held = np.stack([ads[name].to_numpy() for name in counts])  # (counts, rows)
+        rest = held[:, ~suspects].sum(axis=1)
+        found = [_named_total(one, rest) for one in found]
+        sums = rows_of_sums(held, suspects)
+        rows = ads["row"].to_numpy()
+        found += [LeftOut(int(rows[at]), "totals", text, {}) for at, text in sorted(sums.items())]
+        if sums:
+            kept = np.ones(ads.num_rows, bool)
+            kept[list(sums)] = False
+            ads = ads.filter(pa.array(kept))
+    return ads.drop_columns(["suspect"]), sorted(found, key=lambda one: one.row)
+
+
+def _named_total(one: LeftOut, total: NDArray[np.float64]) -> LeftOut:
+    counts = list(one.counts.values())
+    is_total = one.reason == "no ad" and np.allclose(counts, total, rtol=1e-9) and total.any()
+    return replace(one, reason="totals", label="the sum of all ads") if is_total else one

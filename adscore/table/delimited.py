@@ -1,0 +1,171 @@
+"""Text files with separators, of any encoding -> a sheet of text cells, by Arrow's reader."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from adscore.errors import TableError, cut
+from adscore.table.dialect import (
+    SEPARATOR_LINE,
+    SEPARATOR_WORDS,
+    Lines,
+    records_of,
+    separator_of,
+    shown,
+)
+from adscore.table.sheet import (
+    KnownNames,
+    Sheet,
+    SheetOptions,
+    SheetRows,
+    header_at,
+    named_columns,
+    no_header,
+    width,
+)
+
+_BLOCK_BYTES = 1024 * 1024
+_QUOTES = "\"'"
+
+
+def open_delimited(
+    file: IO[bytes], text: str, encoding: str, name: str, options: SheetOptions, known: KnownNames
+) -> Sheet:
+    """Opens a text file.
+
+    Args:
+        file: The file, at its beginning.
+        text: Its beginning.
+        encoding: Its encoding.
+        name: Names it in messages.
+        options: What the user says of it.
+        known: Says how many names of a header are known.
+
+    Raises:
+        TableError: It has no header.
+    """
+    said = SEPARATOR_LINE.match(text.removeprefix("\ufeff"))
+    separator = said[1] if said else separator_of(text)
+    records, ends = records_of(text, separator)
+    at = header_at(records, options, known)
+    if at is None:
+        raise no_header(name)
+    line = ends[at - 1] + 1 if at else 1
+    places = named_columns(records[at])
+    body = _Body(Lines(file, encoding, skip=ends[at]), name, separator, len(records[at]))
+    marks = SEPARATOR_WORDS.get(separator, repr(separator))
+
+    def rows(sheet: Sheet, columns: Sequence[str]) -> Iterator[SheetRows]:
+        return body.rows({one: places[one] for one in columns}, sheet.footers)
+
+    return Sheet(name, tuple(places), f"{shown(encoding)}, {marks}, header in line {line}", rows)
+
+
+@dataclass(slots=True)
+class _Body:
+    """The lines below a header.
+
+    Rows with fewer cells than the header are filled up; a line with one cell is no row.
+
+    Attributes:
+        lines: The lines, in UTF-8.
+        name: Names the file in errors.
+        separator: Between cells.
+        width: Cells of the header.
+    """
+
+    lines: Lines
+    name: str
+    separator: str
+    width: int
+    _short: dict[int, list[str]] = field(default_factory=dict)
+    _skipped: list[int] = field(default_factory=list)
+    _long: str = ""
+
+    def rows(self, places: dict[str, int], footers: list[str]) -> Iterator[SheetRows]:
+        names = list(places)
+
+        def judge(row: pyarrow.csv.InvalidRow) -> str:
+            cells = next(csv.reader([row.text], delimiter=self.separator), [])
+            if any(cell.strip() for cell in cells[self.width :]):
+                self._long = row.text
+                return "error"
+            if width(cells) <= 1 < self.width:
+                footers.append(row.text.strip().strip(_QUOTES).strip())
+            else:
+                self._short[row.number] = [*cells, *[""] * self.width]
+            self._skipped.append(row.number)
+            return "skip"
+
+        last = 0
+        for batch in self._batches([f"c{at}" for at in places.values()], judge):
+            numbers = self._numbers(last, batch.num_rows)
+            last = int(numbers[-1]) if len(numbers) else last
+            yield self._with_short(batch.rename_columns(names), numbers, places, last)
+        if self._short:
+            empty = pa.record_batch([pa.array([], pa.string()) for _ in names], names)
+            end = max(self._short)
+            yield self._with_short(empty, np.array([], np.int64), places, end)
+
+    def _numbers(self, last: int, count: int) -> NDArray[np.int64]:
+        """The numbers of the next rows, which those of skipped ones are not."""
+        beyond = [number for number in self._skipped if number > last]
+        numbers = np.arange(last + 1, last + 1 + count + len(beyond))
+        self._skipped = beyond
+        return numbers[~np.isin(numbers, beyond)][:count]
+
+    def _with_short(
+        self, batch: pa.RecordBatch, numbers: NDArray[np.int64], places: dict[str, int], last: int
+    ) -> SheetRows:
+        """Rows and, at their places, the short ones up to some number."""
+        due = [number for number in self._short if number <= last]
+        if not due:
+            return SheetRows(batch, numbers)
+        short = [self._short.pop(number) for number in due]
+        filled = [pa.array([row[at] for row in short], pa.string()) for at in places.values()]
+        together = [pa.concat_arrays(pair) for pair in zip(batch.columns, filled, strict=True)]
+        numbers = np.concatenate([numbers, np.array(due, np.int64)])
+        order = np.argsort(numbers)
+        rows = pa.record_batch(together, names=list(places)).take(pa.array(order))
+        return SheetRows(rows, numbers[order])
+
+    def _batches(self, wanted: Sequence[str], judge: Any) -> Iterator[pa.RecordBatch]:
+        names = [f"c{at}" for at in range(self.width)]
+        read = pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=_BLOCK_BYTES, column_names=names
+        )
+        parse = pyarrow.csv.ParseOptions(
+            delimiter=self.separator, newlines_in_values=True, invalid_row_handler=judge
+        )
+        convert = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            include_columns=list(dict.fromkeys(wanted)),
+        )
+        lines = cast("Any", io.BufferedReader(self.lines, _BLOCK_BYTES))
+        try:
+            yield from pyarrow.csv.open_csv(lines, read, parse, convert)
+        except UnicodeDecodeError as error:
+            raise TableError(
+                f"{self.name}: expected text in {error.encoding} to its end. Received: "
+                f"{error.reason}; name the encoding with --encoding, or save the file as CSV UTF-8"
+            ) from error
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> TableError:
+        if not self._long:
+            return TableError(f"{self.name}: expected a table. Received: {cut(error, 120)}")
+        return TableError(
+            f"{self.name}: expected {self.width} cells in each row, as in the header. Received: "
+            f"{cut(self._long, 120)}; is a separator in a cell without quotes?"
+        )

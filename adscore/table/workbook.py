@@ -1,0 +1,116 @@
+"""Workbooks of Excel and LibreOffice -> a sheet of text cells."""
+
+import itertools
+from collections.abc import Iterator
+from typing import IO, Any
+
+from adscore.errors import TableError
+from adscore.table.dialect import MAX_PREAMBLE
+from adscore.table.sheet import (
+    KnownNames,
+    Sheet,
+    SheetOptions,
+    header_at,
+    listed,
+    no_header,
+    sheet_of_rows,
+)
+
+# Excel keeps 15 digits of a number; an id with more has lost its last ones.
+_EXCEL_DIGITS = 10**15
+_ROWS_TO_LOOK_AT = MAX_PREAMBLE + 20
+
+
+def open_workbook(file: IO[bytes], name: str, options: SheetOptions, known: KnownNames) -> Sheet:
+    """Opens the sheet of a workbook that has a table.
+
+    Of several, the only one whose header has names that a platform writes is taken.
+
+    Args:
+        file: The file; it can be rewound.
+        name: Names it in messages.
+        options: What the user says of it.
+        known: Says how many names of a header are known.
+
+    Raises:
+        TableError: It is no workbook, has no table, or several sheets could be meant.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_filelike(file)
+    except CalamineError as error:
+        raise TableError(f"{name}: expected a workbook. Received: {error}") from error
+    if options.sheet is not None and options.sheet not in book.sheet_names:
+        raise TableError(
+            f"{name}: expected a sheet {options.sheet!r} (--sheet). "
+            f"Received: {listed(book.sheet_names)}"
+        )
+    visible = [one.name for one in book.sheets_metadata if str(one.visible).endswith(".Visible")]
+    wanted = [options.sheet] if options.sheet is not None else visible
+    found: dict[str, tuple[int, list[str]]] = {}
+    for title in wanted:
+        head = list(itertools.islice(_rows(book, title), _ROWS_TO_LOOK_AT))
+        at = header_at(head, options, known)
+        if at is not None and len(head) > at + 1:
+            found[title] = at, head[at]
+    title = _chosen(name, {title: known(header) for title, (_, header) in found.items()})
+    at, header = found[title]
+    rows = itertools.islice(_rows(book, title), at + 1, None)
+    others = f" of {len(book.sheet_names)}" if len(book.sheet_names) > 1 else ""
+    layout = f"workbook, sheet {title!r}{others}, header in line {at + 1}"
+    return sheet_of_rows(name, header, rows, layout)
+
+
+def _chosen(name: str, known: dict[str, int]) -> str:
+    """The sheet to read, by how many names of its header are known."""
+    if not known:
+        raise no_header(name)
+    best = max(known.values())
+    likely = [title for title, count in known.items() if count == best or best == 0]
+    # A sheet of a summary has a name or two in common with that of the ads.
+    if len(likely) > 1 or any(best < 2 * count for count in known.values() if count != best):
+        raise TableError(
+            f"{name}: expected one sheet with a table. Received: {listed(list(known))}; "
+            "name the one to read with --sheet"
+        )
+    return likely[0]
+
+
+def _rows(book: Any, title: str) -> Iterator[list[str]]:
+    """The rows of a sheet from its first line on; cells merged below each other are all filled."""
+    sheet = book.get_sheet_by_name(title)
+    left = sheet.start[1] if sheet.start else 0
+    merged = {
+        (row, column - left): bottom
+        for (row, column), (bottom, right) in sheet.merged_cell_ranges or ()
+        if bottom > row and right == column
+    }
+    held: dict[int, tuple[str, int]] = {}
+    for number, row in enumerate(sheet.iter_rows()):
+        cells = [_text(cell) for cell in row]
+        for column in range(len(cells)) if merged else ():
+            if (bottom := merged.get((number, column))) is not None:
+                held[column] = cells[column], bottom
+            elif column in held and number <= held[column][1]:
+                cells[column] = held[column][0]
+        yield cells
+
+
+def _text(cell: Any) -> str:
+    """A cell as text.
+
+    A whole number has no decimal point. A number with three digits behind the point gets a fourth,
+    since three could be taken for thousands: a workbook's numbers are of no notation.
+    """
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        if cell.is_integer():
+            # Beyond its digits it is written as it came, so that a damaged id can be told.
+            return str(int(cell)) if abs(cell) < _EXCEL_DIGITS else f"{cell:E}"
+        text = str(cell)
+        return f"{text}0" if len(text.partition(".")[2]) == 3 else text
+    return str(cell)
