@@ -116,7 +116,7 @@ bench-peers: $(STAMP)  ## measure the server beside its peers, each installed in
 fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its own
 	@set -e; if ! test -x $(FUZZ_VENV)/bin/python; then echo "skipped: atheris has no wheel for this Python and system"; exit 0; fi; \
 	export PYTHONPATH=.:server:client:web:protos/gen ADSCORE_FUZZ_MODEL=$(FUZZ_VENV)/model; \
-	for name in image headline servicer; do \
+	for name in image profile headline wire servicer; do \
 		echo "== fuzz/fuzz_$$name.py for $(SECONDS) s"; mkdir -p $(FUZZ_VENV)/corpus/$$name; \
 		$(FUZZ_VENV)/bin/python fuzz/fuzz_$$name.py -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096 \
 			-artifact_prefix=$(FUZZ_VENV)/ -max_len=20000 -verbosity=0 -print_final_stats=1 $(ARGS) $(FUZZ_VENV)/corpus/$$name; \
@@ -215,7 +215,7 @@ $(FUZZ_STAMP): $(STAMP)
 	@set -e; if $(FUZZ_VENV)/bin/python -m pip install -qq --only-binary :all: 'atheris>=3'; then \
 		$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 			> $$($(FUZZ_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/adscore.pth; \
-		$(BIN)/python fuzz/hostile_images.py $(FUZZ_VENV)/corpus/image; \
+		PYTHONPATH=.:protos/gen $(BIN)/python fuzz/corpus.py $(FUZZ_VENV)/corpus; \
 		$(BIN)/adscore sample $(FUZZ_VENV)/log --creatives 200 --campaigns 20 >/dev/null; \
 		$(BIN)/adscore train $(FUZZ_VENV)/log/creatives.csv $(FUZZ_VENV)/model >/dev/null; \
 	else rm -rf $(FUZZ_VENV); mkdir -p $(FUZZ_VENV); fi

@@ -1,7 +1,8 @@
 """Does the server hold up under load, faults and bad input? See docs/reliability.md.
 
     make bench ONLY=soak                 # about 3 minutes
-    make bench ONLY=soak ARGS=--quick    # half a minute
+    make bench ONLY=soak ARGS=--quick    # a minute
+    make bench ONLY=soak ARGS=--attacks  # a minute
 
 Starts `adscore serve` as a user would, and prints a table; the exit status is 1 where a trial
 failed.
@@ -17,7 +18,7 @@ from pathlib import Path
 from adscore.scoring.scorer import Scorer
 from shared.model import run_adscore, train_model
 from shared.table import format_table
-from soaking import faults, inputs, pressure, swaps
+from soaking import attacks, faults, inputs, pressure, swaps
 from soaking.ads import Ads
 from soaking.rows import Row, as_table
 from soaking.swaps import served
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seconds", type=float, default=4.0, help="of each trial (%(default)s)")
     add("--swaps", type=int, default=50, help="models swapped under load (%(default)s)")
     add("--requests", type=int, default=10_000, help="for the memory (%(default)s)")
+    add("--attacks", action="store_true", help="the attacks alone")
     add("--quick", action="store_true", help="little of each: to try the script, not for figures")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -58,6 +60,17 @@ def _trials(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     shutil.copytree(newest, model / "1")
     seconds = options.seconds
     ads = Ads(log, model / "1")
+    if not options.attacks:
+        yield from _production(ads, model, options)
+    guarded = attacks.Guarded(model, folder)
+    for attack in attacks.CALLS:
+        yield attacks.under_attack(guarded, ads, attack, seconds)
+    yield attacks.slips(guarded, ads, seconds)
+    yield attacks.revocation(guarded, ads, seconds)
+
+
+def _production(ads: Ads, model: Path, options: argparse.Namespace) -> Iterator[Row]:
+    seconds = options.seconds
     with served(model) as server:
         yield swaps.hold_load(server, ads, seconds)
         yield pressure.growth(server, ads, options.requests)

@@ -7,10 +7,8 @@ fuzzers begin with them.
 import io
 import random
 import struct
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from PIL import Image
 
@@ -159,13 +157,3 @@ def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
-
-
-if (
-    __name__ == "__main__"
-):  # hostile_images.py FOLDER: small ones as files, for fuzzers to begin with
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, (_, data) in enumerate(hostile_images([])):
-        if len(data) <= 20_000:
-            (folder / f"{number:04d}").write_bytes(data)

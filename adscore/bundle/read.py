@@ -64,9 +64,16 @@ def read_bundle(path: Path, check: BundleCheck | None = None) -> Bundle:
     for name, contents in files.items():
         if name.endswith(".onnx"):
             validate_graph(path / name, contents)
-    # A link keeps its own name: it stands for the version that it is called.
+    return Bundle(*location_of(path), manifest, files)
+
+
+def location_of(path: Path) -> tuple[str, str]:
+    """Name and version of the model whose folder it is.
+
+    A link keeps its own name: it stands for the version that it is called.
+    """
     named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow it
-    return Bundle(named.parent.name, named.name, manifest, files)
+    return named.parent.name, named.name
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -1,26 +1,33 @@
 """Signs bundles, and tells who signed one, with OpenSSF model signing and elliptic-curve keys.
 
-A signature covers manifest.json and every file that has a checksum in it. It lies beside them as
-`model.sig`, and `report.html`, which an owner may delete, is left out. The tool of model signing
-verifies it too: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
+A signature covers manifest.json and every file that has a checksum in it, and the model's name, as
+the subject of its statement: `adscore/NAME`. adscore 0.1 put the number of the version there, so
+that a model could be served under another's name. It lies beside them as `model.sig`, and
+`report.html`, which an owner may delete, is left out. The tool of model signing verifies all but
+the name, too: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
 """
 
 import copy
-import os
+import logging
+import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 from model_signing import hashing, manifest, signing, verifying
 from model_signing._hashing.hashing import Digest  # what its manifests hold, without a public name
 
 from adscore.bundle.contents import REPORT
-from adscore.bundle.read import read_bundle, read_regular_file
+from adscore.bundle.read import location_of, read_bundle, read_regular_file
 from adscore.errors import BundleError, SigningError
 
 SIGNATURE = "model.sig"
 _MAX_SIGNATURE_BYTES = 1024 * 1024
 
 _UNSIGNED = (SIGNATURE, REPORT)
+_SUBJECT = "adscore/"
+
+_logger = logging.getLogger(__name__)
 
 
 def sign_bundle(path: Path, private_key: Path) -> Path:
@@ -40,7 +47,7 @@ def sign_bundle(path: Path, private_key: Path) -> Path:
         OSError: The signature cannot be written.
     """
     digests: dict[str, str] = {}
-    read_bundle(path, lambda _, sha256: digests.update(sha256))
+    bundle = read_bundle(path, lambda _, sha256: digests.update(sha256))
     _require_no_other_files(path, digests)
     try:
         signer = signing.Config().use_elliptic_key_signer(private_key=private_key)
@@ -48,7 +55,7 @@ def sign_bundle(path: Path, private_key: Path) -> Path:
         raise _bad_key("private", private_key, error) from error
     partial = path / f".{SIGNATURE}.partial"
     try:
-        signer.set_hashing_config(_KnownHashes(digests)).sign(path, partial)
+        signer.set_hashing_config(_KnownHashes(digests, bundle.name)).sign(path, partial)
         return partial.replace(path / SIGNATURE)
     finally:
         partial.unlink(missing_ok=True)
@@ -74,36 +81,74 @@ class SignatureCheck:
         """Verifies the checksums of a folder's files, which are then read and compared.
 
         Raises:
-            BundleError: It is not signed, not by the key, or not as it is.
+            BundleError: It is not signed, not by the key, not as it is, or as another model.
         """
         signature = path / SIGNATURE
         if not signature.is_file():
             raise BundleError(
                 f"{path}: expected a signature, {SIGNATURE} (adscore sign). Received: none"
             )
-        read_regular_file(signature, _MAX_SIGNATURE_BYTES)  # the library reads any file whole
+        data = read_regular_file(signature, _MAX_SIGNATURE_BYTES)
         _require_no_other_files(path, sha256)
+        name = location_of(path)[0]
         try:
             # A copy: a check on another thread must not be given these checksums.
-            verifier = copy.copy(self._verifier)
-            verifier.set_hashing_config(_KnownHashes(sha256)).verify(path, signature)
+            verifier = copy.copy(self._verifier).set_hashing_config(_KnownHashes(sha256, name))
+            with tempfile.TemporaryDirectory() as folder:  # what is verified is what was read
+                kept = Path(folder) / SIGNATURE
+                kept.write_bytes(data)
+                verifier.verify(path, kept)
+            signed = _subject(data)
         except Exception as error:  # whatever is wrong with a signature, the bundle is refused
             raise BundleError(
                 f"{signature}: expected the signature of these files by the required key. "
                 f"Received: {_cause(error, sha256)}"
             ) from error
+        if not signed.startswith(_SUBJECT):
+            _logger.warning(
+                "%s names no model, as those of adscore 0.1: whoever writes to the folder can have "
+                "it served under any name. Sign it again: adscore sign",
+                signature,
+            )
+        elif signed != _SUBJECT + name:
+            raise BundleError(
+                f"{signature}: expected the signature of model {name!r}. Received: that of model "
+                f"{signed.removeprefix(_SUBJECT)!r}. Give the folder its name, or sign it again"
+            )
+
+
+class _Envelope(msgspec.Struct):
+    payload: bytes
+
+
+class _Signature(msgspec.Struct):
+    envelope: _Envelope = msgspec.field(name="dsseEnvelope")
+
+
+class _Subject(msgspec.Struct):
+    name: str
+
+
+class _Statement(msgspec.Struct):
+    subject: list[_Subject]
+
+
+def _subject(signature: bytes) -> str:
+    """What a signature that was verified says that it is of."""
+    payload = msgspec.json.decode(signature, type=_Signature).envelope.payload
+    return msgspec.json.decode(payload, type=_Statement).subject[0].name
 
 
 class _KnownHashes(hashing.Config):
     """Gives model signing the checksums of a folder's files, so that it reads none of them."""
 
-    def __init__(self, sha256: Mapping[str, str]) -> None:
+    def __init__(self, sha256: Mapping[str, str], model: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._sha256 = sha256
+        self._sha256, self._model = sha256, model
 
     def hash(
         self,
-        model_path: hashing.PathLike,
+        model_path: hashing.PathLike,  # noqa: ARG002
         *,
         files_to_hash: Iterable[hashing.PathLike] | None = None,  # noqa: ARG002
     ) -> manifest.Manifest:
@@ -119,7 +164,7 @@ class _KnownHashes(hashing.Config):
             kind.new_item(name, Digest("sha256", bytes.fromhex(sha256)))
             for name, sha256 in self._sha256.items()
         ]
-        return manifest.Manifest(Path(os.fsdecode(model_path)).name, items, kind)
+        return manifest.Manifest(_SUBJECT + self._model, items, kind)
 
 
 def _require_no_other_files(path: Path, files: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from adscore.creative import InputLimits, Warning
 from adscore.scoring.colour_profile import to_srgb
 from adscore.scoring.image_file import OpenImage, open_animation, open_image, unreadable
 from adscore.scoring.jpeg import scale_for
-from adscore.scoring.pixel_budget import PixelBudget
+from adscore.scoring.pixel_budget import FREE_PIXELS, PixelBudget
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -61,7 +61,8 @@ class UndecodedImage:
 
     Attributes:
         pixels: Pixels that decoding keeps in memory, to claim of a `PixelBudget`.
-        takes_long: Whether decoding takes longer than some ten milliseconds, on any core.
+        takes_long: Whether decoding takes longer than some ten milliseconds, on any core, or may
+            have to wait for its pixels.
 
     Raises:
         InvalidCreativeError: The file is too large, has too many pixels, is of another format, or
@@ -79,7 +80,7 @@ class UndecodedImage:
                 width, height = self._sides
             self._scale = scale_for(self._file.header, margin * width, margin * height)
         self.pixels = self._file.pixels_in_memory(self._scale)
-        self.takes_long = self._file.takes_long
+        self.takes_long = self._file.takes_long or self.pixels > FREE_PIXELS
 
     def decode(self) -> tuple[Pixels, tuple[Warning, ...]]:
         """Decodes it to what the model reads.

@@ -25,6 +25,11 @@ def connect(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, _OWN_CONNECTION)
 
 
+def metadata_of(token: str) -> tuple[tuple[str, str], ...]:
+    """What a caller with a token sends along; nothing where it has none."""
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
 def outcome_of(error: grpc.RpcError) -> str:
     """What a failed call was told: its code, and the reason where the server gave one."""
     code = error.code()
@@ -44,10 +49,20 @@ class Callers:
         address: Of the server.
         ads: What they send.
         count: How many there are, each with a connection of its own.
+        metadata: What they send along.
+        pause_seconds: Between two calls of one of them.
     """
 
-    def __init__(self, address: str, ads: Ads, count: int = 8) -> None:
+    def __init__(
+        self,
+        address: str,
+        ads: Ads,
+        count: int = 8,
+        metadata: tuple[tuple[str, str], ...] = (),
+        pause_seconds: float = 0.0,
+    ) -> None:
         self._address, self._ads = address, ads
+        self._metadata, self._pause_seconds = metadata, pause_seconds
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(count)]
@@ -86,22 +101,25 @@ class Callers:
                 if self._stopping.is_set():
                     return
                 start = time.monotonic()
-                outcome, version = score(stub, ad, creative)
+                outcome, version = score(stub, ad, creative, self._metadata)
                 with self._lock:
                     self.counts[outcome] += 1
                     self.versions[version] += 1
                     self.seconds.append(time.monotonic() - start)
-                if outcome != RIGHT:
-                    self._stopping.wait(0.02)
+                if outcome != RIGHT or self._pause_seconds:
+                    self._stopping.wait(self._pause_seconds or 0.02)
 
 
 def score(
-    stub: scoring_pb2_grpc.ScoringServiceStub, ad: Ad, creative: scoring_pb2.Creative
+    stub: scoring_pb2_grpc.ScoringServiceStub,
+    ad: Ad,
+    creative: scoring_pb2.Creative,
+    metadata: tuple[tuple[str, str], ...] = (),
 ) -> tuple[str, str]:
     """Makes one call; returns the outcome, and the version that answered."""
     try:
         request = scoring_pb2.ScoreRequest(creative=creative)
-        answer = stub.Score(request, timeout=PATIENCE_SECONDS).score
+        answer = stub.Score(request, timeout=PATIENCE_SECONDS, metadata=metadata).score
     except grpc.RpcError as error:
         return outcome_of(error), ""
     return (RIGHT if ad.is_right(answer, creative.id) else WRONG), answer.model_version

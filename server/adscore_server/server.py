@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from adscore_server.access.tls import server_credentials
+from adscore_server.access.tls import Certificates
 from adscore_server.access.tokens import TokenFile
 from adscore_server.addresses import address_error, bound_socket
 from adscore_server.calls.admission import Places
@@ -115,6 +115,7 @@ class Server:
         self._shown: dict[str, bool] = {}
         self.health_server = self._make_health_server()
         self._port: int | None = None
+        self._certificates: Certificates | None = None
         self._show_health()
         self._add_routes()
         # It runs nothing: every route has threads of its own, or needs none.
@@ -176,6 +177,7 @@ class Server:
                 "stream": len(self._streams),
                 "quick": len(self._quick),
             },
+            expiries=self._certificates.expiries if self._certificates else {},
         )
 
     def stop(self, drain_seconds: float | None = None) -> bool:
@@ -264,7 +266,8 @@ class Server:
     def _listen(self) -> int:
         if self.config.tls is None:
             return self._server.add_insecure_port(self.config.address)
-        credentials = server_credentials(self.config.tls)
+        self._certificates = Certificates(self.config.tls)
+        credentials = self._certificates.credentials()
         return self._server.add_secure_port(self.config.address, credentials)
 
     def _make_health_server(self) -> HealthServer | None:

@@ -130,7 +130,7 @@ def test_unexpected_failure_of_one_creative_stays_its_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failing = replace_scorer(scorer.score_prepared)
-    failing.preparer.creative = _fail_on(scorer.preparer.creative, creatives[1])
+    failing.preparer.check = _fail_on(scorer.preparer.check, creatives[1])
     stubs = connect(start_server(failing).address)
     first, second, third = stubs.batch_score(creatives[:3])
     assert first.HasField("score")

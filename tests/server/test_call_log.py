@@ -103,3 +103,18 @@ def test_line_of_json_is_one_object_with_the_figures_of_the_call() -> None:
 def test_line_of_text_stays_one_line() -> None:
     record = logging.LogRecord("name", logging.INFO, "", 0, "call %s", ("x=1",), None)
     assert TextFormatter().format(record).endswith("INFO name: call x=1")
+
+
+def test_line_of_text_escapes_what_would_steer_a_terminal_or_look_like_another_line() -> None:
+    hostile = "\x1b[2J\x9b\u202e\r\n2026-01-01T00:00:00Z INFO name: forged"
+    try:
+        raise ValueError(hostile)
+    except ValueError as error:
+        trace = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("name", logging.ERROR, "", 0, "model %s", (hostile,), trace)
+    text = TextFormatter().format(record)
+    assert r"model \x1b[2J\x9b\u202e\r" in text
+    assert not set(text) & set("\x1b\x9b\u202e\r")
+    assert all(line.startswith("    ") for line in text.split("\n")[1:])
+    assert json.loads(JsonFormatter().format(record))["message"] == f"model {hostile}"
+    assert JsonFormatter().format(record).isascii()

@@ -232,16 +232,16 @@ def test_images_of_a_caller_who_has_gone_are_not_decoded(
     method: str,
 ) -> None:
     begun, released = threading.Event(), threading.Event()
-    prepared: list[bytes] = []
-    prepare = matching_scorer.preparer.required_image
+    decoded: list[Any] = []
+    decode = matching_scorer.preparer.decode_image
 
-    def prepare_when_released(data: bytes) -> Any:
-        prepared.append(data)
+    def decode_when_released(checked: Any) -> Any:
+        decoded.append(checked)
         begun.set()
         assert released.wait(60)
-        return prepare(data)
+        return decode(checked)
 
-    monkeypatch.setattr(matching_scorer.preparer, "required_image", prepare_when_released)
+    monkeypatch.setattr(matching_scorer.preparer, "decode_image", decode_when_released)
     server = start_server(matching_scorer, config=ServerConfig("127.0.0.1:0", decode_threads=1))
     kinds = {
         "Match": scoring_pb2.MatchRequest,
@@ -254,4 +254,4 @@ def test_images_of_a_caller_who_has_gone_are_not_decoded(
     wait_until(lambda: len(server._scores) == 0)
     released.set()
     assert server.stop()
-    assert prepared == [image]
+    assert len(decoded) == 1

@@ -14,7 +14,7 @@ pytest.importorskip("model_signing", reason="the extra `sign` is not installed")
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from model_signing import verifying
+from model_signing import hashing, signing, verifying
 
 from adscore.bundle import read_bundle
 from adscore.bundle.signing import SIGNATURE, SignatureCheck, sign_bundle
@@ -153,6 +153,33 @@ def test_huge_signature_is_refused_by_its_size(signed: Path, keys: KeyPair) -> N
         file.truncate(1_000_000_000)
     with pytest.raises(BundleError, match="expected at most"):
         read_bundle(signed, SignatureCheck(keys.public))
+
+
+def test_signature_holds_for_the_name_of_its_model(signed: Path, keys: KeyPair) -> None:
+    other = signed.parent.with_name("other")
+    signed.parent.rename(other)
+    with pytest.raises(BundleError, match=r"model 'other'\. Received: that of model 'sample'"):
+        read_bundle(other / "1", SignatureCheck(keys.public))
+    sign_bundle(other / "1", keys.private)
+    read_bundle(other / "1", SignatureCheck(keys.public))
+    (other / "1").rename(other / "7")
+    assert read_bundle(other / "7", SignatureCheck(keys.public)).version == "7"
+
+
+def test_signature_of_adscore_0_1_holds_and_its_missing_name_is_shown(
+    copied_model: Path, keys: KeyPair, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = copied_model / "1"
+    signer = signing.Config().use_elliptic_key_signer(private_key=keys.private)
+    ignored = [version / SIGNATURE, version / "report.html"]
+    hashes = hashing.Config().set_ignored_paths(paths=ignored, ignore_git_paths=False)
+    signer.set_hashing_config(hashes).sign(version, version / SIGNATURE)
+    read_bundle(version, SignatureCheck(keys.public))
+    assert f"{version / SIGNATURE} names no model" in caplog.text
+    caplog.clear()
+    sign_bundle(version, keys.private)
+    read_bundle(version, SignatureCheck(keys.public))
+    assert not caplog.text
 
 
 def test_signing_again_replaces_the_signature(signed: Path, tmp_path: Path) -> None:

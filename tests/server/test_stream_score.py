@@ -219,8 +219,7 @@ def test_a_stream_outlives_its_token_by_no_request(
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
-# One that is not read may have been written to its end before its caller goes: that is timing.
-@pytest.mark.parametrize(("read", "code"), [(1, "OK")])
+@pytest.mark.parametrize(("read", "code"), [(1, "OK"), (0, "CANCELLED")])
 def test_a_stream_read_to_its_end_is_no_cancelled_one(
     start_server: Any,
     connect: Any,
@@ -232,7 +231,8 @@ def test_a_stream_read_to_its_end_is_no_cancelled_one(
     code: str,
 ) -> None:
     caplog.set_level(logging.DEBUG, "adscore_server")
-    stubs = connect(start_server(held_scorer).address)
+    server = start_server(held_scorer)
+    stubs = connect(server.address)
     keep_open = threading.Event()
 
     def requests() -> Iterator[Any]:
@@ -245,6 +245,7 @@ def test_a_stream_read_to_its_end_is_no_cancelled_one(
         held_scorer.released.set()
         assert next(answers).request_id == "1"
     answers.cancel()
+    wait_until(lambda: len(server._streams) == 0)  # gRPC has told that the caller has gone
     held_scorer.released.set()
     keep_open.set()
     lines: list[Any] = []

@@ -205,6 +205,30 @@ def test_file_that_stays_broken_lets_in_its_whole_lines_alone_after_a_minute(
     assert tokens.name_of(kept) == "kept"
 
 
+def test_token_file_that_becomes_a_pipe_holds_up_no_call(token_file: tuple[Path, str]) -> None:
+    path, token = token_file
+    tokens = TokenFile(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert tokens.name_of(token)
+    with pytest.raises(StartError, match="expected a regular file"):
+        TokenFile(path)
+
+
+def test_token_is_revoked_although_size_and_time_of_the_file_stay(
+    token_file: tuple[Path, str],
+) -> None:
+    path, token = token_file
+    tokens = TokenFile(path)
+    status = path.stat()
+    line = token_line("other", new_token())
+    path.write_text(line.ljust(status.st_size - 1) + "\n")
+    while path.stat().st_ctime_ns <= status.st_ctime_ns or path.stat().st_mtime > status.st_mtime:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert tokens.name_of(token) is None
+
+
 def test_health_is_open_and_reflection_is_not(
     start_server: Any, connect: Any, scorer: Any, token_file: tuple[Path, str]
 ) -> None:

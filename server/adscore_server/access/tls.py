@@ -3,88 +3,198 @@
 import logging
 import ssl
 import threading
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import grpc
 
-from adscore_server.access.watched_files import WatchedFiles
+from adscore_server.access.expiry import earliest_expiry
+from adscore_server.access.watched_files import WatchedFiles, read_file
 from adscore_server.config import TlsFiles
 from adscore_server.errors import StartError
+
+# Longer than a renewal or a shortage of open files takes, shorter than an authority may live that
+# was removed.
+_GRACE_SECONDS = 60.0
+_MAX_BYTES = 4 * 1024 * 1024  # of all authorities of a system there are 0.3 MB
+
+# Vouches for nobody: its key was thrown away, and it expired in 2000. gRPC takes no empty list of
+# authorities, and goes on with the last one where it is given none.
+_NOBODY = b"""-----BEGIN CERTIFICATE-----
+MIIBJzCBzaADAgECAgEBMAoGCCqGSM49BAMCMBExDzANBgNVBAMMBm5vYm9keTAe
+Fw05OTAxMDEwMDAwMDBaFw0wMDAxMDEwMDAwMDBaMBExDzANBgNVBAMMBm5vYm9k
+eTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLtGVC6ZL68n/nZW88USHetpvfwZ
+D4CCCb4+jTN+KYctxH75Hm6zthQ3uXUXxUGsHAjRF5N8a+Il+ogJNOnEvgCjFjAU
+MBIGA1UdEwEB/wQIMAYBAf8CAQAwCgYIKoZIzj0EAwIDSQAwRgIhAKhESqs+ppr/
+Yzddlk0MZ9Btrmudt2HNJJJQ2Zf+ryTYAiEA//tfoqzzMrVNLzGTXPUlZiVUVUbn
+5AE1OlHvg7NCk2Y=
+-----END CERTIFICATE-----
+"""
 
 _logger = logging.getLogger(__name__)
 
 
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Makes credentials that read the files again, once they change, at the next handshake.
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What is used of the files.
 
-    Files that are no good then leave the certificates as they were, with an error in the log, and
-    are read again at each handshake until they are good.
+    Attributes:
+        key: PEM.
+        certificate: PEM.
+        client_ca: PEM; None where clients need no certificate.
+    """
+
+    key: bytes = field(repr=False)
+    certificate: bytes = field(repr=False)
+    client_ca: bytes | None = field(default=None, repr=False)
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
+            [(self.key, self.certificate)], root_certificates=self.client_ca
+        )
+
+
+class Certificates:
+    """The certificates of a server; gRPC asks for them from several threads.
+
+    The files are read again once they change, at each handshake until that works. Until it does,
+    the error is in the log; the server's own certificate stays as it was, and so do the authorities
+    of clients for a minute. After that no client is let in: one of them may have been removed.
+
+    Args:
+        files: The files.
+        clock: Seconds that only grow.
 
     Raises:
         StartError: The files are no good now.
     """
-    certificates = _Certificates(files)
-    return grpc.dynamic_ssl_server_credentials(
-        certificates.first,
-        certificates.renewed,  # type: ignore[arg-type]  # None means unchanged; stubs lack that
-        require_client_authentication=files.client_ca is not None,
-    )
 
-
-class _Certificates:
-    """The certificates of a server; gRPC asks for them from several threads."""
-
-    def __init__(self, files: TlsFiles) -> None:
-        self._files = files
-        self._watched = WatchedFiles([path for path in _paths(files) if path])
+    def __init__(self, files: TlsFiles, clock: Callable[[], float] = time.monotonic) -> None:
+        self._files, self._clock = files, clock
+        paths = (files.certificate, files.key, files.client_ca)
+        self._watched = WatchedFiles([path for path in paths if path])
         self._lock = threading.Lock()
         self._told = ""
+        self._failing_since: float | None = None
+        self._lacks_authorities = False
+        change = self._watched.change()
         try:
-            self.first = self._read()
+            self._read = self._used = _Contents(*_read_pair(files), _read_authorities(files))
         except (OSError, ValueError) as error:
             raise StartError(_unusable(error)) from error
-
-    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """The files' contents, where they have changed and are good."""
-        with self._lock:
-            if self._watched.change() is None:
-                return None
-            try:
-                renewed = self._read()
-            except (OSError, ValueError) as error:
-                problem = _unusable(error)
-                if problem != self._told:
-                    _logger.error("%s. The certificates stay as they were", problem)
-                self._told = problem
-                return None
-            self._told = ""
-        _logger.info("Read the certificates again: %s", self._files.certificate)
-        return renewed
-
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        # Looked at before the files are read: what changes meanwhile is then seen as a change.
-        change = self._watched.change()
-        certificates = _read(self._files)
         if change is not None:
             self._watched.was_read(change)
-        return certificates
+        self._warn_of_expired()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Credentials that follow the files, at the next handshake after a change."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._used.configuration(),
+            self._renewed,  # type: ignore[arg-type]  # None means unchanged; stubs lack that
+            require_client_authentication=self._files.client_ca is not None,
+        )
+
+    @property
+    def expiries(self) -> Mapping[str, float]:
+        """When the first of the certificates in each file expires, in seconds since 1970.
+
+        By `certificate` and `client_ca`; without those whose date cannot be read.
+        """
+        found = {
+            "certificate": earliest_expiry(self._read.certificate),
+            "client_ca": earliest_expiry(self._read.client_ca or b""),
+        }
+        return {name: seconds for name, seconds in found.items() if seconds is not None}
+
+    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What the files say, where that is other than what is used."""
+        with self._lock:
+            change = self._watched.change()
+            if change is None and self._failing_since is None:
+                return None
+            problem = self._read_again()
+            if problem:
+                now_used = self._fallen_back(problem)
+            else:
+                self._failing_since, self._told = None, ""
+                if change is not None:
+                    self._watched.was_read(change)
+                now_used = self._read
+            if now_used == self._used:
+                return None
+            self._used = now_used
+        if not problem:
+            _logger.info("Read the certificates again: %s", self._files.certificate)
+            self._warn_of_expired()
+        return now_used.configuration()
+
+    def _read_again(self) -> str:
+        """Reads what can be read, and says what is wrong; empty where nothing is."""
+        problem, key, certificate = "", self._read.key, self._read.certificate
+        client_ca, self._lacks_authorities = self._read.client_ca, False
+        try:
+            key, certificate = _read_pair(self._files)
+        except (OSError, ValueError) as error:
+            problem = f"{_unusable(error)}. The server's certificate stays as it was"
+        try:
+            client_ca = _read_authorities(self._files)
+        except (OSError, ValueError) as error:
+            self._lacks_authorities = True
+            problem = _unusable(error)
+        self._read = _Contents(key, certificate, client_ca)
+        return problem
+
+    def _fallen_back(self, problem: str) -> _Contents:
+        now, contents = self._clock(), self._read
+        if self._failing_since is None:
+            self._failing_since = now
+        if self._lacks_authorities:
+            if now - self._failing_since < _GRACE_SECONDS:
+                problem += f". Clients are let in as before for {_GRACE_SECONDS:g} s at most"
+            else:
+                problem += ". No client is let in: an authority may have been removed"
+                contents = _Contents(contents.key, contents.certificate, _NOBODY)
+        if problem != self._told:
+            _logger.error("%s", problem)
+        self._told = problem
+        return contents
+
+    def _warn_of_expired(self) -> None:
+        names = {"certificate": self._files.certificate, "client_ca": self._files.client_ca}
+        for name, seconds in self.expiries.items():
+            if seconds < time.time():
+                day = time.strftime("%Y-%m-%d", time.gmtime(seconds))
+                _logger.warning(
+                    "%s: expected certificates that are valid. Received: one that expired on %s. "
+                    "Clients that check it cannot connect; renew it, the server reads it again",
+                    names[name],
+                    day,
+                )
 
 
-def _paths(files: TlsFiles) -> tuple[Path, Path, Path | None]:
-    return files.certificate, files.key, files.client_ca
+def _read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
+    """Key and certificate.
 
-
-def _read(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: They do not fit (`ssl.SSLError` is an OSError).
+    """
+    key, certificate = (read_file(path, _MAX_BYTES) for path in (files.key, files.certificate))
     # gRPC takes whatever it is given and then fails every handshake.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # Without a passphrase to give, an encrypted key would be asked for at the terminal.
-    context.load_cert_chain(files.certificate, files.key, password=lambda: "")
-    if files.client_ca:
-        context.load_verify_locations(files.client_ca)
-    return grpc.ssl_server_certificate_configuration(
-        [(files.key.read_bytes(), files.certificate.read_bytes())],
-        root_certificates=files.client_ca.read_bytes() if files.client_ca else None,
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        files.certificate, files.key, password=lambda: ""
     )
+    return key, certificate
+
+
+def _read_authorities(files: TlsFiles) -> bytes | None:
+    if files.client_ca is None:
+        return None
+    pem = read_file(files.client_ca, _MAX_BYTES)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(files.client_ca)
+    return pem
 
 
 def _unusable(error: Exception) -> str:

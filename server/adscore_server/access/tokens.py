@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from adscore_server.access.watched_files import WatchedFiles
+from adscore_server.access.watched_files import WatchedFiles, read_file
 from adscore_server.errors import StartError
 
 TOKEN_PREFIX = "adscore_"  # noqa: S105 - lets scanners of leaked secrets know one
@@ -25,6 +25,7 @@ TOKEN_PREFIX = "adscore_"  # noqa: S105 - lets scanners of leaked secrets know o
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LINE = re.compile(rf"({_NAME.pattern})\s+sha256:([0-9a-f]{{64}})")
 _TOKEN_BYTES = 32
+_MAX_BYTES = 4 * 1024 * 1024  # 40,000 tokens
 # Longer than an editor or a shortage of open files takes, shorter than a revoked token may live.
 _GRACE_SECONDS = 60.0
 
@@ -172,7 +173,7 @@ class TokenFile:
 
 
 def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    return read_file(path, _MAX_BYTES).decode("utf-8")
 
 
 def _whole_lines(text: str) -> dict[bytes, str]:

@@ -1,10 +1,31 @@
 """Files that are read again once they change: tokens and certificates are replaced in place."""
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-# Time of change, size and inode of each file; a replaced link has another inode.
-Signature = tuple[tuple[int, int, int], ...]
+# Of each file the times of its contents and of its status, size and inode; a replaced link has
+# another inode, and a copy that keeps the old time has a new one of its status.
+Signature = tuple[tuple[int, int, int, int], ...]
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Reads a file that the operator named; never waits, as for the writer of a pipe.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no regular file, or larger than allowed.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: expected a regular file. Received: another kind")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise ValueError(f"{path}: expected at most {max_bytes} bytes. Received: more")
+    return data
 
 
 class WatchedFiles:
@@ -28,9 +49,9 @@ class WatchedFiles:
         self._read = signature
 
 
-def _signature(path: Path) -> tuple[int, int, int]:
+def _signature(path: Path) -> tuple[int, int, int, int]:
     try:
         status = path.stat()
     except OSError:
-        return 0, 0, 0
-    return status.st_mtime_ns, status.st_size, status.st_ino
+        return 0, 0, 0, 0
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

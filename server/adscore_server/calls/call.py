@@ -1,5 +1,6 @@
 """One call from its arrival until gRPC has written its last byte: its id, its answer, its end."""
 
+import contextlib
 import re
 import time
 import uuid
@@ -81,6 +82,7 @@ class Call:
 
     __slots__ = (
         "_awaited",
+        "_when_gone",
         "answer",
         "answered",
         "arrival",
@@ -117,6 +119,7 @@ class Call:
         self.places, self.work = places, work
         self.refusal: Exception | None = None
         self._awaited = [True]
+        self._when_gone: list[Callable[[], object]] = []
         self.request_id = request_id_from(metadata) if observers else ""
         self.caller = self.reason = ""
         self.bytes_in = self.bytes_out = self.creatives = 0
@@ -202,6 +205,7 @@ class Call:
         ):
             self.respond = None
             self.fail(CallAbandonedError())
+        self._tell_gone()
         # Or the call would be a cycle.
         self.raw = self.context = self.respond = self.end_stream = None
 
@@ -212,7 +216,29 @@ class Call:
         except IndexError:
             return False
 
+    def _tell_gone(self) -> None:
+        while True:
+            try:
+                told = self._when_gone.pop()
+            except IndexError:
+                return
+            told()
+
     # === By whoever works on it ===
+
+    def when_gone(self, told: Callable[[], object]) -> None:
+        """Has a function called when gRPC is done with the call, at once if it is.
+
+        gRPC's serving thread calls it, which must not block.
+        """
+        self._when_gone.append(told)
+        if self.gone:
+            self._tell_gone()
+
+    def forget(self, told: Callable[[], object]) -> None:
+        """Takes that back, if it is not too late."""
+        with contextlib.suppress(ValueError):
+            self._when_gone.remove(told)
 
     def take_request(self) -> bytes:
         """The request, which the call keeps no longer.

@@ -1,11 +1,10 @@
-"""What the bytes of a request say, first of all its counts and the sizes of its images.
+"""What the bytes of a request say, first of all how many creatives it holds.
 
 A message of 16 kB, compressed, can hold millions of empty creatives, each of which costs a hundred
 bytes and a microsecond once it is parsed. Only tags and lengths are read here, and only so many.
 Where the bytes are no message, counting ends there, and so does parsing: it says what is wrong.
 """
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,61 +114,3 @@ def _too_large(max_creatives: int) -> InvalidRequestError:
         f"expected at most {max_creatives} creatives, with at most {_FIELDS_OF_A_CREATIVE} fields "
         "each on average, entries of the context included. Received: more",
     )
-
-
-# What takes longer to decode than some ten milliseconds, on any core.
-_LARGE_BYTES = 1_000_000
-_LARGE_PIXELS = 1_000_000
-# A plain JPEG is scaled while it is decoded, row by row.
-_LARGE_PLAIN_JPEG_PIXELS = 4_000_000
-_MAX_JPEG_SEGMENTS = 100
-
-
-def is_large_image(data: bytes) -> bool:
-    """Whether an image file takes so long to decode that others should not wait behind it.
-
-    Read from its header alone; what has none that is known is refused soon, so it is not large.
-    """
-    if len(data) > _LARGE_BYTES:
-        return True
-    try:
-        if data.startswith(b"\xff\xd8"):
-            return _is_large_jpeg(data)
-        # The size of an AVIF stands deep in its boxes, and decoding takes longest for its pixels.
-        return data[4:8] == b"ftyp" or _pixels(data) > _LARGE_PIXELS
-    except (struct.error, IndexError):
-        return False
-
-
-def _pixels(data: bytes) -> int:
-    if data.startswith(b"\x89PNG"):
-        width, height = struct.unpack_from(">II", data, 16)
-    elif data.startswith(b"GIF8"):
-        width, height = struct.unpack_from("<HH", data, 6)
-    elif data[8:15] == b"WEBPVP8":
-        if data[15:16] == b"X":
-            width = int.from_bytes(data[24:27], "little") + 1
-            height = int.from_bytes(data[27:30], "little") + 1
-        elif data[15:16] == b"L":
-            bits = int.from_bytes(data[21:25], "little")
-            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        else:
-            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
-        return 0
-    return int(width * height)
-
-
-def _is_large_jpeg(data: bytes) -> bool:
-    place = 2
-    for _ in range(_MAX_JPEG_SEGMENTS):
-        while data[place] == 0xFF:
-            place += 1
-        kind = data[place]
-        (size,) = struct.unpack_from(">H", data, place + 1)
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, place + 4)
-            limit = _LARGE_PLAIN_JPEG_PIXELS if kind <= 0xC1 else _LARGE_PIXELS
-            return bool(width * height > limit)
-        place += 1 + size
-    return True  # nobody's encoder writes that many segments

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from adscore.bundle import BundleCheck
+from adscore.creative import InputLimits
 from adscore.errors import BundleError
 from adscore.scoring.graphs import RuntimeOptions
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore_server.config import ServerConfig
@@ -48,6 +50,8 @@ class ModelOpener:
             max_headline_characters=config.max_headline_characters,
             max_image_bytes=config.max_image_bytes,
             max_image_pixels=config.max_image_pixels,
+            # One for all models, old versions that still answer calls included.
+            budget=PixelBudget(config.max_image_pixels or InputLimits().max_image_pixels),
         )
         self._check = check
         self._root = absolute(root)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
-from adscore.console import without_image_noise
+from adscore.console import printable, without_image_noise
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -57,6 +57,14 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
         self.converter = time.gmtime
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats one entry.
+
+        Names and texts of a model's folder may come from anywhere: what would steer a terminal is
+        escaped, and a further line is set in, so that none looks like an entry of its own.
+        """
+        return printable(super().format(record)).replace("\n", "\n    ")
+
 
 class JsonFormatter(logging.Formatter):
     """A JSON object a line: time (UTC), level, logger, message; a call's figures by their names."""
@@ -78,7 +86,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry)  # in ASCII: no sign of it steers a terminal
 
 
 # Texts of errors name places in the code, so there are few; whatever else there is stays bounded.

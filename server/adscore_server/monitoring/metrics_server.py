@@ -1,15 +1,55 @@
 """The page of metrics, over HTTP at an address of its own."""
 
+import contextlib
 import logging
+import socket
 import threading
-from typing import Self
-from wsgiref.simple_server import WSGIServer
+from socketserver import ThreadingMixIn
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from adscore_server.errors import StartError
 
+# Each connection holds a thread; a scraper or two, and people, need no more.
+_MAX_CONNECTIONS = 16
+_SILENCE_SECONDS = 5.0
+
 _logger = logging.getLogger(__name__)
+
+
+class _Handler(WSGIRequestHandler):
+    """Waits a while for a request, and logs none."""
+
+    timeout = _SILENCE_SECONDS
+
+    def log_message(self, *_: Any) -> None:
+        """Logs nothing."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Ends the oldest connection where there are too many: who says nothing is not waited for."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: dict[Any, None] = {}
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open[request] = None
+        if len(self._open) > _MAX_CONNECTIONS:
+            with contextlib.suppress(OSError, StopIteration, RuntimeError):
+                next(iter(self._open)).shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: Any) -> None:
+        """A connection that broke is no matter of the log."""
 
 
 class MetricsServer:
@@ -38,18 +78,25 @@ class MetricsServer:
             StartError: The address cannot be listened on.
         """
         try:
-            server, thread = start_http_server(
-                self._port, self._host.strip("[]"), registry=self._registry
-            )
+            server = self._listen()
         except OSError as error:
             raise StartError(
                 "--metrics-address: expected a free address of this machine. "
                 f"Received: {self.address}: {error.strerror or error}"
             ) from error
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
         self._running = server, thread
         self._port = server.server_port
         _logger.info("Metrics on http://%s/metrics", self.address)
         return self
+
+    def _listen(self) -> WSGIServer:
+        host = self._host.strip("[]")
+        family = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)[0][0]
+        kind = type("Server", (_Server,), {"address_family": family})
+        app = make_wsgi_app(self._registry)
+        return make_server(host, self._port, app, kind, handler_class=_Handler)
 
     def __exit__(self, *exception: object) -> None:
         if self._running is not None:

@@ -1,4 +1,4 @@
-"""Metrics of what a server holds: models, caches, queue. Read when they are asked for."""
+"""Metrics of what a server holds, models and caches for instance. Read when they are asked for."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -26,6 +26,7 @@ class ServerCollector(Collector):
         now = self._statistics()
         yield from _queue(now)
         yield from _models(now)
+        yield from _certificates(now)
         yield from _caches([one for one in now.models if isinstance(one, LoadedModel)])
 
     def describe(self) -> Iterable[Metric]:
@@ -67,6 +68,17 @@ def _models(now: ServerStatistics) -> Iterator[Metric]:
             seconds.add_metric([model.name, model.version], model.load_seconds)
     yield state
     yield seconds
+
+
+def _certificates(now: ServerStatistics) -> Iterator[Metric]:
+    expiry = GaugeMetricFamily(
+        "adscore_tls_expiry_timestamp_seconds",
+        "When the first certificate of a TLS file expires.",
+        labels=["file"],
+    )
+    for file, seconds in now.expiries.items():
+        expiry.add_metric([file], seconds)
+    yield expiry
 
 
 def _caches(models: Iterable[LoadedModel]) -> Iterator[Metric]:

@@ -1,20 +1,22 @@
 """Scores and matches grids: every one of some headlines with every one of some images."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scoring.preparation import PreparedHeadline, PreparedImage
+from adscore.scoring.preparation import CheckedImage, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.calls.call import Call
-from adscore_server.calls.wire import Layout, is_large_image
+from adscore_server.calls.wire import Layout
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallReason, InvalidRequestError, ModelWithoutAgreementError
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import grid_to_wire, match_to_wire
-from adscore_server.scoring.work import PiecesOfCall, Scoring
+from adscore_server.scoring.pieces import PiecesOfCall, attempt
+from adscore_server.scoring.work import Scoring
 
 _GRID = Layout(frozenset({1, 2}))
 # More take so long that no call of one creative should wait behind them.
@@ -82,30 +84,11 @@ class Grids:
         call: Call,
         scorer: Scorer,
         request: scoring_pb2.MatchRequest | scoring_pb2.ScoreCombinationsRequest,
-        finish: Callable[[list[PreparedImage]], Message],
+        respond: Callable[[list[PreparedImage]], Message],
     ) -> PiecesOfCall:
-        images = list(request.images)
-
-        def prepare(places: Sequence[int]) -> list[PreparedImage | Exception]:
-            prepared = []
-            for place in places:
-                call.require_caller()
-                prepared.append(_prepare_image(scorer, place, images[place]))
-            return prepared
-
-        def finish_or_raise(outcomes: list[PreparedImage | Exception]) -> Message:
-            for outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    raise outcome
-            return finish([one for one in outcomes if isinstance(one, PreparedImage)])
-
-        return PiecesOfCall(
-            call,
-            prepare,
-            finish_or_raise,
-            [is_large_image(image) for image in images],
-            is_long=len(request.headlines) * len(images) > _LONG_GRID,
-        )
+        job = ImagesOfGrid(scorer, list(request.images), respond)
+        is_long = len(request.headlines) * job.count > _LONG_GRID
+        return PiecesOfCall(call, job, self._scoring.long_work, is_long=is_long)
 
     def _check_parts(self, headlines: int, images: int) -> None:
         for name, count in (("headlines", headlines), ("images", images)):
@@ -120,6 +103,60 @@ class Grids:
                 f"expected at most {self._max_parts} headlines and images together. "
                 f"Received: {headlines} headlines and {images} images",
             )
+
+
+class ImagesOfGrid:
+    """The images of a grid; a `pieces.Job`.
+
+    Args:
+        scorer: The model.
+        images: Encoded files.
+        respond: Makes the response of all of them, decoded.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        images: Sequence[bytes],
+        respond: Callable[[list[PreparedImage]], Message],
+    ) -> None:
+        self.count = len(images)
+        self.budget = scorer.preparer.budget
+        self._preparer, self._images, self._respond = scorer.preparer, images, respond
+
+    def check(self, place: int) -> Any:
+        """See `pieces.Job`."""
+        return attempt(self._check, place)
+
+    def decode(self, checked: CheckedImage | PreparedImage) -> Any:
+        """See `pieces.Job`."""
+        if isinstance(checked, PreparedImage):  # the cache holds it
+            return checked
+        return attempt(self._preparer.decode_image, checked)
+
+    def work(self, decoded: Sequence[PreparedImage]) -> Sequence[PreparedImage]:
+        """See `pieces.Job`."""
+        return decoded
+
+    def finish(self, outcomes: list[Any]) -> Message:
+        """Raises what was wrong with the first image that is not right."""
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, InvalidCreativeError):
+                raise _refused(f"images[{place}]", outcome) from outcome
+            if isinstance(outcome, Exception):
+                raise outcome
+        return self._respond(outcomes)
+
+    def _check(self, place: int) -> CheckedImage | PreparedImage:
+        image = self._images[place]
+        checked = self._preparer.check_image(image) if image else None
+        if checked is None:
+            raise InvalidRequestError(
+                f"images[{place}]",
+                Reason.IMAGE_MISSING,
+                "expected an encoded image. Received: 0 bytes",
+            )
+        return checked
 
 
 def _check_combinations(scorer: Scorer, headlines: int, images: int) -> None:
@@ -145,18 +182,6 @@ def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedH
         return scorer.preparer.required_headline(headline)
     except InvalidCreativeError as error:
         raise _refused(field, error) from error
-
-
-def _prepare_image(scorer: Scorer, position: int, image: bytes) -> PreparedImage | Exception:
-    field = f"images[{position}]"
-    if not image:
-        return InvalidRequestError(
-            field, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
-        )
-    try:
-        return scorer.preparer.required_image(image)
-    except InvalidCreativeError as error:
-        return _refused(field, error)
 
 
 def _refused(field: str, error: InvalidCreativeError) -> InvalidRequestError:

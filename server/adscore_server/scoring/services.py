@@ -13,7 +13,8 @@ from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
 from adscore_server.scoring.grids import Grids
-from adscore_server.scoring.work import MAX_SCORES_TOGETHER, PiecesOfCall, Scoring
+from adscore_server.scoring.pieces import PiecesOfCall
+from adscore_server.scoring.work import MAX_SCORES_TOGETHER, Scoring
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
@@ -80,7 +81,7 @@ class Services:
             return
         [call] = calls
         try:
-            begin(call).start(self.queue, self.scoring.long_work)
+            begin(call).start(self.queue)
         except Exception as error:
             call.fail(error)
 

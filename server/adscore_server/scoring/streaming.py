@@ -5,10 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import grpc
+from google.protobuf.message import Message
 
 from adscore_server.calls.call import Call
+from adscore_server.errors import CallAbandonedError
 from adscore_server.scoring.work import Scoring
 
 # A stream that waits for its rate looks this often whether its client is still there.
@@ -44,9 +47,11 @@ class Streams:
     ) -> Iterator[bytes]:
         """Answers the requests of one stream, and ends it."""
         stream = _Stream(
-            self._requests(call, requests), lambda raw: self._answer(call, raw), self._pool,
+            self._requests(call, requests),
+            lambda raw, answer: self._scoring.score_stream_request(raw, call, answer),
+            self._pool,
             self._window,
-        )  # fmt: skip
+        )
         with self._lock:
             self._open.add(stream)
             end = self._end
@@ -59,8 +64,10 @@ class Streams:
             for answer in stream.answers():
                 if stream.waits_for_request():
                     call.idle_since = time.monotonic()
+                raw = answer.SerializeToString()
+                call.count_answer(answer, raw)
                 wanted = not call.gone
-                yield answer
+                yield raw
             code = grpc.StatusCode.OK
         except (GeneratorExit, grpc.RpcError):  # the client has gone, perhaps with all it asked for
             if wanted and stream.waits_for_request():
@@ -101,12 +108,6 @@ class Streams:
                 time.sleep(min(seconds, _LOOK_SECONDS))
             yield raw
 
-    def _answer(self, call: Call, raw: bytes) -> bytes:
-        response = self._scoring.score_stream_request(raw, call)
-        answer = response.SerializeToString()
-        call.count_answer(response, answer)
-        return answer
-
 
 class _Stream:
     """One stream: a thread reads it, the pool works on it, `answers` collects."""
@@ -114,21 +115,21 @@ class _Stream:
     def __init__(
         self,
         requests: Iterator[bytes],
-        answer: Callable[[bytes], bytes],
+        begin: Callable[[bytes, "Future[Message]"], None],
         pool: Executor,
         window: int,
     ) -> None:
         self._requests = requests
-        self._answer = answer
+        self._begin = begin
         self._pool = pool
         self._room = threading.Semaphore(window)
         self._lock = threading.Lock()
         self._reading = True
         self._read_count = self._answered = 0
         # Answers as they are done; once, that no more requests come, with the reason if any.
-        self._done: queue.SimpleQueue[Future[bytes] | Exception | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[Message] | Exception | None] = queue.SimpleQueue()
 
-    def answers(self) -> Iterator[bytes]:
+    def answers(self) -> Iterator[Message]:
         threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
         error: Exception | None = None
         try:
@@ -171,6 +172,15 @@ class _Stream:
         with self._lock:
             if not self._reading:
                 return
-            future = self._pool.submit(self._answer, request)
+            answer: Future[Message] = Future()
+            begun = self._pool.submit(self._begin, request, answer)
             self._read_count += 1
-        future.add_done_callback(self._done.put)
+        answer.add_done_callback(self._done.put)
+        begun.add_done_callback(partial(_pass_on, answer))
+
+
+def _pass_on(answer: "Future[Message]", begun: "Future[None]") -> None:
+    """Fails the answer of a request that could not begin."""
+    error = CallAbandonedError() if begun.cancelled() else begun.exception()
+    if error is not None:
+        answer.set_exception(error)

@@ -1,28 +1,24 @@
 """Raw requests -> answers: what a worker does with the calls that it took, all of it."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future
 from typing import Any
 
 from google.protobuf.message import Message
 
 from adscore.creative import Creative, Score
 from adscore.errors import InvalidCreativeError, Reason
-from adscore.scoring.preparation import PreparedCreative
+from adscore.scoring.preparation import CheckedCreative, PreparedCreative
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.access.rate_limit import RateLimiter
 from adscore_server.calls.call import Call
-from adscore_server.calls.queue import WorkQueue
 from adscore_server.calls.status import log_unexpected
-from adscore_server.calls.wire import Layout, count_parts, is_large_image, parse
+from adscore_server.calls.wire import Layout, count_parts, parse
 from adscore_server.config import ServerConfig
 from adscore_server.errors import (
     CallReason,
     InvalidRequestError,
-    OverloadedError,
     RateLimitedError,
 )
 from adscore_server.models.registry import ServedModels
@@ -31,14 +27,13 @@ from adscore_server.scoring.convert import (
     creative_from_wire,
     score_to_wire,
 )
+from adscore_server.scoring.long_work import LongWork
+from adscore_server.scoring.pieces import PiecesOfCall, PiecesOfStreamRequest, attempt
 
 MAX_ID_CHARACTERS = 256
 
 # More in one run of the graphs gain less than they delay the first.
 MAX_SCORES_TOGETHER = 16
-# Creatives of one call that a worker takes at a time. Fewer leave the graphs less to do in one
-# run, more leave a call that brings 32 to a single core.
-_PIECE_CREATIVES = 16
 # Of the places of a server, a part may be held by calls whose images take long to decode.
 _LARGE_SHARE = 4
 
@@ -48,45 +43,6 @@ _STREAM = Layout(frozenset({2}), frozenset({2}))
 
 Outcome = Score | Exception
 _Ready = dict[Scorer, list[tuple[Call, str, PreparedCreative]]]
-
-
-class LongWork:
-    """Where work is done that takes long, such as large images, so that no worker waits for it.
-
-    Args:
-        threads: Work that is done at once, at least 1.
-        max_calls: Calls that wait for them at once, at least 1.
-    """
-
-    def __init__(self, threads: int, max_calls: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, "long-work")
-        self._max_calls = max_calls
-        self._lock = threading.Lock()
-        self._calls = 0
-
-    def enter(self, call: Call) -> None:
-        """Lets a call in, which must `leave`.
-
-        Raises:
-            OverloadedError: Too many calls wait.
-        """
-        with self._lock:
-            if self._calls >= self._max_calls:
-                raise OverloadedError(call.places.retry_seconds() if call.places else 1.0)
-            self._calls += 1
-
-    def leave(self) -> None:
-        """A call is answered."""
-        with self._lock:
-            self._calls -= 1
-
-    def do(self, step: Callable[[], Any]) -> "Future[Any]":
-        """Does a step of a call that was let in, or of somebody who waits for it."""
-        return self._threads.submit(step)
-
-    def shutdown(self, *, wait: bool) -> None:
-        """Ends its threads."""
-        self._threads.shutdown(wait=wait, cancel_futures=not wait)
 
 
 class Scoring:
@@ -131,10 +87,11 @@ class Scoring:
                 request = self.read(call, scoring_pb2.ScoreRequest, _SCORE)
                 scorer = self._models.resolve(request.model, request.model_version)
                 creative = creative_from_wire(request.creative)
-                if is_large_image(creative.image):
-                    self._score_later(call, scorer, creative)
+                checked = check(scorer, creative)
+                if checked.takes_long:
+                    self._score_later(call, scorer, creative.id, checked)
                     continue
-                prepared = prepare(scorer, creative)
+                prepared = scorer.preparer.decode(checked)
             except Exception as error:
                 call.fail(error)
                 continue
@@ -146,54 +103,54 @@ class Scoring:
                 ready, prepared_bytes = {}, 0
         _answer(ready)
 
-    def _score_later(self, call: Call, scorer: Scorer, creative: Creative) -> None:
+    def _score_later(
+        self, call: Call, scorer: Scorer, creative_id: str, checked: CheckedCreative
+    ) -> None:
         def score() -> None:
             try:
                 call.require_caller()
-                prepared = prepare(scorer, creative)
+                prepared = scorer.preparer.decode(checked)
                 call.require_caller()
             except Exception as error:
                 call.fail(error)
             else:
-                _answer({scorer: [(call, creative.id, prepared)]})
+                _answer({scorer: [(call, creative_id, prepared)]})
             finally:
                 self.long_work.leave()
 
         self.long_work.enter(call)
-        self.long_work.do(score)
+        self.long_work.decode(call, scorer.preparer.budget.claim(checked.pixels), score)
 
-    def score_batch(self, call: Call) -> "PiecesOfCall":
+    def score_batch(self, call: Call) -> PiecesOfCall:
         """Begins with a BatchScore; gives the work that is left."""
         request = self.read(call, scoring_pb2.BatchScoreRequest, _BATCH)
-        self.check_batch_size(len(request.creatives))
-        scorer = self._models.resolve(request.model, request.model_version)
-        creatives = [creative_from_wire(wire) for wire in request.creatives]
+        job = self._job(request, lambda results: scoring_pb2.BatchScoreResponse(results=results))
+        return PiecesOfCall(call, job, self.long_work)
 
-        def finish(outcomes: list[Outcome]) -> Message:
-            results = batch_results_to_wire(creatives, outcomes, scorer)
-            return scoring_pb2.BatchScoreResponse(results=results)
-
-        return PiecesOfCall(
-            call,
-            lambda places: score_creatives(scorer, [creatives[place] for place in places], call),
-            finish,
-            [is_large_image(creative.image) for creative in creatives],
-        )
-
-    def score_stream_request(self, raw: bytes, call: Call) -> Message:
-        """Answers one request of a stream.
+    def score_stream_request(self, raw: bytes, call: Call, answer: "Future[Message]") -> None:
+        """Begins with one request of a stream, which is answered now or later.
 
         Raises:
             InvalidRequestError: It cannot be answered as a whole.
         """
         request = parse(scoring_pb2.StreamScoreRequest, raw)
-        check_request_id(request.request_id)
+        request_id = request.request_id
+        check_request_id(request_id)
+        job = self._job(
+            request,
+            lambda results: scoring_pb2.StreamScoreResponse(request_id=request_id, results=results),
+        )
+        PiecesOfStreamRequest(call, job, self.long_work, answer).run()
+
+    def _job(self, request: Any, respond: Callable[[Any], Message]) -> "CreativesOfCall":
         self.check_batch_size(len(request.creatives))
         scorer = self._models.resolve(request.model, request.model_version)
         creatives = [creative_from_wire(wire) for wire in request.creatives]
-        outcomes = score_creatives(scorer, creatives, call, self.long_work)
-        results = batch_results_to_wire(creatives, outcomes, scorer)
-        return scoring_pb2.StreamScoreResponse(request_id=request.request_id, results=results)
+
+        def finish(outcomes: list[Outcome]) -> Message:
+            return respond(batch_results_to_wire(creatives, outcomes, scorer))
+
+        return CreativesOfCall(scorer, creatives, finish)
 
     def count_stream_request(self, raw: bytes) -> int:
         """How many creatives a request of a stream holds."""
@@ -210,93 +167,41 @@ class Scoring:
             )
 
 
-class PiecesOfCall:
-    """What is left of a call of many creatives; whoever does the last piece answers it.
+class CreativesOfCall:
+    """The creatives of a BatchScore or of a request of a stream; a `pieces.Job`.
 
     Args:
-        call: The call.
-        work: Works on the creatives at some places; an outcome each.
-        finish: Makes the response of all outcomes.
-        large: For each creative whether its image takes long to decode.
-        is_long: Whether it takes long to finish.
+        scorer: The model.
+        creatives: What it scores.
+        respond: Makes the response of an outcome each.
     """
 
     def __init__(
         self,
-        call: Call,
-        work: Callable[[Sequence[int]], Sequence[Any]],
-        finish: Callable[[list[Any]], Message],
-        large: Sequence[bool],
-        *,
-        is_long: bool = False,
+        scorer: Scorer,
+        creatives: Sequence[Creative],
+        respond: Callable[[list[Outcome]], Message],
     ) -> None:
-        self._call, self._work, self._finish, self._is_long = call, work, finish, is_long
-        self._outcomes: list[Any] = [None] * len(large)
-        small = [place for place, is_large in enumerate(large) if not is_large]
-        self._pieces = [
-            small[start : start + _PIECE_CREATIVES]
-            for start in range(0, len(small), _PIECE_CREATIVES)
-        ]
-        self._large = [[place] for place, is_large in enumerate(large) if is_large]
-        self._left = len(self._pieces) + len(self._large)
-        self._lock = threading.Lock()
-        self._error: Exception | None = None
-        self._long_work: LongWork | None = None
+        self.count = len(creatives)
+        self.budget = scorer.preparer.budget
+        self.finish = respond
+        self._scorer, self._creatives = scorer, creatives
 
-    def start(self, queue: WorkQueue, long_work: LongWork) -> None:
-        """Has it worked on.
+    def check(self, place: int) -> Any:
+        """See `pieces.Job`."""
+        return attempt(check, self._scorer, self._creatives[place])
 
-        Raises:
-            OverloadedError: Too many calls wait for large images.
-        """
-        if self._large or self._is_long:
-            long_work.enter(self._call)
-            self._long_work = long_work
-        for piece in self._large:
-            long_work.do(partial(self._do, piece))
-        if self._pieces:
-            queue.put_pieces(self, len(self._pieces))
+    def decode(self, checked: CheckedCreative) -> Any:
+        """See `pieces.Job`."""
+        return attempt(self._scorer.preparer.decode, checked)
 
-    def take(self) -> tuple[Callable[[], None], bool]:
-        """Takes out the next piece; says whether there are more."""
-        piece = self._pieces.pop(0)
-        return lambda: self._do(piece), bool(self._pieces)
-
-    def _do(self, piece: Sequence[int]) -> None:
-        try:
-            if self._error is None:
-                self._call.require_caller()
-                for place, outcome in zip(piece, self._work(piece), strict=True):
-                    self._outcomes[place] = outcome
-        except Exception as error:
-            self._error = self._error or error
-        with self._lock:
-            self._left -= 1
-            if self._left:
-                return
-        if self._is_long and self._long_work is not None:
-            self._long_work.do(self._answer)
-        else:
-            self._answer()
-
-    def _answer(self) -> None:
-        try:
-            self._call.require_caller()
-            if self._error is not None:
-                raise self._error
-            response = self._finish(self._outcomes)
-        except Exception as error:
-            self._call.fail(error)
-        else:
-            self._call.succeed(response)
-        finally:
-            self._error = None
-            if self._long_work is not None:
-                self._long_work.leave()
+    def work(self, decoded: Sequence[PreparedCreative]) -> Sequence[Outcome]:
+        """Scores them; see `pieces.Job`."""
+        return _score_each(self._scorer, decoded, log=True)
 
 
-def prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:
-    """Checks and decodes a creative.
+def check(scorer: Scorer, creative: Creative) -> CheckedCreative:
+    """Checks a creative, as far as that is possible before its image is decoded.
 
     Raises:
         InvalidCreativeError: With the field at fault.
@@ -308,33 +213,7 @@ def prepare(scorer: Scorer, creative: Creative) -> PreparedCreative:
             f"expected at most {MAX_ID_CHARACTERS} characters. "
             f"Received: {len(creative.id)} characters",
         )
-    return scorer.preparer.creative(creative)
-
-
-def score_creatives(
-    scorer: Scorer, creatives: Sequence[Creative], call: Call, long_work: LongWork | None = None
-) -> list[Outcome]:
-    """Scores creatives together; each has an outcome of its own, in their order.
-
-    Args:
-        scorer: The model.
-        creatives: Any number of them.
-        call: Whose they are.
-        long_work: Where images are decoded that take long; None means here.
-
-    Raises:
-        CallAbandonedError: The caller has gone.
-    """
-    prepared: list[PreparedCreative | Exception] = []
-    for creative in creatives:
-        call.require_caller()
-        if long_work is not None and is_large_image(creative.image):
-            prepared.append(long_work.do(partial(_try_to_prepare, scorer, creative)).result())
-        else:
-            prepared.append(_try_to_prepare(scorer, creative))
-    passed = [one for one in prepared if not isinstance(one, Exception)]
-    scores = iter(_score_each(scorer, passed, log=True))
-    return [one if isinstance(one, Exception) else next(scores) for one in prepared]
+    return scorer.preparer.check(creative)
 
 
 def check_request_id(request_id: str) -> None:
@@ -356,16 +235,6 @@ def _answer(ready: _Ready) -> None:
                 continue
             score = score_to_wire(outcome, creative_id, scorer)
             call.succeed(scoring_pb2.ScoreResponse(score=score))
-
-
-def _try_to_prepare(scorer: Scorer, creative: Creative) -> PreparedCreative | Exception:
-    try:
-        return prepare(scorer, creative)
-    except InvalidCreativeError as error:
-        return error
-    except Exception as error:
-        log_unexpected(error, "Preparing a creative")
-        return error
 
 
 def _score_each(
