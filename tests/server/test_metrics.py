@@ -3,8 +3,10 @@
 import random
 import re
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -167,3 +169,17 @@ def test_versions_that_come_and_go_take_bounded_memory() -> None:
     kept = distributions.snapshot()
     assert len(kept) <= 256
     assert ("model", "999", "ctr") in kept
+
+
+def test_connections_that_say_nothing_keep_nobody_from_the_page(wait_until: Any) -> None:
+    with MetricsServer(Metrics().registry, "127.0.0.1:0") as page, ExitStack() as silent:
+        host, _, port = page.address.partition(":")
+        for _ in range(60):
+            silent.enter_context(socket.create_connection((host, int(port))))
+        with urllib.request.urlopen(f"http://{page.address}/metrics", timeout=30) as answer:
+            assert b"adscore_calls_in_flight" in answer.read()
+        wait_until(lambda: _request_threads() <= 16)
+
+
+def _request_threads() -> int:
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())

@@ -28,6 +28,8 @@ _TOKEN_BYTES = 32
 _MAX_BYTES = 4 * 1024 * 1024  # 40,000 tokens
 # Longer than an editor or a shortage of open files takes, shorter than a revoked token may live.
 _GRACE_SECONDS = 60.0
+# Longer than it takes to write a file of which a part can be read.
+_WRITING_SECONDS = 3.0
 
 _logger = logging.getLogger(__name__)
 
@@ -97,8 +99,8 @@ class TokenFile:
     """The tokens that a server accepts; safe to use from many threads.
 
     The file is read again when it changes, at each call until that works. Until it does, the lines
-    that can be read count, and for a minute the tokens from before, with an error in the log. A
-    file without a token lets nobody in.
+    that can be read count, and the tokens from before, with an error in the log: for a minute, or
+    for three seconds where the rest of the file can be read. A file without a token lets nobody in.
 
     Args:
         path: The file.
@@ -144,26 +146,28 @@ class TokenFile:
             change = self._files.change()
             if change is None and self._failing_since is None:
                 return
-            text = ""
+            text = None
             try:
                 text = _text_of(self._path)
                 self._read = self._names = parse_token_lines(text)
             except (OSError, ValueError) as error:
-                self._fall_back(_whole_lines(text), _unreadable(self._path, error))
+                self._fall_back(text, _unreadable(self._path, error))
                 return
             self._failing_since, self._told = None, ""
             if change is not None:
                 self._files.was_read(change)
         _logger.info("Read %d tokens again from %s", len(self._read), self._path)
 
-    def _fall_back(self, readable: Mapping[bytes, str], problem: str) -> None:
+    def _fall_back(self, text: str | None, problem: str) -> None:
         """Accepts what can be read, and for a while what was accepted before."""
         now = self._clock()
         if self._failing_since is None:
             self._failing_since = now
-        if now - self._failing_since < _GRACE_SECONDS:
+        grace = _GRACE_SECONDS if text is None else _WRITING_SECONDS
+        readable = _whole_lines(text or "")
+        if now - self._failing_since < grace:
             self._names = {**self._read, **readable}
-            problem += f". The tokens from before are let in for {_GRACE_SECONDS:g} s more at most"
+            problem += f". The tokens from before are let in for {grace:g} s more at most"
         else:  # one of them may have been removed, and nobody would ever know
             self._names = readable
             problem += f". The {len(readable)} tokens of lines that can be read are let in"

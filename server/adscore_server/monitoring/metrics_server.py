@@ -40,8 +40,10 @@ class _Server(ThreadingMixIn, WSGIServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open[request] = None
         if len(self._open) > _MAX_CONNECTIONS:
-            with contextlib.suppress(OSError, StopIteration, RuntimeError):
-                next(iter(self._open)).shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError, KeyError):
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                oldest.shutdown(socket.SHUT_RDWR)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
