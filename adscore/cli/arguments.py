@@ -1,14 +1,16 @@
 """Arguments that several commands share: the table, its columns and targets, files to write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adscore.console import note, notes
-from adscore.creative import NO_COLUMN, Columns, GivenColumns, Target, Warning
+from adscore.creative import NO_COLUMN, Columns, GivenColumns, InputLimits, Target, Warning
 
 _USUAL = Columns()
 ROLES = ("id", "headline", "image", "group")  # of columns, each with its option
@@ -78,6 +80,22 @@ def columns_in_use(
         raise MissingColumnsError(error.missing, error.what, error.hint or advice) from error
 
 
+def given_targets(texts: Sequence[str]) -> list[Target]:
+    """Targets as options name them.
+
+    Raises:
+        ValueError: One has another form, or two have one name.
+    """
+    try:
+        targets = [Target.parse(text) for text in texts]
+    except ValueError as error:
+        raise ValueError(f"--target: {error}") from error
+    names = [target.name for target in targets]
+    if len(set(names)) < len(names):
+        raise ValueError(f"--target: expected distinct names. Received: {', '.join(names)}")
+    return targets
+
+
 def options_of_counts(targets: Sequence[Target]) -> dict[str, str]:
     """By column of counts, the option that names it."""
     return {name: "--target" for target in targets for name in target.count_columns}
@@ -125,12 +143,59 @@ def warn_of_left_out_context(names: Sequence[str]) -> None:
         )
 
 
+def require_choice(option: str, received: str, choices: Iterable[str]) -> None:
+    """Refuses a word that is none of an option's.
+
+    Raises:
+        ValueError: It is none; a near one is named.
+    """
+    words = list(choices)
+    if received not in words:
+        near = get_close_matches(received, words, 1)
+        hint = f". Did you mean {near[0]}?" if near else ""
+        expected = f"{', '.join(words[:-1])} or {words[-1]}"
+        raise ValueError(f"{option}: expected {expected}. Received: {received}{hint}")
+
+
+def require_image_root(root: str | None) -> None:
+    """Refuses a folder of images that is not there.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if root and "://" not in root and not Path(root).is_dir():
+        raise ValueError(f"--image-root: expected a folder. Received: {root}")
+
+
+def require_parts(limits: InputLimits, columns: Columns) -> None:
+    """Refuses a table without what a model must read of a creative.
+
+    Raises:
+        ValueError: Headline or image have no column, and the model needs them.
+    """
+    for part, is_optional, column in (
+        ("headline", limits.headline_optional, columns.headline),
+        ("image", limits.image_optional, columns.image),
+    ):
+        if part in limits.modalities and not is_optional and column is None:
+            raise ValueError(
+                f"--{part}-column: expected a column, since the model cannot do without the "
+                f"{part}. Received: {NO_COLUMN}"
+            )
+
+
 def require_writable(option: str, path: Path | None) -> None:
     """Refuses a file that cannot be written, before the work for it is done.
 
     Raises:
         ValueError: It is a folder, or its folder is not there.
     """
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        received = "a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise ValueError(f"{option}: expected a file to write. Received: {path}: {received}")
+    if path is None:
+        return
+    problem = "a folder" if path.is_dir() else ""
+    if not path.parent.is_dir():
+        problem = f"no folder {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        problem = "it may not be written to"
+    if problem:
+        raise ValueError(f"{option}: expected a file to write. Received: {path}: {problem}")

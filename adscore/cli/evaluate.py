@@ -1,6 +1,6 @@
 """The command `adscore evaluate`: a model's predictions beside what really happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,21 +17,21 @@ from adscore.cli.arguments import (
     Model,
     Table,
     columns_in_use,
+    given_targets,
     options_of_counts,
+    require_image_root,
+    require_parts,
     require_writable,
     warn_of_left_out_context,
 )
 from adscore.console import fail, note, notes, results
-from adscore.creative import GivenColumns, Target
-from adscore.errors import AdscoreError
+from adscore.creative import GivenColumns
+from adscore.errors import AdscoreError, TableError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from adscore.bundle import Manifest
     from adscore.evaluation.bootstrap import Estimate
     from adscore.evaluation.table import Evaluation
-    from adscore.scoring.scorer import Scorer
     from adscore.table import CreativeTable
 
 # Ablations and metrics of agreement look at the same parts again: 100,000 of them and more.
@@ -73,21 +73,36 @@ def evaluate(
     image_root: ImageRoot = None,
 ) -> None:
     """Compares a model's predictions with what really happened."""
+    from adscore.bundle import TRAINING_GROUPS, read_manifest, resolve_bundle
     from adscore.evaluation.table import (
         Modality,
         estimate_rankings,
         evaluate_table,
         modalities_to_exchange,
+        rows_not_trained_on,
         with_ablations,
     )
     from adscore.report import write_report
+    from adscore.scoring.graphs import RuntimeOptions
+    from adscore.scoring.scorer import Scorer
 
     given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
     try:
         require_writable("--json", json)
         require_writable("--report", report)
+        require_image_root(image_root)
+        path = resolve_bundle(model)
+        manifest = read_manifest(path)
         modalities = [Modality.parse(text) for text in dict.fromkeys(ablate or [])]
-        scorer, creatives, unseen = _read(model, table, given, target, image_root)
+        _require_read(manifest, modalities)
+        creatives = _read(manifest, table, given, target, image_root)
+        unseen = rows_not_trained_on(creatives, (path / TRAINING_GROUPS).read_text())
+        if held_out and not unseen.size:
+            raise TableError(
+                "--held-out: expected groups that the model has not seen. Received: none, since it "
+                f"was trained on all groups of {creatives.name}"
+            )
+        scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         if report is not None and not modalities:
             modalities = modalities_to_exchange(evaluation, scorer)
@@ -113,27 +128,41 @@ def evaluate(
 
 
 def _read(
-    model: Path, table: str, given: GivenColumns, target: list[str] | None, image_root: str | None
-) -> "tuple[Scorer, CreativeTable, NDArray[np.int64]]":
-    """The model, the table, and the rows of it whose groups the model has not seen."""
-    from adscore import bundle
-    from adscore.evaluation.table import rows_not_trained_on
-    from adscore.scoring.graphs import RuntimeOptions
+    manifest: "Manifest",
+    table: str,
+    given: GivenColumns,
+    target: list[str] | None,
+    image_root: str | None,
+) -> "CreativeTable":
+    """The table, once all that the model needs of it is known to be there."""
     from adscore.scoring.preparation import context_left_out
-    from adscore.scoring.scorer import Scorer
     from adscore.table import read_table
 
-    path = bundle.resolve_bundle(model)
-    trained = bundle.read_manifest(path).training
+    trained = manifest.training
     texts = target or [f"{name}={counts}" for name, counts in trained.target_columns.items()]
-    targets = [Target.parse(text) for text in texts]
+    targets = given_targets(texts)
+    for one in targets:
+        if one.name not in manifest.targets:
+            raise ValueError(
+                f"--target: expected targets of the model ({', '.join(manifest.targets)}). "
+                f"Received: {one.name}"
+            )
     with columns_in_use(given, trained.columns, options_of_counts(targets)) as columns:
+        require_parts(manifest.limits, columns)
         creatives = read_table(table, columns, targets, image_root)
-    scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
     note(creatives.remarks)
-    warn_of_left_out_context(context_left_out(scorer.manifest, creatives.context))
-    groups = (path / bundle.TRAINING_GROUPS).read_text()
-    return scorer, creatives, rows_not_trained_on(creatives, groups)
+    warn_of_left_out_context(context_left_out(manifest, creatives.context))
+    return creatives
+
+
+def _require_read(manifest: "Manifest", parts: Sequence[str]) -> None:
+    read = manifest.limits.modalities
+    for part in parts:
+        if part not in read:
+            raise ValueError(
+                f"--ablate: expected parts that the model reads ({', '.join(read)}). "
+                f"Received: {part}"
+            )
 
 
 def _print(evaluation: "Evaluation", seen: int, rankings: Mapping[str, "Estimate"]) -> None:

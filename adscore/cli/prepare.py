@@ -1,15 +1,18 @@
 """The command `adscore prepare`: exports of ad platforms -> a table to train on."""
 
+import codecs
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adscore.cli.arguments import require_choice
 from adscore.console import fail, results
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
+    from adscore.prepare.export import ReadOptions
     from adscore.prepare.prepare import PrepareOptions
 
 
@@ -79,7 +82,9 @@ def prepare(
     ] = None,
     keep_row: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", help="Row N is an ad, whatever it looks like; may be repeated."),
+        typer.Option(
+            min=1, metavar="N", help="Row N is an ad, whatever it looks like; may be repeated."
+        ),
     ] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a text file.", show_default="found out")
@@ -108,26 +113,42 @@ def prepare(
     )  # fmt: skip
     options = PrepareOptions(read, None if join is None else Join(join, on), image_root)
     try:
-        _require_choices(headlines, decimal, on, join)
+        _require_choices(read, on, join)
         _prepare(exports, out, options, dry_run=dry_run, force=force)
-    except (AdscoreError, OSError) as error:
+    except (AdscoreError, ValueError, OSError) as error:
         fail(error)
 
 
-def _require_choices(
-    headlines: str | None, decimal: str | None, on: str | None, join: str | None
-) -> None:
-    from adscore.errors import TableError
+def _require_choices(read: "ReadOptions", on: str | None, join: str | None) -> None:
+    """Checks what can be checked before a file is opened."""
+    from adscore.prepare.days import require_format
     from adscore.prepare.layout import HEADLINE_CHOICES
+    from adscore.prepare.platform import platforms
 
-    if headlines is not None and headlines not in HEADLINE_CHOICES:
-        raise TableError(
-            f"--headlines: expected {', '.join(HEADLINE_CHOICES)}. Received: {headlines}"
-        )
-    if decimal not in (None, ".", ","):
-        raise TableError(f"--decimal: expected . or , Received: {decimal}")
+    if read.platform is not None:
+        require_choice("--platform", read.platform, platforms())
+    if read.choices.headlines is not None:
+        require_choice("--headlines", read.choices.headlines, HEADLINE_CHOICES)
+    if read.decimal is not None and read.decimal not in (".", ","):
+        raise ValueError(f"--decimal: expected . or , Received: {read.decimal}")
+    if read.date_format is not None:
+        require_format(read.date_format)
+    if read.sheet.encoding is not None:
+        _require_encoding(read.sheet.encoding)
+    for target in read.choices.targets:
+        if not all(target.partition("=")) or "/" not in target:
+            raise ValueError(f"--target: expected NAME=SUCCESSES/TRIALS. Received: {target}")
     if on is not None and join is None:
-        raise TableError("--on: expected --join TABLE beside it. Received: --on alone")
+        raise ValueError("--on: expected --join TABLE beside it. Received: --on alone")
+
+
+def _require_encoding(name: str) -> None:
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise ValueError(
+            f"--encoding: expected the name of an encoding, such as cp1252. Received: {name}"
+        ) from error
 
 
 def _prepare(

@@ -16,6 +16,9 @@ from adscore.cli.arguments import (
     ImageRoot,
     Table,
     columns_in_use,
+    require_choice,
+    require_image_root,
+    require_parts,
     require_writable,
     warn_of_left_out_context,
 )
@@ -89,8 +92,11 @@ def score(
             from adscore.offline.local import require_out
 
             require_out(out)
-        trained = read_manifest(resolve_bundle(model)).training.columns
+        require_image_root(image_root)
+        manifest = read_manifest(resolve_bundle(model))
+        trained = manifest.training.columns
         with columns_in_use(given, trained, dict.fromkeys(kept, "--keep")) as columns:
+            require_parts(manifest.limits, columns)
             ungrouped = replace(columns, group=None)
             options = ScoringOptions(ungrouped, kept, image_root or "", part_rows, raw)
             group = None if report is None else _group_of_report(table, columns.group, group_column)
@@ -105,8 +111,7 @@ def score(
 
 
 def _require_choices(engine: str, report: Path | None) -> None:
-    if engine not in ENGINES:
-        raise ValueError(f"--engine: expected {' or '.join(ENGINES)}. Received: {engine}")
+    require_choice("--engine", engine, ENGINES)
     if report is not None and engine != "local":
         raise ValueError("--report: expected --engine local, which keeps the order of rows")
     require_writable("--report", report)

@@ -1,5 +1,6 @@
 """The command `adscore train`: a table of creatives and their results -> a model."""
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,15 +15,18 @@ from adscore.cli.arguments import (
     ImageRoot,
     Table,
     columns_in_use,
+    given_targets,
     options_of_counts,
+    require_choice,
+    require_image_root,
 )
 from adscore.console import fail, note, notes, results, without_import_noise
-from adscore.creative import GivenColumns, Target
+from adscore.creative import Columns, GivenColumns
 from adscore.errors import AdscoreError, BrokenRowsError
 
 if TYPE_CHECKING:
     from adscore.table import CreativeTable
-    from adscore.training import TrainingResult
+    from adscore.training import TrainingOptions, TrainingResult
 
 DEFAULT_TARGET = "ctr=clicks/impressions"
 
@@ -68,28 +72,28 @@ def train(
     ] = False,
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
-    from adscore.bundle import require_model_dir
     from adscore.cli.metrics import print_agreement, print_metrics
     from adscore.table import read_table
 
     given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
-    texts = target or ([] if align else [DEFAULT_TARGET])
     try:
-        targets = [Target.parse(text) for text in texts]
-        require_model_dir(model)
-        with columns_in_use(given, options=options_of_counts(targets)) as columns:
-            creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
-        note(creatives.remarks)
-        result = _train(
-            creatives,
+        targets = given_targets(target or ([] if align else [DEFAULT_TARGET]))
+        require_image_root(image_root)
+        if seed < 0:
+            raise ValueError(f"--seed: expected 0 or more. Received: {seed}")
+        options = _checked_options(
             model,
             preset,
-            skip_bad_rows=skip_bad_rows,
             seed=seed,
             text_encoder=text_encoder,
             image_encoder=image_encoder,
             align=align,
         )
+        with columns_in_use(given, options=options_of_counts(targets)) as columns:
+            _require_two_parts(columns, align=align)
+            creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
+        note(creatives.remarks)
+        result = _train(creatives, model, options, skip_bad_rows=skip_bad_rows)
     except BrokenRowsError as error:
         fail(BrokenRowsError(f"{error}\n--skip-bad-rows trains on the other rows", error.rows))
     except (AdscoreError, ValueError, OSError) as error:
@@ -99,17 +103,37 @@ def train(
     results().print(f"wrote {result.path} after {result.manifest.training.seconds:.0f} s")
 
 
-def _train(
-    creatives: "CreativeTable", model: Path, preset: str, *, skip_bad_rows: bool, **choices: Any
-) -> "TrainingResult":
-    """Trains with some of the choices of `TrainingOptions`."""
-    with without_import_noise():
-        from adscore.training import PRESETS, TrainingOptions
-        from adscore.training import train as train_model
+def _checked_options(model: Path, preset: str, **choices: Any) -> "TrainingOptions":
+    """The choices, checked as far as that can be done without reading a table."""
+    from adscore.bundle import require_model_dir
+    from adscore.training import PRESETS, TrainingOptions, require_encoders
 
-    if preset not in PRESETS:
-        raise ValueError(f"--preset: expected {' or '.join(PRESETS)}. Received: {preset}")
+    require_model_dir(model)
+    require_choice("--preset", preset, PRESETS)
     options = TrainingOptions(PRESETS[preset], **choices)
+    require_encoders(options.text_encoder, options.image_encoder, options.preset)
+    return options
+
+
+def _require_two_parts(columns: Columns, *, align: bool) -> None:
+    """Checks that there is something to learn from."""
+    parts = [columns.headline, columns.image]
+    if align and None in parts:
+        raise ValueError("--align: expected a headline and an image column. Received: one is none")
+    if not any(parts):
+        raise ValueError(
+            "expected a headline or an image column. Received: none for both --headline-column "
+            "and --image-column"
+        )
+
+
+def _train(
+    creatives: "CreativeTable", model: Path, options: "TrainingOptions", *, skip_bad_rows: bool
+) -> "TrainingResult":
+    from adscore.training import train as train_model
+
+    with without_import_noise():
+        importlib.import_module("adscore.training.model")  # imports TensorFlow
     try:
         return train_model(creatives, model, options, _print_stage)
     except BrokenRowsError as error:  # images are read, and headlines, before anything is fitted

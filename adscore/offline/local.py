@@ -14,7 +14,7 @@ from adscore.bundle import MANIFEST, read_manifest, resolve_bundle
 from adscore.cores import in_order, usable_cores
 from adscore.creative import NO_COLUMN, Columns, GivenColumns
 from adscore.errors import TableError
-from adscore.offline.core import BATCH_ROWS, BatchScorer
+from adscore.offline.core import BATCH_ROWS, BatchScorer, result_schema
 from adscore.offline.files import FormulaGuard, new_file, require_new_file
 from adscore.offline.folder import Run, open_folder
 from adscore.offline.options import ScoringOptions
@@ -74,7 +74,9 @@ def score_to(
     stream = open_stream(table, options.read)
     stream.require_rows()
     # A version that appears meanwhile is not for this run.
-    scorer = BatchScorer(resolve_bundle(model), options.below(stream.folder))
+    path = resolve_bundle(model)
+    result_schema(read_manifest(path).targets, options, stream.schema)
+    scorer = BatchScorer(path, options.below(stream.folder))
     write = _score_to_folder if in_parts else _score_to_file
     return replace(write(out, scorer, stream, progress), remarks=stream.remarks)
 

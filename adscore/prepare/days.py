@@ -46,6 +46,23 @@ def written_days(cells: Sequence[str], given: str | None, name: str) -> list[str
     return [written.get(cell, cell) for cell in cells]
 
 
+def require_format(form: str) -> None:
+    """Checks how a user says that days are written.
+
+    Raises:
+        ValueError: It has no day, month and year.
+    """
+    day = datetime(2001, 2, 3)  # noqa: DTZ001 - a day has no zone
+    try:
+        good = _day(day.strftime(form), form) == day.date().isoformat()
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(
+            f"--date-format: expected day, month and year such as %d.%m.%Y. Received: {form}"
+        )
+
+
 def _day(text: str, form: str) -> str:
     try:
         return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007 - a day has no zone

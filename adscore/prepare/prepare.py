@@ -82,6 +82,8 @@ def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
         read = replace(read, choices=replace(read.choices, id=options.join.on))
     if options.image_root is not None and not options.image_root.is_dir():
         raise TableError(f"--image-root: expected a folder. Received: {options.image_root}")
+    joined = [] if options.join is None else [options.join.table]
+    _require_files([*exports, *joined])
     _require_different(exports)
     found = [read_export(name, read) for name in exports]
     notes = Notes()
@@ -104,16 +106,25 @@ def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
     return Prepared(table, found, notes, _targets(read.choices.targets, layout.counts), apart)
 
 
+def _require_files(names: Sequence[str]) -> None:
+    """Checks that all files are there, before the first is read."""
+    for name in names:
+        if not is_url(name) and not Path(name).is_file():
+            found = "a folder" if Path(name).is_dir() else "no file of that name"
+            raise TableError(f"expected the file of an export. Received: {name}, {found}")
+
+
 def _require_different(exports: Sequence[str]) -> None:
     """Refuses two exports of one content, which would count every ad twice."""
     seen: dict[str, str] = {}
     for name in exports if len(exports) > 1 else ():
-        first = seen.setdefault(Location.parse(name).fingerprint(), name)
-        if first is not name:
+        content = Location.parse(name).fingerprint()
+        if content in seen:
             raise TableError(
-                f"expected different exports. Received: {first} and {name}, which hold the same; "
-                "their counts would be added twice"
+                f"expected different exports. Received: {seen[content]} and {name}, which hold the "
+                "same; their counts would be added twice"
             )
+        seen[content] = name
 
 
 def _beside(export: str, ads: pa.Table) -> Path | None:

@@ -10,10 +10,6 @@ from adscore.bundle import Bundle, Manifest, write_bundle
 from adscore.report import held_out_report
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
-from adscore.training.export import check_graphs, export_model, golden_file
-from adscore.training.manifest import build_manifest, training_groups
-from adscore.training.model import fit_model
-from adscore.training.model_card import model_card
 from adscore.training.problem import Problem, TrainingOptions, read_problem
 
 Progress = Callable[[str], None]
@@ -51,6 +47,12 @@ def train(
         TrainingError: There is nothing to learn from.
         OSError: The bundle cannot be written.
     """
+    # What follows imports TensorFlow, for seconds: who only looks at presets need not wait.
+    from adscore.training.export import check_graphs, export_model, golden_file
+    from adscore.training.manifest import build_manifest, training_groups
+    from adscore.training.model import fit_model
+    from adscore.training.model_card import model_card
+
     started = time.monotonic()
     progress(f"reading {len(table)} creatives")
     problem = read_problem(table, options or TrainingOptions())

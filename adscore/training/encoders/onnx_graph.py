@@ -73,17 +73,32 @@ def read_model(path: Any, where: str) -> Model:
     Raises:
         TrainingError: It is no model, or too old to be brought up.
     """
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # protobuf's and onnx's own exceptions
-        raise TrainingError(
-            f"{where}: expected an ONNX model in {path.name}. Received: {error}"
-        ) from error
+    model = _loaded(path, where, weights=True)
     used = {node.domain for node in model.graph.node} | {""}
     keep_opsets(model, {entry.domain: entry.version for entry in model.opset_import}, used)
     model = _brought_up(model, f"{where}: {path.name}")
     _drop_constant_inputs(model)
     return model
+
+
+def read_signature(path: Any, where: str) -> Model:
+    """Reads what an ONNX file says of its inputs; weights in other files stay unread.
+
+    Raises:
+        TrainingError: It is no model.
+    """
+    model = _loaded(path, where, weights=False)
+    _drop_constant_inputs(model)
+    return model
+
+
+def _loaded(path: Any, where: str, *, weights: bool) -> Model:
+    try:
+        return onnx.load(path, load_external_data=weights)
+    except Exception as error:  # protobuf's and onnx's own exceptions
+        raise TrainingError(
+            f"{where}: expected an ONNX model in {path.name}. Received: {error}"
+        ) from error
 
 
 def _brought_up(model: Model, where: str) -> Model:

@@ -46,6 +46,7 @@ from adscore.training.encoders.onnx_graph import (
     dimensions,
     graph_inputs,
     read_model,
+    read_signature,
     with_parts_as_outputs,
 )
 from adscore.training.presets import Preset
@@ -167,11 +168,7 @@ class Encoders:
         Raises:
             TrainingError: The preset's towers end without a projection.
         """
-        if self.names and preset.projection_width is None:
-            raise TrainingError(
-                f"preset {preset.name!r}: expected no encoder, since its towers have no "
-                f"projection. Received: {', '.join(self.names.values())}"
-            )
+        _require_projection(preset, [*self.names.values()])
         return replace(preset, preprocessing=self._preprocessing(preset))
 
     def _preprocessing(self, preset: Preset) -> Preprocessing:
@@ -196,6 +193,63 @@ class Encoders:
         return read
 
 
+# === Checking ===
+
+
+def require_encoders(text: str | None, image: str | None, preset: Preset) -> None:
+    """Checks encoders by what their files say, which is quick; to open one may take seconds.
+
+    Args:
+        text: A folder, or `hf://organisation/name`.
+        image: The same of images.
+        preset: What shall be trained on them.
+
+    Raises:
+        TrainingError: One of them cannot be used.
+    """
+    _require_projection(preset, [one for one in (text, image) if one])
+    if text:
+        folder = resolve_encoder(text)
+        read_tokenizer(folder)
+        read_pooling(folder)
+        _require_tokens(read_signature(onnx_file(folder), str(folder)), folder)
+    if image:
+        folder = resolve_encoder(image)
+        config = _image_config(folder)
+        read_scaling(folder, config)
+        signature = read_signature(onnx_file(folder), str(folder))
+        _require_pixels(signature, folder, read_image_size(folder, config))
+
+
+def _require_projection(preset: Preset, encoders: Sequence[str]) -> None:
+    if encoders and preset.projection_width is None:
+        raise TrainingError(
+            f"preset {preset.name!r}: expected no encoder, since its towers have no "
+            f"projection. Received: {', '.join(encoders)}"
+        )
+
+
+def _require_tokens(model: Model, folder: Path) -> None:
+    names = [value.name for value in graph_inputs(model)]
+    needed, known = {"input_ids", "attention_mask"}, set(TOKEN_INPUTS)
+    integers = all(v.type.tensor_type.elem_type == TensorProto.INT64 for v in graph_inputs(model))
+    if not needed <= set(names) <= known or not integers:
+        raise TrainingError(
+            f"{folder}: expected a text encoder that reads int64 {' and '.join(sorted(needed))}, "
+            f"and token_type_ids at most. Received: one that reads {', '.join(names)}"
+        )
+
+
+def _image_config(folder: Path) -> dict[str, Any]:
+    config = read_json(folder, "preprocessor_config.json")
+    if config is None:
+        raise TrainingError(
+            f"{folder}: expected an image encoder with preprocessor_config.json, which says how "
+            f"pixels are scaled. Received: {contents(folder)}"
+        )
+    return config
+
+
 # === Opening ===
 
 
@@ -212,14 +266,8 @@ def open_text_encoder(location: str) -> TextEncoder:
     tokenizer = read_tokenizer(folder)
     pooling = read_pooling(folder)
     model = read_model(onnx_file(folder), str(folder))
+    _require_tokens(model, folder)
     names = [value.name for value in graph_inputs(model)]
-    needed, known = {"input_ids", "attention_mask"}, set(TOKEN_INPUTS)
-    integers = all(v.type.tensor_type.elem_type == TensorProto.INT64 for v in graph_inputs(model))
-    if not needed <= set(names) <= known or not integers:
-        raise TrainingError(
-            f"{folder}: expected a text encoder that reads int64 {' and '.join(sorted(needed))}, "
-            f"and token_type_ids at most. Received: one that reads {', '.join(names)}"
-        )
     apart = any(node.op_type in BATCH_DEPENDENT for node in model.graph.node)
     probe = {name: array for name, array in _probe_tokens().items() if name in names}
     output = _output(model, probe, folder, {3: "(batch, tokens, width)", 2: "(batch, width)"})
@@ -239,12 +287,7 @@ def open_image_encoder(location: str) -> ImageEncoder:
         TrainingError: It is not there, or not of a form that is known.
     """
     folder = resolve_encoder(location)
-    config = read_json(folder, "preprocessor_config.json")
-    if config is None:
-        raise TrainingError(
-            f"{folder}: expected an image encoder with preprocessor_config.json, which says how "
-            f"pixels are scaled. Received: {contents(folder)}"
-        )
+    config = _image_config(folder)
     size = read_image_size(folder, config)
     model = read_model(onnx_file(folder), str(folder))
     _require_pixels(model, folder, size)
