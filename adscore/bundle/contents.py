@@ -76,7 +76,7 @@ class TrainingSummary:
 
     Attributes:
         preset: Name of the network, ``"default"`` or ``"baseline"``.
-        creatives: Number of creatives used for fitting and early stopping.
+        creatives: Number of creatives that it was fitted to.
         groups: Number of groups (campaigns) among them; 0 where the table had none.
         seed: Seed of split, initialisation and order.
         seconds: Duration of the training, preparation of the images included.
@@ -89,6 +89,10 @@ class TrainingSummary:
         encoders: Name of the frozen encoder of each tower, `headline` or `image`, that has one.
         columns: The columns of its table, which are read unless others are named; None in bundles
             of before 0.3.
+        folds: Models that the metrics come from, each fitted without some of the groups, which it
+            then predicted. 0 in models of adscore 0.2, which were themselves fitted without the
+            groups of the metrics.
+        left_out: Creatives that were so predicted.
     """
 
     preset: str
@@ -103,6 +107,8 @@ class TrainingSummary:
     libraries: Mapping[str, str]
     encoders: Mapping[str, str] = field(default_factory=dict)
     columns: Columns | None = None
+    folds: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +137,12 @@ class Manifest:
         familiarity: By tower, `headline` or `image`, the distance from the training's creatives
             from which on a creative counts as unfamiliar.
         training: How the model was trained.
-        metrics: By target, figures on groups that were held out of training; None for a
-            figure that has no meaning for the data.
+        metrics: By target, metrics on groups that were left out, and ``NAME_lower`` and
+            ``NAME_upper``, the ends of the 90 % interval of each that is no count; None for what
+            has no meaning for the data, or too few cases.
         agreement: The same of headline-image agreement; empty where it was not trained.
         spreads: By target, how far predictions for new groups are off, binomial noise aside;
-            a target is absent where held-out groups were too few to say.
+            a target is absent where groups left out were too few to say.
     """
 
     targets: tuple[str, ...]
@@ -145,7 +152,7 @@ class Manifest:
     familiarity: Mapping[str, float]
     training: TrainingSummary
     metrics: Mapping[str, Mapping[str, float | int | None]]
-    agreement: Mapping[str, float | None] = field(default_factory=dict)
+    agreement: Mapping[str, float | int | None] = field(default_factory=dict)
     spreads: Mapping[str, Spread] = field(default_factory=dict)
 
 

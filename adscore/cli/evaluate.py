@@ -1,7 +1,6 @@
 """The command `adscore evaluate`: a model's predictions beside what really happened."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +29,6 @@ from adscore.errors import AdscoreError, TableError
 
 if TYPE_CHECKING:
     from adscore.bundle import Manifest
-    from adscore.evaluation.bootstrap import Estimate
     from adscore.evaluation.table import Evaluation
     from adscore.table import CreativeTable
 
@@ -76,7 +74,6 @@ def evaluate(
     from adscore.bundle import TRAINING_GROUPS, read_manifest, resolve_bundle
     from adscore.evaluation.table import (
         Modality,
-        estimate_rankings,
         evaluate_table,
         modalities_to_exchange,
         rows_not_trained_on,
@@ -98,10 +95,7 @@ def evaluate(
         creatives = _read(manifest, table, given, target, image_root)
         unseen = rows_not_trained_on(creatives, (path / TRAINING_GROUPS).read_text())
         if held_out and not unseen.size:
-            raise TableError(
-                "--held-out: expected groups that the model has not seen. Received: none, since it "
-                f"was trained on all groups of {creatives.name}"
-            )
+            raise TableError(_no_new_group(path, creatives))
         scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
         evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
         if report is not None and not modalities:
@@ -118,13 +112,25 @@ def evaluate(
                 trained_rows=seen,
                 group_column=creatives.columns.group,
             )
-        _print(evaluation, seen, estimate_rankings(evaluation, scorer, creatives))
+        _print(evaluation, seen)
         for name, verdict in verdicts.items():
             results().print(f"{name}: {verdict}")
         if json is not None:
             _write_json(json, evaluation)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+
+
+def _no_new_group(bundle: Path, table: "CreativeTable") -> str:
+    from adscore.bundle import REPORT
+
+    report = bundle / REPORT
+    there = f". How well it predicts groups left out: {report}" if report.is_file() else ""
+    return (
+        f"{table.name}: expected rows of groups that the model was not fitted to. Received: "
+        f"{len(table)} rows of groups that it has seen{there}. Name a newer table, or train with "
+        "--hold-out 0.2 to keep groups aside"
+    )
 
 
 def _read(
@@ -165,7 +171,7 @@ def _require_read(manifest: "Manifest", parts: Sequence[str]) -> None:
             )
 
 
-def _print(evaluation: "Evaluation", seen: int, rankings: Mapping[str, "Estimate"]) -> None:
+def _print(evaluation: "Evaluation", seen: int) -> None:
     from adscore.cli.metrics import print_ablation, print_agreement, print_metrics
 
     if seen:
@@ -174,8 +180,8 @@ def _print(evaluation: "Evaluation", seen: int, rankings: Mapping[str, "Estimate
             "so the metrics flatter it; --held-out leaves them out"
         )
     title = f"{evaluation.rows} rows"
-    print_metrics(title, evaluation.target_metrics, rankings)
-    print_agreement(title, asdict(evaluation.agreement))
+    print_metrics(title, evaluation.target_metrics)
+    print_agreement(title, evaluation.agreement.to_dict())
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.target_metrics, again.target_metrics)
 

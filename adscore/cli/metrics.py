@@ -5,35 +5,36 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from adscore.console import results
-from adscore.evaluation.bootstrap import Estimate
 from adscore.evaluation.metrics import CHANCE, OF_THE_TABLE
 from adscore.evaluation.ranking import MIN_PAIRS
 
 Metrics = Mapping[str, float | int | None]
 
+# Which count says of how many cases a metric is.
+_CASES = {
+    "pairwise_accuracy": "pairs",
+    "pairwise_accuracy_significant": "pairs_significant",
+}
 
-def print_metrics(
-    title: str, metrics: Mapping[str, Metrics], rankings: Mapping[str, Estimate] | None = None
-) -> None:
+
+def print_metrics(title: str, metrics: Mapping[str, Metrics]) -> None:
     """Prints a column of metrics for each target, then in words how well each ranks.
 
     Args:
         title: Of the table.
-        metrics: By target.
-        rankings: By target, the pairwise accuracy with its interval, where that is known.
+        metrics: By target, with the ends of their intervals where these are known.
     """
     if not metrics:
         return
     grid = Table(title=title, title_justify="left")
-    grid.add_column("metric")
+    grid.add_column("metric (90% interval)")
     for name in metrics:
         grid.add_column(name, justify="right")
-    for metric in next(iter(metrics.values()), {}):
-        values = [row[metric] for row in metrics.values()]
-        grid.add_row(metric, *("-" if value is None else f"{value:.5g}" for value in values))
+    for metric in _values(next(iter(metrics.values()))):
+        grid.add_row(metric, *(_cell(row, metric) for row in metrics.values()))
     results().print(grid)
     for name, row in metrics.items():
-        if text := _ranking(row, (rankings or {}).get(name)):
+        if text := _ranking(row):
             results().print(f"{name}: {text}")
 
 
@@ -42,11 +43,34 @@ def print_agreement(title: str, metrics: Metrics) -> None:
     if all(value is None for value in metrics.values()):
         return
     grid = Table(title=f"agreement, {title}", title_justify="left")
-    grid.add_column("metric")
+    grid.add_column("metric (90% interval)")
     grid.add_column("headline to image", justify="right")
-    for name, value in metrics.items():
-        grid.add_row(name, "-" if value is None else f"{value:.5g}")
+    for name in _values(metrics):
+        grid.add_row(name, _cell(metrics, name))
     results().print(grid)
+
+
+def _values(metrics: Metrics) -> list[str]:
+    """Names of metrics, without those of the ends of their intervals."""
+    return [name for name in metrics if not name.endswith(("_lower", "_upper"))]
+
+
+def _cell(metrics: Metrics, name: str) -> str:
+    """A metric with its interval; one of few cases says so."""
+    value = metrics.get(name)
+    if value is None:
+        return "-"
+    lower, upper = metrics.get(f"{name}_lower"), metrics.get(f"{name}_upper")
+    if lower is not None and upper is not None:
+        return f"{value:.4g} ({lower:.4g} to {upper:.4g})"
+    cases = metrics.get(_CASES.get(name, ""))
+    few = f" ({count_of(cases, 'pair')})" if cases is not None else ""
+    return f"{value:.5g}{few}"
+
+
+def count_of(count: float, word: str) -> str:
+    """A count with its word: ``1 pair``, ``2,000 pairs``."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 def print_ablation(
@@ -58,7 +82,7 @@ def print_ablation(
     for name in given:
         grid.add_column(name, justify="right")
         grid.add_column("change", justify="right")
-    for metric in next(iter(given.values()), {}):
+    for metric in _values(next(iter(given.values()), {})):
         if metric not in OF_THE_TABLE:
             pairs = [(row[metric], exchanged[name][metric]) for name, row in given.items()]
             grid.add_row(metric, *(cell for pair in pairs for cell in _change(*pair)))
@@ -71,18 +95,19 @@ def _change(before: float | None, after: float | None) -> tuple[str, str]:
     return f"{after:.5g}", f"{after - before:+.2g}"
 
 
-def _ranking(metrics: Metrics, estimate: Estimate | None) -> str:
+def _ranking(metrics: Metrics) -> str:
     """How well a target is ranked, with its interval; or that there are too few pairs to say."""
     reached, reachable = metrics["pairwise_accuracy"], metrics["pairwise_noise_ceiling"]
     pairs = metrics["pairs"]
     if reached is None or pairs is None:
         return ""
-    count = f"{pairs:,} pair{'s' * (pairs != 1)} inside a group"
-    if pairs < MIN_PAIRS or (estimate is not None and estimate.lower is None):
+    count = f"{count_of(pairs, 'pair')} inside a group"
+    lower, upper = (metrics.get(f"pairwise_accuracy_{end}") for end in ("lower", "upper"))
+    if pairs < MIN_PAIRS or (lower is None and "pairwise_accuracy_lower" in metrics):
         return f"{count}: too few to say how well it ranks."
     sure = ""
-    if estimate is not None and estimate.lower is not None and estimate.upper is not None:
-        sure = f" (90% interval {estimate.lower:.1%} to {estimate.upper:.1%})"
+    if lower is not None and upper is not None:
+        sure = f" (90% interval {lower:.1%} to {upper:.1%})"
     text = f"ranks {reached:.1%}{sure} of {count} right. Chance would rank {CHANCE:.0%}"
     if reachable is None or reachable <= CHANCE:
         return f"{text}."

@@ -25,6 +25,7 @@ from adscore.creative import Columns, GivenColumns
 from adscore.errors import AdscoreError, BrokenRowsError
 
 if TYPE_CHECKING:
+    from adscore.bundle import TrainingSummary
     from adscore.table import CreativeTable
     from adscore.training import TrainingOptions, TrainingResult
 
@@ -61,6 +62,18 @@ def train(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    hold_out: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Keep a share of the groups aside, for evaluate --held-out; 0 fits to all.",
+            min=0.0,
+            max=0.9,
+        ),
+    ] = 0.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write a version that is clearly worse than the last.")
+    ] = False,
     id_column: IdColumn = None,
     headline_column: HeadlineColumn = None,
     image_column: ImageColumn = None,
@@ -85,6 +98,8 @@ def train(
             model,
             preset,
             seed=seed,
+            hold_out=hold_out,
+            force=force,
             text_encoder=text_encoder,
             image_encoder=image_encoder,
             align=align,
@@ -98,8 +113,11 @@ def train(
         fail(BrokenRowsError(f"{error}\n--skip-bad-rows trains on the other rows", error.rows))
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
-    print_metrics("held-out groups", result.manifest.metrics)
-    print_agreement("held-out groups", result.manifest.agreement)
+    print_metrics("groups left out", result.manifest.metrics)
+    print_agreement("groups left out", result.manifest.agreement)
+    results().print(_fitted_to(result.manifest.training))
+    for sentence in result.comparison.describe() if result.comparison else ():
+        results().print(sentence)
     results().print(f"wrote {result.path} after {result.manifest.training.seconds:.0f} s")
 
 
@@ -141,6 +159,16 @@ def _train(
             raise
         note([f"rows left out: {len(error.rows)}\n{error}"])
         return train_model(creatives.without(error.rows), model, options, _print_stage)
+
+
+def _fitted_to(training: "TrainingSummary") -> str:
+    """What the metrics stand on, and what the model does."""
+    groups = f" of {training.groups} groups" if training.groups else ""
+    models = f"{training.folds} models" if training.folds > 1 else "a model"
+    return (
+        f"These metrics are of {models} fitted without the groups that they predicted. The model "
+        f"itself is fitted to all {training.creatives} creatives{groups}."
+    )
 
 
 def _print_stage(stage: str) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from adscore.creative import INTERVAL_LEVEL
+from adscore.evaluation.intervals import MIN_UNITS
 from adscore.evaluation.outcomes import Floats, read_outcomes, sum_by
 from adscore.evaluation.ranking import MIN_PAIRS, auc_of_counts, pairs_by_group
 
-MIN_UNITS = 8  # groups, or rows without groups; an interval from fewer would be too narrow
 _DRAWS = 1_000
 _AUC_DRAWS = 200  # each goes over all rows
 

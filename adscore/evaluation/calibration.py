@@ -70,7 +70,7 @@ def reliability_curve(
     rows = read_outcomes(mean, successes, trials)
     if not len(rows.trials):
         return None
-    place = _bin_by_mass(rows.mean, rows.trials, bins)
+    place = bin_by_mass(rows.mean, rows.trials, bins)
     mass = sum_by(place, rows.trials)
     predicted = sum_by(place, rows.trials * rows.mean) / mass
     observed = sum_by(place, rows.successes) / mass
@@ -140,7 +140,7 @@ def perfect_calibration_error(
     if not len(rows.trials):
         return None
     rng = np.random.default_rng(seed)
-    place = _bin_by_mass(rows.mean, rows.trials, bins)
+    place = bin_by_mass(rows.mean, rows.trials, bins)
     mass = sum_by(place, rows.trials)
     expected = sum_by(place, rows.trials * rows.mean)
     shape = None
@@ -156,8 +156,8 @@ def perfect_calibration_error(
     return float(np.mean(errors))
 
 
-def _bin_by_mass(mean: Floats, trials: Floats, bins: int) -> Ints:
-    """(n,) int64, the bin of each row, numbered from 0 without gaps."""
+def bin_by_mass(mean: Floats, trials: Floats, bins: int = 10) -> Ints:
+    """(n,) int64, the bin of each row, numbered from 0 without gaps; see `reliability_curve`."""
     levels, level = np.unique(mean, return_inverse=True)
     mass = sum_by(level, trials, len(levels))
     middle = np.cumsum(mass) - mass / 2
@@ -201,6 +201,19 @@ def interval_coverage(
     Raises:
         ValueError: The arrays differ in length, or hold a value outside its range.
     """
+    inside = inside_of_rows(mean, concentration, successes, trials, level=level)
+    return None if inside is None else float(inside.mean())
+
+
+def inside_of_rows(
+    mean: ArrayLike,
+    concentration: ArrayLike,
+    successes: ArrayLike,
+    trials: ArrayLike,
+    *,
+    level: float = INTERVAL_LEVEL,
+) -> Floats | None:
+    """The same of each row of two trials and more, in order: 1 inside, 0 outside, or a part."""
     if not 0 < level < 1:
         raise ValueError(f"level: expected between 0 and 1. Received: {level}")
     rows = read_outcomes(mean, successes, trials)
@@ -213,7 +226,7 @@ def interval_coverage(
     below, at = beta_binomial_below_and_at(
         rows.successes[several], rows.trials[several], rate * spread, (1 - rate) * spread
     )
-    return float(_part_inside(below, at, (1 - level) / 2).mean())
+    return _part_inside(below, at, (1 - level) / 2)
 
 
 def beta_binomial_below_and_at(

@@ -1,6 +1,7 @@
 """All metrics of one target, under the names they have in JSON."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +38,8 @@ class TargetMetrics:
         calibration_error: In units of the rate, from 0 to 1; None without a trial.
         interval_coverage: Share of rows inside their 90 % interval; None without a
             concentration, or where no row has two trials.
+        intervals: Ends of the 90 % interval of each metric of which there are cases enough, by
+            name; see `adscore.evaluation.intervals`.
     """
 
     log_loss: float | None
@@ -49,10 +52,32 @@ class TargetMetrics:
     pairs_significant: int
     calibration_error: float | None
     interval_coverage: float | None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, float | int | None]:
+        """The metrics by name, without their intervals."""
+        return {name: value for name, value in asdict(self).items() if name != "intervals"}
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """The metrics by their names in JSON; None stands for null, and none is NaN."""
-        return asdict(self)
+        """The metrics by their names in JSON; None stands for null, and none is NaN.
+
+        After each metric that has an interval come ``NAME_lower`` and ``NAME_upper``.
+        """
+        return with_ends(self.values, self.intervals)
+
+
+def with_ends(
+    values: Mapping[str, float | int | None], intervals: Mapping[str, tuple[float, float]]
+) -> dict[str, float | int | None]:
+    """Metrics by name, each that is no count with the ends of its interval, or None for them."""
+    written: dict[str, float | int | None] = {}
+    for name, value in values.items():
+        written[name] = value
+        if name not in OF_THE_TABLE:
+            lower, upper = intervals.get(name, (None, None))
+            written |= {f"{name}_lower": lower, f"{name}_upper": upper}
+    return written
 
 
 def evaluate_target(

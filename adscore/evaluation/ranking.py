@@ -168,7 +168,12 @@ def pairwise_metrics(
 
 
 def pairs_by_group(
-    mean: ArrayLike, successes: ArrayLike, trials: ArrayLike, group: ArrayLike
+    mean: ArrayLike,
+    successes: ArrayLike,
+    trials: ArrayLike,
+    group: ArrayLike,
+    *,
+    min_z: float = 0.0,
 ) -> tuple[Ints, Floats]:
     """The pairs of each group, and how many of them are ordered as observed, ties half.
 
@@ -177,6 +182,7 @@ def pairs_by_group(
         successes: (n,) whole numbers from 0 to trials.
         trials: (n,) whole numbers from 0; rows of 0 are left out.
         group: (n,) labels; None and NaN mean that a row belongs to no group.
+        min_z: Count pairs of |z| above this alone.
 
     Returns:
         Two (groups,) arrays, in an order that depends on the groups and the counts alone.
@@ -188,6 +194,9 @@ def pairs_by_group(
     groups = int(rows.group.max(initial=-1)) + 1
     pairs, correct = np.zeros(groups, np.int64), np.zeros(groups)
     for low, high in _pair_blocks(rows):
+        if min_z:
+            clear = _z(rows, low, high) > min_z
+            low, high = low[clear], high[clear]
         pairs += np.bincount(rows.group[low], minlength=groups)
         correct += sum_by(rows.group[low], _rises(rows, low, high), groups)
     return pairs, correct

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from adscore.evaluation.agreement import (
     evaluate_agreement,
     example_retrievals,
 )
-from adscore.evaluation.bootstrap import Estimate, estimate_ranking
+from adscore.evaluation.intervals import metric_intervals
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Predictions, Scorer
@@ -68,7 +68,7 @@ class Evaluation:
         written = {
             "rows": self.rows,
             "targets": self.target_metrics,
-            "agreement": asdict(self.agreement),
+            "agreement": self.agreement.to_dict(),
         }
         if self.ablations:
             written["ablations"] = {name: again.to_dict() for name, again in self.ablations.items()}
@@ -111,58 +111,38 @@ def evaluate_table(
     predictions = scorer.predict(_prepared(scorer, table, rows))
     # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
     both = compared_rows(rows[~np.isnan(predictions.agreement)])
-    agreement, found = _compared(scorer, _prepared(scorer, table, both))
-    group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
-    return Evaluation(
-        rows=len(rows),
-        targets={
-            name: _target_metrics(scorer, predictions, table, name, rows, group)
-            for name in table.successes
-        },
-        agreement=agreement,
-        row_numbers=rows,
-        predictions=predictions,
-        retrievals=[
-            Retrieval(int(both[one.row]), one.rank, tuple(both[list(one.found)].tolist()))
-            for one in found
-        ],
-    )
+    found = _compared(scorer, _prepared(scorer, table, both), both)
+    return evaluate_predictions(scorer.manifest.targets, table, rows, predictions, found)
 
 
-def estimate_rankings(
-    evaluation: Evaluation, scorer: Scorer, table: CreativeTable
-) -> dict[str, Estimate]:
-    """By target with pairs, the pairwise accuracy with its interval."""
-    rows, targets = evaluation.row_numbers, scorer.manifest.targets
-    if table.groups is None:
-        return {}
-    group = np.array(table.groups, dtype=object)[rows]
-    estimates = {}
-    for name in evaluation.targets:
-        mean = evaluation.predictions.mean[:, targets.index(name)]
-        counts = table.successes[name][rows], table.trials[name][rows]
-        ranking = estimate_ranking(mean, {}, *counts, group)
-        if ranking is not None and ranking.metric == "pairwise_accuracy":
-            estimates[name] = ranking.value
-    return estimates
-
-
-def _target_metrics(
-    scorer: Scorer,
-    predictions: Predictions,
+def evaluate_predictions(
+    targets: Sequence[str],
     table: CreativeTable,
-    name: str,
     rows: NDArray[np.int64],
-    group: NDArray[np.object_] | None,
-) -> TargetMetrics:
-    column = scorer.manifest.targets.index(name)
-    return evaluate_target(
-        predictions.mean[:, column],
-        table.successes[name][rows],
-        table.trials[name][rows],
-        concentration=predictions.concentration[:, column],
-        group=group,
-    )
+    predictions: Predictions,
+    pairs: tuple[AgreementMetrics, list[Retrieval]] | None = None,
+) -> Evaluation:
+    """Compares predictions for rows of a table with their counts.
+
+    Args:
+        targets: What is predicted, in the order of the predictions' columns.
+        table: Creatives with counts of the targets to evaluate.
+        rows: Which rows, counted from 0, (n,).
+        predictions: Of these rows.
+        pairs: How well headlines find their images, see `compare_pairs`; None where nothing does.
+    """
+    group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
+    metrics = {}
+    for name in table.successes:
+        column = targets.index(name)
+        rates = predictions.mean[:, column], table.successes[name][rows], table.trials[name][rows]
+        spread = predictions.concentration[:, column]
+        metrics[name] = dataclasses.replace(
+            evaluate_target(*rates, concentration=spread, group=group),
+            intervals=metric_intervals(*rates, concentration=spread, group=group),
+        )
+    agreement, found = pairs or (AgreementMetrics(None, None, None, None), [])
+    return Evaluation(len(rows), metrics, agreement, rows, predictions, retrievals=found)
 
 
 def _prepared(
@@ -217,21 +197,9 @@ def compared_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, MAX_AGREEMENT_ROWS, replace=False))
 
 
-def agreement_metrics(scorer: Scorer, creatives: Iterable[PreparedCreative]) -> AgreementMetrics:
-    """Compares every headline with every image; creatives of one headline match all its images.
-
-    Args:
-        scorer: A model that was trained for it.
-        creatives: At most `MAX_AGREEMENT_ROWS`; those without a headline or image are left out.
-    """
-    metrics, _ = _compared(scorer, creatives)
-    return metrics
-
-
 def _compared(
-    scorer: Scorer, creatives: Iterable[PreparedCreative]
+    scorer: Scorer, creatives: Iterable[PreparedCreative], rows: NDArray[np.int64]
 ) -> tuple[AgreementMetrics, list[Retrieval]]:
-    """The metrics, and examples whose rows and columns are numbers of the creatives compared."""
     pairs = [
         (creative.headline, creative.image)
         for creative in creatives
@@ -240,13 +208,27 @@ def _compared(
     if not pairs:
         return AgreementMetrics(None, None, None, None), []
     headlines, images = zip(*pairs, strict=True)
-    agreement = scorer.match(headlines, images)
-    _, first, name = np.unique(
-        [headline.text for headline in headlines], return_index=True, return_inverse=True
-    )
+    texts = [headline.text for headline in headlines]
+    return compare_pairs(scorer.match(headlines, images), texts, rows)
+
+
+def compare_pairs(
+    agreement: NDArray[np.floating], texts: Sequence[str], rows: NDArray[np.int64]
+) -> tuple[AgreementMetrics, list[Retrieval]]:
+    """How well headlines find their images among those of all pairs, with a few examples.
+
+    Args:
+        agreement: Of each headline with each image, (n, n).
+        texts: The headlines; those that are equal match all their images.
+        rows: What the examples call the pairs, (n,).
+    """
+    _, first, name = np.unique(texts, return_index=True, return_inverse=True)
     matches = np.argwhere(name[:, None] == name)
-    examples = example_retrievals(agreement, matches, np.sort(first))
-    return evaluate_agreement(agreement, matches), examples
+    examples = [
+        Retrieval(int(rows[one.row]), one.rank, tuple(rows[list(one.found)].tolist()))
+        for one in example_retrievals(agreement, matches, np.sort(first))
+    ]
+    return evaluate_agreement(agreement, matches, name), examples
 
 
 # === Ablation: what each modality contributes ===

@@ -1,6 +1,6 @@
 """Reports: HTML pages about an evaluation and about scores."""
 
-from adscore.report.evaluation import Report, held_out_report, write_report
+from adscore.report.evaluation import Report, left_out_report, write_report
 from adscore.report.scores import write_score_report
 
-__all__ = ["Report", "held_out_report", "write_report", "write_score_report"]
+__all__ = ["Report", "left_out_report", "write_report", "write_score_report"]

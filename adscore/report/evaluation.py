@@ -7,19 +7,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.bootstrap import Estimate, Ranking, estimate_ranking
 from adscore.evaluation.metrics import OF_THE_TABLE
 from adscore.evaluation.outcomes import Ints
 from adscore.evaluation.ranking import MIN_PAIRS
-from adscore.evaluation.table import (
-    Evaluation,
-    evaluate_table,
-    modalities_to_exchange,
-    with_ablations,
-)
+from adscore.evaluation.table import Evaluation
 from adscore.report.cards import Range, Seen, Viewer, rate_range
 from adscore.report.charts import target_charts
 from adscore.report.findings import calibration_hint, part_words, summary, verdict
@@ -30,8 +24,6 @@ from adscore.report.words import METRICS, group_word
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
-# A frozen encoder takes its time for each row: of more rows than these, a random part is evaluated.
-MAX_HELD_OUT_ROWS = 2_000
 _SHOWN = 6  # creatives a strip
 
 
@@ -46,7 +38,7 @@ class Report:
         day: When it was evaluated.
         trained_rows: How many of the evaluated rows are of groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
-        drawn_from: Where the rows were drawn at random: from how many; 0 for all that there are.
+        is_left_out: Whether the model was fitted to the rows, but what predicted each was not.
     """
 
     scorer: Scorer
@@ -55,17 +47,17 @@ class Report:
     day: date
     trained_rows: int = 0
     group_word: str = "group"
-    drawn_from: int = 0
+    is_left_out: bool = False
 
     def render(self) -> str:
         """The page: one HTML document that needs nothing else."""
         agreement = self.evaluation.agreement
-        has_agreement = any(value is not None for value in agreement.to_dict().values())
+        has_agreement = any(value is not None for value in agreement.values.values())
         return render(
             "evaluation.html.jinja",
             model=", version ".join(filter(None, (self.scorer.name, self.scorer.version))),
             rows=self.evaluation.rows,
-            drawn_from=self.drawn_from,
+            is_left_out=self.is_left_out,
             table=self.table.name.rpartition("/")[2],
             day=self.day.isoformat(),
             training=self.scorer.manifest.training,
@@ -123,7 +115,7 @@ class Report:
             gains=list(_gains(ranking, contexts)),
             charts=target_charts(rows),
             exchanged={
-                part_words(part, contexts): again.targets[name].to_dict()
+                part_words(part, contexts): again.targets[name].values
                 for part, again in self.evaluation.ablations.items()
             },
             highest=cards.of(order, few),
@@ -171,29 +163,16 @@ def write_report(
     return report.verdicts()
 
 
-def held_out_report(
-    scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64], seed: int = 0
-) -> Report:
-    """Evaluates held-out rows, for the report that a training leaves beside its model.
+def left_out_report(scorer: Scorer, table: CreativeTable, evaluation: Evaluation) -> Report:
+    """The report that a training leaves beside its model, of the groups that it left out.
 
     Args:
-        scorer: The model, with the percentiles of its reference.
+        scorer: The model.
         table: The table that it was trained on.
-        rows: Rows of the held-out groups, counted from 0, (n,).
-        seed: Decides which are taken, where there are too many.
-
-    Raises:
-        TableError: There is no row, or one cannot be scored.
+        evaluation: What models that were not fitted to a row's group predict of it.
     """
-    drawn_from = 0
-    if len(rows) > MAX_HELD_OUT_ROWS:
-        drawn_from = len(rows)
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_HELD_OUT_ROWS, replace=False))
-    evaluation = evaluate_table(scorer, table, rows)
-    modalities = modalities_to_exchange(evaluation, scorer)
-    evaluation = with_ablations(evaluation, scorer, table, modalities)
     today = datetime.now(UTC).date()
-    return Report(scorer, table, evaluation, today, drawn_from=drawn_from)
+    return Report(scorer, table, evaluation, today, is_left_out=True)
 
 
 # === What a target's section shows ===

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from adscore.training.likelihood import Outcomes, starting_point
 from adscore.training.presets import AdditiveOptions
+from adscore.training.split import deal_groups
 
 Tensor = Any  # tf.Tensor, of which the stubs know nothing
 Array = NDArray[np.float64]
@@ -75,7 +76,7 @@ def fit_additive(
         options: How the heads are fitted.
         seed: Decides which member leaves out which groups.
     """
-    folds = leave_out(outcomes.groups, options.members, seed)
+    folds = deal_groups(outcomes.groups, options.members, seed)
     kept = (folds[:, None] != np.arange(options.members)).astype(np.float32)  # (n, m)
     if options.members == 1:
         kept[:] = 1
@@ -99,15 +100,6 @@ def fit_additive(
     parts = dict(zip(design.dense, (slope.numpy() for slope in slopes), strict=False))
     ngrams = None if design.ngrams is None else slopes[-1].numpy()
     return AdditiveHeads(parts, ngrams, bias.numpy(), folds, losses)
-
-
-def leave_out(groups: NDArray[np.int64], members: int, seed: int) -> NDArray[np.int64]:
-    """Deals the groups out evenly: which member leaves a row out, (n,)."""
-    count = int(groups.max()) + 1
-    order = np.random.default_rng(seed).permutation(count)
-    fold = np.empty(count, dtype=np.int64)
-    fold[order] = np.arange(count) % members
-    return fold[groups]
 
 
 def _linear(

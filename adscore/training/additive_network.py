@@ -1,6 +1,7 @@
-"""Towers on encoders and fitted linear heads -> a network, and its predictions held out."""
+"""Linear heads on towers of frozen features: fitted, asked for rows left out, made a network."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from adscore.bundle import Present
 from adscore.training.additive import AdditiveHeads, Design, fit_additive
 from adscore.training.calibration import HeldOut, Known
 from adscore.training.inputs import Inputs
-from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.likelihood import Start, starting_point
 from adscore.training.network import Network, additive_core, build_network
 from adscore.training.problem import Problem, TrainingData
 from adscore.training.towers import MIN_LENGTH, KerasTower
@@ -22,47 +23,76 @@ CONTEXT_LENGTH = 2.7
 MIN_DEVIATION = 0.05  # a value that is rarer is not scaled up further
 
 
-def fit_additive_network(
-    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
-) -> tuple[Network, Callable[[Known], HeldOut]]:
-    """Fits linear heads and puts their weights into towers and core.
+@dataclass(frozen=True)
+class AdditiveFit:
+    """Fitted linear heads, with what they read.
 
-    Returns:
-        The network, not calibrated; and what is known of each fitted row -> what the member that
-        never saw its group predicts.
+    Attributes:
+        problem: Names the rows that they were fitted to.
+        towers: Whose trunks make the features.
+        encodings: Of the context, see `context_encodings`.
+        heads: The weights.
+        start: What the counts of the fitted rows say without the creatives.
+        inputs: Of every row.
     """
+
+    problem: Problem
+    towers: Mapping[str, KerasTower]
+    encodings: Mapping[str, Array]
+    heads: AdditiveHeads
+    start: Start
+    inputs: Inputs
+
+    def held_out(self) -> Callable[[Known], HeldOut]:
+        """What is known of each fitted row -> what the member that never saw its group predicts."""
+        rows, folds = self.problem.fitted, self.heads.folds
+        parts = self._parts(self.inputs, rows)
+        outcomes = self.problem.data.outcomes(rows)
+
+        def predict(known: Known) -> HeldOut:
+            logit = self._logits(parts, known)
+            return HeldOut(
+                logit=logit[np.arange(len(logit)), folds],
+                log_concentration=np.broadcast_to(self.start.log_concentration, logit[:, 0].shape),
+                disagreement=logit.var(axis=1),
+                outcomes=outcomes,
+            )
+
+        return predict
+
+    def logits(self, inputs: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of each member, for some rows whose inputs may not be their own, (n, m, t)."""
+        return self._logits(self._parts(inputs, rows), inputs.batch(rows, ("present",))["present"])
+
+    def network(self) -> Network:
+        """Puts the weights into towers and core; not calibrated."""
+        heads = self.heads
+        for name, tower in self.towers.items():
+            _set_weights(tower, heads.dense[name], heads.ngrams if name == "headline" else None)
+        tables = _context_tables(self.encodings, heads.dense.get("context"))
+        core = additive_core(self.towers, tables, heads.bias, self.start)
+        return build_network(self.towers, core, len(self.problem.data.targets))
+
+    def _parts(self, inputs: Inputs, rows: NDArray[np.int64]) -> dict[str, Array]:
+        return self.heads.parts(read_design(inputs, self.towers, self.encodings, rows))
+
+    def _logits(self, parts: Mapping[str, Array], known: Known) -> NDArray[np.float64]:
+        total = self.heads.bias + sum(
+            part * known[:, Present[name.upper()], None] for name, part in parts.items()
+        )
+        targets = len(self.problem.data.targets)
+        logits: NDArray[np.float64] = total.reshape(len(total), -1, targets).astype(np.float64)
+        return logits
+
+
+def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]) -> AdditiveFit:
+    """Fits linear heads to what untrained towers make of the fitted rows."""
     rows = problem.fitted
     encodings = context_encodings(problem.data, rows)
     design = read_design(inputs, towers, encodings, rows)
     outcomes = problem.data.outcomes(rows)
     heads = fit_additive(design, outcomes, problem.preset.additive, problem.seed)
-    for name, tower in towers.items():
-        _set_weights(tower, heads.dense[name], heads.ngrams if name == "headline" else None)
-    tables = _context_tables(encodings, heads.dense.get("context"))
-    core = additive_core(towers, tables, heads.bias, starting_point(outcomes))
-    network = build_network(towers, core, len(problem.data.targets))
-    return network, _held_out_by(heads, design, outcomes)
-
-
-def _held_out_by(
-    heads: AdditiveHeads, design: Design, outcomes: Outcomes
-) -> Callable[[Known], HeldOut]:
-    parts = heads.parts(design)
-    log_concentration = starting_point(outcomes).log_concentration
-
-    def predict(known: Known) -> HeldOut:
-        total = heads.bias + sum(
-            part * known[:, Present[name.upper()], None] for name, part in parts.items()
-        )
-        logit = total.reshape(len(total), -1, outcomes.trials.shape[1]).astype(np.float64)
-        return HeldOut(
-            logit=logit[np.arange(len(logit)), heads.folds],
-            log_concentration=np.broadcast_to(log_concentration, logit[:, 0].shape),
-            disagreement=logit.var(axis=1),
-            outcomes=outcomes,
-        )
-
-    return predict
+    return AdditiveFit(problem, towers, encodings, heads, starting_point(outcomes), inputs)
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:

@@ -16,7 +16,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.training.early_stopping import Batches, Rows, run_epochs
+from adscore.training.early_stopping import (
+    VALIDATION_LOSS,
+    Batches,
+    Rows,
+    best_epoch,
+    run_epochs,
+    run_passes,
+)
 from adscore.training.inputs import Inputs
 from adscore.training.presets import AlignmentOptions
 from adscore.training.problem import Problem
@@ -172,12 +179,15 @@ def _tower(inputs: dict[str, Tensor], place: Tensor, name: str) -> keras.Model:
 
 
 def fit_agreement(
-    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
-) -> dict[str, keras.Model]:
-    """Builds and fits towers of agreement, by `headline` and `image`.
+    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower], share: float | None = None
+) -> tuple[dict[str, keras.Model], float]:
+    """Builds and fits towers of agreement.
 
     They share the trunks of the towers for rates, which are fitted further only where there are
     no rates; features of an encoder get scales of their own.
+
+    Returns:
+        The towers, by `headline` and `image`; and the share of the planned passes, see `align`.
 
     Raises:
         TrainingError: See `align`.
@@ -192,8 +202,7 @@ def fit_agreement(
         "headline": aligned_headline_tower(trunks["headline"], ids, options),
         "image": aligned_image_tower(trunks["image"], options),
     }
-    align(problem, inputs, aligned)
-    return aligned
+    return aligned, align(problem, inputs, aligned, share)
 
 
 def _both(problem: Problem, rows: Rows) -> Rows:
@@ -206,7 +215,12 @@ def _trunk(name: str, tower: KerasTower, inputs: Inputs, rows: Rows) -> keras.Mo
     return scaled_features(*features.popitem()) if features else tower.trunk
 
 
-def align(problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]) -> None:
+def align(
+    problem: Problem,
+    inputs: Inputs,
+    aligned: Mapping[str, keras.Model],
+    share: float | None = None,
+) -> float:
     """Fits both towers in place, and keeps the weights that did best on the validation groups.
 
     The same seed gives the same weights where Keras's own seed is set and TensorFlow is
@@ -217,6 +231,11 @@ def align(problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]) 
         problem: Names the rows, and how they are fitted to.
         inputs: Of all rows.
         aligned: By `headline` and `image`, named inputs -> {"aligned": (b, a)}, of unit length.
+        share: After which share of the planned passes the fit ends; None: the validation groups
+            choose.
+
+    Returns:
+        After which share of the planned passes the weights were best.
 
     Raises:
         TrainingError: There are fewer than two distinct pairs to fit, or the loss is not
@@ -233,12 +252,15 @@ def align(problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]) 
     # A small remainder would be a step with few negatives, as loud as the others.
     count = max(1, round(len(fitting) / options.batch_size))
     batches = Batches(fitting, count, pairs.read, rng)
-    epochs = _epochs(options, count)
+    planned = _epochs(options, count)
     trainer = _Trainer(aligned, options.logit_scale)
-    trainer.compile(optimizer=_optimizer(options, epochs * count))
-    run_epochs(
-        trainer, batches, partial(pairs.loss, validation, trainer.logit_scale), max_epochs=epochs
-    )
+    trainer.compile(optimizer=_optimizer(options, planned * count))
+    if share is not None:
+        run_passes(trainer, batches, max(1, round(share * planned)))
+        return share
+    loss = partial(pairs.loss, validation, trainer.logit_scale)
+    history = run_epochs(trainer, batches, loss, max_epochs=planned)
+    return best_epoch(history[VALIDATION_LOSS]) / planned
 
 
 def _epochs(options: AlignmentOptions, batches: int) -> int:

@@ -16,10 +16,12 @@ from adscore.evaluation import interval_coverage
 from adscore.training.likelihood import Outcomes, log_likelihood
 
 Array = NDArray[np.float64]
+Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
 
 UPPER = (1 + INTERVAL_LEVEL) / 2
 # Of a rate, over mean * (1 - mean): at 1 the beta distribution ends.
 MAX_VARIANCE = 0.95
+MIN_CONCENTRATION = 0.05
 # Fewer groups say too little of one rate in ten; their likeliest spread is steadier.
 MIN_GROUPS = 50
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
@@ -44,6 +46,21 @@ class Calibration:
     shift: Array
     log_concentration_shift: Array
 
+    def apply(self, logit: Array, log_concentration: Array, present: Known) -> tuple[Array, Array]:
+        """Members' logits -> mean and concentration, as the head of a network does it.
+
+        Args:
+            logit: (rows, members, targets).
+            log_concentration: (targets,) or (rows, targets).
+            present: Whether headline, image and context are known, (rows, 3).
+        """
+        pattern = np.rint(present).astype(np.int64) @ np.array(PATTERN_BITS)
+        moved = logit * self.slope[pattern, None] + self.shift[pattern, None]
+        mean = expit(moved).mean(axis=1)
+        disagreement = mean * (1 - mean) * moved.var(axis=1)
+        alone = 1 / (1 + np.exp(log_concentration + self.log_concentration_shift[pattern]))
+        return mean, 1 / np.minimum(alone + disagreement, 1 / (1 + MIN_CONCENTRATION)) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -60,9 +77,6 @@ class HeldOut:
     log_concentration: Array
     disagreement: Array
     outcomes: Outcomes
-
-
-Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
 
 
 def calibrate_patterns(

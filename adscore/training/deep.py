@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adscore.bundle import Present
 from adscore.training.calibration import HeldOut, Known
-from adscore.training.early_stopping import Batches, History, Rows, run_epochs
+from adscore.training.early_stopping import Batches, History, Rows, run_epochs, run_passes
 from adscore.training.inputs import Inputs
 from adscore.training.likelihood import grouped_log_likelihood, log_likelihood, starting_point
 from adscore.training.network import Network, build_network, deep_core
@@ -70,14 +70,21 @@ def _log_beta(a: Tensor, b: Tensor) -> Tensor:
 
 
 def fit_deep(
-    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
+    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower], epochs: int | None = None
 ) -> tuple[Network, History]:
     """Builds heads over the towers and fits both; the same seed gives the same weights.
+
+    Args:
+        problem: The rows that are fitted to, and those that end the fit.
+        inputs: Of every row.
+        towers: Untrained, or on encoders.
+        epochs: Passes over the rows; None: until the validation rows stop getting better.
 
     Returns:
         The network, not calibrated; and metrics of each pass: `loss`, in nats a creative, member
         and target, prior included, and `validation_loss`. Where the loss is a cross-entropy,
-        also `accuracy`: the share of trials on the side of one half that was predicted.
+        also `accuracy`: the share of trials on the side of one half that was predicted. Without
+        `validation_loss` where the passes are given.
 
     Raises:
         TrainingError: The first pass led to weights that predict no number.
@@ -85,10 +92,12 @@ def fit_deep(
     start = starting_point(problem.data.outcomes(problem.split.fitting))
     core = deep_core(problem.preset, towers, problem.data.context, start)
     network = build_network(towers, core, len(problem.data.targets))
-    return network, fit_network(problem, inputs, network)
+    return network, fit_network(problem, inputs, network, epochs)
 
 
-def fit_network(problem: Problem, inputs: Inputs, network: Network) -> History:
+def fit_network(
+    problem: Problem, inputs: Inputs, network: Network, epochs: int | None = None
+) -> History:
     """Fits a network's core and towers in place; see `fit_deep`."""
     preset, rows = problem.preset, problem.split.fitting
     sections = range(preset.batch_size, len(rows), preset.batch_size)
@@ -96,6 +105,8 @@ def fit_network(problem: Problem, inputs: Inputs, network: Network) -> History:
     batches = Batches(rows, sections, read, np.random.default_rng(problem.seed))
     trainer = _Trainer(problem, network)
     trainer.compile(optimizer=keras.optimizers.Adam(preset.learning_rate))
+    if epochs is not None:
+        return run_passes(trainer, batches, epochs)
     return run_epochs(
         trainer,
         batches,
@@ -231,16 +242,18 @@ def predict_logits(
     return outputs["logit"].astype(np.float64), outputs["log_concentration"].astype(np.float64)
 
 
-def predict_held_out(problem: Problem, inputs: Inputs, network: Network, known: Known) -> HeldOut:
-    """What a fitted network predicts for the validation rows, with some parts hidden.
+def predict_held_out(
+    problem: Problem, inputs: Inputs, network: Network, rows: Rows, known: Known
+) -> HeldOut:
+    """What a fitted network predicts for rows that it was not fitted to, with some parts hidden.
 
     Args:
-        problem: Names the rows.
+        problem: What it was fitted to.
         inputs: Of all rows.
         network: The network.
+        rows: Which rows.
         known: Whether headline, image and context of each are known, (rows, 3).
     """
-    rows = problem.split.validation
     logit, log_concentration = predict_logits(inputs.knowing(rows, known), network, rows)
     return HeldOut(
         logit=logit.mean(axis=1),

@@ -84,6 +84,25 @@ def run_epochs(
     return {**passes.history, VALIDATION_LOSS: best.losses}
 
 
+def run_passes(trainer: keras.Model, batches: Batches, epochs: int) -> History:
+    """Fits a compiled model in place for so many passes; returns metrics of each.
+
+    Raises:
+        TrainingError: The weights have no finite loss.
+    """
+    trainer.build(None)
+    trainer.optimizer.build(trainer.trainable_variables)
+    passes = trainer.fit(batches, epochs=epochs, verbose=0, shuffle=False)
+    loss = passes.history["loss"][-1]
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"expected a finite loss of {trainer.name} on all rows. Received: {loss} after "
+            f"{epochs} passes. Try a lower learning rate"
+        )
+    history: History = passes.history
+    return history
+
+
 def best_epoch(losses: Sequence[float]) -> int:
     """The pass whose weights are kept, from 1: the last of equals; 0 where none was finite."""
     lowest = min(filter(math.isfinite, losses), default=None)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from adscore.bundle import Present
 from adscore.scoring.text import HeadlineTokenizer, ngram_ids, train_tokenizer
 from adscore.training.encoders.feature_cache import (
     FeatureCache,
@@ -18,6 +19,13 @@ from adscore.training.encoders.feature_cache import (
 from adscore.training.problem import Problem
 
 ROWS_AT_ONCE = 256
+
+# Which inputs stand for a part of a creative.
+INPUTS_OF = {
+    Present.HEADLINE: {"token_ids", "headline_features", "ngram_ids"},
+    Present.IMAGE: {"pixels", "image_features"},
+    Present.CONTEXT: {"context_ids"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +88,44 @@ class Inputs:
         changed = Column(values, np.arange(len(values)))
         return replace(self, columns={**self.columns, "present": changed})
 
+    def exchanged(self, part: Present, rows: NDArray[np.int64], seed: int = 0) -> "Inputs":
+        """The same, where some rows have the headline, image or context of another of them.
 
-def read_inputs(problem: Problem) -> Inputs:
+        Rows that have the part exchange it along one cycle: none keeps its own.
+        """
+        present = self.columns["present"]
+        has = present.values[present.index[rows], part] > 0
+        cycle = np.random.default_rng(seed).permutation(rows[has])
+        columns = dict(self.columns)
+        for name in INPUTS_OF[part] & columns.keys():
+            index = columns[name].index.copy()
+            index[cycle] = index[np.roll(cycle, 1)]
+            columns[name] = Column(columns[name].values, index)
+        return replace(self, columns=columns)
+
+
+def read_inputs(problem: Problem, known: Inputs | None = None) -> Inputs:
     """Learns a tokenizer from the fitted rows, or runs the encoders; see `FeatureCache`.
+
+    Args:
+        problem: The rows, and which of them are fitted to.
+        known: The inputs of the same rows for another split: what does not depend on which rows
+            are fitted to is taken from these.
 
     Raises:
         TrainingError: The cache cannot be used.
     """
     data = problem.data
     every_row = np.arange(len(data))
-    columns = {"present": Column(data.present, every_row)}
-    tokenizer = ""
+    columns = {**known.columns} if known else {}
+    tokenizer = known.tokenizer if known else ""
+    columns["present"] = Column(data.present, every_row)
     if data.context:
         columns["context_ids"] = Column(data.context_ids, every_row)
-    if "headline" in data.modalities:
+    if "headline" in data.modalities and (known is None or problem.encoders.text is None):
         tokenizer, read = _read_headlines(problem)
         columns |= read
-    if "image" in data.modalities:
+    if "image" in data.modalities and known is None:
         columns |= _read_images(problem)
     return Inputs(columns, tokenizer)
 
@@ -104,7 +133,7 @@ def read_inputs(problem: Problem) -> Inputs:
 def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
     data, preset, encoder = problem.data, problem.preset, problem.encoders.text
     if encoder is None:
-        fitted = data.rows_with("headline", problem.split.fitting)
+        fitted = data.rows_with("headline", problem.fitted)
         tokenizer = train_tokenizer([data.headlines[r] for r in fitted], preset.vocabulary_size)
         reader = HeadlineTokenizer(tokenizer, preset.preprocessing.headline_tokens)
         ids = reader.encode(data.headlines)[0]

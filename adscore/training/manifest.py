@@ -1,32 +1,32 @@
-"""What a bundle says of itself: how it was trained, and how good it is on held-out groups."""
+"""What a bundle says of itself: how it was trained, and how good it is on groups left out."""
 
 import importlib.metadata
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
 from adscore.bundle import Manifest, Preprocessing, Spread, TrainingSummary, group_digest
 from adscore.creative import MIN_RATE, InputLimits
-from adscore.evaluation import evaluate_agreement, evaluate_target
-from adscore.evaluation.table import compared_rows
+from adscore.evaluation.table import Evaluation
+from adscore.training.left_out import LeftOut
 from adscore.training.model import Model
 from adscore.training.problem import Problem
 from adscore.training.spreads import estimate_spread
 
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "tokenizers", "pillow", "numpy")
 
-Metrics = dict[str, float | int | None]
 
-
-def build_manifest(problem: Problem, model: Model, seconds: float) -> Manifest:
-    """Measures a model on the held-out groups and describes it.
+def build_manifest(
+    problem: Problem, model: Model, evaluation: Evaluation, seconds: float
+) -> Manifest:
+    """Describes a model.
 
     Args:
         problem: What it was fitted to.
         model: The model.
+        evaluation: Of the groups that were left out.
         seconds: Duration of the training.
     """
     data = problem.data
@@ -37,9 +37,9 @@ def build_manifest(problem: Problem, model: Model, seconds: float) -> Manifest:
         reference=_reference(problem, model),
         familiarity=model.familiarity,
         training=_summary(problem, model, seconds),
-        metrics=_metrics(problem, model),
-        agreement=_agreement(problem, model),
-        spreads=_spreads(problem, model),
+        metrics=evaluation.target_metrics,
+        agreement=evaluation.agreement.to_dict() if problem.align else {},
+        spreads=_spreads(problem, model.left_out),
     )
 
 
@@ -59,11 +59,11 @@ def _preprocessing(problem: Problem) -> Preprocessing:
 
 
 def _summary(problem: Problem, model: Model, seconds: float) -> TrainingSummary:
-    data, rows = problem.data, problem.split.seen
+    data = problem.data
     return TrainingSummary(
         preset=problem.preset.name,
-        creatives=len(rows),
-        groups=len(np.unique(data.groups[rows])) if data.is_grouped else 0,
+        creatives=len(data),
+        groups=len(data.group_names) if data.is_grouped else 0,
         seed=problem.seed,
         seconds=round(seconds, 1),
         epochs=model.epochs,
@@ -73,17 +73,15 @@ def _summary(problem: Problem, model: Model, seconds: float) -> TrainingSummary:
         libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         encoders=problem.encoders.names,
         columns=data.columns,
+        folds=model.left_out.folds,
+        left_out=len(model.left_out.rows),
     )
 
 
 def training_groups(problem: Problem) -> bytes:
-    """Digests of the groups used for fitting or validation, one a line."""
-    seen = np.unique(problem.data.groups[problem.split.seen])
-    digests = sorted(group_digest(problem.data.group_names[number]) for number in seen)
+    """Digests of the groups that it was fitted to, one a line."""
+    digests = sorted(map(group_digest, problem.data.group_names))
     return "".join(f"{digest}\n" for digest in digests).encode()
-
-
-# === What it predicts ===
 
 
 def _reference(problem: Problem, model: Model) -> dict[str, tuple[float, ...]]:
@@ -94,31 +92,10 @@ def _reference(problem: Problem, model: Model) -> dict[str, tuple[float, ...]]:
     return {name: tuple(percentiles[:, column].tolist()) for column, name in enumerate(names)}
 
 
-def _metrics(problem: Problem, model: Model) -> dict[str, Metrics]:
-    """Metrics of each target on the held-out groups; empty where there are none."""
-    data, rows = problem.data, problem.split.test
-    if not rows.size:
-        return {}
-    mean, concentration = model.predict(rows)
-    return {
-        name: evaluate_target(
-            mean[:, column],
-            data.successes[rows, column],
-            data.trials[rows, column],
-            concentration=concentration[:, column],
-            group=data.groups[rows] if data.is_grouped else None,
-        ).to_dict()
-        for column, name in enumerate(data.targets)
-    }
-
-
-def _spreads(problem: Problem, model: Model) -> dict[str, Spread]:
-    """How far predictions of the held-out groups are off, by target, where they can tell."""
-    data, rows = problem.data, problem.split.test
-    if not rows.size:
-        return {}
-    mean, _ = model.predict(rows)
-    logits = logit(np.clip(mean, MIN_RATE, 1 - MIN_RATE))
+def _spreads(problem: Problem, left_out: LeftOut) -> dict[str, Spread]:
+    """How far predictions of groups left out are off, by target, where they can tell."""
+    data, rows = problem.data, left_out.rows
+    logits = logit(np.clip(left_out.rates.mean, MIN_RATE, 1 - MIN_RATE))
     spreads = {
         name: estimate_spread(
             logits[:, column],
@@ -129,24 +106,3 @@ def _spreads(problem: Problem, model: Model) -> dict[str, Spread]:
         for column, name in enumerate(data.targets)
     }
     return {name: spread for name, spread in spreads.items() if spread is not None}
-
-
-def _agreement(problem: Problem, model: Model) -> dict[str, float | None]:
-    """Metrics of agreement among held-out rows of headline and image; empty without."""
-    data = problem.data
-    rows = data.rows_with("image", data.rows_with("headline", problem.split.test))
-    rows = compared_rows(rows)
-    if not problem.align or not rows.size:
-        return {}
-    headline, image = (_aligned(model, name, rows) for name in ("headline", "image"))
-    names = np.unique(np.array(data.headlines, dtype=object)[rows], return_inverse=True)[1]
-    matches: NDArray[np.int64] = np.argwhere(names[:, None] == names)
-    return evaluate_agreement(headline @ image.T, matches).to_dict()
-
-
-def _aligned(model: Model, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Places of some rows' headlines or images, (rows, a)."""
-    tower = model.towers[name]
-    # Called rather than compiled, which would take longer than this one use of it.
-    parts = [tower(batch, training=False)["aligned"] for batch in model.inputs.batches(tower, rows)]
-    return np.concatenate(parts)

@@ -1,7 +1,13 @@
-"""Fitting: a problem -> a model in Keras, of whichever heads and towers suit the problem."""
+"""Fitting: a problem -> a model in Keras, of whichever heads and towers suit the problem.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Metrics come from groups left out, the model from all of them. Linear heads are soon fitted, so
+groups are left out in turn, and every row is predicted once by heads that never saw its group. A
+network that is trained from scratch is fitted twice: without some groups, which choose the number
+of passes and measure it, then to every row for as many passes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,15 +17,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.training.additive_network import fit_additive_network
-from adscore.training.alignment import fit_agreement
+from adscore.evaluation.table import compared_rows
+from adscore.training.additive_network import fit_heads
+from adscore.training.alignment import fit_agreement, places
 from adscore.training.calibration import calibrate_patterns
 from adscore.training.deep import fit_deep, predict_held_out
 from adscore.training.early_stopping import VALIDATION_LOSS, Rows, best_epoch
 from adscore.training.familiarity import fit_familiarity
 from adscore.training.inputs import Inputs, read_inputs
+from adscore.training.left_out import LeftOut, Places, Rates, parts_to_exchange
 from adscore.training.network import Network
 from adscore.training.problem import Problem
+from adscore.training.split import Split
 from adscore.training.towers import KerasTower, build_towers, inputs_like
 
 Floats = NDArray[np.float64]
@@ -35,7 +44,8 @@ class Model:
         towers: By `headline` and `image`, inputs by name -> `embedding` (b, e) with targets,
             `aligned` (b, a) of unit length with alignment, and `distance` (b, 1) with projections.
         familiarity: By tower, the distance beyond which a creative is unfamiliar.
-        epochs: Passes over the data until the kept weights; 0 without targets.
+        epochs: Passes over the data; 0 without targets.
+        left_out: What models like it predict of groups that they were not fitted to.
     """
 
     inputs: Inputs
@@ -43,6 +53,7 @@ class Model:
     towers: Mapping[str, keras.Model]
     familiarity: Mapping[str, float]
     epochs: int
+    left_out: LeftOut
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
         """Mean rate and concentration of each target, (rows, targets) each, from its inputs.
@@ -52,8 +63,43 @@ class Model:
         if self.network is None:
             nothing = np.empty((len(rows), 0))
             return nothing, nothing
-        outputs = self.inputs.predict(self.network.whole, rows)
-        return outputs["mean"].astype(np.float64), outputs["concentration"].astype(np.float64)
+        rates = _predicted(self.network, self.inputs, rows)
+        return rates.mean, rates.concentration
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One fit: its problem, what it reads of every row, and its towers."""
+
+    problem: Problem
+    inputs: Inputs
+    towers: Mapping[str, KerasTower]
+
+    @classmethod
+    def of(cls, problem: Problem, known: Inputs | None = None) -> "_Stage":
+        """Builds untrained towers."""
+        # So that a fit depends on its own rows, not on how many passes another took.
+        keras.utils.set_random_seed(problem.seed)
+        inputs = read_inputs(problem, known)
+        return cls(problem, inputs, build_towers(problem, inputs))
+
+    def on(self, split: Split) -> "_Stage":
+        """The same rows, some of them left out."""
+        return _Stage.of(self.problem.on(split), self.inputs)
+
+    @property
+    def parts(self) -> list[Present]:
+        """Parts that a model of it learns to do without."""
+        data = self.problem.data
+        if not self.problem.preset.modality_dropout:
+            return []
+        parts = [Present[name.upper()] for name in data.modalities]
+        return parts + [Present.CONTEXT] * bool(data.context)
+
+    @property
+    def calibrates_mean(self) -> bool:
+        """Whether the mean is calibrated too, or the spread alone."""
+        return self.problem.preset.loss == "beta_binomial"
 
 
 def fit_model(problem: Problem) -> Model:
@@ -65,43 +111,128 @@ def fit_model(problem: Problem) -> Model:
     Raises:
         TrainingError: There is nothing to learn, or a fit diverges.
     """
-    keras.utils.set_random_seed(problem.seed)
     tf.config.experimental.enable_op_determinism()
-    inputs = read_inputs(problem)
-    towers = build_towers(problem, inputs)
+    whole = _Stage.of(problem)
+    part = None
+    if problem.align or not problem.is_additive:
+        part = whole.on(problem.one_split())
     network, epochs = None, 0
-    if problem.data.targets:
-        network, epochs = _fit_rates(problem, inputs, towers)
-    aligned = fit_agreement(problem, inputs, towers) if problem.align else {}
+    left_out = LeftOut(np.empty(0, np.int64), Rates(np.empty((0, 0)), np.empty((0, 0))))
+    if problem.data.targets and problem.is_additive:
+        left_out, network = _leave_folds_out(whole), _fit_additive(whole)
+        epochs = problem.preset.additive.steps
+    elif problem.data.targets and part is not None:
+        left_out, network, whole, epochs = _fit_twice(part, whole)
+    aligned: dict[str, keras.Model] = {}
+    if part is not None and problem.align:
+        found, aligned = _align_twice(part, whole)
+        left_out = replace(left_out, places=found)
     distances: dict[str, keras.Model] = {}
     limits: dict[str, float] = {}
     if problem.preset.projection_width is not None:
-        distances, limits = fit_familiarity(problem, inputs, towers)
+        distances, limits = fit_familiarity(problem, whole.inputs, whole.towers)
     finished = {
         name: _finished(tower, distances.get(name), aligned.get(name), embedding=bool(network))
-        for name, tower in towers.items()
+        for name, tower in whole.towers.items()
     }
-    return Model(inputs, network, finished, limits, epochs)
+    return Model(whole.inputs, network, finished, limits, epochs, left_out)
 
 
-def _fit_rates(
-    problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
-) -> tuple[Network, int]:
-    """Fits heads, and towers that are not frozen, to the counts; then calibrates."""
-    if problem.is_additive:
-        network, predict = fit_additive_network(problem, inputs, towers)
-        rows, epochs = problem.fitted, problem.preset.additive.steps
-    else:
-        network, history = fit_deep(problem, inputs, towers)
-        predict = partial(predict_held_out, problem, inputs, network)
-        rows, epochs = problem.split.validation, best_epoch(history[VALIDATION_LOSS])
-    parts: list[Present] = []
-    if problem.preset.modality_dropout:
-        parts = [*(Present[name.upper()] for name in problem.data.modalities), Present.CONTEXT]
-    mean = problem.preset.loss == "beta_binomial"
-    present = problem.data.present[rows]
-    network.calibrate(calibrate_patterns(predict, present, parts, mean=mean))
-    return network, epochs
+# === Linear heads ===
+
+
+def _fit_additive(stage: _Stage) -> Network:
+    """Fits heads to every row, and calibrates them by members that left its group out."""
+    fit = fit_heads(stage.problem, stage.inputs, stage.towers)
+    present = stage.problem.data.present[stage.problem.fitted]
+    calibration = calibrate_patterns(
+        fit.held_out(), present, stage.parts, mean=stage.calibrates_mean
+    )
+    network = fit.network()
+    network.calibrate(calibration)
+    return network
+
+
+def _leave_folds_out(whole: _Stage) -> LeftOut:
+    folds = whole.problem.folds()
+    return LeftOut.joined(_leave_out(whole.on(fold)) for fold in folds)
+
+
+def _leave_out(stage: _Stage) -> LeftOut:
+    """Fits heads to some groups as to all of them, and predicts the others."""
+    problem, rows = stage.problem, stage.problem.split.test
+    data = problem.data
+    fit = fit_heads(problem, stage.inputs, stage.towers)
+    lacking = not data.present[rows][:, stage.parts].all()
+    calibration = calibrate_patterns(
+        fit.held_out(),
+        data.present[problem.fitted],
+        stage.parts if lacking else [],
+        mean=stage.calibrates_mean,
+    )
+
+    def predict(inputs: Inputs) -> Rates:
+        logit, present = fit.logits(inputs, rows), inputs.batch(rows, ("present",))["present"]
+        return Rates(*calibration.apply(logit, fit.start.log_concentration, present))
+
+    return _with_exchanges(stage, predict)
+
+
+# === Networks ===
+
+
+def _fit_twice(part: _Stage, whole: _Stage) -> tuple[LeftOut, Network, _Stage, int]:
+    """Fits a network without some groups, which it is measured and calibrated on, then to all."""
+    problem, split = part.problem, part.problem.split
+    first, history = fit_deep(problem, part.inputs, part.towers)
+    epochs = best_epoch(history[VALIDATION_LOSS])
+    _calibrate(first, first, part, split.validation)
+    left_out = _with_exchanges(part, partial(_predicted, first, rows=split.test))
+    again = _Stage.of(whole.problem, whole.inputs)
+    network, _ = fit_deep(again.problem, again.inputs, again.towers, epochs)
+    _calibrate(network, first, part, np.sort(np.concatenate([split.validation, split.test])))
+    return left_out, network, again, epochs
+
+
+def _calibrate(network: Network, by: Network, stage: _Stage, rows: Rows) -> None:
+    """Calibrates a network by what one that never saw some rows predicts of them."""
+    network.calibrate(
+        calibrate_patterns(
+            partial(predict_held_out, stage.problem, stage.inputs, by, rows),
+            stage.problem.data.present[rows],
+            stage.parts,
+            mean=stage.calibrates_mean,
+        )
+    )
+
+
+def _predicted(network: Network, inputs: Inputs, rows: Rows) -> Rates:
+    outputs = inputs.predict(network.whole, rows)
+    return Rates(*(outputs[name].astype(np.float64) for name in ("mean", "concentration")))
+
+
+# === Both ===
+
+
+def _with_exchanges(stage: _Stage, predict: Callable[[Inputs], Rates]) -> LeftOut:
+    """Predicts the rows that a fit left out, then with each part of another of these rows."""
+    rows = stage.problem.split.test
+    exchanged = {
+        part.name.lower(): predict(stage.inputs.exchanged(part, rows))
+        for part in parts_to_exchange(stage.problem.data)
+    }
+    return LeftOut(rows, predict(stage.inputs), exchanged, folds=1)
+
+
+def _align_twice(part: _Stage, whole: _Stage) -> tuple[Places, dict[str, keras.Model]]:
+    """Fits towers of agreement without some groups, which they are measured on, then to all."""
+    aligned, share = fit_agreement(part.problem, part.inputs, part.towers)
+    data, rows = part.problem.data, part.problem.split.test
+    both = compared_rows(data.rows_with("image", data.rows_with("headline", rows)))
+    headline, image = (places(part.inputs, aligned[name], both) for name in ("headline", "image"))
+    keras.utils.set_random_seed(whole.problem.seed)
+    again, _ = fit_agreement(whole.problem, whole.inputs, whole.towers, share)
+    return Places(both, headline, image), again
 
 
 def _finished(

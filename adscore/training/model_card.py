@@ -3,6 +3,8 @@
 After Mitchell et al. (2019), "Model cards for model reporting".
 """
 
+from collections.abc import Mapping
+
 from adscore.bundle import Manifest
 
 
@@ -16,16 +18,29 @@ def model_card(name: str, manifest: Manifest) -> str:
 
 - Written by adscore {training.adscore_version} on {training.create_time}, preset \
 `{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
-- Trained on {training.creatives} creatives{groups}; groups that were held out are in the \
-metrics below only.
+- Fitted to {training.creatives} creatives{groups}, all of them. {_left_out(manifest)}
 - {_encoders(manifest)}
 - {_reads(manifest)}
 - {_meaning(manifest)}
 
-## Metrics on held-out groups
+## Metrics on groups left out
 
 {_metrics_table(manifest)}
 {_report(manifest)}{_agreement(manifest)}"""
+
+
+def _left_out(manifest: Manifest) -> str:
+    training = manifest.training
+    what = "groups" if training.groups else "creatives"
+    if training.folds > 1:
+        return (
+            f"The metrics below are of {training.folds} models like it, each fitted without a part "
+            f"of the {what}, which it then predicted: every creative once."
+        )
+    return (
+        "The metrics below are of a model like it that was fitted without a part of the "
+        f"{what}, which it then predicted."
+    )
 
 
 def _purpose(manifest: Manifest) -> str:
@@ -79,14 +94,14 @@ def _metrics_table(manifest: Manifest) -> str:
     if not manifest.metrics and manifest.agreement:
         return ""
     if not manifest.metrics:
-        return "None: no group was held out."
-    names = list(dict.fromkeys(name for row in manifest.metrics.values() for name in row))
+        return "None: nothing was left out."
+    names = _names(next(iter(manifest.metrics.values())))
     lines = [
-        "| metric | " + " | ".join(manifest.metrics) + " |",
+        "| metric (90 % interval) | " + " | ".join(manifest.metrics) + " |",
         "| --- |" + " --- |" * len(manifest.metrics),
     ]
     for name in names:
-        cells = [_cell(row.get(name)) for row in manifest.metrics.values()]
+        cells = [_with_interval(row, name) for row in manifest.metrics.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -95,7 +110,7 @@ def _report(manifest: Manifest) -> str:
     if not manifest.metrics and not manifest.agreement:
         return ""
     return (
-        "\n[How well it predicts held-out groups](report.html), a page with thumbnails of held-out "
+        "\n[How well it predicts groups left out](report.html), a page with thumbnails of their "
         "creatives: delete it before you share the model where these are not to be seen. The model "
         "does without it.\n"
     )
@@ -104,9 +119,22 @@ def _report(manifest: Manifest) -> str:
 def _agreement(manifest: Manifest) -> str:
     if not manifest.agreement:
         return ""
-    cells = [f"| {name} | {_cell(value)} |" for name, value in manifest.agreement.items()]
-    head = "A headline looks for its image among those of all held-out creatives:"
-    return "\n".join(["", head, "", "| metric | agreement |", "| --- | --- |", *cells, ""])
+    found = manifest.agreement
+    cells = [f"| {name} | {_with_interval(found, name)} |" for name in _names(found)]
+    head = "A headline looks for its image among those of all creatives left out:"
+    return "\n".join(
+        ["", head, "", "| metric (90 % interval) | agreement |", "| --- | --- |", *cells, ""]
+    )
+
+
+def _names(metrics: Mapping[str, float | int | None]) -> list[str]:
+    return [name for name in metrics if not name.endswith(("_lower", "_upper"))]
+
+
+def _with_interval(metrics: Mapping[str, float | int | None], name: str) -> str:
+    lower, upper = metrics.get(f"{name}_lower"), metrics.get(f"{name}_upper")
+    ends = f" ({_cell(lower)} to {_cell(upper)})" if lower is not None else ""
+    return f"{_cell(metrics.get(name))}{ends}"
 
 
 def _cell(value: float | int | None) -> str:

@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.training.calibration import PATTERN_BITS, PATTERNS, Calibration
+from adscore.training.calibration import (
+    MIN_CONCENTRATION,
+    PATTERN_BITS,
+    PATTERNS,
+    Calibration,
+)
 from adscore.training.likelihood import Start
 from adscore.training.presets import Preset
 from adscore.training.towers import KerasTower, inputs_like
 
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
-
-MIN_CONCENTRATION = 0.05
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A table -> the problem that a training solves: its rows as arrays, their split, the options."""
+"""A table -> the problem that a training solves: its rows as arrays, the options."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,12 @@ from adscore.table import CreativeTable
 from adscore.training.encoders.published import Encoders
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
+from adscore.training.split import Split, fold_groups, split_groups
+
+# Parts of the groups that are left out in turn.
+FOLDS = 5
+# Of the groups, where one split must do.
+LEFT_OUT_SHARE, VALIDATION_SHARE = 0.2, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +32,23 @@ class TrainingOptions:
 
     Attributes:
         preset: The network and how it is fitted.
-        seed: Decides split, initialisation and order.
-        test_share: Share of the groups held out for the printed metrics.
-        validation_share: Share of the groups for early stopping and calibration.
+        seed: Decides which groups are left out, initialisation and order.
+        hold_out: Share of the groups that are kept aside, from 0 to below 1: nothing of the
+            training reads them, so that they can be scored later as new ones.
         text_encoder: Folder of a frozen text encoder, or `hf://organisation/name`; None trains
             the text tower from scratch.
         image_encoder: The same of images.
         align: Whether headline-image agreement is learned too.
+        force: Whether a version is written that is clearly worse than the one before it.
     """
 
     preset: Preset = DEFAULT
     seed: int = 0
-    test_share: float = 0.2
-    validation_share: float = 0.15
+    hold_out: float = 0.0
     text_encoder: str | None = None
     image_encoder: str | None = None
     align: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class TrainingData:
         pixels: Distinct images, (images, height, width, 3) uint8; where a row has none, zeros
             stand among them.
         image_index: Which image each row has, (rows,) int64.
+        context_values: By context name, the value of each row; ``""`` means absent.
         context: By context name, the values of the fitted rows: only these are known.
         context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
         present: Whether headline, image and any context are known, (rows, 3) float32; its columns
@@ -69,6 +77,7 @@ class TrainingData:
     headlines: Sequence[str]
     pixels: Pixels
     image_index: NDArray[np.int64]
+    context_values: Mapping[str, Sequence[str]]
     context: Mapping[str, tuple[str, ...]]
     context_ids: NDArray[np.int32]
     present: NDArray[np.float32]
@@ -105,26 +114,13 @@ class TrainingData:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Rows by use, each (rows,) int64; no group has rows in two of them."""
-
-    fitting: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-    @property
-    def seen(self) -> NDArray[np.int64]:
-        """Rows that the model may learn anything from, in order."""
-        return np.sort(np.concatenate([self.fitting, self.validation]))
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """What is learned, from which rows and how.
 
     Attributes:
-        data: Every row.
-        split: Which rows are fitted to, validate, and are held out.
+        data: Every row, but those of groups that are kept aside.
+        split: Which rows are fitted to, validate, and are left out: all are fitted to unless it
+            says otherwise.
         preset: The network and how it is fitted, with the preprocessing of its encoders.
         encoders: Those of the modalities that the data has.
         seed: Decides initialisation and order.
@@ -145,16 +141,34 @@ class Problem:
 
     @property
     def fitted(self) -> NDArray[np.int64]:
-        """Rows that weights are fitted to, in order.
+        """Rows that anything is fitted to, in order."""
+        return self.split.fitting
 
-        Additive heads are fitted to the validation rows too: each member leaves groups of its
-        own out.
+    def folds(self) -> list[Split]:
+        """Each leaves out a part of the groups, for linear heads, which are soon fitted again.
+
+        Those whose other groups hold no success or no failure of a target are not among them.
         """
-        return self.split.seen if self.is_additive else self.split.fitting
+        folds = fold_groups(self.data.groups, FOLDS, self.seed)
+        return [fold for fold in folds if not _one_outcome(self.data, fold.fitting)]
+
+    def one_split(self) -> Split:
+        """Groups to validate on and to leave out, for networks that are trained from scratch."""
+        return split_groups(
+            self.data.groups, test=LEFT_OUT_SHARE, validation=VALIDATION_SHARE, seed=self.seed
+        )
+
+    def on(self, split: Split) -> "Problem":
+        """The same with another split; only the context of its fitted rows is known."""
+        return replace(self, split=split, data=_with_context(self.data, split.fitting))
 
 
 def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
-    """Opens the encoders, checks and decodes every row, and splits the groups.
+    """Opens the encoders, and checks and decodes every row.
+
+    Args:
+        table: The rows, without those of groups that are kept aside; see `hold_out`.
+        options: The user's choices.
 
     Raises:
         TableError: Rows that cannot be read.
@@ -170,29 +184,41 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
             "expected headlines and images to align. Received a table with "
             f"{' and '.join(data.modalities)} alone"
         )
-    seed = options.seed
-    split = split_groups(
-        data.groups, test=options.test_share, validation=options.validation_share, seed=seed
-    )
-    for column, name in enumerate(data.targets):
-        _require_both_outcomes(name, data, column, split)
-    problem = Problem(data, split, preset, encoders.only(data.modalities), seed, options.align)
-    return replace(problem, data=_with_context(data, table, problem.fitted))
+    used = encoders.only(data.modalities)
+    problem = Problem(data, Split.of_all(len(data)), preset, used, options.seed, options.align)
+    _require_outcomes(problem)
+    return problem.on(problem.split)
 
 
-def _require_both_outcomes(name: str, data: TrainingData, column: int, split: Split) -> None:
-    rows = split.fitting
-    successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
-    if not 0 < successes < trials:
+def _require_outcomes(problem: Problem) -> None:
+    """Before anything slow: every fit needs successes and failures, and groups to leave out."""
+    data = problem.data
+    split = problem.one_split()  # needs three groups at least
+    rows = problem.split.fitting if problem.is_additive else split.fitting
+    for column in _one_outcome(data, rows):
+        successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
         raise TrainingError(
-            f"target {name!r}: expected both successes and failures among the {len(rows)} rows "
-            f"to fit. Received: {successes:.0f} successes in {trials:.0f} trials"
+            f"target {list(data.targets)[column]!r}: expected both successes and failures among "
+            f"the {len(rows)} rows to fit. Received: {successes:.0f} successes in {trials:.0f} "
+            "trials"
         )
-    if not data.trials[split.validation, column].any():
+    if problem.is_additive and not problem.folds():
         raise TrainingError(
-            f"target {name!r}: expected trials among the {len(split.validation)} rows to "
-            "validate on. Received: none"
+            "expected successes and failures of each target in groups that can be left out in "
+            "turn. Received: all successes, or all failures, of a target in one group"
         )
+    for column, name in enumerate(data.targets if not problem.is_additive else ()):
+        if not data.trials[split.validation, column].any():
+            raise TrainingError(
+                f"target {name!r}: expected trials among the {len(split.validation)} rows to "
+                "validate on. Received: none"
+            )
+
+
+def _one_outcome(data: TrainingData, rows: NDArray[np.int64]) -> list[int]:
+    """Targets of which some rows hold no success, or no failure."""
+    successes, trials = data.successes[rows].sum(axis=0), data.trials[rows].sum(axis=0)
+    return np.flatnonzero((successes == 0) | (successes == trials)).tolist()
 
 
 # === Rows ===
@@ -225,6 +251,7 @@ def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
         headlines=headlines,
         pixels=pixels,
         image_index=image_index,
+        context_values=table.context,
         context={},
         context_ids=np.zeros((len(table), 0), dtype=np.int32),
         present=np.stack([*has, np.zeros(len(table))], axis=1).astype(np.float32),
@@ -292,17 +319,15 @@ def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, st
     ]
 
 
-def _with_context(
-    data: TrainingData, table: CreativeTable, fitted: NDArray[np.int64]
-) -> TrainingData:
+def _with_context(data: TrainingData, fitted: NDArray[np.int64]) -> TrainingData:
     """The data with its context: a value that no fitted row has is not known."""
-    if not table.context:
+    if not data.context_values:
         return data
     context = {
         name: learn_values(values[row] for row in fitted.tolist())
-        for name, values in table.context.items()
+        for name, values in data.context_values.items()
     }
-    rows = zip(*table.context.values(), strict=True)
+    rows = zip(*data.context_values.values(), strict=True)
     ids = [context_ids(dict(zip(context, row, strict=True)), context) for row in rows]
     present = data.present.copy()
     present[:, Present.CONTEXT] = np.any(ids, axis=1)
@@ -314,35 +339,3 @@ def _columns(counts: Mapping[str, NDArray[np.int64]], rows: int) -> NDArray[np.f
     if not counts:
         return np.empty((rows, 0))
     return np.stack(list(counts.values()), axis=1).astype(np.float64)
-
-
-# === Split ===
-
-
-def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, seed: int) -> Split:
-    """Splits rows so that no group is in two parts and each part has a group at least.
-
-    Args:
-        groups: Group of each row, numbers from 0 without a gap, (rows,).
-        test: Share of the groups that is never fitted nor chosen on, from 0 to below 1;
-            0 for none at all.
-        validation: Share of the groups for early stopping and calibration, the same.
-        seed: Decides which groups go where.
-
-    Raises:
-        TrainingError: There are fewer than three groups.
-    """
-    count = int(groups.max()) + 1
-    if count < 3:
-        raise TrainingError(
-            f"expected at least 3 groups, to fit, to validate and to test on. Received: {count}. "
-            "Name another group column, or 'none' to treat each row as a group of its own"
-        )
-    order = np.random.default_rng(seed).permutation(count)
-    test_count = min(max(1, round(test * count)), count - 2) if test else 0
-    validation_count = min(max(1, round(validation * count)), count - test_count - 1)
-    part = np.full(count, 2)
-    part[order[:test_count]] = 0
-    part[order[test_count : test_count + validation_count]] = 1
-    test_rows, validation_rows, fitting = (np.flatnonzero(part[groups] == k) for k in range(3))
-    return Split(fitting, validation_rows, test_rows)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, write_bundle
-from adscore.report import held_out_report
+from adscore.report import left_out_report
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
+from adscore.training.earlier import Comparison, compare_with_earlier, require_no_worse
 from adscore.training.problem import Problem, TrainingOptions, read_problem
+from adscore.training.split import hold_out
 
 Progress = Callable[[str], None]
 
@@ -21,11 +23,13 @@ class TrainingResult:
 
     Attributes:
         path: The new bundle's folder.
-        manifest: What the bundle says of itself, metrics on held-out groups among it.
+        manifest: What the bundle says of itself, metrics on groups left out among it.
+        comparison: With the version before it; None where there was none.
     """
 
     path: Path
     manifest: Manifest
+    comparison: Comparison | None = None
 
 
 def train(
@@ -44,37 +48,44 @@ def train(
 
     Raises:
         TableError: Rows that cannot be read.
-        TrainingError: There is nothing to learn from.
+        TrainingError: There is nothing to learn from, or the new version is clearly worse than
+            the one before it; see `TrainingOptions.force`.
         OSError: The bundle cannot be written.
     """
     # What follows imports TensorFlow, for seconds: who only looks at presets need not wait.
     from adscore.training.export import check_graphs, export_model, golden_file
+    from adscore.training.left_out import evaluate_left_out
     from adscore.training.manifest import build_manifest, training_groups
     from adscore.training.model import fit_model
     from adscore.training.model_card import model_card
 
     started = time.monotonic()
+    options = options or TrainingOptions()
+    aside = hold_out(table, options.hold_out, options.seed)
+    table = table.without(set(aside.tolist())) if aside.size else table
     progress(f"reading {len(table)} creatives")
-    problem = read_problem(table, options or TrainingOptions())
+    problem = read_problem(table, options)
     progress(_fitting_stage(problem))
     model = fit_model(problem)
+    evaluation = evaluate_left_out(model.left_out, problem.data, table)
+    comparison = compare_with_earlier(model_dir, table, evaluation, options.seed)
+    if comparison is not None and not options.force:
+        require_no_worse(comparison)
     progress("exporting and checking the graphs")
     contents = export_model(problem, model)
     contents[files.TRAINING_GROUPS] = training_groups(problem)
-    manifest = build_manifest(problem, model, time.monotonic() - started)
+    manifest = build_manifest(problem, model, evaluation, time.monotonic() - started)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))
     check_graphs(scorer, problem, model)
     contents[files.GOLDEN] = golden_file(scorer)
     contents[files.MODEL_CARD] = model_card(name, manifest).encode()
     path = write_bundle(model_dir, manifest, contents)
-    if problem.split.test.size:
-        progress("writing the report")
-        # Only now has the model a version. A bundle is whole without its report.
-        scorer = Scorer(Bundle(name, path.name, manifest, contents))
-        report = held_out_report(scorer, table, problem.split.test, problem.seed)
-        report.write(path / files.REPORT)
-    return TrainingResult(path, manifest)
+    progress("writing the report")
+    # Only now has the model a version. A bundle is whole without its report.
+    scorer = Scorer(Bundle(name, path.name, manifest, contents))
+    left_out_report(scorer, table, evaluation).write(path / files.REPORT)
+    return TrainingResult(path, manifest, comparison)
 
 
 def _fitting_stage(problem: Problem) -> str:
@@ -82,5 +93,5 @@ def _fitting_stage(problem: Problem) -> str:
     on = f" on {' and '.join(encoders)}" if encoders else ""
     return (
         f"fitting the {problem.preset.name} network{on} to "
-        f"{' and '.join(problem.data.modalities)} of {len(problem.split.fitting)} creatives"
+        f"{' and '.join(problem.data.modalities)} of {len(problem.data)} creatives"
     )

@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comparison.figures import Figures
-from comparison.tasks import SAMPLE, Prepared, Task, draw_sample, prepare
+from comparison.tasks import (
+    SAMPLE,
+    TEST_SHARE,
+    VALIDATION_SHARE,
+    Prepared,
+    Task,
+    draw_sample,
+    prepare,
+)
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import, and the table alone does not need it
-    from adscore.training.problem import Split
+    from adscore.training.split import Split
     from comparison.peer import Embeddings
-
-# What `adscore train` holds out.
-TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Bench:
         Raises:
             AdscoreError: The column's network cannot learn this task.
         """
-        from adscore.training.problem import split_groups
+        from adscore.training.split import split_groups
 
         split = split_groups(
             self._prepared.groups, test=TEST_SHARE, validation=VALIDATION_SHARE, seed=seed

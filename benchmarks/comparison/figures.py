@@ -16,7 +16,7 @@ from adscore.evaluation.ranking import SIGNIFICANT_Z
 from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
 
 if TYPE_CHECKING:  # the table alone does not need TensorFlow
-    from adscore.training.problem import Split
+    from adscore.training.split import Split
 
 OF_NEW_HEADLINES = ("rows", "auc", RANKED, DIFFERENT)
 
@@ -95,7 +95,7 @@ def _relative(error: float | None, mean_rate: float) -> float | None:
 
 def of_agreement(metrics: AgreementMetrics, rows: int) -> Figures:
     """Figures of headline-image agreement, by name."""
-    return {"rows": rows, **metrics.to_dict()}
+    return {"rows": rows, **metrics.values}
 
 
 def _ceiling_of_significant_pairs(

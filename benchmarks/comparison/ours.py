@@ -10,9 +10,9 @@ from adscore.bundle import TRAINING_GROUPS
 from adscore.evaluation.table import evaluate_table, rows_not_trained_on
 from adscore.scoring.scorer import Scorer
 from adscore.training import PRESETS, TrainingOptions, train
-from adscore.training.problem import Split
+from adscore.training.split import Split
 from comparison.figures import Figures, Rates, of_agreement, of_test
-from comparison.tasks import Prepared, Task
+from comparison.tasks import TEST_SHARE, Prepared, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def training_options(
     preset = PRESETS["baseline" if column == "baseline" else "default"]
     if max_epochs is not None:
         preset = dataclasses.replace(preset, max_epochs=max_epochs)
-    options = TrainingOptions(preset, seed)
+    options = TrainingOptions(preset, seed, hold_out=TEST_SHARE)
     if column == "encoders":
         image = encoders.image if task.columns.image else None
         options = dataclasses.replace(options, text_encoder=encoders.text, image_encoder=image)

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from adscore.evaluation import evaluate_agreement
-from adscore.training.problem import Split
+from adscore.training.split import Split
 from comparison.figures import Figures, Rates, of_agreement, of_rates, of_test
 from comparison.tasks import RANKED, Prepared, Task
 

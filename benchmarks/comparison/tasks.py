@@ -18,6 +18,8 @@ from adscore.table import Columns, CreativeTable, Target, open_stream, read_tabl
 SAMPLE = "sample"
 SAMPLE_CREATIVES = 900
 ROWS_AT_ONCE = 4_096
+# Of the groups: what is kept aside from every column, and what the peer chooses its penalties on.
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15
 
 
 @dataclass(frozen=True, slots=True)

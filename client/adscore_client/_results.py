@@ -372,8 +372,9 @@ class Model(Result):
         targets: Names of the rates that it predicts.
         limits: What it accepts.
         training: How it was trained.
-        metrics: Metrics on held-out groups by target and name, e.g.
-            ``metrics["ctr"]["auc"]``; one that has no meaning for the data is absent.
+        metrics: Metrics on groups left out, by target and name, e.g. ``metrics["ctr"]["auc"]``, and
+            the ends of their 90 % intervals, ``["auc_lower"]`` and ``["auc_upper"]``; what has no
+            meaning for the data is absent.
         has_agreement: Whether scores carry agreement and ``Client.match`` works.
     """
 

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 import quality
-from adscore.training.problem import Split, split_groups
+from adscore.training.split import Split, split_groups
 from comparison import tasks
 from comparison.figures import Rates, of_rates, of_test
 from comparison.peer import Embeddings, run_peer

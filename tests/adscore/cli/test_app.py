@@ -10,6 +10,7 @@ import pytest
 from typer.testing import Result
 
 from adscore.bundle import read_bundle
+from adscore.evaluation.metrics import OF_THE_TABLE
 
 Succeed = Callable[..., Result]
 Refuse = Callable[..., str]
@@ -34,6 +35,11 @@ SAMPLE_COLUMNS = [
     "clicks",
     "conversions",
 ]
+
+
+def with_ends(metrics: set[str]) -> set[str]:
+    """The metrics, and the names of the ends of their intervals."""
+    return {f"{name}{end}" for name in metrics for end in ("", "_lower", "_upper")}
 
 
 # === The command itself ===
@@ -86,8 +92,9 @@ def test_train_writes_a_version_and_prints_its_figures(
     model = tmp_path / "model"
     result = succeed("train", log, model, "--preset", "baseline", "--seed", 3)
     assert f"wrote {model / '1'}" in result.stdout
-    assert "held-out groups" in result.stdout
+    assert "groups left out" in result.stdout
     assert "log_loss" in result.stdout
+    assert "fitted to all 60 creatives of 10 groups" in result.stdout
     training = read_bundle(model / "1").manifest.training
     assert (training.preset, training.seed) == ("baseline", 3)
     assert dict(training.target_columns) == {"ctr": "clicks/impressions"}
@@ -181,8 +188,9 @@ def test_evaluate_writes_exactly_the_json_of_the_contract(
     assert figures.keys() == {"rows", "targets", "agreement"}
     assert figures["rows"] == 60
     assert figures["targets"].keys() == {"ctr"}
-    assert figures["targets"]["ctr"].keys() == FIGURES
-    assert figures["agreement"].keys() == {"recall_at_1", "recall_at_10", "median_rank", "auc"}
+    assert figures["targets"]["ctr"].keys() == with_ends(FIGURES - OF_THE_TABLE) | OF_THE_TABLE
+    found = {"recall_at_1", "recall_at_10", "median_rank", "auc"}
+    assert figures["agreement"].keys() == with_ends(found)
     assert "log_loss" in result.stdout
     assert "--held-out leaves them out" in result.stderr
 
@@ -202,15 +210,25 @@ def test_evaluate_ranks_with_an_interval_or_says_that_pairs_are_too_few(
     assert "ranks" not in one.replace("how well it ranks", "")
 
 
-def test_evaluate_on_held_out_groups_counts_them_alone(
-    succeed: Succeed, model_dir: Path, log: Path, tmp_path: Path
+def test_groups_kept_aside_are_seen_by_no_part_of_a_training_and_evaluated_alone(
+    succeed: Succeed, log: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "figures.json"
-    result = succeed("evaluate", model_dir / "1", log, "--held-out", "--json", path)
-    held_out = 60 - read_bundle(model_dir / "1").manifest.training.creatives
-    assert 0 < held_out < 60
-    assert json.loads(path.read_text())["rows"] == held_out
+    model, path = tmp_path / "model", tmp_path / "figures.json"
+    succeed("train", log, model, "--preset", "baseline", "--hold-out", 0.2)
+    training = read_bundle(model / "1").manifest.training
+    assert (training.creatives, training.groups, training.left_out) == (48, 8, 12)
+    result = succeed("evaluate", model, log, "--held-out", "--json", path)
+    assert json.loads(path.read_text())["rows"] == 12
     assert result.stderr == ""
+
+
+def test_evaluate_on_held_out_groups_says_where_none_is_left(
+    refuse: Refuse, model_dir: Path, log: Path
+) -> None:
+    message = refuse("evaluate", model_dir, log, "--held-out")
+    assert "expected rows of groups that the model was not fitted to" in message
+    assert f"How well it predicts groups left out: {model_dir / '1' / 'report.html'}" in message
+    assert "--hold-out 0.2" in message
 
 
 def test_evaluate_takes_another_column_for_a_target(

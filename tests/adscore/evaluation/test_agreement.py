@@ -44,18 +44,18 @@ def by_definition(agreement, matches):
 @given(matrices(), st.sampled_from([1, 20, 10**6]))
 def test_figures_are_those_of_the_definition(drawn, block_cells):
     agreement, matches = drawn
-    expected = by_definition(agreement, matches).to_dict()
+    expected = by_definition(agreement, matches).values
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK_CELLS", block_cells)
-        assert evaluate_agreement(agreement, matches).to_dict() == pytest.approx(expected)
+        assert evaluate_agreement(agreement, matches).values == pytest.approx(expected)
 
 
 @given(matrices())
 def test_order_and_scale_do_not_matter(drawn):
     agreement, matches = drawn
     turned = [(len(agreement) - 1 - row, column) for row, column in reversed(matches)]
-    same = evaluate_agreement(np.exp(agreement[::-1]), turned).to_dict()
-    assert same == pytest.approx(evaluate_agreement(agreement, matches).to_dict())
+    same = evaluate_agreement(np.exp(agreement[::-1]), turned).values
+    assert same == pytest.approx(evaluate_agreement(agreement, matches).values)
 
 
 @pytest.mark.parametrize(("rivals_above", "found"), [(9, 1), (10, 0)])
@@ -70,7 +70,7 @@ def test_diagonal_is_the_default_match():
     agreement = np.eye(12) + np.roll(np.eye(12), 1, axis=1) * 2
     metrics = evaluate_agreement(agreement)
     assert (metrics.recall_at_1, metrics.recall_at_10, metrics.median_rank) == (0, 1, 2)
-    assert evaluate_agreement(np.eye(12)).to_dict() == {
+    assert evaluate_agreement(np.eye(12)).values == {
         "recall_at_1": 1.0,
         "recall_at_10": 1.0,
         "median_rank": 1.0,
@@ -80,7 +80,7 @@ def test_diagonal_is_the_default_match():
 
 def test_constant_agreement_ranks_in_the_middle():
     metrics = evaluate_agreement(np.zeros((101, 101), np.float32))
-    assert metrics.to_dict() == {
+    assert metrics.values == {
         "recall_at_1": 0.0,
         "recall_at_10": 0.0,
         "median_rank": 51.0,

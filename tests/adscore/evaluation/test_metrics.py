@@ -45,12 +45,12 @@ def test_exported_names():
 
 
 def test_keys_of_json_are_the_contract():
-    assert list(evaluate_target([0.5], [1], [2]).to_dict()) == KEYS
+    assert list(evaluate_target([0.5], [1], [2]).values) == KEYS
 
 
 @given(outcomes())
 def test_every_figure_is_none_or_finite_and_in_range(data):
-    figures = evaluate_target(**data).to_dict()
+    figures = evaluate_target(**data).values
     json.dumps(figures, allow_nan=False)
     assert all(value is None or math.isfinite(value) for value in figures.values())
     for name in set(KEYS) - {"log_loss", "deviance_explained", "pairs", "pairs_significant"}:
@@ -65,7 +65,7 @@ def test_order_of_rows_does_not_matter(data, random):
     order = list(range(len(data["mean"])))
     random.shuffle(order)
     shuffled = {name: values[order] for name, values in data.items()}
-    before, after = evaluate_target(**data).to_dict(), evaluate_target(**shuffled).to_dict()
+    before, after = evaluate_target(**data).values, evaluate_target(**shuffled).values
     for name in KEYS:
         close = None if before[name] is None else pytest.approx(before[name], abs=1e-6)
         assert after[name] == close, name
@@ -121,7 +121,7 @@ def test_zero_rows_have_no_figures():
         half = [0.5] * len(trials)
         metrics = evaluate_target(half, zeros, trials, concentration=half, group=zeros)
         expected = dict.fromkeys(KEYS) | {"pairs": 0, "pairs_significant": 0}
-        assert metrics.to_dict() == expected
+        assert metrics.values == expected
 
 
 @pytest.mark.parametrize("rate", [0, 1])
@@ -134,7 +134,7 @@ def test_one_kind_of_outcome_leaves_only_the_level_to_judge(rate):
         concentration=[10.0, 10.0, 10.0],
         group=["a", "a", "a"],
     )
-    absent = {name for name, value in metrics.to_dict().items() if value is None}
+    absent = {name for name, value in metrics.values.items() if value is None}
     assert absent == {"deviance_explained", "auc"} | {name for name in KEYS if "pairwise" in name}
     assert metrics.pairs == 0
 
@@ -166,7 +166,7 @@ def test_zero_one_labels_have_no_interval_and_no_ceiling():
 
 def test_saturated_prediction_stays_finite():
     metrics = evaluate_target([1.0, 0.0], [0, 5], [1, 10], concentration=[2.0, 2.0])
-    json.dumps(metrics.to_dict(), allow_nan=False)
+    json.dumps(metrics.values, allow_nan=False)
     assert metrics.log_loss > 5
 
 

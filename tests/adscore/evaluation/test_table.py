@@ -40,10 +40,13 @@ def test_figures_are_those_of_the_contract(scorer: Scorer, log: CreativeTable) -
     figures: dict[str, Any] = evaluate_table(scorer, log).to_dict()
     assert figures.keys() == {"rows", "targets", "agreement"}
     assert figures["rows"] == len(log)
-    assert figures["agreement"] == dict.fromkeys(
-        ("recall_at_1", "recall_at_10", "median_rank", "auc")
-    )
+    assert {"recall_at_1", "recall_at_10", "median_rank", "auc"} < figures["agreement"].keys()
+    assert set(figures["agreement"].values()) == {None}
     (ctr,) = figures["targets"].values()
+    for name in ("log_loss", "auc", "pairwise_accuracy", "interval_coverage"):
+        assert ctr[f"{name}_lower"] <= ctr[name] <= ctr[f"{name}_upper"]
+    assert ctr["pairwise_accuracy_lower"] < ctr["pairwise_accuracy_upper"]
+    assert not {"pairs_lower", "pairwise_noise_ceiling_lower"} & ctr.keys()
     assert ctr["pairs"] > 0
     assert 0 <= ctr["pairwise_accuracy"] <= 1
     assert 0 <= ctr["interval_coverage"] <= 1

@@ -27,7 +27,7 @@ from adscore.creative import InputLimits
 from adscore.evaluation import AgreementMetrics
 from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.table import evaluate_table
-from adscore.report import Report, evaluation, held_out_report
+from adscore.report import Report
 from adscore.report.cards import Viewer
 from adscore.report.charts import MIN_PAIRS, evidence_chart
 from adscore.report.page import render
@@ -42,7 +42,7 @@ HOSTILE = "<script>alert('x')</script> \"&\x00\ud800 <img src=x onerror=y>"
 CHARTS = 5
 NOTHING = {
     "rows": 0,
-    "drawn_from": 0,
+    "is_left_out": False,
     "table": "",
     "day": "",
     "training": TrainingSummary("", 0, 0, 0, 0.0, 0, "", "", {}, {}),
@@ -139,7 +139,7 @@ def test_headlines_are_escaped(scorer, sample_dir):
 def test_figures_are_those_of_the_json(scorer, sample_dir):
     table = read(sample_dir)
     report = report_of(scorer, table)
-    figures = report.evaluation.targets["ctr"].to_dict()
+    figures = report.evaluation.targets["ctr"].values
     shown = {d.get("class"): float(d.get("value")) for d in parse(report.render()).iter("data")}
     assert shown == {name: value for name, value in figures.items() if value is not None}
 
@@ -419,18 +419,12 @@ def test_agreement_is_shown_where_there_are_figures(scorer, sample_dir):
     ]
 
 
-def test_held_out_page_takes_at_most_so_many_rows(scorer, sample_dir, monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_HELD_OUT_ROWS", 5)
-    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
-    assert "5 creatives, drawn at random from 9, of creatives.csv" in page
-    monkeypatch.setattr(evaluation, "MAX_HELD_OUT_ROWS", 9)
-    page = held_out_report(scorer, read(sample_dir), np.arange(9)).render()
-    assert "9 creatives of creatives.csv" in page
-
-
-def test_page_of_a_new_bundle_is_headed_by_its_name_and_version(model_dir):
+def test_page_of_a_new_bundle_shows_the_groups_that_were_left_out(model_dir):
     page = (resolve_bundle(model_dir) / "report.html").read_text()
     assert "<h1>sample, version 1</h1>" in page
+    assert "12 creatives of creatives.csv" in page
+    assert "was predicted by a model that had not seen its group." in page
+    assert "then fitted to all 60 creatives" in page
 
 
 def test_page_says_what_a_perfect_model_would_show(scorer, sample_dir):

@@ -9,10 +9,10 @@ from adscore.training.additive import (
     AdditiveHeads,
     Design,
     fit_additive,
-    leave_out,
 )
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import AdditiveOptions
+from adscore.training.split import deal_groups
 
 OPTIONS = AdditiveOptions(members=3, steps=20)
 
@@ -45,7 +45,7 @@ def test_same_seed_gives_the_same_weights(design: Design, outcomes: Outcomes) ->
 
 def test_every_group_is_left_out_by_one_member_and_evenly() -> None:
     groups = np.repeat(np.arange(12), 5)
-    folds = leave_out(groups, 3, seed=0)
+    folds = deal_groups(groups, 3, seed=0)
     assert all(len(set(folds[groups == group])) == 1 for group in range(12))
     assert np.bincount(folds).tolist() == [20, 20, 20]
 

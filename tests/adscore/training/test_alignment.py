@@ -22,7 +22,8 @@ from adscore.training.alignment import (
 from adscore.training.encoders.published import Encoders
 from adscore.training.inputs import Column, Inputs
 from adscore.training.presets import DEFAULT, AlignmentOptions
-from adscore.training.problem import Problem, Split, TrainingData, split_groups
+from adscore.training.problem import Problem, TrainingData
+from adscore.training.split import Split, split_groups
 from adscore.training.towers import conv_trunk, lstm_trunk
 
 COLOURS = {
@@ -67,6 +68,7 @@ class Pairs:
             headlines=self.names,
             pixels=np.zeros((len(each), 1, 1, 3), np.uint8),
             image_index=each,
+            context_values={},
             context={},
             context_ids=np.zeros((len(each), 0), np.int32),
             present=np.tile(np.array([1, 1, 0], np.float32), (len(each), 1)),

@@ -17,11 +17,10 @@ from adscore.training.network import Network
 from adscore.training.presets import Preset
 from adscore.training.problem import (
     Problem,
-    Split,
     TrainingData,
     load_training_data,
-    split_groups,
 )
+from adscore.training.split import Split, split_groups
 
 Untrained = Callable[[Preset, int, Start], Network]
 START = Start(np.array([-4.5, -3.0]), np.array([6.0, 4.0]))

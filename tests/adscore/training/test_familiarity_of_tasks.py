@@ -18,7 +18,8 @@ from adscore.training.encoders.published import Encoders
 from adscore.training.familiarity import fit_familiarity
 from adscore.training.inputs import read_inputs
 from adscore.training.presets import DEFAULT
-from adscore.training.problem import Problem, load_training_data, split_groups
+from adscore.training.problem import Problem, load_training_data
+from adscore.training.split import split_groups
 from adscore.training.towers import build_towers
 
 DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[4] / "shared" / "data"))

@@ -18,8 +18,8 @@ from adscore.training.problem import (
     TrainingOptions,
     load_training_data,
     read_problem,
-    split_groups,
 )
+from adscore.training.split import split_groups
 
 SIZE = ImageSize(16, 24)
 EITHER = dataclasses.replace(  # a headline or an image alone will do
@@ -70,7 +70,9 @@ def test_context_is_known_by_the_fitted_rows_alone(make_table: MakeTable) -> Non
     table = dataclasses.replace(
         make_table(count, groups=places), context={"placement": places, "format": formats}
     )
-    read = read_problem(table, TrainingOptions(preset=BOTH))
+    whole = read_problem(table, TrainingOptions(preset=BOTH))
+    assert set(whole.data.context["placement"]) == set(places)
+    read = whole.on(whole.one_split())
     data, fitted = read.data, set(read.split.fitting.tolist())
     known = data.context["placement"]
     assert set(known) == {places[row] for row in fitted} < set(places)

@@ -19,7 +19,8 @@ from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import TrainingOptions, TrainingResult, train
 from adscore.training.presets import DEFAULT, Preset
-from adscore.training.problem import split_groups
+from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE
+from adscore.training.split import split_groups
 
 MakeTable = Callable[..., CreativeTable]
 
@@ -96,11 +97,11 @@ def test_bundle_names_the_groups_it_has_seen_and_no_others(
 ) -> None:
     bundle = read_bundle(two_targets.path)
     seen = bundle.files[files.TRAINING_GROUPS].decode().split()
-    digests = {group_digest(name) for name in sample_table.group_names}
-    assert set(seen) < digests
-    assert len(digests) - len(seen) == round(0.2 * len(digests))
-    assert bundle.manifest.training.groups == len(seen)
-    assert bundle.manifest.training.creatives == 6 * len(seen)
+    assert set(seen) == {group_digest(name) for name in sample_table.group_names}
+    training = bundle.manifest.training
+    assert (training.groups, training.creatives) == (10, 60)
+    assert (training.folds, training.left_out) == (1, 12)
+    assert two_targets.manifest.metrics["ctr"]["pairs"] <= 2 * 15
 
 
 @pytest.mark.slow
@@ -139,7 +140,7 @@ def test_target_of_one_outcome_cannot_be_learned(
 
 
 def test_validation_rows_without_trials_are_refused(make_table: MakeTable, tmp_path: Path) -> None:
-    split = split_groups(np.arange(12), test=0.2, validation=0.15, seed=0)
+    split = split_groups(np.arange(12), test=LEFT_OUT_SHARE, validation=VALIDATION_SHARE, seed=0)
     # Groups are numbered in the order of their names, and the rows' ids are already in it.
     trials = np.full(12, 1_000)
     trials[split.validation] = 0
@@ -165,7 +166,7 @@ def test_three_groups_are_enough(
         tmp_path / "model",
         TrainingOptions(preset=dataclasses.replace(tiny_presets["default"], max_epochs=1)),
     )
-    assert result.manifest.training.groups == 2
+    assert result.manifest.training.groups == 3
     Scorer.open(result.path)
 
 

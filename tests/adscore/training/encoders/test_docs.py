@@ -35,6 +35,8 @@ def folder(sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     """A working directory with what the pages name: a table, images, certificates."""
     work = tmp_path / "work"
     shutil.copytree(sample_dir, work)
+    log = (work / "creatives.csv").read_text(encoding="utf-8")
+    (work / "newer.csv").write_text(re.sub("(?m)^(.+?,)", r"\1new-", log).replace("new-", "", 1))
     image = io.BytesIO()
     Image.new("RGB", (300, 250), "teal").save(image, format="PNG")
     for name in ("banner.png", "a.png", "b.jpg"):
