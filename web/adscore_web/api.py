@@ -4,7 +4,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,37 +13,26 @@ from starlette.routing import Route
 
 from adscore_client import (
     AdscoreError,
+    Arm,
     AsyncClient,
     Creative,
+    Explanation,
     InvalidCreativeError,
     ModelNotFoundError,
+    ModelUnsupportedError,
     Score,
+    WhatIf,
 )
 from adscore_web.answers import EXPECTED, error_answer, model_fields, score_fields
 from adscore_web.config import PageConfig
-from adscore_web.frames import Capacity, RefusedError, declared_bytes, read_frame
-
-_MAX_CONTEXT_NAMES = 100
+from adscore_web.frames import Capacity, declared_bytes, read_frame
+from adscore_web.values import Asked, arms_of, asked_of, boxes_of, number, text, texts
 
 _token: ContextVar[str] = ContextVar("token")  # of the request that is being answered
 
 _logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Asked(NamedTuple):
-    """What a call is about, beside its creatives.
-
-    Attributes:
-        name: Name of the model.
-        version: Its version.
-        context: Context of all creatives of the call.
-    """
-
-    name: str
-    version: str
-    context: Mapping[str, str]
 
 
 class Api:
@@ -75,12 +65,22 @@ class Api:
 
     def routes(self) -> list[Route]:
         """The addresses of the calls, below the page's own."""
-        calls = {"scores": self._scores}
+        calls = {
+            "scores": self._scores,
+            "explain": self._explain,
+            "check": self._check,
+            "predict": self._predict,
+            "decide": self._decide,
+        }
         posts = [
             Route(f"/api/{name}", answered(self._posted(call)), methods=["POST"])
             for name, call in calls.items()
         ]
-        return [Route("/api/models", answered(self._models)), *posts]
+        return [
+            Route("/api/models", answered(self._models)),
+            Route("/api/placements", answered(self._placements)),
+            *posts,
+        ]
 
     def _client(self, request: Request) -> AsyncClient:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -109,22 +109,90 @@ class Api:
             default = {"name": chosen.name, "version": chosen.version}
         return JSONResponse({"models": models, "default": default})
 
+    async def _placements(self, request: Request) -> Response:
+        placements = await self._client(request).list_placements()
+        return JSONResponse({"placements": [one.to_dict() for one in placements]})
+
     async def _scores(
         self, client: AsyncClient, values: Mapping[str, Any], image: bytes
     ) -> dict[str, Any]:
         """Scores headlines with one image, or without; a bad one costs the others nothing."""
         headlines = texts(values, "headlines", self._config.max_headlines)
-        context = context_of(values)
-        asked = Asked(text(values, "model"), text(values, "model_version"), context)
+        asked = asked_of(values)
         results: list[Score | AdscoreError]
         if headlines and image:
             results = await _grid_column(client, headlines, image, asked)
         else:
             parts: list[str | None] = [*headlines] or [None]
-            creatives = [Creative(one, image or None, "", context) for one in parts]
+            creatives = [Creative(one, image or None, "", asked.context) for one in parts]
             stream = client.score_many(creatives, model=asked.name, model_version=asked.version)
             results = [result async for result in stream]
         return {"scores": [score_fields(result) for result in results]}
+
+    async def _explain(
+        self, client: AsyncClient, values: Mapping[str, Any], image: bytes
+    ) -> dict[str, Any]:
+        """Takes a score apart; where the server finds no text on banners, without that."""
+        asked = asked_of(values)
+        what_if = WhatIf(
+            boxes=boxes_of(values),
+            find_text=bool(image) and values.get("find_text") is True,
+            headlines=texts(values, "headlines", self._config.max_headlines),
+        )
+
+        async def explain(what_if: WhatIf) -> Explanation:
+            return await client.explain(
+                text(values, "headline") or None,
+                image or None,
+                context=asked.context,
+                target=text(values, "target") or None,
+                what_if=what_if,
+                model=asked.name,
+                model_version=asked.version,
+            )
+
+        try:
+            explanation = await explain(what_if)
+        except ModelUnsupportedError:
+            if not what_if.find_text:
+                raise
+            what_if = replace(what_if, find_text=False)
+            explanation = await explain(what_if)
+        return {**explanation.to_dict(), "found_text": what_if.find_text}
+
+    async def _check(
+        self, client: AsyncClient, values: Mapping[str, Any], image: bytes
+    ) -> dict[str, Any]:
+        """Checks one creative against the rules of a placement."""
+        creative = Creative(text(values, "headline") or None, image or None)
+        report = await client.check(text(values, "placement"), [creative])
+        found = report.to_dict()
+        return {"findings": found["creatives"][0]["findings"], "not_checked": found["not_checked"]}
+
+    async def _predict(
+        self, client: AsyncClient, values: Mapping[str, Any], image: bytes
+    ) -> dict[str, Any]:
+        """What a decision starts from, of one creative: its prediction before any count."""
+        asked = asked_of(values)
+        creative = Creative(text(values, "headline") or None, image or None, "", asked.context)
+        decision = await client.decide(
+            [Arm("arm", creative)], model=asked.name, model_version=asked.version
+        )
+        return {"prediction": decision.arms[0].prediction.to_dict(), "warnings": [str(one) for one in decision.warnings]}
+
+    async def _decide(
+        self, client: AsyncClient, values: Mapping[str, Any], _: bytes
+    ) -> dict[str, Any]:
+        """Decides between creatives of which predictions and counts are known."""
+        asked = asked_of(values)
+        decision = await client.decide(
+            arms_of(values),
+            aim="learn" if values.get("aim") == "learn" else "earn",
+            horizon=number(values, "horizon"),
+            model=asked.name,
+            model_version=asked.version,
+        )
+        return decision.to_dict()
 
 
 async def _grid_column(
@@ -176,47 +244,3 @@ def answered(call: Handler) -> Handler:
             return error_answer(error)
 
     return handle
-
-
-# === What the page's script sends ===
-
-
-def text(values: Mapping[str, Any], name: str) -> str:
-    """One text; empty where it was not sent.
-
-    Raises:
-        RefusedError: It is something else.
-    """
-    value = values.get(name, "")
-    if not isinstance(value, str):
-        raise RefusedError(400, "request", f"{name}: expected a text.")
-    return value
-
-
-def texts(values: Mapping[str, Any], name: str, limit: int) -> list[str]:
-    """A list of texts; empty where it was not sent.
-
-    Raises:
-        RefusedError: It is something else, or longer than the limit.
-    """
-    value = values.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise RefusedError(400, "request", f"{name}: expected a list of texts.")
-    if len(value) > limit:
-        raise RefusedError(
-            413, "too_many", f"{name}: expected at most {limit}. Received: {len(value)}."
-        )
-    return value
-
-
-def context_of(values: Mapping[str, Any]) -> dict[str, str]:
-    """The context of all creatives of a request.
-
-    Raises:
-        RefusedError: It is no object of texts, or a large one.
-    """
-    value = values.get("context", {})
-    is_plain = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
-    if not is_plain or len(value) > _MAX_CONTEXT_NAMES:
-        raise RefusedError(400, "request", "context: expected an object of texts.")
-    return dict(value)

@@ -23,6 +23,7 @@ export function setToken(value) {
 }
 
 export const models = () => call("models", { method: "GET" });
+export const placements = () => call("placements", { method: "GET" });
 
 /** Posts an object and, where there is one, an image file. */
 export function post(name, values, image = null, signal = undefined) {

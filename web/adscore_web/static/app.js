@@ -2,22 +2,21 @@
 
 import { setToken } from "./api.js";
 import { byId, h, show } from "./dom.js";
+import * as detail from "./detail.js";
 import * as downloads from "./downloads.js";
 import * as grid from "./grid.js";
 import { measured } from "./files.js";
 import * as header from "./header.js";
 import * as inputs from "./inputs.js";
+import * as live from "./live.js";
 import { loadModels, pump, retry } from "./scoring.js";
 import { change, draw, memory, onChange, restore, state } from "./state.js";
 import { t } from "./texts.js";
 
 async function main() {
-  inputs.start();
-  header.start();
-  grid.start();
-  downloads.start();
-  onChange(drawProblem);
   onChange(pump);
+  for (const part of [inputs, header, grid, detail, live, downloads]) part.start();
+  onChange(drawProblem);
   for (const name of ["grid", "ranking"]) {
     byId(`view-${name}`).addEventListener("click", () => change(() => (state.view = name)));
   }

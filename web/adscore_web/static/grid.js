@@ -1,7 +1,7 @@
 // The right side: what is best, the grid of all combinations, and the same as a ranking.
 
 import { byId, h, icon, picture, show } from "./dom.js";
-import { interval, leading, logit, percent } from "./numbers.js";
+import { interval, leading, logit, percent, percentLike } from "./numbers.js";
 import { axes, cellKey, change, codeOf, memory, onChange, ranking, state } from "./state.js";
 import { isWorking } from "./scoring.js";
 import { known, t } from "./texts.js";
@@ -36,6 +36,7 @@ function drawResults() {
   if (byId("results").hidden) return;
   show(byId("answer"), answer(ranked, tied));
   for (const name of ["grid", "ranking"]) byId(`view-${name}`).setAttribute("aria-pressed", String(state.view === name));
+  for (const name of ["grid", "ranking"]) byId(name).classList.toggle("some-lead", tied < ranked.length);
   byId("grid").hidden = state.view !== "grid";
   byId("ranking").hidden = state.view !== "ranking";
   if (state.view === "grid") drawGrid(ranked, tied);
@@ -64,7 +65,7 @@ function answer(ranked, tied) {
       { class: "best-words" },
       h("p", { class: "eyebrow" }, t(`answer.${kind === "clear" || kind === "only" ? "best" : "first"}`), " ", h("span", { class: "code" }, best.code)),
       best.headline && h("p", { class: "best-headline" }, best.headline.text),
-      h("p", { class: "best-rate" }, h("strong", {}, percent(best.target.mean)), " ", t("answer.interval", { name: state.target, interval: interval(best.target) })),
+      h("p", { class: "best-rate" }, h("strong", {}, percent(best.target.mean)), " ", t("answer.interval", { name: targetName(state.target), interval: interval(best.target) })),
       h("p", { class: "verdict" }, t(`answer.${kind}`, { count: tied - 1, total: ranked.length })),
       bestParts(ranked),
     ),
@@ -160,7 +161,7 @@ function cell(headline, image, one, range, tied) {
       on: { click: () => select(code), focus: () => (current = code) },
     },
     h("span", { class: "place" }, one.place === 1 ? icon("star") : null, String(one.place)),
-    h("strong", {}, percent(one.target.mean)),
+    h("strong", {}, range.write(one.target.mean)),
     bar(one.target, range),
     h("span", { class: "ends" }, interval(one.target)),
     one.score.warnings.length ? h("span", { class: "flag" }, icon("warning")) : null,
@@ -173,6 +174,7 @@ function scale(ranked) {
   return {
     low: Math.min(...targets.map((target) => target.lower)),
     high: Math.max(...targets.map((target) => target.upper)),
+    write: percentLike(Math.max(...targets.map((target) => target.mean))),
     worst: Math.min(...targets.map((target) => target.mean)),
     best: Math.max(...targets.map((target) => target.mean)),
   };
@@ -239,11 +241,14 @@ function rankRow(one, range, tied) {
       h("p", {}, h("span", { class: "code" }, one.code), " ", one.headline?.text ?? one.image?.name),
       one.score.warnings.length ? h("p", { class: "tags" }, one.score.warnings.map(tag)) : null,
     ),
-    h("div", { class: "rank-rate" }, h("strong", {}, percent(one.target.mean)), h("span", { class: "ends" }, interval(one.target)), bar(one.target, range)),
+    h("div", { class: "rank-rate" }, h("strong", {}, range.write(one.target.mean)), h("span", { class: "ends" }, interval(one.target)), bar(one.target, range)),
     h("button", { type: "button", class: "quiet", "data-key": `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
   );
   return [row, ends];
 }
+
+/** A target as people write it: short names are abbreviations. */
+export const targetName = (name) => (/^[a-z]{2,4}$/.test(name) ? name.toUpperCase() : name);
 
 /** A warning of a score, in the page's words. */
 export function tag(warning) {

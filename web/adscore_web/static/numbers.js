@@ -12,6 +12,12 @@ export function percent(rate, digits = 3) {
   return `${(100 * rate).toFixed(Math.min(Math.max(decimals, 0), 8))}%`;
 }
 
+/** A function that writes rates of one picture with as many decimals as the highest needs. */
+export function percentLike(highest) {
+  const decimals = Math.min(Math.max(2 - Math.floor(Math.log10(Math.max(100 * highest, 1e-9))), 0), 8);
+  return (rate) => `${(100 * rate).toFixed(decimals)}%`;
+}
+
 /** A share in whole per cent; what is neither 0 nor 1 is not said to be. */
 export function share(value) {
   if (!Number.isFinite(value)) return "–";

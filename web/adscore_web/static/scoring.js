@@ -52,12 +52,12 @@ function chooseTarget() {
 
 /** Asks for what is missing. It is called after each change, and does nothing where nothing is. */
 export function pump() {
+  count();
   if (memory.problem || !model()) return;
   for (const job of jobs()) {
     if (running >= AT_ONCE) break;
     ask(job);
   }
-  count();
 }
 
 /** Stops what is on its way: it is no longer wanted, as after a change of context. */

@@ -17,8 +17,12 @@ const empty = () => ({
   next: { headline: 0, image: 1 }, // codes that were not given yet
   cells: {}, // scores, by cellKey
   refusals: {}, // why a headline or a banner has no scores, by partKey
+  boxes: {}, // elements that were drawn, by the id of their banner
   live: [], // codes of the combinations that run, in order
   counts: {}, // {trials, successes} as typed, by code
+  horizon: "", // impressions still to come, as typed
+  aim: "earn",
+  predictions: {}, // what decisions start from, by cellKey
   selected: "", // code of the combination that is looked into
   view: "grid",
 });
@@ -65,8 +69,8 @@ export function draw() {
 function keep() {
   keeping = 0;
   const wanted = new Set(usedKeys());
-  const fresh = Object.fromEntries(Object.entries(state.cells).filter(([key]) => wanted.has(key)));
-  storage.keepState(structuredClone({ ...state, cells: fresh }));
+  const fresh = (cells) => Object.fromEntries(Object.entries(cells).filter(([key]) => wanted.has(key)));
+  storage.keepState(structuredClone({ ...state, cells: fresh(state.cells), predictions: fresh(state.predictions) }));
 }
 
 addEventListener("pagehide", () => keeping && keep());

@@ -1,0 +1,150 @@
+// The banner with its elements in boxes. A box is drawn by dragging, or added and moved by keys.
+
+import { h, iconButton } from "./dom.js";
+import { effect } from "./numbers.js";
+import { change, draw, memory, state } from "./state.js";
+import { t } from "./texts.js";
+
+const MIN_PIXELS = 4;
+const MAX_BOXES = 8;
+const STEP = 0.02; // of a side, for each press of an arrow key
+const SETTLE_MILLISECONDS = 700;
+
+let settling = 0;
+let dragging = false;
+const urls = new Map(); // object URLs of whole files
+
+const whole = (image) => {
+  if (!urls.has(image.id)) urls.set(image.id, URL.createObjectURL(memory.blobs.get(image.id)));
+  return urls.get(image.id);
+};
+
+/** Whether a box is being drawn, so that nothing below the pointer may be drawn anew. */
+export const isDrawing = () => dragging;
+
+/** The picture of a banner with boxes over it, and a list of what each element does. */
+export function picker(image, explanation) {
+  const size = { width: image.width ?? 0, height: image.height ?? 0 };
+  const own = state.boxes[image.id] ?? [];
+  const found = explanation?.elements ?? [];
+  const elements = found.length >= own.length ? found : own.map((box) => ({ kind: "BOX", box, effect: null }));
+  const photo = h("img", { src: whole(image), alt: t("boxes.alt", { name: image.name }), draggable: "false" });
+  const area = h("div", { class: "canvas", on: { pointerdown: (event) => drag(event, image) } }, photo);
+  const place = () => {
+    area.querySelectorAll(".box").forEach((box) => box.remove());
+    if (size.width) elements.forEach((element, number) => area.append(boxOver(image, element, number, size)));
+  };
+  // Only a browser that shows a photo knows whether it lies on its side.
+  photo.addEventListener("load", () => {
+    if (photo.naturalWidth === size.width && photo.naturalHeight === size.height) return;
+    Object.assign(size, { width: photo.naturalWidth, height: photo.naturalHeight });
+    place();
+  });
+  place();
+  const add = h("button", { type: "button", class: "quiet", "data-key": "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
+  return [
+    area,
+    h("div", { class: "box-tools" }, add, h("span", { class: "hint", id: "box-help" }, t("boxes.help"))),
+    elements.length > 0 && h("ol", { class: "elements" }, elements.map((element, number) => elementLine(image, element, number))),
+    explanation && !explanation.found_text && h("p", { class: "hint" }, t("boxes.no_text")),
+  ];
+}
+
+function boxOver(image, element, number, size) {
+  const [left, top, right, bottom] = element.box;
+  const isOwn = element.kind === "BOX";
+  const vars = {
+    "--left": `${(100 * left) / size.width}%`,
+    "--top": `${(100 * top) / size.height}%`,
+    "--width": `${(100 * (right - left)) / size.width}%`,
+    "--height": `${(100 * (bottom - top)) / size.height}%`,
+  };
+  const kind = `box ${element.effect === null ? "" : element.effect < 0 ? "down" : "up"}`;
+  if (!isOwn) return h("span", { class: kind, vars, "aria-hidden": "true" }, h("b", {}, String(number + 1)));
+  return h(
+    "button",
+    { type: "button", class: `${kind} own`, vars, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
+    h("b", {}, String(number + 1)),
+  );
+}
+
+function elementLine(image, element, number) {
+  const what = t(element.kind === "BOX" ? "boxes.own" : "boxes.text");
+  return h(
+    "li",
+    {},
+    h("span", {}, `${number + 1}. ${what}`),
+    h("strong", {}, element.effect === null ? "…" : effect(element.effect)),
+    element.kind === "BOX" && iconButton("close", t("boxes.remove", { number: number + 1 }), () => removeBox(image, number), { "data-key": `box-remove-${number}` }),
+  );
+}
+
+const boxesOf = (image) => (state.boxes[image.id] ??= []);
+
+function addBox(image, size) {
+  if (boxesOf(image).length >= MAX_BOXES || !size.width) return;
+  const { width, height } = size;
+  const number = boxesOf(image).length;
+  change(() => boxesOf(image).push([0.3 * width, 0.35 * height, 0.7 * width, 0.65 * height].map(Math.round)));
+  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="box-${number}"]`)?.focus()));
+}
+
+function removeBox(image, number) {
+  change(() => boxesOf(image).splice(number, 1));
+}
+
+/** Moves a box by the arrow keys, and its right lower corner with Shift. */
+function nudge(event, image, number, size) {
+  const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+  if (event.key === "Delete" || event.key === "Backspace") removeBox(image, number);
+  if (!x && !y) return;
+  event.preventDefault();
+  const [dx, dy] = [Math.round(x * STEP * size.width) || x, Math.round(y * STEP * size.height) || y];
+  const box = [...boxesOf(image)[number]];
+  if (!event.shiftKey) [box[0], box[1]] = [box[0] + dx, box[1] + dy];
+  [box[2], box[3]] = [box[2] + dx, box[3] + dy];
+  const fits = box[0] >= 0 && box[1] >= 0 && box[2] <= size.width && box[3] <= size.height;
+  if (!fits || box[2] - box[0] < MIN_PIXELS || box[3] - box[1] < MIN_PIXELS) return;
+  boxesOf(image)[number] = box;
+  const element = event.currentTarget;
+  element.style.setProperty("--left", `${(100 * box[0]) / size.width}%`);
+  element.style.setProperty("--top", `${(100 * box[1]) / size.height}%`);
+  element.style.setProperty("--width", `${(100 * (box[2] - box[0])) / size.width}%`);
+  element.style.setProperty("--height", `${(100 * (box[3] - box[1])) / size.height}%`);
+  clearTimeout(settling);
+  settling = setTimeout(() => change(), SETTLE_MILLISECONDS); // then its effect is asked for
+}
+
+function drag(event, image) {
+  const area = event.currentTarget;
+  const photo = area.querySelector("img");
+  if (event.button !== 0 || event.target.closest(".own") || boxesOf(image).length >= MAX_BOXES) return;
+  event.preventDefault();
+  area.setPointerCapture(event.pointerId);
+  dragging = true;
+  const frame = photo.getBoundingClientRect();
+  const at = ({ clientX, clientY }) => [
+    Math.min(Math.max(((clientX - frame.left) / frame.width) * photo.naturalWidth, 0), photo.naturalWidth),
+    Math.min(Math.max(((clientY - frame.top) / frame.height) * photo.naturalHeight, 0), photo.naturalHeight),
+  ];
+  const from = at(event);
+  const shape = area.appendChild(h("span", { class: "box drawn" }));
+  let box = null;
+  const move = (moved) => {
+    const to = at(moved);
+    box = [Math.min(from[0], to[0]), Math.min(from[1], to[1]), Math.max(from[0], to[0]), Math.max(from[1], to[1])].map(Math.round);
+    const [width, height] = [photo.naturalWidth, photo.naturalHeight];
+    const sides = { left: box[0] / width, top: box[1] / height, width: (box[2] - box[0]) / width, height: (box[3] - box[1]) / height };
+    for (const [name, share] of Object.entries(sides)) shape.style.setProperty(`--${name}`, `${100 * share}%`);
+  };
+  const end = () => {
+    area.removeEventListener("pointermove", move);
+    shape.remove();
+    dragging = false;
+    draw();
+    if (box && box[2] - box[0] >= MIN_PIXELS && box[3] - box[1] >= MIN_PIXELS) change(() => boxesOf(image).push(box));
+  };
+  area.addEventListener("pointermove", move);
+  area.addEventListener("pointerup", end, { once: true });
+  area.addEventListener("pointercancel", end, { once: true });
+}
