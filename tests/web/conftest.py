@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -119,3 +121,93 @@ def start_page(scoring_server: Server) -> Iterator[Callable[..., LivePage]]:
 def banner(sample_dir: Path) -> bytes:
     """One whole banner."""
     return next(iter(sorted((sample_dir / "images").iterdir()))).read_bytes()
+
+
+# === In a browser ===
+
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+
+
+class Visitor:
+    """Somebody who looks at the page: its console, its requests, its accessibility."""
+
+    def __init__(self, context: Any, url: str) -> None:
+        self.context, self.url = context, url
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        context.on("page", self._watch)
+
+    def _watch(self, page: Any) -> None:
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def open(self) -> Any:
+        page = self.context.new_page()
+        page.goto(self.url)
+        page.locator("#model").wait_for()
+        return page
+
+    def foreign_requests(self) -> list[str]:
+        own = self.url.split("/")[2]
+        # What a page or a file holds itself goes to no host.
+        urls = [url for url in self.requests if not url.startswith(("data:", "blob:", "file:"))]
+        return [url for url in urls if url.split("/")[2] != own]
+
+
+@pytest.fixture(scope="module")  # its event loop must not outlive what else runs in this thread
+def browser() -> Iterator[Any]:
+    """Debian's chromium, or the program that ADSCORE_CHROMIUM names, driven by Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make setup")
+    program = os.environ.get("ADSCORE_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs chromium: make test-page installs it")
+    with sync_api.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=program, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Any, page: LivePage) -> Iterator[Callable[..., Visitor]]:
+    """Lets somebody look at a page; nothing may complain, or go to another host."""
+    visitors: list[Visitor] = []
+
+    def start(live: LivePage = page, width: int = 1280, **options: Any) -> Visitor:
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, **options)
+        context.set_default_timeout(60_000)
+        visitors.append(Visitor(context, live.url))
+        return visitors[-1]
+
+    yield start
+    for visitor in visitors:
+        visitor.context.close()
+    assert [visitor.foreign_requests() for visitor in visitors] == [[] for _ in visitors]
+
+
+@pytest.fixture(scope="session")
+def banners(sample_dir: Path) -> list[Path]:
+    """Whole banners."""
+    return sorted((sample_dir / "images").iterdir())[:8]
+
+
+@pytest.fixture(scope="session")
+def findings() -> Callable[[Any], list[str]]:
+    """What axe-core finds serious or critical on a page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+
+    def look(page: Any) -> list[str]:
+        violations = axe.Axe().run(page).response["violations"]
+        return [
+            f"{one['id']}: {node['html'][:200]}"
+            for one in violations
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    return look

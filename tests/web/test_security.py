@@ -1,6 +1,5 @@
 """What a hostile site, a hostile caller or a hostile file name can do to the page: nothing."""
 
-import json
 import re
 import socket
 from collections.abc import Callable
@@ -192,5 +191,4 @@ def test_content_of_creatives_stands_in_no_log(
 def test_script_in_a_text_comes_back_as_json_alone(page: Any, banner: bytes) -> None:
     answer = page.post("scores", {"headlines": [SCRIPT], "context": {SCRIPT: SCRIPT}}, banner)
     assert answer.headers["content-type"] == "application/json"
-    assert answer.status == 422
-    json.loads(answer.body)
+    assert answer.error["kind"] == "invalid"

@@ -23,15 +23,16 @@ from adscore_client import (
 from adscore_web.frames import RefusedError
 
 # The HTTP status of an exception, and the name by which the page has a text for it. The first
-# that fits counts.
+# that fits counts. What the server says of a creative, or that it does not offer, is an answer like
+# any other: browsers write any status but 200 to their console as an error of the page.
 _KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
     (AuthenticationError, 401, "token"),
     (AccessError, 403, "forbidden"),
-    (InvalidRequestError, 422, "invalid"),
+    (InvalidRequestError, 200, "invalid"),
     (ModelNotFoundError, 404, "model_gone"),
     (MessageTooLargeError, 413, "too_large"),
     (OverloadedError, 429, "busy"),
-    (UnsupportedError, 501, "unsupported"),
+    (UnsupportedError, 200, "unsupported"),
     (DeadlineExceededError, 504, "server_slow"),
     (ServerUnavailableError, 503, "server_gone"),
     (AdscoreError, 502, "server_failed"),

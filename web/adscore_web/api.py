@@ -178,7 +178,10 @@ class Api:
         decision = await client.decide(
             [Arm("arm", creative)], model=asked.name, model_version=asked.version
         )
-        return {"prediction": decision.arms[0].prediction.to_dict(), "warnings": [str(one) for one in decision.warnings]}
+        return {
+            "prediction": decision.arms[0].prediction.to_dict(),
+            "warnings": [str(one) for one in decision.warnings],
+        }
 
     async def _decide(
         self, client: AsyncClient, values: Mapping[str, Any], _: bytes

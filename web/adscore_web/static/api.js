@@ -44,6 +44,6 @@ async function call(name, options) {
     if (error.name === "AbortError") throw error;
     throw new CallError(answer && !answer.ok ? { kind: answer.status === 503 ? "busy" : "page_failed" } : {});
   }
-  if (!answer.ok) throw new CallError(values.error ?? { kind: "page_failed" });
+  if (!answer.ok || values.error) throw new CallError(values.error ?? { kind: "page_failed" });
   return values;
 }

@@ -4,14 +4,26 @@ import { t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
+let owner = document;
+
+/** Makes elements that are not for this page, so that nothing of them is loaded. */
+export function inert(make) {
+  owner = document.implementation.createHTMLDocument();
+  try {
+    return make();
+  } finally {
+    owner = document;
+  }
+}
+
 /** Makes an element: h("button", { class: "x", on: { click } }, "Text", child, null). */
 export function h(tag, properties = {}, ...children) {
-  return fill(document.createElement(tag), properties, children);
+  return fill(owner.createElement(tag), properties, children);
 }
 
 /** Makes an element of SVG. */
 export function svg(tag, properties = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), properties, children);
+  return fill(owner.createElementNS(SVG, tag), properties, children);
 }
 
 function fill(element, properties, children) {

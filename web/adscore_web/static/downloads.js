@@ -1,6 +1,6 @@
 // What people take along: a table, a page that needs no other file, or text to paste.
 
-import { byId, download, h, picture } from "./dom.js";
+import { byId, download, h, inert, picture } from "./dom.js";
 import { bar, placed, tag } from "./grid.js";
 import { quality } from "./header.js";
 import { interval, percent } from "./numbers.js";
@@ -78,32 +78,31 @@ async function copy() {
 /** The ranking as one file: its style, its pictures and nothing to run are inside. */
 async function page() {
   const { ranked, tied } = placed();
-  const saved = document.implementation.createHTMLDocument(t("title"));
   const style = await (await fetch(document.querySelector("link[rel=stylesheet]").href)).text();
   const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
-  saved.documentElement.lang = "en";
-  saved.head.append(
-    h("meta", { charset: "utf-8" }),
-    h("meta", { "http-equiv": "Content-Security-Policy", content: policy }),
-    h("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-    h("meta", { name: "color-scheme", content: "light dark" }),
-    h("style", {}, style),
-  );
   const pictures = await dataUrls(ranked);
-  saved.body.className = "saved";
-  saved.body.append(
-    h(
-      "main",
-      {},
-      h("h1", {}, t("download.heading")),
-      h("p", { class: "verdict" }, verdict(ranked, tied)),
-      h("p", { class: "hint" }, [contextText(), made()].filter(Boolean).join(" ")),
-      h("div", { class: "scroll" }, savedTable(ranked, pictures)),
-      h("p", { class: "hint" }, t("model.meaning")),
-    ),
-  );
-  return `<!DOCTYPE html>\n${saved.documentElement.outerHTML}\n`;
+  const [head, main] = inert(() => [headOf(policy), mainOf(ranked, tied, pictures)]);
+  // The style is the only markup that is no element: as one, this page's own policy would refuse it.
+  const start = `<!DOCTYPE html>\n<html lang="en"><head>${head.map((one) => one.outerHTML).join("\n")}\n<style>${style}</style></head>`;
+  return `${start}<body class="saved">${main.outerHTML}</body></html>\n`;
 }
+
+const headOf = (policy) => [
+  h("meta", { charset: "utf-8" }),
+  h("meta", { "http-equiv": "Content-Security-Policy", content: policy }),
+  h("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
+  h("title", {}, t("title")),
+];
+
+const mainOf = (ranked, tied, pictures) => h(
+  "main",
+  {},
+  h("h1", {}, t("download.heading")),
+  h("p", { class: "verdict" }, verdict(ranked, tied)),
+  h("p", { class: "hint" }, [contextText(), made()].filter(Boolean).join(" ")),
+  h("div", { class: "scroll" }, savedTable(ranked, pictures)),
+  h("p", { class: "hint" }, t("model.meaning")),
+);
 
 const contextText = () => Object.entries(state.context).map(([name, value]) => `${name}: ${value}.`).join(" ");
 

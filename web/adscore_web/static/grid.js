@@ -2,7 +2,7 @@
 
 import { byId, h, icon, picture, show } from "./dom.js";
 import { interval, leading, logit, percent, percentLike } from "./numbers.js";
-import { axes, cellKey, change, codeOf, memory, onChange, ranking, state } from "./state.js";
+import { axes, cellKey, change, codeOf, draw, memory, onChange, ranking, spread, state } from "./state.js";
 import { isWorking } from "./scoring.js";
 import { known, t } from "./texts.js";
 
@@ -11,14 +11,20 @@ const SHOWN = 12;
 let showsAll = false;
 let current = ""; // the cell of the grid that the arrow keys have reached
 
+let resultsInView = false;
+
 export function start() {
   onChange(drawResults);
+  new IntersectionObserver(([entry]) => {
+    resultsInView = entry.isIntersecting;
+    draw();
+  }).observe(byId("results"));
 }
 
 /** Ranked combinations with place and tie; `tied` is how many cannot be told apart from the first. */
 export function placed() {
   const ranked = ranking();
-  const tied = leading(ranked.map((one) => one.target));
+  const tied = leading(ranked.map((one) => one.target), spread());
   ranked.forEach((one, place) => Object.assign(one, { place: place + 1, leads: place < tied }));
   return { ranked, tied };
 }
@@ -33,6 +39,7 @@ function drawResults() {
   byId("progress-bar").value = done;
   byId("progress-text").textContent = t("progress.text", { done, total });
   drawNeeded();
+  drawJump(ranked);
   if (byId("results").hidden) return;
   show(byId("answer"), answer(ranked, tied));
   for (const name of ["grid", "ranking"]) byId(`view-${name}`).setAttribute("aria-pressed", String(state.view === name));
@@ -41,6 +48,12 @@ function drawResults() {
   byId("ranking").hidden = state.view !== "ranking";
   if (state.view === "grid") drawGrid(ranked, tied);
   else drawRanking(ranked, tied);
+}
+
+/** On a phone, where the results lie below the inputs: the first of them, and the way there. */
+function drawJump([best]) {
+  byId("jump").hidden = !best || resultsInView;
+  show(byId("jump"), best && [h("span", {}, h("span", { class: "code" }, best.code), " ", percent(best.target.mean)), h("span", {}, t("jump"))]);
 }
 
 /** Says what is still missing where one part alone was given. */

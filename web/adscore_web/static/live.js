@@ -6,6 +6,7 @@ import { bar, targetName } from "./grid.js";
 import { interval, percent, share } from "./numbers.js";
 import { cellKey, change, draw, memory, onChange, ranking, state } from "./state.js";
 import { notice } from "./inputs.js";
+import { predict } from "./scoring.js";
 import { known, t } from "./texts.js";
 
 const SUGGESTED = 3;
@@ -92,14 +93,6 @@ async function ask(running) {
 /** A decision about one target needs the prediction of that target. */
 const onlyTarget = (prediction) => ({ ...prediction, targets: { [state.target]: prediction.targets[state.target] } });
 
-async function predict(one) {
-  const key = cellKey(one.headline, one.image);
-  if (state.predictions[key]) return;
-  const values = { model: state.model, model_version: state.version, context: state.context, headline: one.headline?.text.trim() ?? "" };
-  const { prediction } = await post("predict", values, one.image && memory.blobs.get(one.image.id));
-  state.predictions[key] = prediction;
-}
-
 // === Drawing ===
 
 function statusText({ status, leader, relative_loss, arms: decided }) {
@@ -161,6 +154,7 @@ function countField(code, part, label) {
   const { fault } = counted(code);
   const typed = ({ target }) => {
     clearTimeout(typing);
+    state.live = arms().map((each) => each.code); // what has counts stays, wherever it ranks
     (state.counts[code] ??= {})[part] = target.value;
     typing = setTimeout(() => change(), TYPING_MILLISECONDS);
   };

@@ -3,11 +3,13 @@
 const APART = 0.8; // as in the reports: from this chance on, one creative is ahead of another
 const HALF_WIDTH = 1.6448536269514722; // of a 90 % interval, in standard deviations
 const MIN_RATE = 1e-9;
+const SHOWN_RATE = 1e-5; // less is said to be less
 
 /** A rate in per cent with three significant digits: 0.0123 is "1.23%". */
 export function percent(rate, digits = 3) {
   if (!Number.isFinite(rate)) return "–";
   if (rate === 0) return "0%";
+  if (Math.abs(rate) < SHOWN_RATE) return `<${100 * SHOWN_RATE}%`;
   const decimals = digits - 1 - Math.floor(Math.log10(Math.abs(100 * rate)));
   return `${(100 * rate).toFixed(Math.min(Math.max(decimals, 0), 8))}%`;
 }
@@ -50,10 +52,15 @@ export const logit = (rate) => {
   return Math.log(kept / (1 - kept));
 };
 
-/** The chance, by their intervals, that the first rate is the higher one of two. */
-export function chanceAhead(first, second) {
-  const spread = Math.hypot(deviation(first), deviation(second));
-  return normal((logit(first.mean) - logit(second.mean)) / Math.max(spread, 1e-12));
+/** The chance that the first rate is the higher one of two.
+ *
+ * `spread` is the standard deviation, in logits, of what the model leaves between creatives of one
+ * group. Where it is not known, the intervals stand in: they hold too what a group's creatives share,
+ * so that this chance is rather too low.
+ */
+export function chanceAhead(first, second, spread) {
+  const joint = spread > 0 ? spread * Math.SQRT2 : Math.hypot(deviation(first), deviation(second));
+  return normal((logit(first.mean) - logit(second.mean)) / Math.max(joint, 1e-12));
 }
 
 const deviation = (target) => (logit(target.upper) - logit(target.lower)) / (2 * HALF_WIDTH);
@@ -68,8 +75,8 @@ function normal(z) {
 }
 
 /** How many of a falling ranking cannot be told apart from its first. */
-export function leading(targets) {
-  const behind = targets.findIndex((target, place) => place > 0 && chanceAhead(targets[0], target) >= APART);
+export function leading(targets, spread) {
+  const behind = targets.findIndex((target, place) => place > 0 && chanceAhead(targets[0], target, spread) >= APART);
   return behind < 0 ? targets.length : behind;
 }
 

@@ -3,7 +3,7 @@
 
 import { isPassing, models, post } from "./api.js";
 import { announce } from "./dom.js";
-import { axes, cellKey, change, draw, memory, model, partKey, state } from "./state.js";
+import { axes, cellKey, change, draw, hasSpread, keepSpread, memory, model, partKey, ranking, state } from "./state.js";
 import { t } from "./texts.js";
 
 const AT_ONCE = 4; // browsers open six connections; the page's other calls need some
@@ -15,6 +15,7 @@ let asked = new Set(); // keys of the cells that are on their way
 let controller = new AbortController();
 let waits = 0;
 let timer = 0;
+let learning = false;
 
 /** Learns what models the server has, and goes on with the one that was used. */
 export async function loadModels() {
@@ -58,6 +59,7 @@ export function pump() {
     if (running >= AT_ONCE) break;
     ask(job);
   }
+  if (!isWorking()) learnSpread();
 }
 
 /** Stops what is on its way: it is no longer wanted, as after a change of context. */
@@ -140,6 +142,32 @@ export async function retry() {
   const before = memory.problem;
   await loadModels();
   if (before && !memory.problem) announce(t("problem.over"));
+}
+
+/** What a decision would start from, of one combination. It is asked for once. */
+export async function predict({ headline, image }) {
+  const key = cellKey(headline, image);
+  if (!state.predictions[key]) {
+    const values = { model: state.model, model_version: state.version, context: state.context, headline: headline?.text.trim() ?? "" };
+    const { prediction } = await post("predict", values, image && memory.blobs.get(image.id));
+    state.predictions[key] = prediction;
+  }
+  return state.predictions[key];
+}
+
+/** Learns from one prediction how far the model is off, which says what ties. */
+async function learnSpread() {
+  const [best] = ranking();
+  if (!best || hasSpread() || learning) return;
+  learning = true;
+  try {
+    const prediction = await predict(best);
+    change(() => keepSpread(prediction));
+  } catch (error) {
+    if (!isPassing(error)) change(() => keepSpread(null)); // an older server
+  } finally {
+    learning = false;
+  }
 }
 
 /** How far the grid is, for the bar of progress. */

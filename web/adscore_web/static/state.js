@@ -23,6 +23,7 @@ const empty = () => ({
   horizon: "", // impressions still to come, as typed
   aim: "earn",
   predictions: {}, // what decisions start from, by cellKey
+  spreads: {}, // of the model's errors, in logits, by target and by name and version of the model
   selected: "", // code of the combination that is looked into
   view: "grid",
 });
@@ -48,12 +49,16 @@ let keeping = 0;
 /** Registers what draws a part of the page; it is called after each change. */
 export const onChange = (view) => views.push(view);
 
-/** Changes the state, draws the page with the next frame, and keeps the state soon. */
-export function change(work = () => {}) {
+/** Changes the state, draws the page with the next frame, and keeps the state soon.
+ *
+ * What cannot be made again is kept at once: a page that is left has no time for it.
+ */
+export function change(work = () => {}, soon = KEEP_MILLISECONDS) {
   work(state);
   draw();
   clearTimeout(keeping);
-  keeping = setTimeout(keep, KEEP_MILLISECONDS);
+  if (soon) keeping = setTimeout(keep, soon);
+  else keep();
 }
 
 /** Draws the page with the next frame. */
@@ -106,7 +111,7 @@ export function addHeadlines(texts, place = state.headlines.length) {
   change(() => {
     const made = fitting.map((text) => ({ id: newId(), code: letters(state.next.headline++), text }));
     state.headlines.splice(place, 0, ...made);
-  });
+  }, 0);
   return texts.length - fitting.length;
 }
 
@@ -118,7 +123,7 @@ export function addImage(file, fields) {
   change(() => {
     state.next.image++;
     state.images.push(image);
-  });
+  }, 0);
   return image;
 }
 
@@ -126,11 +131,11 @@ export function addImage(file, fields) {
 export function remove(list, id) {
   const place = state[list].findIndex((item) => item.id === id);
   const [item] = state[list].slice(place, place + 1);
-  change(() => state[list].splice(place, 1));
+  change(() => state[list].splice(place, 1), 0);
   if (list === "images") storage.dropFile(id);
   return () => {
     if (list === "images") storage.keepFile(id, memory.blobs.get(id));
-    change(() => state[list].splice(Math.min(place, state[list].length), 0, item));
+    change(() => state[list].splice(Math.min(place, state[list].length), 0, item), 0);
   };
 }
 
@@ -140,6 +145,19 @@ export function remove(list, id) {
 export const model = () => memory.models.find((one) => one.name === state.model && one.version === state.version);
 
 const stamp = () => JSON.stringify([state.model, state.version, Object.entries(state.context).sort()]);
+
+const modelKey = () => `${state.model} ${state.version}`;
+
+/** How far the model's predictions are off between creatives of one group; undefined if it is not known. */
+export const spread = () => state.spreads[modelKey()]?.[state.target];
+
+export const hasSpread = () => modelKey() in state.spreads;
+
+/** Keeps what a prediction of the model says of its errors; null where it says nothing. */
+export function keepSpread(prediction) {
+  const targets = Object.entries(prediction?.targets ?? {});
+  state.spreads = { [modelKey()]: Object.fromEntries(targets.map(([name, one]) => [name, one.spread])) };
+}
 
 export const cellKey = (headline, image) => `${stamp()}\n${headline?.text.trim() ?? ""}\n${image?.digest ?? ""}`;
 export const partKey = (part) => `${state.model} ${state.version}\n${part.text?.trim() ?? part.digest}`;

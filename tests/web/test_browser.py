@@ -1,0 +1,304 @@
+"""The page as people use it, in a real browser: Debian's chromium, driven by Playwright."""
+
+import csv
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+HEADLINES = ["Save 20 % on running shoes", "Run a little further", "Fresh air for your feet"]
+SCRIPT = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+DIALOGS_STOP = "window.alert = window.confirm = window.prompt = () => { throw new Error('dialog') }"
+
+
+def add_headlines(page: Any, texts: list[str]) -> None:
+    field = page.get_by_label("New headline")
+    field.fill("\n".join(texts))
+    field.press("Enter")
+
+
+def add_banners(page: Any, files: list[Any]) -> None:
+    page.set_input_files("#files", files)
+
+
+def wait_for_grid(page: Any, cells: int) -> None:
+    page.wait_for_function(
+        "n => document.querySelectorAll('.cell').length === n && progress.hidden", arg=cells
+    )
+
+
+def fill(page: Any, banners: list[Path], headlines: list[str] = HEADLINES) -> None:
+    add_headlines(page, headlines)
+    add_banners(page, banners)
+    wait_for_grid(page, len(headlines) * len(banners))
+
+
+def rates(page: Any) -> dict[str, str]:
+    """What stands in the cells of the grid, by code."""
+    found: dict[str, str] = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.cell')]"
+        ".map(cell => [cell.dataset.code, cell.ariaLabel]))"
+    )
+    return found
+
+
+def scrolls_sideways(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+def kept(download: Any, path: Path) -> Path:
+    download.save_as(path)
+    return path
+
+
+# === Files ===
+
+
+def png_of_many_pixels() -> bytes:
+    """A small file whose header says 20,000 x 20,000 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def bad_files(banner: bytes) -> dict[str, bytes]:
+    return {
+        "empty.png": b"",
+        "cut.jpg": banner[: len(banner) // 3],
+        "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
+        "page.png": b"<!DOCTYPE html><title>404</title>",
+        "paper.png": b"%PDF-1.7\n",
+        "noise.webp": b"RIFF\0\0\0\0WEBPVP8 " + bytes(50),
+        "pixels.png": png_of_many_pixels(),
+        "bytes.png": banner + bytes(11_000_000),
+    }
+
+
+def as_upload(name: str, body: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "image/png", "buffer": body}
+
+
+def test_bad_files_are_marked_and_spoil_no_grid(
+    visit: Callable[..., Any], banner: bytes, banners: list[Path]
+) -> None:
+    visitor = visit()
+    page = visitor.open()
+    files = bad_files(banner)
+    add_headlines(page, HEADLINES)
+    add_banners(page, [as_upload(name, body) for name, body in files.items()])
+    add_banners(page, banners[:2])
+    wait_for_grid(page, 6)
+    refused = page.locator(".banner.refused")
+    assert refused.count() == len(files)
+    reasons = {
+        refused.nth(i).locator(".file").inner_text(): refused.nth(i).locator(".why").inner_text()
+        for i in range(len(files))
+    }
+    assert reasons.keys() == files.keys()
+    assert "empty" in reasons["empty.png"]
+    assert "pixels" in reasons["pixels.png"]
+    assert "too large" in reasons["bytes.png"]
+    for name in ("cut.jpg", "drawing.png", "page.png", "paper.png", "noise.webp"):
+        assert "no picture that can be read" in reasons[name]
+    assert visitor.complaints == []
+
+
+def test_script_in_headlines_and_file_names_is_shown_as_text(
+    visit: Callable[..., Any], banner: bytes, tmp_path: Path
+) -> None:
+    visitor = visit()
+    page = visitor.open()
+    title = page.title()
+    add_headlines(page, [SCRIPT, "Plain"])
+    add_banners(page, [as_upload(SCRIPT.replace("/", "-") + ".png", banner)])
+    wait_for_grid(page, 2)
+    page.locator(".cell").first.click()
+    page.locator("#view-ranking").click()
+    assert page.locator(".rank").first.is_visible()
+    assert SCRIPT in page.locator("#ranking").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Page (.html)").click()
+    saved = page.context.new_page()
+    saved.goto(kept(download.value, tmp_path / "saved.html").as_uri())
+    assert SCRIPT in saved.locator("table").inner_text()
+    assert (page.title(), saved.title()) == (title, title)
+    assert visitor.complaints == []
+
+
+def test_a_reload_loses_nothing(visit: Callable[..., Any], banners: list[Path]) -> None:
+    visitor = visit()
+    page = visitor.open()
+    fill(page, banners[:3])
+    with page.expect_response("**/api/scores"):  # by then the old grid is gone
+        page.get_by_label("placement").select_option("feed")
+    wait_for_grid(page, 9)
+    before = rates(page)
+    page.locator('.cell[data-code="B2"]').click()
+    page.get_by_label("Impressions").first.fill("1,200")
+    page.get_by_label("Clicks").first.fill("20")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)  # longer than typing is waited for
+    page.reload()
+    wait_for_grid(page, 9)
+    assert rates(page) == before
+    assert page.get_by_label("placement").input_value() == "feed"
+    assert page.get_by_label("Impressions").first.input_value() == "1,200"
+    assert page.locator("#detail-title").inner_text() == "Why B2?"
+    page.wait_for_function("() => document.querySelectorAll('.banner img').length === 3")
+    # In the middle of scoring, too.
+    add_banners(page, banners[3:6])
+    page.wait_for_function("() => document.querySelectorAll('.banner').length === 6")
+    page.reload()
+    wait_for_grid(page, 18)
+    assert visitor.complaints == []
+
+
+def test_two_tabs_hold_their_own(visit: Callable[..., Any], banners: list[Path]) -> None:
+    visitor = visit()
+    first, second = visitor.open(), visitor.open()
+    fill(first, banners[:2], HEADLINES[:2])
+    assert second.locator(".banner").count() == 0
+    fill(second, banners[2:3], HEADLINES[2:])
+    for tab, cells in ((first, 4), (second, 1)):
+        tab.reload()
+        wait_for_grid(tab, cells)
+    # A copied tab has its original's session, and goes its own way from there.
+    with visitor.context.expect_page() as copied:
+        first.evaluate("open(location.href)")
+    copy = copied.value
+    copy.locator("#model").wait_for()
+    assert copy.locator(".banner").count() == 0
+    first.reload()
+    wait_for_grid(first, 4)
+    assert visitor.complaints == []
+
+
+def test_twenty_megabytes_of_banners(visit: Callable[..., Any], tmp_path: Path) -> None:
+    visitor = visit()
+    page = visitor.open()
+    files = []
+    for number in range(10):
+        noise = Image.effect_noise((2000, 1000), 60 + number)
+        files.append(tmp_path / f"large-{number}.png")
+        noise.save(files[-1])
+    assert sum(file.stat().st_size for file in files) > 15_000_000
+    fill(page, files)
+    page.reload()
+    wait_for_grid(page, 30)
+    assert visitor.complaints == []
+
+
+def test_a_removed_item_comes_back(visit: Callable[..., Any], banners: list[Path]) -> None:
+    visitor = visit()
+    page = visitor.open()
+    page.add_init_script(DIALOGS_STOP)
+    fill(page, banners[:2])
+    before = rates(page)
+    page.get_by_label("Remove banner 1").click()
+    wait_for_grid(page, 3)
+    page.get_by_role("button", name="Undo").click()
+    wait_for_grid(page, 6)
+    page.get_by_label("Remove headline B").click()
+    wait_for_grid(page, 4)
+    page.locator(".cell").first.focus()
+    page.keyboard.press("Control+z")
+    wait_for_grid(page, 6)
+    assert rates(page) == before
+    page.get_by_role("button", name="Start over").click()
+    page.locator("#welcome").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    wait_for_grid(page, 6)
+    assert rates(page) == before
+    assert visitor.complaints == []
+
+
+def test_what_is_taken_along(
+    visit: Callable[..., Any], banners: list[Path], tmp_path: Path
+) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = visitor.open()
+    fill(page, banners[:2], [*HEADLINES, "=HYPERLINK(1)"])
+    with page.expect_download() as table:
+        page.get_by_role("button", name="Table (.csv)").click()
+    text = Path(table.value.path()).read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["place"] for row in rows] == [str(place) for place in range(1, 9)]
+    means = [float(row["ctr_mean"]) for row in rows]
+    assert means == sorted(means, reverse=True)
+    assert {row["headline"] for row in rows} == {*HEADLINES, "'=HYPERLINK(1)"}
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Page (.html)").click()
+    other = visitor.context.new_page()
+    other.goto(kept(saved.value, tmp_path / "saved.html").as_uri())
+    assert other.locator("tbody tr").count() == 8
+    shown = "img => [...img].every(one => one.naturalWidth > 0)"
+    assert other.locator("tbody img").evaluate_all(shown)
+    page.get_by_role("button", name="Copy as text").click()
+    page.get_by_text("The ranking was copied.").first.wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert len(re.findall(r"^\d\. [A-D][12]  ", copied, re.MULTILINE)) == 8
+    assert visitor.complaints == []
+
+
+def test_dropped_and_pasted_things_are_taken(visit: Callable[..., Any], banner: bytes) -> None:
+    visitor = visit()
+    page = visitor.open()
+    drop = """([name, body]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(body)], name));
+        transfer.items.add(new File(["First line\\nSecond line\\n"], "lines.txt"));
+        transfer.items.add(new File(["x"], ".DS_Store"));
+        const how = { dataTransfer: transfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new DragEvent("drop", how));
+    }"""
+    page.evaluate(drop, ["dropped.png", list(banner)])
+    wait_for_grid(page, 2)
+    page.get_by_text("One hidden file was left out.").first.wait_for()
+    paste = """text => {
+        const data = new DataTransfer();
+        data.setData("text/plain", text);
+        const how = { clipboardData: data, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new ClipboardEvent("paste", how));
+    }"""
+    page.evaluate(paste, "Third line\nFirst line")
+    wait_for_grid(page, 3)
+    page.get_by_text("One headline was there already.").first.wait_for()
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    visit: Callable[..., Any],
+    banners: list[Path],
+    scheme: str,
+    findings: Callable[[Any], list[str]],
+) -> None:
+    visitor = visit(width=320, color_scheme=scheme)
+    page = visitor.open()
+    assert not scrolls_sideways(page)
+    fill(page, banners[:4], [*HEADLINES, "Averyveryverylongwordwithoutanyspaceinit" * 3])
+    assert not scrolls_sideways(page)
+    page.locator(".cell").first.click()
+    page.locator("#detail").wait_for()
+    assert not scrolls_sideways(page)
+    page.locator("#view-ranking").click()
+    page.locator(".rank").first.wait_for()
+    assert not scrolls_sideways(page)
+    page.locator("#model summary").click()
+    assert not scrolls_sideways(page)
+    assert findings(page) == []
+    assert visitor.complaints == []
