@@ -20,6 +20,7 @@ BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
 RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
 VERSION := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' pyproject.toml)
 SITE := build/site
+DEMO := build/demo
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 CHECKS := check-lint check-format check-types check-imports check-stubs check-protos check-hosts
 # Every extra but spark, which has pins of its own.
@@ -57,6 +58,11 @@ setup: $(STAMP)  ## install the project and its tools into .venv (the others do 
 demo: $(STAMP)  ## simulate a campaign log, train, serve and score: about 2 minutes (ARGS="--keep DIR")
 	@$(BIN)/adscore demo $(ARGS)
 
+.PHONY: page
+page: $(STAMP)  ## open the web page, with a model of simulated data or MODEL=DIR
+	@test -n "$(MODEL)" || test -d $(DEMO)/model || { rm -rf $(DEMO); $(BIN)/adscore demo --keep $(DEMO); }
+	@$(BIN)/adscore page --model $(or $(MODEL),$(DEMO)/model) $(ARGS)
+
 .PHONY: test
 test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
@@ -68,6 +74,11 @@ test-quick: $(STAMP)  ## run the tests but those marked slow
 .PHONY: test-spark
 test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
 	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py $(ARGS)
+
+.PHONY: test-page
+test-page: $(STAMP)  ## try the page in a browser; installs Debian's chromium where there is none
+	@command -v "$${ADSCORE_CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --no-install-recommends chromium
+	@$(BIN)/python -m pytest tests/web $(ARGS)
 
 .PHONY: test-node
 test-node: $(STAMP)  ## compare the example for Node.js with the Python client (needs npm)

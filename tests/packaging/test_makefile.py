@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "help", "setup", "demo", "clean",
-    "test", "test-quick", "test-spark", "test-node", "fuzz",
+    "help", "setup", "demo", "page", "clean",
+    "test", "test-quick", "test-spark", "test-node", "test-page", "fuzz",
     "fmt", "check", "check-lint", "check-format", "check-types", "check-imports", "check-stubs",
     "check-protos", "check-hosts",
     "docs", "release-check", "release-protos", "proto", "bench", "bench-peers", "lock",
