@@ -2,6 +2,8 @@
 
     AdscoreError
     ├── InvalidCreativeError    a creative that cannot be scored, with the field at fault
+    ├── InvalidQuestionError    a question about a creative that cannot be asked, with its field
+    ├── UnanswerableError       a question that this model or installation has no answer to
     ├── TableError              a table of creatives that cannot be used, with the row or column
     │   └── BrokenRowsError     one of which some rows cannot be used
     ├── BundleError             a model folder that is not whole, changed, or of another format
@@ -34,6 +36,12 @@ class Reason(StrEnum):
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE"
     CONTEXT_NAME_UNKNOWN = "CONTEXT_NAME_UNKNOWN"
     ID_TOO_LONG = "ID_TOO_LONG"
+    BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+    BOX_OUTSIDE_IMAGE = "BOX_OUTSIDE_IMAGE"
+    WORD_NOT_FOUND = "WORD_NOT_FOUND"
+    TARGET_UNKNOWN = "TARGET_UNKNOWN"
+    MODEL_WITHOUT_TARGETS = "MODEL_WITHOUT_TARGETS"
+    TEXT_DETECTION_MISSING = "TEXT_DETECTION_MISSING"
 
 
 class InvalidCreativeError(AdscoreError):
@@ -47,6 +55,32 @@ class InvalidCreativeError(AdscoreError):
     def __init__(self, field: str, reason: Reason, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.reason = reason
+
+
+class InvalidQuestionError(AdscoreError):
+    """A question about a creative that cannot be asked.
+
+    Attributes:
+        field: The part at fault, e.g. ``"boxes[2]"``.
+        reason: Stable name of the cause.
+    """
+
+    def __init__(self, field: str, reason: Reason, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.reason = reason
+
+
+class UnanswerableError(AdscoreError):
+    """A question that this model, or this installation, has no answer to.
+
+    Attributes:
+        reason: Stable name of the cause.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
         self.reason = reason
 
 

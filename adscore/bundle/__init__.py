@@ -3,7 +3,9 @@
     manifest.json           what the model is, and the SHA-256 of every other file
     headline_encoder.onnx   headline inputs -> embedding
     image_encoder.onnx      pixels -> embedding
-    head.onnx               embeddings -> mean and concentration of each target
+    head.onnx               embeddings -> mean and concentration of each target, and the logit of
+                            each member
+    mean_embeddings.json    embeddings of the training's headlines and images on average
     tokenizer.json          headline -> token ids
     golden.json             a few creatives with their scores, scored again at every load
     model.keras             what was trained of it, for Keras: with frozen encoders, all but these
@@ -25,6 +27,8 @@ from adscore.bundle.contents import (
     IMAGE_ENCODER,
     KERAS_MODEL,
     MANIFEST,
+    MEAN_EMBEDDINGS,
+    MEMBER_LOGITS,
     MODEL_CARD,
     PREPROCESSING_VERSION,
     REPORT,
@@ -51,6 +55,8 @@ __all__ = [
     "IMAGE_ENCODER",
     "KERAS_MODEL",
     "MANIFEST",
+    "MEAN_EMBEDDINGS",
+    "MEMBER_LOGITS",
     "MODEL_CARD",
     "PREPROCESSING_VERSION",
     "REPORT",

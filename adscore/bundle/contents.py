@@ -22,8 +22,13 @@ TOKENIZER = "tokenizer.json"
 GOLDEN = "golden.json"
 KERAS_MODEL = "model.keras"
 TRAINING_GROUPS = "training_groups.txt"
+# By tower, its embedding of the training's headlines or images on average; optional.
+MEAN_EMBEDDINGS = "mean_embeddings.json"
 MODEL_CARD = "MODEL_CARD.md"
 REPORT = "report.html"
+
+# The head's output of the calibrated logit of each member, (batch, members, targets); optional.
+MEMBER_LOGITS = "logit"
 
 
 class Present(IntEnum):

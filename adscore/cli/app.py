@@ -13,6 +13,7 @@ import typer
 
 from adscore.cli.arguments import Model
 from adscore.cli.evaluate import evaluate
+from adscore.cli.explain import explain
 from adscore.cli.prepare import prepare
 from adscore.cli.score import score
 from adscore.cli.train import train
@@ -54,6 +55,7 @@ app.command()(prepare)
 app.command()(train)
 app.command()(evaluate)
 app.command()(score)
+app.command()(explain)
 
 
 @app.command()

@@ -38,6 +38,7 @@ EXTRA_OF_COMMAND = {
     "demo": "all",
     "evaluate": "offline",
     "page": "page",
+    "explain": "offline",
     "prepare": "offline",
     "sample": "offline",
     "score": "offline",

@@ -43,6 +43,11 @@ def points(share: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def odds(effect: float) -> str:
+    """An effect in logits as the factor of the odds: 0.0953 is ``1.10``."""
+    return f"\N{MULTIPLICATION SIGN}{math.exp(effect):.2f}"
+
+
 def percent(share: float, digits: int = 3) -> str:
     """A share in per cent with three significant digits: 0.0123 is ``1.23%``."""
     if not share:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -243,6 +244,7 @@ class Graphs:
                 f"model {bundle.name} version {bundle.version}: its graphs or tokenizer cannot be "
                 f"opened by the installed libraries: {error}"
             ) from error
+        self._means = _mean_embeddings(bundle, {"headline": headline, "image": image})
 
     @property
     def has_agreement(self) -> bool:
@@ -273,6 +275,30 @@ class Graphs:
         """Runs the image tower."""
         return {} if self._images is None else self._images.encode(images)[0]
 
+    def mean_embedding(self, tower: str) -> NDArray[np.float32]:
+        """What the text or the image tower says of the training's on average, (e,).
+
+        Zeros for a bundle that does not tell, of adscore 0.2 or earlier: to a head they mean a
+        part that is absent.
+        """
+        return self._means[tower]
+
+    def predict_members(
+        self, encoded: EncodedCreatives
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Runs the head for what its ensemble says.
+
+        Returns:
+            Mean rate, (batch, targets); and the calibrated logits of the members, (batch, members,
+            targets), None for a bundle that does not tell them, of adscore 0.2 or earlier.
+        """
+        outputs = self._run_head(encoded)
+        members = outputs.get(files.MEMBER_LOGITS)
+        return (
+            outputs["mean"].astype(np.float64),
+            None if members is None else members.astype(np.float64),
+        )
+
     def predict(self, encoded: EncodedCreatives) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Runs the head.
 
@@ -283,6 +309,11 @@ class Graphs:
         if self._head is None:
             nothing = np.empty((len(encoded.present), 0))
             return nothing, nothing
+        outputs = self._run_head(encoded)
+        return outputs["mean"].astype(np.float64), outputs["concentration"].astype(np.float64)
+
+    def _run_head(self, encoded: EncodedCreatives) -> dict[str, NDArray[np.float32]]:
+        assert self._head is not None
         known: dict[str, NDArray[np.generic]] = {
             "context_ids": encoded.context_ids,
             "present": encoded.present,
@@ -290,6 +321,28 @@ class Graphs:
         for tower, encodings in (("headline", encoded.headline), ("image", encoded.image)):
             if encodings:
                 known[f"{tower}_embedding"] = encodings["embedding"]
-        outputs = self._head.run({name: known[name] for name in self._head.input_names})
-        mean, concentration = outputs["mean"], outputs["concentration"]
-        return mean.astype(np.float64), concentration.astype(np.float64)
+        return self._head.run({name: known[name] for name in self._head.input_names})
+
+
+def _mean_embeddings(
+    bundle: Bundle, graphs: Mapping[str, Graph | None]
+) -> dict[str, NDArray[np.float32]]:
+    """By tower, the training's mean embedding; zeros where the bundle does not tell."""
+    data = bundle.files.get(files.MEAN_EMBEDDINGS, b"{}")
+    widths = {name: graph.output_widths.get("embedding") for name, graph in graphs.items() if graph}
+    try:
+        known = msgspec.json.decode(data, type=dict[str, list[float]])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BundleError(
+            f"{files.MEAN_EMBEDDINGS}: expected lists of numbers. Received: {error}"
+        ) from error
+    means = {}
+    for name, width in widths.items():
+        mean = np.array(known.get(name, [0.0] * (width or 0)), np.float32)
+        if width and (len(mean) != width or not np.isfinite(mean).all()):
+            raise BundleError(
+                f"{files.MEAN_EMBEDDINGS}: expected {width} finite numbers for {name}. "
+                f"Received: {len(mean)}. Train again"
+            )
+        means[name] = mean
+    return means

@@ -133,6 +133,11 @@ class Scorer:
         return self.manifest.limits
 
     @property
+    def graphs(self) -> Graphs:
+        """Its towers and head."""
+        return self._graphs
+
+    @property
     def has_agreement(self) -> bool:
         """Whether the model was trained to say how well headline and image fit together."""
         return self._graphs.has_agreement
@@ -151,7 +156,17 @@ class Scorer:
         """Scores a batch of prepared creatives, in their order."""
         if not creatives:
             return []
-        predictions = self.predict(creatives)
+        return self._scores(creatives, self.predict(creatives))
+
+    def score_encoded(
+        self, creatives: Sequence[PreparedCreative], encoded: EncodedCreatives
+    ) -> list[Score]:
+        """Scores a batch that the towers have encoded, in its order."""
+        return self._scores(creatives, self._predict_batch(encoded))
+
+    def _scores(
+        self, creatives: Sequence[PreparedCreative], predictions: Predictions
+    ) -> list[Score]:
         figures = rate_figures(self.manifest, predictions.mean, predictions.concentration).tolist()
         agreements = predictions.agreement.tolist()
         targets = self.manifest.targets

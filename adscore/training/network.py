@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.bundle import Present
+from adscore.bundle import MEMBER_LOGITS, Present
 from adscore.training.calibration import (
     MIN_CONCENTRATION,
     PATTERN_BITS,
@@ -36,7 +36,8 @@ class Network:
         towers: By `headline` and `image`, those that the model has.
         core: Embeddings, context_ids (b, c) int32 and present (b, 3) float32 -> logit (b, m, t)
             and log_concentration (b, t); what is fitted.
-        head: The same -> mean and concentration, (b, t): core, then calibration.
+        head: The same -> mean and concentration, (b, t), and logit, (b, m, t): core, then
+            calibration.
         fitted: Inputs of all towers, context_ids and present -> the core's outputs.
         whole: The same inputs -> the head's outputs.
     """
@@ -225,4 +226,5 @@ def _head(core: keras.Model, targets: int) -> keras.Model:
     alone = 1 / (1 + keras.ops.exp(outputs["log_concentration"] + log_shift))
     variance = keras.ops.minimum(alone + disagreement, 1 / (1 + MIN_CONCENTRATION))
     concentration = 1 / variance - 1
-    return keras.Model(inputs, {"mean": mean, "concentration": concentration}, name="head")
+    outputs = {"mean": mean, "concentration": concentration, MEMBER_LOGITS: logit}
+    return keras.Model(inputs, outputs, name="head")

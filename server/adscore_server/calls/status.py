@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from adscore.errors import InvalidCreativeError
+from adscore.errors import InvalidCreativeError, InvalidQuestionError, UnanswerableError
 from adscore_server.errors import (
     CallAbandonedError,
     CallReason,
@@ -74,7 +74,10 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
         case InvalidCreativeError(field=field, reason=reason):
             path = _cut(f"{creative_path}.{field}", _MAX_FIELD_BYTES)
             return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, path)
-        case InvalidRequestError(field=field, reason=reason):
+        case (
+            InvalidRequestError(field=field, reason=reason)
+            | InvalidQuestionError(field=field, reason=reason)
+        ):
             path = _cut(field, _MAX_FIELD_BYTES)
             return Failure(grpc.StatusCode.INVALID_ARGUMENT, reason, text, path)
         case ModelNotFoundError():
@@ -82,6 +85,8 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
         case ModelWithoutAgreementError():
             code = grpc.StatusCode.FAILED_PRECONDITION
             return Failure(code, CallReason.MODEL_WITHOUT_AGREEMENT, text)
+        case UnanswerableError(reason=reason):
+            return Failure(grpc.StatusCode.FAILED_PRECONDITION, reason, text)
         case ServerStartingError():
             return Failure(grpc.StatusCode.UNAVAILABLE, CallReason.SERVER_STARTING, text)
         case ServerStoppingError():

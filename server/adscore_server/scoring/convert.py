@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from adscore.bundle import Manifest
 from adscore.creative import Creative, Score, Warning
+from adscore.explanation import Explanation
 from adscore.scoring.grids import ScoreGrid, TargetGrid
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
@@ -90,6 +91,52 @@ def grid_to_wire(grid: ScoreGrid, scorer: Scorer) -> scoring_pb2.ScoreCombinatio
         headline_warnings=_part_warnings_to_wire(grid.headline_warnings),
         image_warnings=_part_warnings_to_wire(grid.image_warnings),
         warnings=_warnings_to_wire(grid.warnings),
+        model=scorer.name,
+        model_version=scorer.version,
+    )
+
+
+def explanation_to_wire(
+    explanation: Explanation, creative_id: str, scorer: Scorer
+) -> scoring_pb2.Explanation:
+    """Converts what the score of the creative with an id is made of."""
+    return scoring_pb2.Explanation(
+        creative_id=creative_id,
+        target=explanation.target,
+        mean=explanation.mean,
+        lower=explanation.lower,
+        upper=explanation.upper,
+        base=explanation.base,
+        headline=explanation.parts.headline,
+        image=explanation.parts.image,
+        context=explanation.parts.context,
+        remainder=explanation.remainder,
+        warnings=_warnings_to_wire(explanation.warnings),
+        words=[
+            scoring_pb2.WordEffect(text=w.text, start=w.start, end=w.end, effect=w.effect)
+            for w in explanation.words
+        ],
+        elements=[
+            scoring_pb2.ElementEffect(
+                kind=f"ELEMENT_KIND_{element.kind}",
+                box=scoring_pb2.Box(**element.box._asdict()),
+                effect=element.effect,
+            )
+            for element in explanation.elements
+        ],
+        ideas=[
+            scoring_pb2.Idea(
+                kind=f"IDEA_KIND_{idea.kind}",
+                what=idea.what,
+                effect=idea.effect,
+                lower=idea.lower,
+                upper=idea.upper,
+                position=idea.position,
+                context_name=idea.context_name,
+                context_value=idea.context_value,
+            )
+            for idea in explanation.ideas
+        ],
         model=scorer.name,
         model_version=scorer.version,
     )

@@ -12,6 +12,7 @@ from adscore_server.calls.wire import parse
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
+from adscore_server.scoring.explaining import Explaining, PreparedLater
 from adscore_server.scoring.grids import Grids
 from adscore_server.scoring.pieces import PiecesOfCall
 from adscore_server.scoring.work import MAX_SCORES_TOGETHER, Scoring
@@ -40,10 +41,11 @@ class Services:
         self._models = models
         self.scoring = Scoring(config, models)
         grids = Grids(config, models, self.scoring)
-        self._many: dict[str, Callable[[Call], PiecesOfCall]] = {
+        self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater]] = {
             f"/{SCORING}/BatchScore": self.scoring.score_batch,
             f"/{SCORING}/ScoreCombinations": grids.score_combinations,
             f"/{SCORING}/Match": grids.match,
+            f"/{SCORING}/Explain": Explaining(models, self.scoring).explain,
         }
         self._answers: dict[str, Callable[[Call], Message]] = {
             f"/{MODELS}/ListModels": self._list_models,

@@ -60,8 +60,20 @@ class Scoring:
         calls = config.threads + config.max_waiting_calls
         self.long_work = LongWork(max(1, config.decode_threads // 2), max(1, calls // _LARGE_SHARE))
 
-    def read(self, call: Call, kind: type[Message], layout: Layout) -> Any:
+    def read(
+        self,
+        call: Call,
+        kind: type[Message],
+        layout: Layout,
+        cost: Callable[[Any], int] | None = None,
+    ) -> Any:
         """Counts, limits and parses the request of a call.
+
+        Args:
+            call: The call.
+            kind: Its request.
+            layout: Where the request keeps its creatives.
+            cost: How many creatives it counts as; None means as many as it has.
 
         Raises:
             InvalidRequestError: It holds too much, or is no message of this kind.
@@ -71,12 +83,13 @@ class Scoring:
         raw = call.take_request()
         is_single = kind is scoring_pb2.ScoreRequest
         parts = count_parts(raw, layout, 1 if is_single else self._config.max_batch_creatives)
-        call.creatives = 1 if is_single else parts
+        request = None if cost is None else parse(kind, raw)
+        call.creatives = 1 if is_single else parts if cost is None else cost(request)
         if self.limiter is not None and call.creatives:
             seconds = self.limiter.take(call.caller, call.creatives)
             if seconds:
                 raise RateLimitedError(self.limiter.creatives_per_second, seconds)
-        return parse(kind, raw)
+        return parse(kind, raw) if request is None else request
 
     def score(self, calls: Iterable[Call]) -> None:
         """Answers calls of Score, those of one model together."""
@@ -206,6 +219,12 @@ def check(scorer: Scorer, creative: Creative) -> CheckedCreative:
     Raises:
         InvalidCreativeError: With the field at fault.
     """
+    check_id(creative)
+    return scorer.preparer.check(creative)
+
+
+def check_id(creative: Creative) -> None:
+    """Raises InvalidCreativeError where the id of a creative is too long."""
     if len(creative.id) > MAX_ID_CHARACTERS:
         raise InvalidCreativeError(
             "id",
@@ -213,7 +232,6 @@ def check(scorer: Scorer, creative: Creative) -> CheckedCreative:
             f"expected at most {MAX_ID_CHARACTERS} characters. "
             f"Received: {len(creative.id)} characters",
         )
-    return scorer.preparer.check(creative)
 
 
 def check_request_id(request_id: str) -> None:

@@ -29,7 +29,13 @@ NEEDED = [
     bundle.TOKENIZER,
     bundle.GOLDEN,
 ]
-WITH_CHECKSUM = [*NEEDED, bundle.KERAS_MODEL, bundle.TRAINING_GROUPS, bundle.MODEL_CARD]
+WITH_CHECKSUM = [
+    *NEEDED,
+    bundle.KERAS_MODEL,
+    bundle.MEAN_EMBEDDINGS,
+    bundle.TRAINING_GROUPS,
+    bundle.MODEL_CARD,
+]
 NESTED = b"[" * 200_000  # deeper than any parser follows
 Edit = Callable[[dict[str, Any]], None]
 

@@ -1,0 +1,309 @@
+"""A creative and questions about it -> an explanation, in pieces that a server can take turns with.
+
+A plan first checks everything, then lists what must be encoded (each headline without a word, each
+banner without an element, ...), and at last runs the head over all of it at once.
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adscore.creative import MIN_RATE, Creative, InputLimits
+from adscore.errors import InvalidQuestionError, Reason, UnanswerableError, cut
+from adscore.explanation import variants
+from adscore.explanation.elements import Canvas
+from adscore.explanation.head import Change, Embedding, Head, Own
+from adscore.explanation.parts import explain_parts
+from adscore.explanation.question import NOTHING, Box, WhatIf
+from adscore.explanation.result import (
+    ElementEffect,
+    ElementKind,
+    Explanation,
+    Idea,
+    IdeaKind,
+    WordEffect,
+)
+from adscore.explanation.text_boxes import MAX_TEXTS, find_text
+from adscore.explanation.variants import Variant, required
+from adscore.explanation.words import split_words
+from adscore.scoring.image import ImageSize
+from adscore.scoring.preparation import CheckedImage, PreparedHeadline, PreparedImage
+from adscore.scoring.scorer import Scorer
+
+MAX_IDEAS = 20
+
+Encoded = Own | Embedding | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPart:
+    """What stands at a place of a plan, before an image there is decoded.
+
+    Attributes:
+        place: From 0.
+        image: An image that is to be decoded, or that the cache holds; None for other parts.
+    """
+
+    place: int
+    image: CheckedImage | PreparedImage | None = None
+
+    @property
+    def pixels(self) -> int:
+        """What to claim of the preparer's budget before it is decoded."""
+        return self.image.pixels if isinstance(self.image, CheckedImage) else 0
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether others should not wait behind it while it is decoded."""
+        return isinstance(self.image, CheckedImage) and self.image.takes_long
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPart:
+    """The same, ready for a tower."""
+
+    place: int
+    part: PreparedHeadline | PreparedImage | None
+
+
+def explain(
+    scorer: Scorer, creative: Creative, what_if: WhatIf = NOTHING, target: str = ""
+) -> Explanation:
+    """Takes a score apart; the same arguments give the same answer. See `Plan`."""
+    plan = Plan(scorer, creative, what_if, target)
+    with plan.budget.claim(plan.pixels):
+        plan.prepare()
+    decoded = []
+    for place in range(plan.count):
+        checked = plan.check(place)
+        with plan.budget.claim(checked.pixels):
+            decoded.append(plan.decode(checked))
+    return plan.finish(plan.work(decoded))
+
+
+class Plan:
+    """What an explanation takes; `explain` shows the order of its steps.
+
+    Args:
+        scorer: The model.
+        creative: What is explained.
+        what_if: The caller's own material to look at.
+        target: Name of the target; empty for the model's first.
+
+    Attributes:
+        budget: Where pixels are claimed before images are decoded.
+        pixels: What to claim before `prepare`.
+        takes_long: Whether others should not wait behind `prepare`.
+
+    Raises:
+        InvalidCreativeError: The creative cannot be scored.
+        InvalidQuestionError: A question about it cannot be asked.
+        UnanswerableError: The model predicts no rate.
+    """
+
+    def __init__(
+        self, scorer: Scorer, creative: Creative, what_if: WhatIf = NOTHING, target: str = ""
+    ) -> None:
+        what_if.check_count()
+        self._scorer, self._target, self._what_if = scorer, _target(scorer, target), what_if
+        preparer = scorer.preparer
+        self._checked = preparer.check(creative)
+        self._canvas = _canvas(scorer, creative.image, what_if)
+        self._boxes = [(ElementKind.BOX, Box(*box)) for box in what_if.boxes]
+        self._spans = split_words(creative.headline) if self._checked.headline else []
+        self._variants: list[Variant] = [
+            *variants.without_words(creative, self._spans, preparer),
+            *variants.with_swaps(creative, what_if, preparer),
+            *variants.other_headlines(what_if, preparer),
+            *variants.other_images(what_if),
+            *variants.other_contexts(creative, scorer.manifest),
+        ]
+        self.budget = preparer.budget
+        self.pixels = max(self._checked.pixels, self._canvas.pixels if self._canvas else 0)
+        self.takes_long = self._checked.takes_long or what_if.find_text
+
+    def prepare(self) -> None:
+        """Decodes the creative's image, and finds text on it where that is asked for.
+
+        Raises:
+            InvalidCreativeError: The image is broken.
+            UnanswerableError: Text cannot be found here.
+        """
+        self._prepared = self._scorer.preparer.decode(self._checked)
+        if self._canvas is None:
+            return
+        self._canvas.decode()
+        if self._what_if.find_text:
+            self._boxes += [(ElementKind.TEXT, box) for box in find_text(self._canvas)]
+        self._variants += variants.without_elements(self._boxes)
+
+    @property
+    def count(self) -> int:
+        """Places to work on, once it is prepared: the creative itself, and every variant."""
+        return 1 + len(self._variants)
+
+    def check(self, place: int) -> CheckedPart:
+        """Checks what stands at a place.
+
+        Raises:
+            InvalidQuestionError: It is an image that cannot be decoded.
+        """
+        file = self._variants[place - 1].file if place else None
+        if file is None:
+            return CheckedPart(place)
+        path = f"images[{self._variants[place - 1].position}]"
+        image = required(self._scorer.preparer.check_image, file, path)
+        if image is None:
+            raise InvalidQuestionError(
+                path, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
+            )
+        return CheckedPart(place, image)
+
+    def decode(self, checked: CheckedPart) -> DecodedPart:
+        """Makes it ready for a tower.
+
+        Raises:
+            InvalidQuestionError: It is an image that is broken.
+        """
+        place, image = checked.place, checked.image
+        if place == 0:
+            return DecodedPart(place, None)
+        variant = self._variants[place - 1]
+        if isinstance(image, CheckedImage):
+            path = f"images[{variant.position}]"
+            return DecodedPart(place, required(self._scorer.preparer.decode_image, image, path))
+        if variant.box is not None and self._canvas is not None:
+            return DecodedPart(place, PreparedImage(self._canvas.without(variant.box)))
+        return DecodedPart(place, image or variant.headline)
+
+    def work(self, decoded: Sequence[DecodedPart]) -> list[Encoded]:
+        """Encodes what stands at some places together.
+
+        Returns:
+            Of place 0 what is known of the creative; of the others the embedding of the part that
+            is changed, None where it is no part that is encoded.
+        """
+        graphs = self._scorer.graphs
+        rows: dict[int, Own | Embedding] = {}
+        headlines = {d.place: d.part for d in decoded if isinstance(d.part, PreparedHeadline)}
+        images = {d.place: d.part for d in decoded if isinstance(d.part, PreparedImage)}
+        if headlines:
+            found = graphs.encode_headlines(list(headlines.values()))[0]
+            rows |= dict(zip(headlines, found["embedding"], strict=True))
+        if images:
+            found = graphs.encode_images(list(images.values()))
+            rows |= dict(zip(images, found["embedding"], strict=True))
+        if any(one.place == 0 for one in decoded):
+            rows[0] = self._own()
+        return [rows.get(one.place) for one in decoded]
+
+    def _own(self) -> Own:
+        graphs = self._scorer.graphs
+        encoded = graphs.encode([self._prepared])
+        [score] = self._scorer.score_encoded([self._prepared], encoded)
+        whole = None
+        if self._canvas is not None:
+            whole = graphs.encode_images([PreparedImage(self._canvas.whole)])["embedding"][0]
+        return Own(encoded, score, whole)
+
+    def finish(self, encoded: Sequence[Encoded]) -> Explanation:
+        """Puts together what ``work`` gave of all places, in their order."""
+        own = encoded[0]
+        assert isinstance(own, Own)
+        rows = [None if isinstance(row, Own) else row for row in encoded[1:]]
+        manifest = self._scorer.manifest
+        head = Head(self._scorer.graphs, own, manifest.targets.index(self._target))
+        changes = head.changes(list(zip(self._variants, rows, strict=True)))
+        changed = list(zip(self._variants, changes, strict=True))
+        base, parts = explain_parts(head, tuple(manifest.preprocessing.context))
+        figures = own.score.targets[self._target]
+        mean = min(max(figures.mean, MIN_RATE), 1 - MIN_RATE)
+        return Explanation(
+            target=self._target,
+            mean=figures.mean,
+            lower=figures.lower,
+            upper=figures.upper,
+            base=base,
+            parts=parts,
+            remainder=math.log(mean / (1 - mean)) - base - parts.total,
+            warnings=own.score.warnings,
+            words=tuple(
+                WordEffect(span.text, span.start, span.end, effect)
+                for span, effect in zip(
+                    self._spans, _effects(IdeaKind.DROP_WORD, changed), strict=True
+                )
+            ),
+            elements=tuple(
+                ElementEffect(kind, box, effect)
+                for (kind, box), effect in zip(
+                    self._boxes, _effects(IdeaKind.DROP_ELEMENT, changed), strict=True
+                )
+            ),
+            ideas=tuple(_ideas(changed)),
+        )
+
+
+_Changed = Sequence[tuple[Variant, Change]]
+
+
+def _effects(kind: IdeaKind, changed: _Changed) -> list[float]:
+    """What is there does the opposite of what leaving it out does."""
+    return [-change.effect for variant, change in changed if variant.kind is kind]
+
+
+def _ideas(changed: _Changed) -> list[Idea]:
+    """Changes for the better, the best first; of each context name the best value."""
+    ideas: list[Idea] = []
+    for variant, (effect, half_width) in sorted(changed, key=lambda one: -one[1].effect):
+        name, value = variant.context
+        if effect <= half_width or (name and any(idea.context_name == name for idea in ideas)):
+            continue
+        ends = (effect - half_width, effect + half_width)
+        ideas.append(Idea(variant.kind, variant.what, effect, *ends, variant.position, name, value))
+    return ideas[:MAX_IDEAS]
+
+
+# === What is asked ===
+
+
+def count_encodings(headline: str, what_if: WhatIf) -> int:
+    """About how many encodings an explanation takes, before anything of it is checked."""
+    words = split_words(headline[: InputLimits().max_headline_characters])
+    texts = MAX_TEXTS if what_if.find_text else 0
+    return 1 + len(words) + texts + what_if.count
+
+
+def _target(scorer: Scorer, target: str) -> str:
+    names = scorer.manifest.targets
+    if not names:
+        raise UnanswerableError(
+            Reason.MODEL_WITHOUT_TARGETS,
+            f"expected a model that predicts a rate. Received: {scorer.name} version "
+            f"{scorer.version}, which was trained for agreement alone",
+        )
+    if target and target not in names:
+        near = difflib.get_close_matches(target, names, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        raise InvalidQuestionError(
+            "target",
+            Reason.TARGET_UNKNOWN,
+            f"expected one of {', '.join(names)}. Received: {cut(target)!r}{hint}",
+        )
+    return target or names[0]
+
+
+def _canvas(scorer: Scorer, image: bytes, what_if: WhatIf) -> Canvas | None:
+    """The banner whose elements are asked about; None where none are."""
+    if not what_if.boxes and not what_if.find_text:
+        return None
+    if not image:
+        raise InvalidQuestionError(
+            "boxes" if what_if.boxes else "find_text",
+            Reason.IMAGE_MISSING,
+            "expected an image to find elements on. Received: none",
+        )
+    read = ImageSize.of(scorer.manifest.preprocessing)
+    canvas = Canvas(image, read, scorer.limits)
+    canvas.check(what_if.boxes)
+    return canvas

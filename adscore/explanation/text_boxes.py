@@ -1,0 +1,86 @@
+"""The text on a banner, as elements of it: with the button or badge that it stands on."""
+
+import importlib
+import math
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from adscore.errors import Reason, UnanswerableError
+from adscore.explanation.elements import Canvas
+from adscore.explanation.question import Box
+
+# Each costs an encoding.
+MAX_TEXTS = 16
+
+# Levels of 255 by which the colour of a button may differ from place to place.
+_SAME_COLOUR = 20
+# A larger patch of one colour is the banner's ground and no button.
+_MAX_PATCH_SHARE = 0.25
+# Nor is one that is so much higher than its text.
+_MAX_PATCH_HEIGHTS = 5.0
+
+
+def can_find_text() -> bool:
+    """Whether what finds text is installed."""
+    return find_spec("rapidocr") is not None
+
+
+def find_text(canvas: Canvas) -> list[Box]:
+    """Boxes of the text on a banner, from the top; the largest, where there are too many.
+
+    Text on a button or badge is found as the whole of that, several lines of it as one element.
+
+    Raises:
+        UnanswerableError: What finds it is not installed.
+    """
+    found = _detected(canvas.image)
+    boxes = dict.fromkeys(canvas.of_pixels(_with_patch(canvas.image, box)) for box in found)
+    largest = sorted(boxes, key=lambda box: -(box.right - box.left) * (box.bottom - box.top))
+    kept = set(largest[:MAX_TEXTS])
+    return [box for box in boxes if box in kept]
+
+
+def _detected(pixels: NDArray[np.uint8]) -> list[Box]:
+    """Lines of text, in pixels of the canvas."""
+    try:
+        checks = importlib.import_module("adscore.checks")
+        found = checks.text_boxes(pixels)
+    except Exception as error:
+        raise UnanswerableError(
+            Reason.TEXT_DETECTION_MISSING,
+            "expected an installation that finds text on banners. Received: one without it. "
+            'Install it with: pip install "adscore[check]"; or draw boxes instead',
+        ) from error
+    return [
+        Box(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+        for left, top, right, bottom in found
+    ]
+
+
+def _with_patch(pixels: NDArray[np.uint8], text: Box) -> Box:
+    """A line of text with the patch of one colour that it stands on, where that is its own."""
+    height, width = pixels.shape[:2]
+    top, bottom = max(0, text.top), min(height, text.bottom)
+    left, right = max(0, text.left), min(width, text.right)
+    # Of the edge of the box, most is the ground of the text.
+    edge = np.concatenate(
+        [
+            pixels[[top, bottom - 1], left:right].reshape(-1, 3),
+            pixels[top:bottom, [left, right - 1]].reshape(-1, 3),
+        ]
+    )
+    ground = np.median(edge, axis=0)
+    alike = (np.abs(pixels - ground) <= _SAME_COLOUR).all(axis=2)
+    alike[top:bottom, left:right] = True  # letters do not part the patch
+    patches, _ = ndimage.label(alike)
+    rows, columns = ndimage.find_objects(patches)[patches[top, left] - 1]
+    patch = Box(columns.start, rows.start, columns.stop, rows.stop)
+    is_own = (patch.right - patch.left) * (
+        patch.bottom - patch.top
+    ) <= _MAX_PATCH_SHARE * width * height and patch.bottom - patch.top <= _MAX_PATCH_HEIGHTS * (
+        bottom - top
+    )
+    return patch if is_own else Box(left, top, right, bottom)

@@ -1,0 +1,134 @@
+"""A headline -> its words, as spans of the headline as it was given."""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tokenizers import Regex, pre_tokenizers
+
+# More would cost as many encodings; a longer headline has several words in each span.
+MAX_SPANS = 64
+
+# A character with all that joins it (UAX #29), so that no accent or emoji is torn apart.
+_CLUSTERS = pre_tokenizers.Split(Regex(r"\X"), "isolated")
+_ENTITY = re.compile(r"&(?:#\w{1,8}|[A-Za-z][A-Za-z0-9]{1,31});")
+# Scripts that set no blanks between words: Thai to Tibetan, Myanmar, Khmer, and those of Chinese
+# and Japanese.
+_WITHOUT_BLANKS = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u3005-\u3007"
+    "\u3021-\u3029\u3040-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff]"
+)
+_CALLS = "!?\u00a1\u00bf\uff01\uff1f\u203c\u2047\u2048\u2049\u203d"  # marks that may have an effect
+_OF_WORDS = "%#@&*+/\u2030"  # punctuation that belongs to its word: 20%, #1, R&B
+_BREAKS = "\u2012\u2013\u2014\u2015\u2026|"
+_PICTOGRAMS = "\u2190"  # signs from here on are pictures; before, they are like letters
+_EMOJI_MARKS = frozenset("\ufe0f\u20e3")  # make an emoji of a character that is none
+
+
+class _Kind(Enum):
+    """What a character is to its word."""
+
+    BLANK = auto()
+    ALONE = auto()
+    LETTER = auto()
+    CALL = auto()
+    POINT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A word of a headline: ``headline[start:end] == text``."""
+
+    text: str
+    start: int
+    end: int
+
+    def cut_from(self, headline: str) -> str:
+        """The headline without it."""
+        return headline[: self.start] + headline[self.end :]
+
+
+def split_words(headline: str) -> list[Span]:
+    """Splits a headline into words, at most `MAX_SPANS` spans.
+
+    A word is what stands between blanks, without the punctuation around it. Each character of a
+    script without blanks is a word, and so is each emoji, and each run of exclamation and question
+    marks.
+    """
+    spans = [
+        Span(headline[start:end], start, end)
+        for start, end in _words(headline, _clusters(headline))
+    ]
+    size = -(-len(spans) // MAX_SPANS)
+    if size <= 1:
+        return spans
+    groups = [spans[at : at + size] for at in range(0, len(spans), size)]
+    return [
+        Span(headline[group[0].start : group[-1].end], group[0].start, group[-1].end)
+        for group in groups
+    ]
+
+
+def _clusters(headline: str) -> list[tuple[int, int]]:
+    """Starts and ends of characters with what joins them; an HTML entity is one."""
+    entities = {match.start(): match.end() for match in _ENTITY.finditer(headline)}
+    clusters: list[tuple[int, int]] = []
+    covered = 0
+    for _, (start, end) in _CLUSTERS.pre_tokenize_str(headline):
+        if start < covered:
+            continue
+        covered = entities.get(start, end)
+        clusters.append((start, covered))
+    return clusters
+
+
+def _words(headline: str, clusters: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    run: list[tuple[int, int, _Kind]] = []
+    for start, end in clusters:
+        kind = _kind(headline[start:end])
+        if kind not in (_Kind.BLANK, _Kind.ALONE):
+            run.append((start, end, kind))
+            continue
+        yield from _words_of_run(run)
+        run = []
+        if kind is _Kind.ALONE:
+            yield start, end
+    yield from _words_of_run(run)
+
+
+def _words_of_run(run: list[tuple[int, int, _Kind]]) -> Iterator[tuple[int, int]]:
+    """What stands between two blanks: calls, a word with whatever is inside of it, calls."""
+    letters = [at for at, (_, _, kind) in enumerate(run) if kind is _Kind.LETTER]
+    first, last = (letters[0], letters[-1]) if letters else (len(run), len(run))
+    yield from _calls(run[:first])
+    if letters:
+        yield run[first][0], run[last][1]
+    yield from _calls(run[last + 1 :])
+
+
+def _calls(run: list[tuple[int, int, _Kind]]) -> Iterator[tuple[int, int]]:
+    for kind, marks in itertools.groupby(run, key=lambda mark: mark[2]):
+        if kind is _Kind.CALL:
+            ends = list(marks)
+            yield ends[0][0], ends[-1][1]
+
+
+def _kind(cluster: str) -> _Kind:
+    first = cluster[0]
+    category = unicodedata.category(first)
+    if cluster.isspace() or first in _BREAKS or category in ("Cc", "Cf"):
+        return _Kind.BLANK
+    if first in _CALLS:
+        return _Kind.CALL
+    if len(cluster) > 1 and first == "&":  # an entity
+        return _Kind.LETTER
+    if category[0] == "P" and first not in _OF_WORDS:
+        return _Kind.POINT
+    is_pictogram = category in ("So", "Sk", "Cn", "Co") and first >= _PICTOGRAMS
+    if is_pictogram or _WITHOUT_BLANKS.match(first) or not _EMOJI_MARKS.isdisjoint(cluster):
+        return _Kind.ALONE
+    return _Kind.LETTER
