@@ -8,6 +8,7 @@
     │   └── BrokenRowsError     one of which some rows cannot be used
     ├── BundleError             a model folder that is not whole, changed, or of another format
     ├── SigningError            a key that cannot sign or verify
+    ├── DecisionError           arms or settings that cannot be decided on, with the field at fault
     └── TrainingError           a table that is well formed but cannot be learned from
 
 Each text says what was expected, what was received and, where there is one, what to do.
@@ -102,6 +103,18 @@ class BrokenRowsError(TableError):
 
 class TrainingError(AdscoreError):
     """A table that is well formed but holds too little, or nothing, to learn from."""
+
+
+class DecisionError(AdscoreError):
+    """Arms of a group, or settings, that cannot be decided on.
+
+    Attributes:
+        field: The part at fault, e.g. ``"arms[2].counts[ctr].successes"`` or ``"tolerance"``.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
 
 
 class BundleError(AdscoreError):

@@ -25,6 +25,7 @@ _REACH = 6.0
 # Nodes of m lie at most as far apart as this many standard deviations of what they are summed
 # with; the rule's error is below 1e-5 there.
 _MAX_STEP = 1.2
+_MAX_RATE_STEP = 0.8
 _OFFSET_NODES = (13, 25, 49, 97)
 # Of these, every so many are enough where a smooth function of m is averaged.
 COARSE_NODES = 13
@@ -51,7 +52,7 @@ class Evidence:
     trials: Array
     successes: Array
 
-    def rows(self, chosen: slice) -> "Evidence":
+    def rows(self, chosen: slice | NDArray[np.intp]) -> "Evidence":
         """That of some of the groups."""
         return Evidence(
             self.logits[chosen],
@@ -93,29 +94,66 @@ class Posterior:
         rates: Array = (self.density * expit(self.nodes)).sum(axis=-1)
         return rates
 
-    def variance(self) -> Array:
-        """Variance of each arm's rate, (g, a)."""
-        rates = expit(self.nodes)
-        spread = rates - self.mean()[..., None]
-        squares: Array = (self.density * spread**2).sum(axis=-1)
-        return squares
+    def conditional_variance(self) -> Array:
+        """Variance of each u given the offset, on average: what sets the arms apart, (g, a)."""
+        variance: Array = (self.deviations**2 * self.coarse_weights()[:, None]).sum(axis=-1)
+        return variance
+
+    def coarse_weights(self) -> Array:
+        """Probability of each coarse node of m, (g, coarse); they sum to 1."""
+        weights = self.weights[:, self.coarse]
+        normed: Array = weights / weights.sum(axis=1, keepdims=True)
+        return normed
+
+    def rate_moments(self) -> tuple[Array, Array]:
+        """Mean and variance of each rate given each coarse node of m, (g, coarse, a) each."""
+        # Gauss and Hermite's rule of nine nodes over a density that is nearly normal in logits.
+        reach, weights = np.polynomial.hermite_e.hermegauss(9)
+        rates = expit(self.means[..., None] + self.deviations[..., None] * reach)
+        weights = weights / weights.sum()
+        mean = rates @ weights
+        variance = ((rates - mean[..., None]) ** 2) @ weights
+        return np.swapaxes(mean, 1, 2), np.swapaxes(variance, 1, 2)
 
     def quantile(self, probability: float) -> Array:
         """The rate below which each arm's lies with some probability, (g, a)."""
         # The mass of a node reaches half a step to both sides.
         below = np.cumsum(self.density, axis=-1) - self.density / 2
-        rates: Array = expit(_crossing(self.nodes, below, probability))
+        rates: Array = expit(crossing(self.nodes, below, probability))
         return rates
 
 
-def find_posterior(evidence: Evidence) -> Posterior:
+def grid_sizes(evidence: Evidence) -> NDArray[np.int64]:
+    """Nodes that each group needs of m and of each u, (g, 2).
+
+    Groups that are worked on together should need as many: else the answer for one would depend, in
+    its last digits, on which others stand beside it.
+    """
+    peak = _find_peak(evidence)
+    # So many that the arms' densities given neighbouring nodes of m run into each other.
+    ratio = (peak.offset_deviation[:, None] / evidence.residual).max(axis=1)
+    offsets = np.searchsorted(_OFFSET_NODES[:-1], 2 * _REACH * ratio / _MAX_STEP)
+    # So many that a density given m, narrower than that over all m, spans several.
+    ratio = (peak.deviations / peak.conditional).max(axis=1)
+    rates = np.searchsorted(_RATE_NODES[:-1], 2 * _REACH * ratio / _MAX_RATE_STEP)
+    return np.stack([np.array(_OFFSET_NODES)[offsets], np.array(_RATE_NODES)[rates]], axis=1)
+
+
+def find_posterior(evidence: Evidence, sizes: tuple[int, int] | None = None) -> Posterior:
     """Finds the posterior of all groups; the same evidence gives the same posterior.
 
     Memory grows with the groups: a few hundred at a time are fastest.
+
+    Args:
+        evidence: What is known of them.
+        sizes: Nodes of m and of each u; the most that `grid_sizes` says unless given.
     """
+    if sizes is None:
+        most = grid_sizes(evidence).max(axis=0)
+        sizes = int(most[0]), int(most[1])
     peak = _find_peak(evidence)
-    offsets = _grid(peak.offset, peak.offset_deviation, _offset_nodes(evidence, peak))
-    nodes = _grid(peak.logits, peak.deviations, _rate_nodes(peak))
+    offsets = _grid(peak.offset, peak.offset_deviation, sizes[0])
+    nodes = _grid(peak.logits, peak.deviations, sizes[1])
     trials, successes = evidence.trials[..., None], evidence.successes[..., None]
     log_likelihood = successes * nodes + trials * log_expit(-nodes)  # (g, a, k)
     at_peak = log_likelihood.max(axis=-1, keepdims=True)
@@ -209,23 +247,7 @@ def _grid(centre: Array, deviation: Array, count: int) -> Array:
     return grid
 
 
-def _offset_nodes(evidence: Evidence, peak: _Peak) -> int:
-    """So many that the arms' densities given neighbouring nodes run into each other."""
-    ratio = float((peak.offset_deviation[:, None] / evidence.residual).max())
-    return _at_least(2 * _REACH * ratio / _MAX_STEP, _OFFSET_NODES)
-
-
-def _rate_nodes(peak: _Peak) -> int:
-    """So many that a density given m, narrower than that over all m, spans several."""
-    ratio = float((peak.deviations / peak.conditional).max())
-    return _at_least(2 * _REACH * ratio / _MAX_STEP * 1.5, _RATE_NODES)
-
-
-def _at_least(number: float, choices: tuple[int, ...]) -> int:
-    return next((choice for choice in choices if choice >= number), choices[-1])
-
-
-def _crossing(x: Array, rising: Array, level: float) -> Array:
+def crossing(x: Array, rising: Array, level: float) -> Array:
     """Where a rising function of an even grid crosses a level, by linear interpolation."""
     right = np.clip((rising < level).sum(axis=-1, keepdims=True), 1, x.shape[-1] - 1)
     low, high = (np.take_along_axis(rising, at, axis=-1) for at in (right - 1, right))

@@ -1,0 +1,255 @@
+"""What is known of the arms' rates, or of their values where several targets are worth something.
+
+g groups of a arms each, j coarse nodes of the offset (of all offsets, where there are several),
+n nodes of what is compared.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, ndtr
+
+from adscore.decision.comparison import (
+    MAX_ARMS_WITH_NODES,
+    Table,
+    antiderivative,
+    common_nodes,
+)
+from adscore.decision.posterior import Posterior, crossing
+
+Array = NDArray[np.float64]
+
+# Nodes of the logarithm of a value on which its distribution is read.
+_VALUE_NODES = 161
+_VALUE_REACH = 6.0
+# Arms times nodes of the offset in one table: each takes a kilobyte or more.
+_TABLE_ARMS = 4_096
+
+
+class Belief(ABC):
+    """What is known of some groups' arms."""
+
+    @abstractmethod
+    def mean(self) -> Array:
+        """Expected rate or value, (g, a)."""
+
+    @abstractmethod
+    def quantile(self, probability: float) -> Array:
+        """The rate or value below which an arm's lies with some probability, (g, a)."""
+
+    @abstractmethod
+    def noise(self) -> Array:
+        """Squared standard error of the mean's logarithm by the counts alone, (g, a), or inf."""
+
+    @abstractmethod
+    def resolved(self, trials: Array) -> Array:
+        """The part of the variance that so many more trials of an arm would resolve, (g, a).
+
+        Args:
+            trials: (g, a), at least 0.
+        """
+
+    @abstractmethod
+    def tables(self, pull: Array | None = None) -> Iterator[Table]:
+        """Densities on common nodes, for some nodes of the offset at a time.
+
+        Args:
+            pull: What is left of each arm's distance from its mean given the offset, above 0 and
+                at most 1, (g, a); None means all of it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Rates(Belief):
+    """What is known of the rates of one target.
+
+    Attributes:
+        posterior: Of these rates.
+        value: What a success is worth.
+    """
+
+    posterior: Posterior
+    value: float = 1.0
+
+    def mean(self) -> Array:
+        """See `Belief`."""
+        return self.value * self.posterior.mean()
+
+    def quantile(self, probability: float) -> Array:
+        """See `Belief`."""
+        return self.value * self.posterior.quantile(probability)
+
+    def noise(self) -> Array:
+        """See `Belief`."""
+        return squared_error(self.posterior)
+
+    def resolved(self, trials: Array) -> Array:
+        """See `Belief`."""
+        return resolved_part(self.posterior, trials)
+
+    def tables(self, pull: Array | None = None) -> Iterator[Table]:
+        """See `Belief`; on nodes of u."""
+        groups, arms, offsets = self.posterior.means.shape
+        for part in _parts_of(offsets, groups * arms):
+            yield self._table(part, pull)
+
+    def _table(self, part: slice, pull: Array | None) -> Table:
+        posterior = self.posterior
+        deviations = np.swapaxes(posterior.deviations[..., part], 1, 2)
+        centres = np.swapaxes(posterior.means[..., part], 1, 2)
+        left = np.ones((1, 1, 1)) if pull is None else pull[:, None]
+        nodes = common_nodes(centres, left * deviations)
+        values = self.value * expit(nodes)
+        weights = posterior.coarse_weights()[:, part]
+        if centres.shape[2] > MAX_ARMS_WITH_NODES:
+            # Too many to have each density on nodes of its own; in logits they are nearly normal.
+            density, below = _normal(nodes, centres, left * deviations)
+            return Table(weights, nodes, values, density, below)
+        density, slope = self._density(nodes, part, pull)
+        below = antiderivative(density, slope, nodes[:, :, None])
+        total = below[..., -1:].copy()
+        below /= total
+        density /= total
+        return Table(weights, nodes, values, density, np.clip(below, 0, 1, out=below))
+
+    def _density(self, nodes: Array, part: slice, pull: Array | None) -> tuple[Array, Array]:
+        """Each arm's density, but for a factor, and its slope, (g, j, a, n) each."""
+        evidence = self.posterior.evidence
+        means = np.swapaxes(self.posterior.means[..., part], 1, 2)[..., None]
+        trials, successes = (x[:, None, :, None] for x in (evidence.trials, evidence.successes))
+        precision = evidence.residual[:, None, :, None] ** -2
+        offsets = self.posterior.offsets[:, self.posterior.coarse][:, part, None, None]
+        prior = offsets + evidence.logits[:, None, :, None]
+
+        def log_density(u: Array) -> Array:
+            away = precision / 2 * (u - prior) ** 2
+            value: Array = successes * u + trials * log_expit(-u) - away
+            return value
+
+        left = 1.0 if pull is None else pull[:, None, :, None]
+        u = nodes[:, :, None]
+        if pull is not None:
+            u = means + (u - means) / left
+        density = np.exp(log_density(u) - log_density(means))
+        slope = density * (successes - trials * expit(u) - precision * (u - prior)) / left
+        return density, slope
+
+
+@dataclass(frozen=True, slots=True)
+class Values(Belief):
+    """What is known of the sums of several targets' rates, each times what a success is worth.
+
+    Given all offsets, the sum is taken for log-normal with its own mean and variance, which holds
+    well for a sum of rates that are each known to a few tens of per cent (Fenton 1960, "The sum of
+    log-normal probability distributions in scatter transmission systems").
+
+    Attributes:
+        posteriors: Of the rates of each target.
+        worth: What a success of each is worth, above 0.
+    """
+
+    posteriors: Sequence[Posterior]
+    worth: Sequence[float]
+
+    def mean(self) -> Array:
+        """See `Belief`."""
+        pairs = zip(self.posteriors, self.worth, strict=True)
+        return sum((worth * one.mean() for one, worth in pairs), np.zeros(1))
+
+    def quantile(self, probability: float) -> Array:
+        """See `Belief`."""
+        weights, means, deviations = self._logarithms()
+        # (g, a): over all offsets
+        centre = (weights[..., None] * means).sum(axis=1)
+        spread = deviations**2 + (means - centre[:, None]) ** 2
+        whole = np.sqrt((weights[..., None] * spread).sum(axis=1))
+        reach = np.linspace(-_VALUE_REACH, _VALUE_REACH, _VALUE_NODES)
+        nodes = centre[..., None] + whole[..., None] * reach  # (g, a, n)
+        below = np.zeros_like(nodes)
+        for place in range(weights.shape[1]):
+            score = (nodes - means[:, place, :, None]) / deviations[:, place, :, None]
+            below += weights[:, place, None, None] * ndtr(score)
+        quantile: Array = np.exp(crossing(nodes, below, probability))
+        return quantile
+
+    def noise(self) -> Array:
+        """See `Belief`."""
+        return self._parts([squared_error(one) for one in self.posteriors], power=2)
+
+    def resolved(self, trials: Array) -> Array:
+        """See `Belief`."""
+        variances = [one.conditional_variance() for one in self.posteriors]
+        parts = [resolved_part(one, trials) for one in self.posteriors]
+        pairs = zip(variances, parts, strict=True)
+        resolved = self._parts([variance * part for variance, part in pairs], power=2)
+        return resolved / self._parts(variances, power=2)
+
+    def tables(self, pull: Array | None = None) -> Iterator[Table]:
+        """See `Belief`; on nodes of the value's logarithm."""
+        weights, means, deviations = self._logarithms()
+        if pull is not None:
+            deviations = deviations * pull[:, None]
+        groups, offsets, arms = means.shape
+        for part in _parts_of(offsets, groups * arms):
+            nodes = common_nodes(means[:, part], deviations[:, part])
+            density, below = _normal(nodes, means[:, part], deviations[:, part])
+            yield Table(weights[:, part], nodes, np.exp(nodes), density, below)
+
+    def _parts(self, of_targets: Sequence[Array], power: int) -> Array:
+        """The sum over targets, each weighted by a power of its part of the mean value."""
+        whole = self.mean()
+        rows = zip(self.posteriors, self.worth, of_targets, strict=True)
+        return sum(
+            ((worth * one.mean() / whole) ** power * part for one, worth, part in rows),
+            np.zeros(1),
+        )
+
+    def _logarithms(self) -> tuple[Array, Array, Array]:
+        """Of every combination of offsets: its weight (g, j), log mean and deviation (g, j, a)."""
+        weights, mean, variance = np.ones((1, 1)), np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
+        for one, worth in zip(self.posteriors, self.worth, strict=True):
+            rate, squares = one.rate_moments()  # (g, coarse, a)
+            weights = _every_pair(weights[..., None], one.coarse_weights()[..., None], np.multiply)
+            weights = weights[..., 0]
+            mean = _every_pair(mean, worth * rate, np.add)
+            variance = _every_pair(variance, worth**2 * squares, np.add)
+        log_variance = np.log1p(variance / mean**2)
+        return weights, np.log(mean) - log_variance / 2, np.sqrt(log_variance)
+
+
+def _parts_of(offsets: int, arms: int) -> Iterator[slice]:
+    """Nodes of the offset, so many at a time that a table of so many arms stays small."""
+    size = max(1, _TABLE_ARMS // arms)
+    for start in range(0, offsets, size):
+        yield slice(start, start + size)
+
+
+def _normal(nodes: Array, means: Array, deviations: Array) -> tuple[Array, Array]:
+    """Density and distribution function of each arm, (g, j, a, n) each."""
+    score = (nodes[:, :, None] - means[..., None]) / deviations[..., None]
+    density = np.exp(-(score**2) / 2) / (np.sqrt(2 * np.pi) * deviations[..., None])
+    return density, ndtr(score)
+
+
+def _every_pair(first: Array, second: Array, combine: np.ufunc) -> Array:
+    """(g, j, a) and (g, l, a) -> (g, j * l, a)."""
+    pairs: Array = combine(first[:, :, None], second[:, None])
+    return pairs.reshape(pairs.shape[0], -1, pairs.shape[-1])
+
+
+def squared_error(posterior: Posterior) -> Array:
+    """That of a log rate by the counts alone, one over the successes to expect, (g, a)."""
+    with np.errstate(divide="ignore"):
+        error: Array = 1 / (posterior.evidence.trials * posterior.mean())
+    return error
+
+
+def resolved_part(posterior: Posterior, trials: Array) -> Array:
+    """The part of a logit's variance given the offset that more trials would resolve, (g, a)."""
+    rate = posterior.mean()
+    told = trials * posterior.conditional_variance() * rate * (1 - rate)
+    part: Array = told / (1 + told)
+    return part

@@ -1,0 +1,452 @@
+"""Groups of arms with what is predicted and counted of each -> which arm to run, in words."""
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adscore.bundle import Spread
+from adscore.creative import MIN_RATE, Warning
+from adscore.decision.figures import Aim, Figures, Question, find_figures
+from adscore.decision.posterior import Evidence
+from adscore.decision.status import STATUSES, Status
+from adscore.errors import DecisionError
+
+# More arms of one group are no question that a person asks, and each costs memory.
+MAX_ARMS = 1_000
+# Offsets of more targets at once are more combinations than are worth their time.
+MAX_VALUED_TARGETS = 3
+TOLERANCE = 0.01
+# Of models that do not say how far their predictions are off: groups that differ by a factor of
+# three, and creatives that the model tells apart hardly at all.
+DEFAULT_SPREAD = Spread(between_groups=1.0, residual=0.5)
+# What a score is trusted less for widens what the model is taken to leave; the factor is a choice.
+WIDENED_BY = 1.5
+WIDENING = frozenset(
+    {
+        Warning.UNFAMILIAR_CREATIVE,
+        Warning.MISSING_CONTEXT,
+        Warning.MISSING_HEADLINE,
+        Warning.MISSING_IMAGE,
+        Warning.IMAGE_BLANK,
+        Warning.HEADLINE_PLACEHOLDER,
+    }
+)
+# An arm with a smaller part of the trials of the most tried one was hardly tried.
+_HARDLY_TRIED = 0.02
+# Arms that are answered for together, in whatever number of groups: memory is bounded by it.
+_BLOCK_ARMS = 16_384
+
+
+class DecisionWarning(StrEnum):
+    """A reason to trust a decision less, or what it assumes; the wire's names without prefix."""
+
+    DEFAULT_SPREADS = "DEFAULT_SPREADS"
+    GROUP_IN_TRAINING = "GROUP_IN_TRAINING"
+    HORIZON_ASSUMED = "HORIZON_ASSUMED"
+    NO_COUNTS = "NO_COUNTS"
+    ONE_ARM = "ONE_ARM"
+    ARMS_UNTRIED = "ARMS_UNTRIED"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of one target of an arm.
+
+    Attributes:
+        logit: Logit of the predicted rate.
+        spread: Standard deviation of what the model leaves, in logits; None for the model's own.
+    """
+
+    logit: float
+    spread: float | None = None
+
+    @classmethod
+    def of_rate(cls, rate: float) -> "Prediction":
+        """That of a rate from 0 to 1."""
+        inside = min(max(rate, MIN_RATE), 1 - MIN_RATE)
+        return cls(math.log(inside) - math.log1p(-inside))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One creative of a group.
+
+    Attributes:
+        id: Names it; no other arm of the group has it.
+        predictions: One for each target.
+        trials: By target; one that is absent was not tried. Discounted counts may be fractions.
+        successes: By target, from 0 to the trials.
+        warnings: Reasons to trust the predictions less.
+    """
+
+    id: str
+    predictions: Mapping[str, Prediction]
+    trials: Mapping[str, float] = field(default_factory=dict)
+    successes: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Creatives that are shown to the same audience.
+
+    Attributes:
+        name: Names it.
+        arms: At least one.
+        in_training: Whether the model may have been fitted to these counts.
+    """
+
+    name: str
+    arms: Sequence[Arm]
+    in_training: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSettings:
+    """What is asked of every group.
+
+    Attributes:
+        worth: What a success of each target is worth, by target; the only target's is 1.
+        spreads: By target, how far the model's predictions are off; one that is absent gets a
+            wide default, with a warning.
+        aim: What the split of the traffic is for.
+        horizon: Trials still to come for each group; None for as many as it has had.
+        tolerance: The share of the best rate that one is ready to lose.
+        control: Id of the arm that others are compared with; None for none.
+
+    Raises:
+        DecisionError: One of them is out of range.
+    """
+
+    worth: Mapping[str, float]
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    aim: Aim = Aim.EARN
+    horizon: float | None = None
+    tolerance: float = TOLERANCE
+    control: str | None = None
+
+    def __post_init__(self) -> None:
+        for target, value in self.worth.items():
+            _require(f"values[{target}]", value, "a number of at least 0")
+        valued = sum(value > 0 for value in self.worth.values())
+        if not 1 <= valued <= MAX_VALUED_TARGETS:
+            raise DecisionError(
+                "values",
+                f"expected 1 to {MAX_VALUED_TARGETS} targets that are worth more than 0. "
+                f"Received: {valued}",
+            )
+        if self.horizon is not None:
+            _require("horizon", self.horizon, "a number of at least 0")
+        if not 0 < self.tolerance < 1:
+            raise DecisionError(
+                "tolerance", f"expected a share between 0 and 1. Received: {self.tolerance:g}"
+            )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the targets."""
+        return tuple(self.worth)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDecision:
+    """What is known of one target of one arm now, as rates."""
+
+    trials: float
+    successes: float
+    predicted: float
+    mean: float
+    lower: float
+    upper: float
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDecision:
+    """What is known of one arm now: of its rate, or of its value where targets have values.
+
+    Attributes:
+        id: Its id.
+        predicted: What was expected before the counts.
+        mean: Expected rate or value.
+        lower: Lower end of its 90 % interval.
+        upper: Upper end of it.
+        chance_best: Chance that no other arm is better.
+        chance_above_control: Chance that it is above the control; None without one.
+        relative_loss: Expected loss of choosing it, over the best arm's expectation.
+        share: Share of the next traffic.
+        targets: By target.
+        warnings: Reasons to trust the predictions less.
+    """
+
+    id: str
+    predicted: float
+    mean: float
+    lower: float
+    upper: float
+    chance_best: float
+    chance_above_control: float | None
+    relative_loss: float
+    share: float
+    targets: Mapping[str, TargetDecision]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is known of a group now.
+
+    Attributes:
+        group: Its name.
+        status: How far the question which arm is best is settled.
+        leader: Id of the arm to choose, if one had to choose now.
+        relative_loss: Expected loss of choosing it, over the best arm's expectation.
+        horizon: Trials still to come that the split is made for.
+        arms: In the order of the group.
+        warnings: Reasons to trust it less, or what it assumes.
+    """
+
+    group: str
+    status: Status
+    leader: str
+    relative_loss: float
+    horizon: float
+    arms: tuple[ArmDecision, ...]
+    warnings: tuple[DecisionWarning, ...]
+
+    @property
+    def best(self) -> ArmDecision:
+        """The arm to choose, if one had to choose now."""
+        return next(arm for arm in self.arms if arm.id == self.leader)
+
+
+def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Decision]:
+    """Decides for any number of groups, in their order; memory is bounded.
+
+    Raises:
+        DecisionError: Names the arm and the field that cannot be.
+    """
+    for block in _blocks(groups):
+        for group in block:
+            check_group(group, settings)
+        by_size: dict[int, list[int]] = defaultdict(list)
+        for place, group in enumerate(block):
+            by_size[len(group.arms)].append(place)
+        decided: dict[int, Decision] = {}
+        for places in by_size.values():
+            of_size = [block[place] for place in places]
+            decided.update(zip(places, _decide(of_size, settings), strict=True))
+        yield from (decided[place] for place in range(len(block)))
+
+
+def check_group(group: Group, settings: DecisionSettings) -> None:
+    """Raises DecisionError where a group cannot be decided on; it names the arm and the field."""
+    count = len(group.arms)
+    if not 1 <= count <= MAX_ARMS:
+        raise DecisionError("arms", f"expected 1 to {MAX_ARMS} arms. Received: {count}")
+    places: dict[str, int] = {}
+    for place, arm in enumerate(group.arms):
+        first = places.setdefault(arm.id, place)
+        if first != place:
+            raise DecisionError(
+                f"arms[{place}].id",
+                f"expected an id of its own. Received: {arm.id!r:.80}, that of arms[{first}] too",
+            )
+        for target in settings.targets:
+            field_path = f"arms[{place}].counts[{target}]"
+            trials, successes = arm.trials.get(target, 0), arm.successes.get(target, 0)
+            _require(f"{field_path}.trials", trials, "a number of at least 0")
+            _require(f"{field_path}.successes", successes, "a number of at least 0")
+            if successes > trials * (1 + 1e-9):
+                raise DecisionError(
+                    f"{field_path}.successes",
+                    f"expected at most as many as the trials, {trials:g}. Received: {successes:g}",
+                )
+    if settings.control is not None and settings.control not in places:
+        raise DecisionError(
+            "control",
+            f"expected the id of one of the arms, such as {group.arms[0].id!r:.80}. "
+            f"Received: {settings.control!r:.80}",
+        )
+
+
+def _blocks(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    block: list[Group] = []
+    arms = 0
+    for group in groups:
+        block.append(group)
+        arms += len(group.arms)
+        if arms >= _BLOCK_ARMS:
+            yield block
+            block, arms = [], 0
+    if block:
+        yield block
+
+
+# === From words to arrays, and back ===
+
+
+class _Row(NamedTuple):
+    """The figures of one group: of each arm those of `_ARM_FIGURES`, and of its targets."""
+
+    arms: list[list[float]]
+    targets: list[list[list[float]]]
+    leader: int
+    status: int
+
+
+def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Decision]:
+    """Of groups of as many arms each."""
+    told = [_evidence(groups, target, settings) for target in settings.targets]
+    tried = np.max([one.trials for one in told], axis=0)  # (g, a)
+    horizon = tried.sum(axis=1)
+    if settings.horizon is not None:
+        horizon = np.full(len(groups), float(settings.horizon))
+    ids = ([arm.id for arm in group.arms] for group in groups)
+    control = [-1 if settings.control is None else one.index(settings.control) for one in ids]
+    question = Question(
+        settings.aim,
+        settings.tolerance,
+        [settings.worth[target] for target in settings.targets],
+        horizon,
+        np.array(control),
+    )
+    seen = np.array([group.in_training for group in groups])
+    figures = find_figures([_weakened(one, seen) for one in told], question)
+    taken = zip(*(_taken(one) for one in told), strict=True)  # by group, target and arm
+    rows = zip(groups, _rows(figures), taken, horizon.tolist(), tried.tolist(), strict=True)
+    for group, row, predictions, left, trials in rows:
+        by_arm = zip(*predictions, strict=True)
+        of_arms = zip(group.arms, row.arms, row.targets, by_arm, strict=True)
+        arms = tuple(_arm(*one, settings) for one in of_arms)
+        yield Decision(
+            group=group.name,
+            status=STATUSES[row.status],
+            leader=arms[row.leader].id,
+            relative_loss=arms[row.leader].relative_loss,
+            horizon=left,
+            arms=arms,
+            warnings=tuple(_warnings(group, trials, settings)),
+        )
+
+
+def _evidence(groups: Sequence[Group], target: str, settings: DecisionSettings) -> Evidence:
+    spread = settings.spreads.get(target, DEFAULT_SPREAD)
+    arms = [arm for group in groups for arm in group.arms]
+    predictions = [arm.predictions[target] for arm in arms]
+    # One that comes with a spread has been widened before.
+    residual = [
+        (spread.residual * (1 if WIDENING.isdisjoint(arm.warnings) else WIDENED_BY))
+        if one.spread is None
+        else one.spread
+        for arm, one in zip(arms, predictions, strict=True)
+    ]
+
+    def table(values: Sequence[float]) -> NDArray[np.float64]:
+        return np.array(values, dtype=np.float64).reshape(len(groups), -1)
+
+    trials = table([arm.trials.get(target, 0) for arm in arms])
+    successes = table([arm.successes.get(target, 0) for arm in arms])
+    return Evidence(
+        logits=table([one.logit for one in predictions]),
+        residual=table(residual),
+        between=np.full(len(groups), spread.between_groups),
+        trials=trials,
+        successes=np.minimum(successes, trials),
+    )
+
+
+def _weakened(evidence: Evidence, seen: NDArray[np.bool_]) -> Evidence:
+    """Takes the arms of groups that the model was fitted to for alike.
+
+    What sets their predictions apart may be these very counts. They are taken to differ by as much
+    as predictions do, beside what the model leaves.
+    """
+    if not seen.any():
+        return evidence
+    logits, apart = evidence.logits, seen[:, None]
+    between_arms = np.sqrt(evidence.residual**2 + logits.var(axis=1, keepdims=True))
+    return replace(
+        evidence,
+        logits=np.where(apart, logits.mean(axis=1, keepdims=True), logits),
+        residual=np.where(apart, between_arms, evidence.residual),
+    )
+
+
+def _taken(evidence: Evidence) -> Iterator[list[tuple[float, float, Prediction]]]:
+    """By group, of each arm its trials, successes and prediction."""
+    columns = (evidence.trials, evidence.successes, evidence.logits, evidence.residual)
+    for trials, successes, logits, residual in zip(*(c.tolist() for c in columns), strict=True):
+        yield list(zip(trials, successes, map(Prediction, logits, residual), strict=True))
+
+
+_ARM_FIGURES = ("mean", "lower", "upper", "chance_best", "relative_loss", "share", "chance_above")
+
+
+def _rows(figures: Figures) -> Iterator[_Row]:
+    of_arms = np.stack([getattr(figures, name) for name in _ARM_FIGURES], axis=-1)
+    of_targets = np.moveaxis(figures.targets, 0, 2)  # (g, a, t, 3)
+    columns = (of_arms, of_targets, figures.leader, figures.status)
+    return itertools.starmap(_Row, zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _arm(
+    arm: Arm,
+    figures: list[float],
+    of_targets: list[list[float]],
+    taken: Sequence[tuple[float, float, Prediction]],
+    settings: DecisionSettings,
+) -> ArmDecision:
+    targets = {}
+    predicted = 0.0
+    for name, rates, (trials, successes, prediction) in zip(
+        settings.targets, of_targets, taken, strict=True
+    ):
+        rate = 1 / (1 + math.exp(-prediction.logit))
+        predicted += settings.worth[name] * rate
+        of_rate, low, high = rates
+        targets[name] = TargetDecision(trials, successes, rate, of_rate, low, high, prediction)
+    *numbers, above = figures
+    mean, lower, upper, chance_best, relative_loss, share = numbers
+    return ArmDecision(
+        id=arm.id,
+        predicted=predicted,
+        mean=mean,
+        lower=lower,
+        upper=upper,
+        chance_best=chance_best,
+        chance_above_control=None if math.isnan(above) else above,
+        relative_loss=relative_loss,
+        share=share,
+        targets=targets,
+        warnings=arm.warnings,
+    )
+
+
+def _warnings(
+    group: Group, trials: Sequence[float], settings: DecisionSettings
+) -> Iterator[DecisionWarning]:
+    if not settings.spreads.keys() >= settings.worth.keys():
+        yield DecisionWarning.DEFAULT_SPREADS
+    if group.in_training:
+        yield DecisionWarning.GROUP_IN_TRAINING
+    if settings.horizon is None:
+        yield DecisionWarning.HORIZON_ASSUMED
+    if len(trials) == 1:
+        yield DecisionWarning.ONE_ARM
+    if not max(trials):
+        yield DecisionWarning.NO_COUNTS
+    elif min(trials) < _HARDLY_TRIED * max(trials):
+        yield DecisionWarning.ARMS_UNTRIED
+
+
+def _require(field_path: str, value: float, expected: str) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise DecisionError(field_path, f"expected {expected}. Received: {value:g}")

@@ -1,0 +1,64 @@
+"""Comparisons of the arms of a group -> whether the question which is best is settled."""
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Chosen so that of groups of four equal arms that are looked at daily, at most one in twenty ever
+# has a leader, and an arm that is better by a fifth is soon found: see docs/deciding.md.
+_LEADER_CHANCE = 0.965
+# Standard errors, by the counts alone: a prediction does not make a leader.
+_SHOWN = 1.645
+
+
+class Status(StrEnum):
+    """How far the question which arm is best is settled."""
+
+    OPEN = "open"
+    LEADER = "leader"
+    TIE = "tie"
+
+
+STATUSES = tuple(Status)
+
+
+def find_status(
+    mean: Array, noise: Array, chance_best: Array, relative_loss: Array, tolerance: float
+) -> NDArray[np.int64]:
+    """Finds the status of each group.
+
+    A leader's expected loss is below the tolerance, it is the best with a chance of 96.5 %, and
+    each other arm has had the trials that could show that it is as far behind as it seems. In a
+    tie, whichever arm is chosen, the expected loss is below the tolerance.
+
+    Args:
+        mean: Expected rate or value of each arm, (g, a).
+        noise: Squared standard error of its logarithm by the counts alone, (g, a).
+        chance_best: (g, a).
+        relative_loss: (g, a).
+        tolerance: The share of the best rate that one is ready to lose.
+
+    Returns:
+        Places in `STATUSES`, (g,).
+    """
+    leader = relative_loss.argmin(axis=1)[:, None]
+
+    def of_leader(values: Array) -> Array:
+        return np.take_along_axis(values, leader, axis=1)
+
+    behind = np.log(of_leader(mean)) - np.log(mean)
+    is_shown = behind >= _SHOWN * np.sqrt(noise + of_leader(noise))
+    np.put_along_axis(is_shown, leader, True, axis=1)
+    leads = (
+        (of_leader(relative_loss) < tolerance)
+        & (of_leader(chance_best) >= _LEADER_CHANCE)
+        & is_shown.all(axis=1, keepdims=True)
+    )[:, 0]
+    ties = (relative_loss < tolerance).all(axis=1) & np.isfinite(noise).all(axis=1)
+    if mean.shape[1] == 1:  # there is nothing to settle
+        return np.full(len(mean), STATUSES.index(Status.OPEN))
+    codes = [STATUSES.index(status) for status in (Status.TIE, Status.LEADER, Status.OPEN)]
+    return np.select([ties, leads], codes[:2], codes[2])
