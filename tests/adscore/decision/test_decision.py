@@ -267,7 +267,10 @@ ARMS = st.lists(st.tuples(COUNTS, st.floats(1e-5, 0.9)), min_size=1, max_size=6)
     horizon=st.none() | st.floats(0, 1e9),
 )
 def test_every_answer_is_a_possible_one(arms, spread, aim, horizon):
-    group = [arm(str(n), *counts, rate) for n, (counts, rate) in enumerate(arms)]
+    group = [
+        arm(str(place), trials, successes, rate)
+        for place, ((trials, successes), rate) in enumerate(arms)
+    ]
     decision = decided(*group, spreads={"ctr": spread}, aim=aim, horizon=horizon, control="0")
     figures = decision.arms
     assert sum(one.chance_best for one in figures) == pytest.approx(1, abs=1e-6)
