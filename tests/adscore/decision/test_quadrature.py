@@ -1,5 +1,7 @@
 """The quadrature against brute force: the same integrals on dense grids, and another library."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import expit, log_expit
@@ -8,7 +10,7 @@ from adscore.decision.beliefs import Rates
 from adscore.decision.comparison import compare
 from adscore.decision.posterior import Evidence, find_posterior
 
-CASES = {
+CASES: dict[str, Any] = {
     "nothing counted": ([-4, -4.2, -4.1], [0.3, 0.3, 0.3], 0.5, [0, 0, 0], [0, 0, 0]),
     "unlike arms": ([-4, -4.2, -4.1], [0.3, 0.3, 0.6], 0.7, [50, 20, 3000], [0, 0, 33]),
     "one narrow": ([-4, -4.2], [0.2, 0.2], 1.0, [1e6, 2e3], [15_000, 40]),

@@ -1,0 +1,1 @@
+"""What `deciding.py` measures, a file a question."""
