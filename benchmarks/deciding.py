@@ -1,4 +1,4 @@
-"""Does a decision from predictions and counts earn more, and is what it says true? See docs/deciding.md.
+"""Does a decision earn more, and is what it says true? See docs/deciding.md.
 
     make bench ONLY=deciding ARGS="--data DIR --encoders DIR"
 

@@ -139,7 +139,7 @@ def found(spread: Spread, groups: int, apart: float) -> float:
 
 
 def speed_of_groups(groups: int) -> tuple[float, float]:
-    """Seconds for groups of five arms with their scores given, and the process's peak memory (MB)."""
+    """Seconds for groups of five arms, scores given, and the process's peak memory in MB."""
     settings = DecisionSettings({"ctr": 1.0}, {"ctr": Spread(0.6, 0.25)})
     rng = np.random.default_rng(0)
 

@@ -1,8 +1,8 @@
 """Replays of real tests: the same traffic split by several policies, a batch at a time.
 
 A policy sees what was counted so far and says how to split the next tenth of the traffic. The true
-rates are drawn from each test's own posterior without the model (`true_rates`), so that no policy is
-helped by how they came about.
+rates are drawn from each test's own posterior without the model (`true_rates`), so that no policy
+is helped by how they came about.
 
 g groups of a arms.
 """
@@ -121,7 +121,7 @@ def upper_bound(state: State, known: Known, rng: np.random.Generator) -> Array: 
     return _all_for(mean + BOUND * np.sqrt(2 * mean * np.log(together) / trials))
 
 
-def test_then_commit(state: State, known: Known, rng: np.random.Generator) -> Array:  # noqa: ARG001
+def test_then_commit(state: State, known: Known, rng: np.random.Generator) -> Array:
     """A fifth for an even test, the rest for what was best in it; ties are drawn."""
     if state.batch < TEST_BATCHES:
         return even(state, known, rng)
