@@ -218,7 +218,7 @@ def test_what_is_open_or_wrong_is_said_with_what_to_do(
 
 OPTIONS = {
     "an unknown platform": (["--platform", "orkut"], "google"),
-    "an unknown choice": (["--headlines", "all"], "first, join, each"),
+    "an unknown choice": (["--headlines", "all"], "first, join or each"),
     "a near name": (["--id-column", "Add ID"], "did you mean"),
     "no such folder of images": (["--image-root", "nowhere"], "expected a folder"),
     "an ending that cannot be written": (["--out", "x.xls"], ".parquet or .csv"),
