@@ -59,6 +59,17 @@ def fail(error: Exception) -> NoReturn:
     raise typer.Exit(1) from error
 
 
+def interrupted(stop: KeyboardInterrupt, kept: str) -> NoReturn:
+    """Ends a command after Ctrl-C with exit status 130, and says what is kept.
+
+    Args:
+        stop: Its text says what is kept, where whoever worked knew.
+        kept: What to say otherwise.
+    """
+    notes().print(f"interrupted: {str(stop) or kept}")
+    raise typer.Exit(130) from stop
+
+
 def without_image_noise() -> None:
     """Keeps Pillow's warnings about strange images off the terminal, for the whole process.
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adscore.console import note, notes
 from adscore.creative import NO_COLUMN, Columns, GivenColumns, InputLimits, Target, Warning
+
+if TYPE_CHECKING:
+    from adscore.table import CreativeTable
 
 _USUAL = Columns()
 ROLES = ("id", "headline", "image", "group")  # of columns, each with its option
@@ -140,6 +143,24 @@ def warn_of_left_out_context(names: Sequence[str]) -> None:
             f"warning: the model reads the context {', '.join(names)}, and no column is named for "
             f"it: all rows are scored without, and ranked worse ({Warning.MISSING_CONTEXT}). "
             f"Name it: {options}"
+        )
+
+
+def read_creatives(
+    table: str,
+    columns: Columns,
+    targets: Sequence[Target],
+    image_root: str | None,
+    *,
+    skip_bad_rows: bool = False,
+) -> "CreativeTable":
+    """Reads and checks a whole table, and shows how far that is; see `table.read_table`."""
+    from adscore.cli.progress import shown_progress
+    from adscore.table import read_table
+
+    with shown_progress(notes(), f"reading {table}") as progress:
+        return read_table(
+            table, columns, targets, image_root, skip_bad_rows=skip_bad_rows, progress=progress
         )
 
 

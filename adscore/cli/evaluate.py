@@ -18,12 +18,13 @@ from adscore.cli.arguments import (
     columns_in_use,
     given_targets,
     options_of_counts,
+    read_creatives,
     require_image_root,
     require_parts,
     require_writable,
     warn_of_left_out_context,
 )
-from adscore.console import fail, note, notes, results
+from adscore.console import fail, interrupted, note, notes, results
 from adscore.creative import GivenColumns
 from adscore.errors import AdscoreError, TableError
 
@@ -72,6 +73,7 @@ def evaluate(
 ) -> None:
     """Compares a model's predictions with what really happened."""
     from adscore.bundle import TRAINING_GROUPS, read_manifest, resolve_bundle
+    from adscore.cli.progress import shown_progress
     from adscore.evaluation.table import (
         Modality,
         evaluate_table,
@@ -97,10 +99,12 @@ def evaluate(
         if held_out and not unseen.size:
             raise TableError(_no_new_group(path, creatives))
         scorer = Scorer.open(path, RuntimeOptions(cache_bytes=CACHE_BYTES))
-        evaluation = evaluate_table(scorer, creatives, unseen if held_out else None)
-        if report is not None and not modalities:
-            modalities = modalities_to_exchange(evaluation, scorer)
-        evaluation = with_ablations(evaluation, scorer, creatives, modalities)
+        with shown_progress(notes()) as progress:
+            rows = unseen if held_out else None
+            evaluation = evaluate_table(scorer, creatives, rows, progress)
+            if report is not None and not modalities:
+                modalities = modalities_to_exchange(evaluation, scorer)
+            evaluation = with_ablations(evaluation, scorer, creatives, modalities, progress)
         seen = 0 if held_out else len(creatives) - len(unseen)
         verdicts = {}
         if report is not None:
@@ -119,6 +123,8 @@ def evaluate(
             _write_json(json, evaluation)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt as stop:
+        interrupted(stop, "nothing was written")
 
 
 def _no_new_group(bundle: Path, table: "CreativeTable") -> str:
@@ -142,7 +148,6 @@ def _read(
 ) -> "CreativeTable":
     """The table, once all that the model needs of it is known to be there."""
     from adscore.scoring.preparation import context_left_out
-    from adscore.table import read_table
 
     trained = manifest.training
     texts = target or [f"{name}={counts}" for name, counts in trained.target_columns.items()]
@@ -155,7 +160,7 @@ def _read(
             )
     with columns_in_use(given, trained.columns, options_of_counts(targets)) as columns:
         require_parts(manifest.limits, columns)
-        creatives = read_table(table, columns, targets, image_root)
+        creatives = read_creatives(table, columns, targets, image_root)
     note(creatives.remarks)
     warn_of_left_out_context(context_left_out(manifest, creatives.context))
     return creatives

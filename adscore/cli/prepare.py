@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adscore.cli.arguments import require_choice
-from adscore.console import fail, results
+from adscore.console import fail, interrupted, notes, results
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def prepare(
         _prepare(exports, out, options, dry_run=dry_run, force=force)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt as stop:
+        interrupted(stop, "nothing was written")
 
 
 def _require_choices(read: "ReadOptions", on: str | None, join: str | None) -> None:
@@ -154,6 +156,7 @@ def _require_encoding(name: str) -> None:
 def _prepare(
     exports: list[str], out: Path | None, options: "PrepareOptions", *, dry_run: bool, force: bool
 ) -> None:
+    from adscore.cli.progress import shown_progress
     from adscore.errors import TableError
     from adscore.prepare.prepare import (
         lines,
@@ -169,7 +172,8 @@ def _prepare(
         require_ending(out)
         if out.exists() and not force and not dry_run:
             raise TableError(f"--out: expected a new file. Received: {out}; --force replaces it")
-    prepared = prepare(exports, options)
+    with shown_progress(notes()) as progress:
+        prepared = prepare(exports, options, progress)
     for line in lines(prepared):
         results().print(line)
     if dry_run or out is None:

@@ -1,77 +1,155 @@
 """How far a long command is: a bar on a terminal, plain lines elsewhere."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 
-# A log that is read later wants few lines.
-SECONDS_BETWEEN_LINES = 10.0
+from adscore.console import printable
+from adscore.progress import Progress
 
-# Called with the rows that are done, those of them that earlier runs did, and the share that they
-# are of all, from 0 to 1; None where that is unknown.
-RowsDone = Callable[[int, int, float | None], None]
+# A log that is read later wants few lines, and nobody wants to wonder whether it still works.
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def row_progress(console: Console, what: str) -> Iterator[RowsDone]:
-    """Shows rows done, rate and time left, for as long as the block runs.
+def shown_progress(
+    console: Console, stage: str = "", *, announce: bool = False
+) -> Iterator[Progress]:
+    """Shows stages, their share and the time left, for as long as the block runs.
 
     Args:
         console: Where.
-        what: What is done to rows, e.g. ``"scoring"``.
+        stage: What is done at first, if the work does not say itself.
+        announce: Whether each stage gets a line as it begins, where this is no terminal.
     """
-    if console.is_terminal:
-        with _bar(console) as bar:
-            yield _shown_by(bar, what)
-    else:
-        yield _printed_by(console, what)
+    shown: _Bars | _Lines = (
+        _Bars(console) if console.is_terminal else _Lines(console, announce=announce)
+    )
+    with shown:
+        if stage:
+            shown(stage)
+        yield shown
 
 
-def _bar(console: Console) -> Bar:
-    left = TimeRemainingColumn(elapsed_when_finished=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
-    return Bar(*columns, TextColumn("{task.fields[rows]}"), console=console)
+class _Bars(Progress):
+    """A bar for each stage; a pulsing one where its share is unknown."""
 
+    def __init__(self, console: Console) -> None:
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[what]}"),
+            console=console,
+        )
+        self._task: int | None = None
 
-def _shown_by(bar: Bar, what: str) -> RowsDone:
-    task = bar.add_task(what, total=None, rows="")
-    started = time.monotonic()
+    def __enter__(self) -> "_Bars":
+        self._bar.start()
+        return self
 
-    def tell(done: int, before: int, share: float | None) -> None:
-        if share is not None and bar.tasks[task].total is None:
-            # What earlier runs did is no speed of this one.
-            bar.reset(task, total=1.0, completed=share)  # type: ignore[arg-type]
-        rate = _rate(done - before, time.monotonic() - started)
-        bar.update(task, completed=share, rows=f"{done:,} rows, {rate}")
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+        self._bar.stop()
 
-    return tell
+    def __call__(self, stage: str) -> None:
+        self._finish()
+        # A stage may be named after a table's column.
+        self._task = self._bar.add_task(printable(stage), total=None, what="")
 
-
-def _printed_by(console: Console, what: str) -> RowsDone:
-    started = printed = time.monotonic()
-    begun: tuple[float, float] | None = None  # when the share was first known, and the share
-
-    def tell(done: int, before: int, share: float | None) -> None:
-        nonlocal printed, begun
-        now = time.monotonic()
-        if begun is None and share is not None:
-            begun = now, share
-        if now - printed < SECONDS_BETWEEN_LINES:
+    def advance(self, share: float | None, what: str = "") -> None:
+        if self._task is None:
             return
-        printed = now
-        part = left = ""
-        if begun is not None and share is not None:
-            part = f" ({share:.0%})"
-            seconds = (now - begun[0]) * (1 - share) / max(share - begun[1], 1e-9)
-            left = f", {seconds:.0f} s left" if share > begun[1] else ""
-        console.print(f"{what}: {done:,} rows{part}, {_rate(done - before, now - started)}{left}")
+        if share is not None and self._bar.tasks[self._task].total is None:
+            # What was done before the share was first known is no speed of this run.
+            self._bar.reset(self._task, total=1.0, completed=share)  # type: ignore[arg-type]
+        self._bar.update(self._task, completed=share, what=printable(what))  # type: ignore[arg-type]
 
-    return tell
+    def _finish(self) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, total=1.0, completed=1.0)  # type: ignore[arg-type]
+            self._bar.stop_task(self._task)  # type: ignore[arg-type]
 
 
-def _rate(rows: int, seconds: float) -> str:
+class _Lines(Progress):
+    """A line every `SECONDS_BETWEEN_LINES`, whether or not the work says something meanwhile."""
+
+    def __init__(self, console: Console, *, announce: bool) -> None:
+        self._console, self._announce = console, announce
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._printed = time.monotonic()
+        self._stage, self._started = "", self._printed
+        self._begun: tuple[float, float] | None = None  # when the share was first known, and it
+        self._share: float | None = None
+        self._what = ""
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> "_Lines":
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._ticker.join()
+
+    def __call__(self, stage: str) -> None:
+        with self._lock:
+            self._stage, self._started = stage, time.monotonic()
+            self._begun = self._share = None
+            self._what = ""
+            if self._announce:
+                self._print(f"{stage} ...")
+
+    def advance(self, share: float | None, what: str = "") -> None:
+        with self._lock:
+            now = time.monotonic()
+            if self._begun is None and share is not None:
+                self._begun = now, share
+            self._share, self._what = share, what
+            if now - self._printed >= SECONDS_BETWEEN_LINES:
+                self._print(self._line(now))
+
+    def _tick(self) -> None:
+        while not self._end.wait(max(SECONDS_BETWEEN_LINES / 4, 0.1)):
+            with self._lock:
+                now = time.monotonic()
+                if self._stage and now - self._printed >= SECONDS_BETWEEN_LINES:
+                    self._print(self._line(now))
+
+    def _line(self, now: float) -> str:
+        parts = [self._what, "" if self._share is None else f"{self._share:.0%}"]
+        parts += [_left(now, self._begun, self._share) or f"{now - self._started:.0f} s so far"]
+        return f"{self._stage}: {', '.join(filter(None, parts))}"
+
+    def _print(self, line: str) -> None:
+        self._printed = time.monotonic()
+        self._console.print(line)
+
+
+def _left(now: float, begun: tuple[float, float] | None, share: float | None) -> str:
+    """The time that the rest takes at the speed so far; empty where that is unknown."""
+    if begun is None or share is None or share <= begun[1]:
+        return ""
+    seconds = (now - begun[0]) * (1 - share) / (share - begun[1])
+    return f"{seconds / 60:.0f} min left" if seconds >= 120 else f"{seconds:.0f} s left"
+
+
+def rate_of(rows: int, seconds: float) -> str:
+    """How fast rows are done, in words."""
     return f"{rows / max(seconds, 1e-9):,.0f} rows/s"

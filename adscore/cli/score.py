@@ -1,6 +1,7 @@
 """The command `adscore score`: a table of creatives -> a table of scores."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,7 @@ from adscore.cli.arguments import (
     require_writable,
     warn_of_left_out_context,
 )
-from adscore.console import fail, note, notes, results
+from adscore.console import fail, interrupted, note, notes, results
 from adscore.creative import GivenColumns
 from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
@@ -107,6 +108,8 @@ def score(
             _write_report(report, out, summary.bundle, table, ranked)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt as stop:
+        interrupted(stop, f"nothing was written: {out}")
     _print_summary(summary, out, max_errors)
 
 
@@ -118,19 +121,26 @@ def _require_choices(engine: str, report: Path | None) -> None:
 
 
 def _score_here(out: Path, model: Path, table: str, options: ScoringOptions) -> "Summary":
-    from adscore.cli.progress import row_progress
+    from adscore.cli.progress import rate_of, shown_progress
+    from adscore.offline.local import Progress as RowsDone
     from adscore.offline.local import score_to
 
-    with row_progress(notes(), "scoring") as show:
-        return score_to(
-            out, model, table, options, lambda now: show(now.done, now.before, now.share)
-        )
+    started = time.monotonic()
+    with shown_progress(notes(), "scoring") as progress:
+
+        def show(now: RowsDone) -> None:
+            speed = rate_of(now.done - now.before, time.monotonic() - started)
+            progress.advance(now.share, f"{now.done:,} rows, {speed}")
+
+        return score_to(out, model, table, options, show)
 
 
 def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions) -> "Summary":
+    from adscore.cli.progress import shown_progress
     from adscore.offline.spark import score_to
 
-    return score_to(out, model, table, options)
+    with shown_progress(notes(), "scoring on Spark"):
+        return score_to(out, model, table, options)
 
 
 def _group_of_report(table: str, group: str | None, given: str | None) -> str | None:

@@ -17,12 +17,14 @@ from adscore.cli.arguments import (
     columns_in_use,
     given_targets,
     options_of_counts,
+    read_creatives,
     require_choice,
     require_image_root,
 )
-from adscore.console import fail, note, notes, results, without_import_noise
+from adscore.console import fail, interrupted, note, notes, results, without_import_noise
 from adscore.creative import Columns, GivenColumns
 from adscore.errors import AdscoreError, BrokenRowsError
+from adscore.progress import Progress
 
 if TYPE_CHECKING:
     from adscore.bundle import TrainingSummary
@@ -86,7 +88,6 @@ def train(
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
     from adscore.cli.metrics import print_agreement, print_metrics
-    from adscore.table import read_table
 
     given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
     try:
@@ -106,13 +107,17 @@ def train(
         )
         with columns_in_use(given, options=options_of_counts(targets)) as columns:
             _require_two_parts(columns, align=align)
-            creatives = read_table(table, columns, targets, image_root, skip_bad_rows=skip_bad_rows)
+            creatives = read_creatives(
+                table, columns, targets, image_root, skip_bad_rows=skip_bad_rows
+            )
         note(creatives.remarks)
         result = _train(creatives, model, options, skip_bad_rows=skip_bad_rows)
     except BrokenRowsError as error:
         fail(BrokenRowsError(f"{error}\n--skip-bad-rows trains on the other rows", error.rows))
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt as stop:
+        interrupted(stop, f"no version was written below {model}; the same command begins anew")
     print_metrics("groups left out", result.manifest.metrics)
     print_agreement("groups left out", result.manifest.agreement)
     results().print(_fitted_to(result.manifest.training))
@@ -148,17 +153,31 @@ def _require_two_parts(columns: Columns, *, align: bool) -> None:
 def _train(
     creatives: "CreativeTable", model: Path, options: "TrainingOptions", *, skip_bad_rows: bool
 ) -> "TrainingResult":
+    from adscore.cli.progress import shown_progress
+
+    with shown_progress(notes(), announce=True) as progress:
+        with without_import_noise():
+            importlib.import_module("adscore.training.model")  # imports TensorFlow
+        return _train_on_good_rows(creatives, model, options, progress, skip_bad_rows=skip_bad_rows)
+
+
+def _train_on_good_rows(
+    creatives: "CreativeTable",
+    model: Path,
+    options: "TrainingOptions",
+    progress: Progress,
+    *,
+    skip_bad_rows: bool,
+) -> "TrainingResult":
     from adscore.training import train as train_model
 
-    with without_import_noise():
-        importlib.import_module("adscore.training.model")  # imports TensorFlow
     try:
-        return train_model(creatives, model, options, _print_stage)
+        return train_model(creatives, model, options, progress)
     except BrokenRowsError as error:  # images are read, and headlines, before anything is fitted
         if not skip_bad_rows or len(error.rows) == len(creatives):
             raise
         note([f"rows left out: {len(error.rows)}\n{error}"])
-        return train_model(creatives.without(error.rows), model, options, _print_stage)
+        return train_model(creatives.without(error.rows), model, options, progress)
 
 
 def _fitted_to(training: "TrainingSummary") -> str:
@@ -169,7 +188,3 @@ def _fitted_to(training: "TrainingSummary") -> str:
         f"These metrics are of {models} fitted without the groups that they predicted. The model "
         f"itself is fitted to all {training.creatives} creatives{groups}."
     )
-
-
-def _print_stage(stage: str) -> None:
-    notes().print(f"{stage} ...")

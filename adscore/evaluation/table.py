@@ -21,6 +21,7 @@ from adscore.evaluation.agreement import (
 )
 from adscore.evaluation.intervals import metric_intervals
 from adscore.evaluation.metrics import TargetMetrics, evaluate_target
+from adscore.progress import SILENT, Progress
 from adscore.scoring.preparation import PreparedCreative
 from adscore.scoring.scorer import Predictions, Scorer
 from adscore.table import CreativeTable
@@ -87,7 +88,10 @@ def rows_not_trained_on(table: CreativeTable, training_groups: str) -> NDArray[n
 
 
 def evaluate_table(
-    scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64] | None = None
+    scorer: Scorer,
+    table: CreativeTable,
+    rows: NDArray[np.int64] | None = None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Predicts the rows of a table, and compares with their counts.
 
@@ -95,6 +99,7 @@ def evaluate_table(
         scorer: The model.
         table: Creatives with counts of the targets to evaluate.
         rows: Rows to evaluate, counted from 0; all by default.
+        progress: Is told the stages, and how many of the rows have been predicted.
 
     Raises:
         TableError: The model lacks a target, a row cannot be scored, or there is no row.
@@ -108,7 +113,9 @@ def evaluate_table(
             f"expected targets of the model ({', '.join(scorer.manifest.targets)}). "
             f"Received: {', '.join(unknown)}"
         )
-    predictions = scorer.predict(_prepared(scorer, table, rows))
+    progress(f"evaluating on {len(rows)} rows")
+    predictions = scorer.predict(_prepared(scorer, table, rows, progress))
+    progress("measuring")
     # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
     both = compared_rows(rows[~np.isnan(predictions.agreement)])
     found = _compared(scorer, _prepared(scorer, table, both), both)
@@ -146,7 +153,7 @@ def evaluate_predictions(
 
 
 def _prepared(
-    scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64]
+    scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64], progress: Progress = SILENT
 ) -> Iterator[PreparedCreative]:
     """Decodes `ROWS_AT_ONCE` rows at a time, so that memory does not grow with their number.
 
@@ -162,6 +169,8 @@ def _prepared(
                     yield result
                 else:
                     broken.append((row, str(result)))
+            done = start + len(some)
+            progress.advance(done / len(rows), f"{done:,} of {len(rows):,} rows")
     if broken:
         raise table.broken_rows(broken)
 
@@ -260,11 +269,17 @@ def modalities_to_exchange(evaluation: Evaluation, scorer: Scorer) -> list[Modal
 
 
 def with_ablations(
-    evaluation: Evaluation, scorer: Scorer, table: CreativeTable, modalities: Iterable[Modality]
+    evaluation: Evaluation,
+    scorer: Scorer,
+    table: CreativeTable,
+    modalities: Iterable[Modality],
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Adds the evaluations with each modality exchanged; see `evaluate_without`."""
     ablations = {
-        modality.value: evaluate_without(modality, scorer, table, evaluation.row_numbers)
+        modality.value: evaluate_without(
+            modality, scorer, table, evaluation.row_numbers, progress=progress
+        )
         for modality in modalities
     }
     return dataclasses.replace(evaluation, ablations=ablations)
@@ -276,6 +291,7 @@ def evaluate_without(
     table: CreativeTable,
     rows: NDArray[np.int64],
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluates with one modality permuted between rows: permutation importance (Breiman 2001).
 
@@ -289,6 +305,7 @@ def evaluate_without(
         table: Creatives with counts of the targets to evaluate.
         rows: Rows to evaluate, counted from 0.
         seed: Same seed, same permutation.
+        progress: As of `evaluate_table`.
 
     Raises:
         TableError: As `evaluate_table`.
@@ -297,7 +314,7 @@ def evaluate_without(
     donor = np.arange(len(table))
     cycle = np.random.default_rng(seed).permutation(present)
     donor[cycle] = np.roll(cycle, 1)
-    return evaluate_table(scorer, _exchanged(modality, table, donor), rows)
+    return evaluate_table(scorer, _exchanged(modality, table, donor), rows, progress)
 
 
 def _has(modality: Modality, table: CreativeTable, row: int) -> bool:

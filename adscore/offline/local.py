@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -16,7 +17,7 @@ from adscore.creative import NO_COLUMN, Columns, GivenColumns
 from adscore.errors import TableError
 from adscore.offline.core import BATCH_ROWS, BatchScorer, result_schema
 from adscore.offline.files import FormulaGuard, new_file, require_new_file
-from adscore.offline.folder import Run, open_folder
+from adscore.offline.folder import PartFolder, Run, open_folder
 from adscore.offline.options import ScoringOptions
 from adscore.offline.summary import (
     Failures,
@@ -127,11 +128,24 @@ def _score_to_folder(
         if not folder.journal.is_whole:
             progress(Progress(done, before, None if before else 0.0))
             scored = _scored(scorer, table.pieces(BATCH_ROWS, skip=before))
-            for rows, share in folder.write(scored, schema):
-                done += rows
-                progress(Progress(done, before, share))
+            with _said_when_interrupted(out, folder):
+                for rows, share in folder.write(scored, schema):
+                    done += rows
+                    progress(Progress(done, before, share))
         rows, reasons = folder.journal.rows, folder.journal.reasons
         return Summary(scorer.model, rows, reasons, before, scorer.context_left_out)
+
+
+@contextmanager
+def _said_when_interrupted(out: Path, folder: PartFolder) -> Iterator[None]:
+    """Says with Ctrl-C what is kept of a folder, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        rows = folder.journal.rows
+        raise KeyboardInterrupt(
+            f"{rows:,} rows are kept in {out}; the same command resumes behind them"
+        ) from None
 
 
 def _run(scorer: BatchScorer, table: TableStream) -> Run:

@@ -1,8 +1,9 @@
 """One export, read and sifted: its ads with their counts, and what is no ad."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from adscore.prepare.days import written_days
 from adscore.prepare.layout import Choices, Layout, find_layout, require_headline_choice
 from adscore.prepare.platform import known_names, recognise
 from adscore.prepare.sift import LeftOut, Sifter, SiftOptions, is_nothing, without_sums
+from adscore.progress import SILENT, Progress
 from adscore.table.location import Location
 from adscore.table.numbers import Notation, looks_numeric
 from adscore.table.sheet import Sheet, SheetOptions, SheetRows
@@ -77,13 +79,16 @@ class Export:
     footers: list[str]
 
 
-def read_export(name: str, options: ReadOptions, *, counts: bool = True) -> Export:
+def read_export(
+    name: str, options: ReadOptions, *, counts: bool = True, progress: Progress = SILENT
+) -> Export:
     """Reads an export.
 
     Args:
         name: Path or URL of its file.
         options: What the user says of it.
         counts: Whether it has counts; the table of a join has none.
+        progress: Is told the stages, and how much of the file has been read.
 
     Raises:
         TableError: It cannot be read, or something that has to be known is open.
@@ -91,7 +96,8 @@ def read_export(name: str, options: ReadOptions, *, counts: bool = True) -> Expo
     """
     location = Location.parse(name)
     short = location.path.rpartition("/")[2]
-    with _opened(location, short, options) as sheet:
+    progress(f"looking at {short}")
+    with _opened(location, short, options) as (sheet, _):
         platform = recognise(sheet.columns, options.platform)
         layout = find_layout(sheet.columns, platform, options.choices, short, counts=counts)
         notation, filled = _first_look(sheet, layout)
@@ -99,9 +105,15 @@ def read_export(name: str, options: ReadOptions, *, counts: bool = True) -> Expo
     require_headline_choice(headlines, options.choices, short)
     layout = replace(layout, headlines=headlines)
     decimal = notation.decimal(options.decimal, short)
-    with _opened(location, short, options) as sheet:
+    progress(f"reading {short}")
+    with _opened(location, short, options) as (sheet, share):
         sifter = Sifter(short, layout, options.sifting(decimal))
-        ads = _sifted(sheet, layout, sifter)
+        ads = _sifted(
+            sheet,
+            layout,
+            sifter,
+            lambda: progress.advance(share(), f"{sifter.rows:,} rows"),
+        )
     left_out = sifter.left_out
     ads, left_out = without_sums(ads, left_out, [count.name for count in layout.counts])
     return Export(
@@ -118,20 +130,28 @@ def read_export(name: str, options: ReadOptions, *, counts: bool = True) -> Expo
 
 
 @contextmanager
-def _opened(location: Location, name: str, options: ReadOptions) -> Iterator[Sheet]:
-    """A file as a sheet, closed at the end."""
+def _opened(
+    location: Location, name: str, options: ReadOptions
+) -> Iterator[tuple[Sheet, Callable[[], float | None]]]:
+    """A file as a sheet, closed at the end; and what says how much of it has been read."""
     if location.is_folder():
         raise TableError(f"{location.name}: expected a file. Received: a folder")
+    size = None if location.filesystem is not None else Path(location.path).stat().st_size
     with location.open() as file:
-        yield open_sheet(file, name, options.sheet, known_names)
+
+        def share() -> float | None:
+            return min(1.0, file.tell() / size) if size else None
+
+        yield open_sheet(file, name, options.sheet, known_names), share
 
 
-def _sifted(sheet: Sheet, layout: Layout, sifter: Sifter) -> pa.Table:
+def _sifted(sheet: Sheet, layout: Layout, sifter: Sifter, told: Callable[[], None]) -> pa.Table:
     names = layout.read()
     empty = pa.record_batch([pa.array([], pa.string()) for _ in names], names)
     tables = [sifter.sift(SheetRows(empty, np.array([], np.int64)))]
     for number, batch in enumerate(sheet.rows(names), 1):
         tables.append(sifter.sift(batch))
+        told()
         if number % _BATCHES_TO_UNIFY == 0:  # texts that batches share are kept once
             tables = [pa.concat_tables(tables).unify_dictionaries().combine_chunks()]
     sifter.require_no_faults()

@@ -13,6 +13,7 @@ from adscore.errors import TableError
 from adscore.prepare.combine import Notes, combine, join, result, summed, with_images
 from adscore.prepare.export import Export, ReadOptions, read_export
 from adscore.prepare.sift import LeftOut
+from adscore.progress import SILENT, Progress
 from adscore.table.location import Location, is_url
 
 ENDINGS = (".parquet", ".csv")
@@ -66,12 +67,15 @@ class Prepared:
     apart: Sequence[str]
 
 
-def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
+def prepare(
+    exports: Sequence[str], options: PrepareOptions, progress: Progress = SILENT
+) -> Prepared:
     """Reads exports and makes one table of them.
 
     Args:
         exports: Paths or URLs of their files.
         options: What the user says of them.
+        progress: Is told the stages.
 
     Raises:
         TableError: Something cannot be read, or has to be said by the user.
@@ -85,7 +89,7 @@ def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
     joined = [] if options.join is None else [options.join.table]
     _require_files([*exports, *joined])
     _require_different(exports)
-    found = [read_export(name, read) for name in exports]
+    found = [read_export(name, read, progress=progress) for name in exports]
     notes = Notes()
     ads = combine(found)
     if options.join is not None:
@@ -94,11 +98,15 @@ def prepare(exports: Sequence[str], options: PrepareOptions) -> Prepared:
             choices=replace(read.choices, targets=(), context=(), date=None),
             keep_rows=frozenset(),
         )
-        ads = join(ads, read_export(options.join.table, listing, counts=False), notes)
+        ads = join(
+            ads, read_export(options.join.table, listing, counts=False, progress=progress), notes
+        )
+    progress("summing the rows of each ad")
     layout = found[0].layout
     apart = [*layout.context, *(["date"] if layout.date is not None else [])]
     counts = [count.name for count in layout.counts if count.name in ads.column_names]
     ads = summed(ads, counts, apart, notes)
+    progress("looking for images")
     ads = with_images(ads, options.image_root or _beside(exports[0], ads), notes)
     table = result(ads, apart, counts)
     if not table.num_rows:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from adscore.creative import Columns, Creative, InputLimits, Target
 from adscore.errors import BrokenRowsError, cut
+from adscore.progress import SILENT, Progress
 from adscore.table.cells import require_types
 from adscore.table.checks import (
     CheckedCells,
@@ -125,6 +126,7 @@ def read_table(
     image_root: str | Path | None = None,
     *,
     skip_bad_rows: bool = False,
+    progress: Progress = SILENT,
 ) -> CreativeTable:
     """Reads and checks a whole table.
 
@@ -135,6 +137,7 @@ def read_table(
         image_root: Folder, a path or URL, to which image paths are relative; that of the table by
             default.
         skip_bad_rows: Whether rows with faults are left out, and remarked upon.
+        progress: Is told how much of the table has been read.
 
     Raises:
         MissingColumnsError: It lacks columns.
@@ -145,7 +148,7 @@ def read_table(
     _require_distinct_names(targets)
     stream = _open(table, columns, targets)
     faults = Faults(stream.location.name)
-    found = _collected(stream, columns, targets, faults)
+    found = _collected(stream, columns, targets, faults, progress)
     creatives = replace(found, image_root=str(image_root or stream.folder))
     if not faults.rows:
         return creatives
@@ -170,13 +173,18 @@ def _open(table: Any, columns: Columns, targets: Sequence[Target]) -> TableStrea
 
 
 def _collected(
-    stream: TableStream, columns: Columns, targets: Sequence[Target], faults: Faults
+    stream: TableStream,
+    columns: Columns,
+    targets: Sequence[Target],
+    faults: Faults,
+    progress: Progress,
 ) -> CreativeTable:
     """All rows of a table, those with faults among them."""
     counted = [name for target in targets for name in target.count_columns]
     read = CheckedCells(columns, counted, faults)
-    for batch in stream.batches(BATCH_ROWS):
+    for batch, _, share in stream.pieces(BATCH_ROWS):
         read.add(batch)
+        progress.advance(share, f"{read.rows:,} rows")
     ids = read.texts[columns.id] if columns.id else [str(n + 1) for n in range(read.rows)]
     labels = [read.texts[name] for name in (columns.id, columns.group, columns.headline) if name]
     if labels and any(target.trials for target in targets):

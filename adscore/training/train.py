@@ -7,14 +7,13 @@ from pathlib import Path
 
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, write_bundle
+from adscore.progress import SILENT
 from adscore.report import left_out_report
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.earlier import Comparison, compare_with_earlier, require_no_worse
 from adscore.training.problem import Problem, TrainingOptions, read_problem
 from adscore.training.split import hold_out
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def train(
     table: CreativeTable,
     model_dir: Path,
     options: TrainingOptions | None = None,
-    progress: Progress = lambda _: None,
+    progress: Callable[[str], None] = SILENT,
 ) -> TrainingResult:
     """Trains a model and writes it as the next version under its folder.
 
@@ -44,7 +43,7 @@ def train(
         table: Creatives with counts of at least one target.
         model_dir: The model's folder, `NAME/`.
         options: The user's choices.
-        progress: Progress callback, called as each stage begins.
+        progress: Called as each stage begins; a `Progress` is told how far it is, too.
 
     Raises:
         TableError: Rows that cannot be read.

@@ -109,7 +109,7 @@ def test_train_writes_a_version_and_prints_its_figures(
         (["--target", "ctr=clicks/views"], "expected a column 'views'"),
         (["--target", "ctr=impressions/clicks"], "to be at most 'clicks'"),
         (["--headline-column", "title"], "expected a column 'title'"),
-        (["--image-root", "nowhere"], "expected an image file"),
+        (["--image-root", "nowhere"], "--image-root: expected a folder"),
     ],
     ids=range(7),
 )

@@ -99,7 +99,7 @@ def test_score_says_how_far_it_is_on_plain_lines(
 ) -> None:
     monkeypatch.setattr("adscore.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
     result = succeed("score", log, "--model", model_dir, "--out", tmp_path / "scores.csv")
-    assert re.search(r"scoring: 60 rows \(100%\), [\d,]+ rows/s, 0 s left", result.stderr)
+    assert re.search(r"scoring: 60 rows, [\d,]+ rows/s, 100%, 0 s left", result.stderr)
 
 
 def test_score_refuses_an_unknown_engine(

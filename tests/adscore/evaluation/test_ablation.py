@@ -17,7 +17,7 @@ def table(sample_dir):
 def exchanged(monkeypatch, table, modality, rows, seed=0):
     """The table that is evaluated."""
     seen = []
-    monkeypatch.setattr(table_module, "evaluate_table", lambda _, given, __: seen.append(given))
+    monkeypatch.setattr(table_module, "evaluate_table", lambda _, given, *__: seen.append(given))
     evaluate_without(modality, None, table, rows, seed)
     return seen[0]
 
