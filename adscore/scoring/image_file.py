@@ -28,8 +28,10 @@ LONG_PIXELS = 1_000_000
 LONG_BYTES = 1_000_000
 # A scan of a few bytes is a pass over all pixels of a JPEG.
 MAX_SCAN_PIXELS = 1_000_000_000
-# Encoders write chunks of 8 kB or more, 1,300 of them in a file of 10 MB.
+# Encoders write chunks of 8 kB or more, 1,300 of them in a file of 10 MB; and some dozens of text,
+# which Pillow reads one by one with the GIL held, 3 us each.
 MAX_PNG_CHUNKS = 10_000
+MAX_PNG_OTHER_CHUNKS = 1_000
 # Blocks of up to 255 bytes: of comments and profiles before a GIF's first frame; of all that is
 # searched for a frame that is not blank, where 10 MB take 40,000.
 MAX_GIF_BLOCKS = 10_000
@@ -209,16 +211,23 @@ def _open_by(
 
 def _few_png_chunks(png: bytes) -> bytes:
     """The same, if its chunks are not too many."""
-    position = 8
+    position, others = 8, 0
     for _ in range(MAX_PNG_CHUNKS):
         kind = png[position + 4 : position + 8]
         if len(kind) < 4 or kind == b"IEND":
             return png
+        others += kind not in _PNG_PIXELS
+        if others > MAX_PNG_OTHER_CHUNKS:
+            break
         (length,) = struct.unpack_from(">I", png, position)
         position += 12 + length
-    raise unreadable(f"a PNG of at most {MAX_PNG_CHUNKS} chunks", "one of more")
+    raise unreadable(
+        f"a PNG of at most {MAX_PNG_CHUNKS} chunks, {MAX_PNG_OTHER_CHUNKS} of them without pixels",
+        "one of more",
+    )
 
 
+_PNG_PIXELS = (b"IDAT", b"fdAT", b"fcTL")
 _GIF_EXTENSION, _GIF_FRAME, _GIF_CONTROL = 0x21, 0x2C, b"\x21\xf9\x04"
 
 

@@ -221,6 +221,34 @@ def test_a_caller_with_few_calls_takes_the_place_of_the_newest_of_the_one_with_m
             places.leave(gave_way)
 
 
+def test_calls_that_send_nothing_keep_no_other_caller_out_even_for_a_second(
+    clock: PlacesClock,
+) -> None:
+    places, queue = Places(4), set[Call]()
+    silent = [Waiting("silent", clock, queue, silent=True) for _ in range(4)]
+    for call in silent:
+        places.take(call)
+    assert places.take(Waiting("silent", clock, queue, silent=True)) == (False, None)
+    assert places.take(Waiting("other", clock, queue, silent=True)) == (True, silent[0])
+
+
+def test_a_connection_with_few_calls_takes_the_place_of_one_with_most_of_the_same_caller(
+    clock: PlacesClock,
+) -> None:
+    places, queue = Places(4), set[Call]()
+
+    def call_by(port: int) -> Waiting:
+        made = Waiting("", clock, queue, silent=True)
+        made.peer = f"ipv4:127.0.0.1:{port}"
+        return made
+
+    many = [call_by(1) for _ in range(4)]
+    for call in many:
+        places.take(call)
+    assert places.take(call_by(1)) == (False, None)
+    assert places.take(call_by(2)) == (True, many[0])
+
+
 def test_requests_beyond_the_bytes_that_may_wait_do_not_fit() -> None:
     places, calls = Places(4, max_bytes=100), [Call("/test") for _ in range(3)]
     for call, size in zip(calls, (500, 60, 30), strict=True):

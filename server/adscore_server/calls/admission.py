@@ -86,8 +86,9 @@ class Places:
 
     Where no place is free, a call that waits for its own caller (to send the request, or to read
     the answer) gives way after a while, first those of the caller with the most of them. Where
-    there is none, the caller with the most calls loses its newest one that still waits to be
-    worked on to a caller with fewer. A caller is a token or, without tokens, a host.
+    there is none, the caller with the most calls loses one to a caller with fewer: one that waits
+    for its caller, or the newest that still waits to be worked on. A caller is a token or, without
+    tokens, a host; and where the same caller has the most, one of its connections.
 
     Args:
         max_calls: Calls that wait for their answer at once; as many may wait for its delivery.
@@ -210,22 +211,34 @@ class Places:
         return next(call for call in slow if caller_of(call) == name)
 
     def _call_above_share(self, newcomer: Call) -> Call | None:
-        """The newest call in the queue of the caller with the most, unless it is the same one."""
-        name, count = _busiest(self._held)
-        own = caller_of(newcomer)
-        if name == own or count <= 1 + sum(caller_of(call) == own for call in self._held):
-            return None
-        theirs = [call for call in self._held if caller_of(call) == name]
-        return next((one for one in reversed(theirs) if one.work and one.work.drop(one)), None)
+        """A call of the caller with the most, or of its connection with the most.
+
+        None where that is the newcomer's own, or nearly has as few; it is the newest one.
+        """
+        for whose in (caller_of, connection_of):
+            name, count = _busiest(self._held, whose)
+            own = whose(newcomer)
+            if name == own:
+                continue
+            if count <= 1 + sum(whose(call) == own for call in self._held):
+                return None
+            theirs = [call for call in self._held if whose(call) == name]
+            waiting = next((call for call in theirs if call.idle_since), None)
+            return waiting or next(
+                (one for one in reversed(theirs) if one.work and one.work.drop(one)), None
+            )
+        return None
 
 
 def caller_of(call: Call) -> str:
     """Whose call it is: the name of a token, or a host."""
-    context = call.context
-    if call.caller or context is None:
-        return call.caller
-    return str(context.peer()).rpartition(":")[0]
+    return call.caller or call.peer.rpartition(":")[0]
 
 
-def _busiest(calls: Collection[Call]) -> tuple[str, int]:
-    return Counter(map(caller_of, calls)).most_common(1)[0]
+def connection_of(call: Call) -> str:
+    """The connection that it came by."""
+    return call.peer
+
+
+def _busiest(calls: Collection[Call], whose: Callable[[Call], str] = caller_of) -> tuple[str, int]:
+    return Counter(map(whose, calls)).most_common(1)[0]

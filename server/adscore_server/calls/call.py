@@ -62,6 +62,7 @@ class Call:
         metadata: The same.
         request_id: The caller's id of it, or a new one; empty where nobody observes it.
         caller: Name of the token that it brought; empty where none is asked for.
+        peer: gRPC's name of the connection that it came by; empty before it began.
         bytes_in: Size of what was received, in bytes.
         bytes_out: Size of what was answered, in bytes.
         creatives: Creatives that it asks to score; of a grid or a match, its parts.
@@ -98,6 +99,7 @@ class Call:
         "metadata",
         "method",
         "observers",
+        "peer",
         "places",
         "raw",
         "reason",
@@ -121,7 +123,7 @@ class Call:
         self._awaited = [True]
         self._when_gone: list[Callable[[], object]] = []
         self.request_id = request_id_from(metadata) if observers else ""
-        self.caller = self.reason = ""
+        self.caller = self.peer = self.reason = ""
         self.bytes_in = self.bytes_out = self.creatives = 0
         self.arrival = time.monotonic()
         self.idle_since = self.arrival
@@ -159,7 +161,7 @@ class Call:
 
     def attach(self, context: grpc.ServicerContext) -> None:
         """Watches for the end of the call."""
-        self.context = context
+        self.context, self.peer = context, str(context.peer())
         self.deadline = self.arrival + context.time_remaining()
         if not context.add_callback(self._finished):
             self._finished()
@@ -191,7 +193,8 @@ class Call:
         if self.end_stream is not None:
             self.end_stream(error)
         elif self._claim():
-            self.fail(RequestTimeoutError(after_seconds))
+            late = time.monotonic() - self.idle_since >= after_seconds
+            self.fail(RequestTimeoutError(after_seconds) if late else error)
         else:
             self.fail(error)
 

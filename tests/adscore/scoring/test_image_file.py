@@ -226,7 +226,7 @@ def gif_comments(count: int) -> Callable[[bytes], bytes]:
 def test_chunks_of_a_png_are_bounded() -> None:
     png = encoded(NOISE, "PNG")
     for place in (33, len(png) - 12):  # before and behind the pixels
-        text = png_chunk(b"tEXt", b"a\0b") * image_file.MAX_PNG_CHUNKS
+        text = png_chunk(b"tEXt", b"a\0b") * image_file.MAX_PNG_OTHER_CHUNKS
         assert "chunks" in refusal(png[:place] + text + png[place:])
 
 
