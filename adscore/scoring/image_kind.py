@@ -69,19 +69,32 @@ def name_of(data: bytes) -> str:
 
 def _name_of_text(beginning: bytes, size: str) -> str:
     """What a text is, in words; empty for what is none."""
-    try:
-        text = beginning.decode("utf-8-sig", "strict" if len(beginning) < 4_096 else "ignore")
-    except UnicodeDecodeError:
-        return ""
-    text = text.strip()
+    text = _decoded(beginning).strip()
     if not text or not text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         return ""
     lower = text.lower()
-    if "<html" in lower or lower.startswith("<!doctype html"):
+    if re.search(r"<(?:!doctype html|html|head|body|title|p|div|h1)\b", lower):
         return f"an HTML page of {size}, perhaps an error in place of the image"
     if "<svg" in lower:
         return f"an SVG drawing of {size}; save it as PNG"
+    if re.match(r"[a-z][a-z0-9+.-]*://\S+$", lower):
+        return f"a URL, text of {size}; send the image itself"
+    if text[0] in "{[<":
+        kind = "an XML" if text[0] == "<" else "a JSON"
+        return f"{kind} text of {size}, perhaps an error in place of the image"
     return _name_of_base64(text, size) or f"text of {size}"
+
+
+def _decoded(beginning: bytes) -> str:
+    """The text that bytes are, whatever writes it; empty where they are none."""
+    encoding = "utf-8-sig"
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    try:
+        return beginning.decode(encoding, "strict" if len(beginning) < 4_096 else "ignore")
+    except UnicodeDecodeError:
+        # A page may be in any encoding; that it is one stands there in ASCII.
+        return beginning.decode("latin-1") if beginning.lstrip().startswith(b"<") else ""
 
 
 def _name_of_base64(text: str, size: str) -> str:

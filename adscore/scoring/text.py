@@ -106,16 +106,18 @@ _PLACEHOLDER = re.compile(
     r"|\{\{|\{(?:keyword|param|location|=)"  # the same, cut off
     r"|%%[^%\s][^%]*%%|(?<![\w%])%[A-Z][A-Z0-9_]+%|%\(\w+\)[sd]|(?<![\w%])%[sd](?!\w)"
     r"|\[\[[^\[\]]+\]\]|\[[A-Z]+_[A-Z_]+\]|\*\|[^|]+\|\*|<%[^%]+%>|<<[^<>]+>>"
-    r"|##[^#\s]+##|__[A-Z][A-Z0-9_.]*__|@@[^@\s]+@@",
+    r"|##[^#\s]+##|__[A-Z][A-Z0-9_.]*__|@@[^@\s]+@@|(?<!\w)\$[A-Z_]\w*\$"
+    r"|</?[A-Z][\w.:-]*\s*/?>",  # <first_name>, and markup
     re.IGNORECASE,
 )
-_PLACEHOLDER_MARKS = frozenset("{%[*<#_@")
+_PLACEHOLDER_MARKS = frozenset("{%[*<#_@$")
 _NULL_WORDS = frozenset(
     (
         *("nan", "-nan", "nat", "nil", "none", "null", "undefined", "na", "n/a", "n.a.", "<na>"),
         *("#n/a", "#na", "#n/a n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!", "#num!"),
         *("#error!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "[object object]", "(not set)"),
         *("(null)", "(none)", "(empty)", "(blank)", "[null]", "[none]", "[empty]", "[blank]"),
+        *("\\n", "missing value", "no data", "no value"),
         *("tbd", "tba", "todo", "placeholder", "your headline here", "lorem ipsum"),
     )
 )

@@ -42,7 +42,7 @@ def dear_images_without_patience(address: str, metadata: Metadata, images: Path)
 def millions_of_fields(address: str, metadata: Metadata, _images: Path) -> None:
     """Requests of 16 MB, compressed to some 16 kB, that would become millions of objects.
 
-    Not more than five a second: packing one takes longer than refusing it.
+    Not more than two a second: packing one takes longer than refusing it.
     """
     bodies = {
         "Score": b"\x0a\x80\xea\x30" + b"\x22\0" * 400_000,
@@ -56,7 +56,7 @@ def millions_of_fields(address: str, metadata: Metadata, _images: Path) -> None:
         for method in itertools.cycle(bodies):
             call: Any = channel.unary_unary(f"{_SCORING}/{method}")
             _swallow(lambda: call(bodies[method], timeout=30, metadata=metadata))  # noqa: B023
-            time.sleep(0.2)
+            time.sleep(0.5)
 
 
 def calls_that_send_nothing(address: str, metadata: Metadata, _images: Path) -> None:
@@ -88,7 +88,7 @@ def answers_that_nobody_reads(address: str, metadata: Metadata, _images: Path) -
 
 
 def resets(address: str, metadata: Metadata, _images: Path) -> None:  # noqa: ARG001 - strangers can do it
-    """Four connections without a token, each of 500 calls a second that are cancelled at once."""
+    """Four connections without a token, each of 250 calls a second that are cancelled at once."""
 
     def reset() -> None:
         with connect(address) as channel:
@@ -96,7 +96,7 @@ def resets(address: str, metadata: Metadata, _images: Path) -> None:  # noqa: AR
             while True:
                 for made in [call.future(b"") for _ in range(50)]:
                     made.cancel()
-                time.sleep(0.1)
+                time.sleep(0.2)
 
     with ThreadPoolExecutor(4) as threads:
         for _ in range(4):

@@ -23,6 +23,7 @@ from adscore_server.calls.router import (
     Router,
     on_threads,
 )
+from adscore_server.calls.wire import parse, require_small
 from adscore_server.config import Keepalive, ServerConfig, is_unix
 from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
@@ -51,8 +52,10 @@ _POLL_SECONDS = 0.01
 _TCP_MILLISECONDS = 20_000
 # Clients may ask whether the server is there as often as this.
 _MIN_MILLISECONDS_OF_PINGS = 10_000
-# Calls that answer at once: health, and what the models are.
-_MAX_QUICK_CALLS = 256
+# Calls that answer at once: what the models are, and health. Those of health need no token, and
+# each that does not send the end of its request may hold one of the largest size.
+_MAX_QUICK_CALLS = 128
+_MAX_HEALTH_CALLS = 32
 # Each holds a thread while its client is connected.
 _MAX_REFLECTIONS = 16
 # Calls of one connection; gRPC's clients queue what comes beyond.
@@ -98,7 +101,7 @@ class Server:
         self._streams = Places(
             config.max_streams, queues=False, patience_seconds=_STREAM_PATIENCE_SECONDS
         )
-        self._quick = Places(_MAX_QUICK_CALLS)
+        self._quick, self._probes = Places(_MAX_QUICK_CALLS), Places(_MAX_HEALTH_CALLS)
         self._services = Services(config, self._models, self._scores)
         self._receiver = receiver(config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS)
         tokens = TokenFile(config.tokens) if config.tokens else None
@@ -175,7 +178,7 @@ class Server:
             calls={
                 "score": len(self._scores),
                 "stream": len(self._streams),
-                "quick": len(self._quick),
+                "quick": len(self._quick) + len(self._probes),
             },
             expiries=self._certificates.expiries if self._certificates else {},
         )
@@ -288,7 +291,7 @@ class Server:
         for method in services.model_methods:
             add(method, Route(self._quick, services.quick))
         add(f"/{SCORING}/StreamScore", Route(self._streams, stream=self._stream))
-        self._health_routes.add_to(self._router, self._quick)
+        self._health_routes.add_to(self._router, self._probes)
         if self.config.reflection:
             route = Route(
                 Places(_MAX_REFLECTIONS, queues=False), stream=self._reflect, is_own=False
@@ -305,7 +308,7 @@ class Server:
             call,
             self._reflection_threads,
             lambda _, requests, context: servicer.ServerReflectionInfo(requests, context),
-            reflection_pb2.ServerReflectionRequest.FromString,
+            lambda raw: parse(reflection_pb2.ServerReflectionRequest, require_small(raw)),
             reflection_pb2.ServerReflectionResponse.SerializeToString,
         )
 

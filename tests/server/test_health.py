@@ -104,7 +104,8 @@ def test_refusals_do_not_wait_for_calls_that_never_send_their_request(
     monkeypatch.setattr(server_module, "_MAX_QUICK_CALLS", 1)
     server = start_server(scorer)
     stubs = connect(server.address)
-    silent = stubs.channel.stream_unary(CHECK).future(never(), timeout=60)
+    method = "/adscore.v1.ModelService/ListModels"
+    silent = stubs.channel.stream_unary(method).future(never(), timeout=60)
     wait_until(lambda: len(server._quick) == 1)
     code, reason, *_ = refusal(
         lambda: stubs.models.ListModels(model_pb2.ListModelsRequest(), timeout=10)
@@ -132,3 +133,25 @@ def test_an_idle_reflection_takes_no_stream_and_does_not_hold_up_the_end(
     with pytest.raises(grpc.RpcError):  # cut off, rather than waited for
         next(answers)
     ended.set()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/adscore.v1.ModelService/GetModel",
+        "/adscore.v1.ModelService/ListModels",
+    ],
+)
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [(b"\x0a\x80\x80\x08" + bytes(131_072), "REQUEST_TOO_LARGE"), (b"\xff", "REQUEST_UNREADABLE")],
+    ids=["a name of 128 kB", "no message"],
+)
+def test_a_name_that_is_too_long_or_none_is_refused_and_not_kept(
+    stubs: Any, refusal: Any, method: str, raw: bytes, reason: str
+) -> None:
+    call = stubs.channel.unary_stream(method)
+    code, received, *_ = refusal(lambda: list(call(raw, timeout=30)))
+    assert (code, received) == (grpc.StatusCode.INVALID_ARGUMENT, reason)

@@ -16,8 +16,10 @@ from adscore_server.calls.admission import SLOW_SECONDS, Places
 from adscore_server.calls.call import Call, Observer, Work
 from adscore_server.calls.queue import quick_queue
 from adscore_server.calls.receive import Receiver
+from adscore_server.calls.wire import parse, require_small
 from adscore_server.errors import (
     CallAbandonedError,
+    InvalidRequestError,
     OverloadedError,
     ServerStoppingError,
     UnauthenticatedError,
@@ -201,7 +203,7 @@ class HealthRoutes:
 
     def _check(self, call: Call) -> Message:
         """Answers a Check."""
-        request = health_pb2.HealthCheckRequest.FromString(call.take_request())
+        request = parse(health_pb2.HealthCheckRequest, require_small(call.take_request()))
         context = call.context
         if context is None:
             raise CallAbandonedError
@@ -209,16 +211,21 @@ class HealthRoutes:
         return response
 
     def _watch(self, call: Call) -> "Handler":
-        kind = health_pb2.HealthCheckRequest
         write = health_pb2.HealthCheckResponse.SerializeToString
-        return on_threads(call, self._threads, self._watched, kind.FromString, write)
+        return on_threads(call, self._threads, self._watched, write=write)
 
     def _watched(
         self, call: Call, requests: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        request = next(requests, None)
+        raw = next(requests, None)
         call.idle_since = 0.0
-        return iter(()) if request is None else self._servicer.Watch(request, context)
+        if raw is None:
+            return iter(())
+        try:  # a name is kept for as long as its client watches
+            request = parse(health_pb2.HealthCheckRequest, require_small(raw))
+        except InvalidRequestError as error:
+            context.abort_with_status(call.status_of(error)[0])
+        return self._servicer.Watch(request, context)
 
 
 def _bearer_token(metadata: Iterable[Any]) -> str:

@@ -16,6 +16,8 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Of one creative, its context included, on average; beside those of the request itself.
 _FIELDS_OF_A_CREATIVE = 32
 _FIELDS_OF_A_REQUEST = 300
+# Of a request that names a model, a service or a symbol.
+_MAX_NAMING_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,21 @@ def parse(kind: type[Message], raw: bytes) -> Any:
             CallReason.REQUEST_UNREADABLE,
             "expected a request of adscore.v1, with text in UTF-8. Received: bytes that are none",
         ) from error
+
+
+def require_small(raw: bytes) -> bytes:
+    """The same request, which names something and needs few bytes for that.
+
+    Raises:
+        InvalidRequestError: It has more.
+    """
+    if len(raw) > _MAX_NAMING_BYTES:
+        raise InvalidRequestError(
+            "",
+            CallReason.REQUEST_TOO_LARGE,
+            f"expected at most {_MAX_NAMING_BYTES} bytes. Received: {len(raw)} bytes",
+        )
+    return raw
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.admission import Places
 from adscore_server.calls.call import Call
 from adscore_server.calls.queue import WorkQueue, quick_queue
-from adscore_server.calls.wire import parse
+from adscore_server.calls.wire import parse, require_small
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
@@ -88,10 +88,10 @@ class Services:
             call.fail(error)
 
     def _list_models(self, call: Call) -> Message:
-        parse(model_pb2.ListModelsRequest, call.take_request())
+        parse(model_pb2.ListModelsRequest, require_small(call.take_request()))
         return model_pb2.ListModelsResponse(models=map(model_to_wire, self._models.entries))
 
     def _get_model(self, call: Call) -> Message:
-        request = parse(model_pb2.GetModelRequest, call.take_request())
+        request = parse(model_pb2.GetModelRequest, require_small(call.take_request()))
         entry = self._models.find(request.model, request.model_version)
         return model_pb2.GetModelResponse(model=model_to_wire(entry))

@@ -72,7 +72,13 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"></svg>'
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a pointer of Git LFS"),
         (b"banner.png", "text of 10 bytes"),
         (bytes(50), "50 bytes that are none of these"),
-        (b"\xff\xfe<\0s\0v\0g\0", "10 bytes that are none of these"),
+        (b"\xff\xfe<\0s\0v\0g\0", "an SVG drawing of 10 bytes"),
+        ("<body>gr\xf6\xdfe".encode("latin-1"), "an HTML page"),
+        (b"<p>Not found</p>", "an HTML page"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "an XML text"),
+        (b'{"error": "not found"}', "a JSON text"),
+        (b"https://example.org/banner.png", "a URL"),
+        (b"gr\xf6\xdfe", "5 bytes that are none of these"),
     ],
 )
 def test_what_is_no_image_is_named_for_what_it_is(data: bytes, name: str) -> None:

@@ -295,6 +295,10 @@ def test_a_form_is_its_own_form(written: str) -> None:
             "undefined",
         ),
         *("#REF!", '"NULL"', "...", "???", "[object Object]", "TBD", "Lorem ipsum dolor sit amet"),
+        "Hello <first_name>",
+        "<b>Sale</b>",
+        "$NAME$ for less",
+        r"\N",
     ],
 )
 def test_template_or_word_for_nothing_is_a_placeholder(template: str) -> None:
@@ -327,6 +331,9 @@ def test_template_or_word_for_nothing_is_a_placeholder(template: str) -> None:
             "me@home",
             "#1 in town",
         ),
+        "x < y and y > z",
+        "I <3 Bern",
+        "From $5 to $9",
     ],
 )
 def test_plain_headline_is_no_placeholder(headline: str) -> None:
