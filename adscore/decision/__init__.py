@@ -7,6 +7,7 @@ question is settled; `figures` does all of it for many groups on every core, `de
 
 from adscore.decision.decision import (
     MAX_ARMS,
+    MAX_LOGIT,
     TOLERANCE,
     Arm,
     ArmDecision,
@@ -25,6 +26,7 @@ from adscore.decision.status import Status
 
 __all__ = [
     "MAX_ARMS",
+    "MAX_LOGIT",
     "TOLERANCE",
     "Aim",
     "Arm",

@@ -23,6 +23,7 @@ MAX_ARMS = 1_000
 # Offsets of more targets at once are more combinations than are worth their time.
 MAX_VALUED_TARGETS = 3
 TOLERANCE = 0.01
+MAX_LOGIT = 20.0  # of a prediction: rates of one in hundreds of millions
 # Of models that do not say how far their predictions are off: groups that differ by a factor of
 # three, and creatives that the model tells apart hardly at all.
 DEFAULT_SPREAD = Spread(between_groups=1.0, residual=0.5)
@@ -71,7 +72,8 @@ class Prediction:
     def of_rate(cls, rate: float) -> "Prediction":
         """That of a rate from 0 to 1."""
         inside = min(max(rate, MIN_RATE), 1 - MIN_RATE)
-        return cls(math.log(inside) - math.log1p(-inside))
+        logit = math.log(inside) - math.log1p(-inside)
+        return cls(min(max(logit, -MAX_LOGIT), MAX_LOGIT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from adscore import bundle as files
-from adscore.bundle import Bundle, BundleCheck, Manifest, Present, read_bundle, resolve_bundle
+from adscore.bundle import (
+    Bundle,
+    BundleCheck,
+    Manifest,
+    Present,
+    group_digest,
+    read_bundle,
+    resolve_bundle,
+)
 from adscore.bundle.golden import check_golden
 from adscore.creative import (
     INTERVAL_LEVEL,
@@ -87,6 +95,8 @@ class Scorer:
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions | None = None) -> None:
         options = options or RuntimeOptions()
+        training_groups = bundle.files.get(files.TRAINING_GROUPS, b"")
+        self._training_groups = frozenset(training_groups.decode("ascii", "replace").split())
         self._cache = EncodingCache(options.cache_bytes) if options.cache_bytes else None
         self._graphs = Graphs(bundle, options, self._cache)
         self.name = bundle.name
@@ -136,6 +146,10 @@ class Scorer:
     def graphs(self) -> Graphs:
         """Its towers and head."""
         return self._graphs
+
+    def has_seen(self, group: str) -> bool:
+        """Whether the model was fitted to creatives of a group."""
+        return group_digest(group) in self._training_groups
 
     @property
     def has_agreement(self) -> bool:

@@ -27,10 +27,12 @@ class Layout:
     Attributes:
         counted: Numbers of its fields that hold creatives, or headlines and images.
         nested: Those of them that are messages, whose fields count too.
+        inside: Fields of these that are messages, whose fields count as well.
     """
 
     counted: frozenset[int]
     nested: frozenset[int] = frozenset()
+    inside: frozenset[int] = frozenset()
 
 
 def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
@@ -65,6 +67,9 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
                     if number in layout.nested and place + size <= ends[0]:
                         ends.append(place + size)
                         continue
+                elif len(ends) == 2 and number in layout.inside and place + size <= ends[-1]:
+                    ends.append(place + size)
+                    continue
                 place += size
             elif kind == _VARINT:
                 _, place = _varint(raw, place)

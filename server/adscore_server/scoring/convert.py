@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from adscore.bundle import Manifest
 from adscore.creative import Creative, Score, Warning
+from adscore.decision import ArmDecision, Decision, DecisionSettings
 from adscore.explanation import Explanation
 from adscore.scoring.grids import ScoreGrid, TargetGrid
 from adscore.scoring.scorer import Scorer
@@ -72,6 +73,53 @@ def _batch_result_to_wire(
         field=failure.field,
     )
     return scoring_pb2.BatchScoreResult(id=creative_id, error=error)
+
+
+def decision_to_wire(
+    decision: Decision, settings: DecisionSettings, scorer: Scorer
+) -> scoring_pb2.DecideResponse:
+    """Converts a decision that was made with a model."""
+    return scoring_pb2.DecideResponse(
+        status=f"DECISION_STATUS_{decision.status.upper()}",
+        leader=decision.leader,
+        relative_loss=decision.relative_loss,
+        arms=map(_arm_decision_to_wire, decision.arms),
+        warnings=[f"DECISION_WARNING_{warning}" for warning in decision.warnings],
+        aim=f"AIM_{settings.aim.upper()}",
+        horizon=decision.horizon,
+        targets=settings.targets,
+        model=scorer.name,
+        model_version=scorer.version,
+    )
+
+
+def _arm_decision_to_wire(arm: ArmDecision) -> scoring_pb2.ArmDecision:
+    return scoring_pb2.ArmDecision(
+        id=arm.id,
+        predicted=arm.predicted,
+        mean=arm.mean,
+        lower=arm.lower,
+        upper=arm.upper,
+        chance_best=arm.chance_best,
+        chance_above_control=arm.chance_above_control,
+        relative_loss=arm.relative_loss,
+        share=arm.share,
+        targets={
+            name: scoring_pb2.TargetDecision(
+                trials=target.trials,
+                successes=target.successes,
+                predicted=target.predicted,
+                mean=target.mean,
+                lower=target.lower,
+                upper=target.upper,
+                prediction=scoring_pb2.TargetPrediction(
+                    logit=target.prediction.logit, spread=target.prediction.spread
+                ),
+            )
+            for name, target in arm.targets.items()
+        },
+        warnings=_warnings_to_wire(arm.warnings),
+    )
 
 
 def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb2.MatchResponse:
@@ -183,7 +231,7 @@ def _part_warnings_to_wire(
     return [scoring_pb2.PartWarnings(warnings=_warnings_to_wire(part)) for part in parts]
 
 
-def _warnings_to_wire(warnings: Iterable[Warning]) -> list[str]:
+def _warnings_to_wire(warnings: Iterable[str]) -> list[str]:
     return [f"WARNING_{warning}" for warning in warnings]
 
 

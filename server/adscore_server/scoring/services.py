@@ -12,6 +12,7 @@ from adscore_server.calls.wire import parse, require_small
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
+from adscore_server.scoring.deciding import AnsweredNow, Deciding
 from adscore_server.scoring.explaining import Explaining, PreparedLater
 from adscore_server.scoring.grids import Grids
 from adscore_server.scoring.pieces import PiecesOfCall
@@ -41,10 +42,11 @@ class Services:
         self._models = models
         self.scoring = Scoring(config, models)
         grids = Grids(config, models, self.scoring)
-        self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater]] = {
+        self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater | AnsweredNow]] = {
             f"/{SCORING}/BatchScore": self.scoring.score_batch,
             f"/{SCORING}/ScoreCombinations": grids.score_combinations,
             f"/{SCORING}/Match": grids.match,
+            f"/{SCORING}/Decide": Deciding(config, models, self.scoring).decide,
             f"/{SCORING}/Explain": Explaining(models, self.scoring).explain,
         }
         self._answers: dict[str, Callable[[Call], Message]] = {
