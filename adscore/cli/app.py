@@ -39,10 +39,17 @@ def sample(
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 0,
 ) -> None:
     """Draws a simulated campaign log: banners, headlines and counts from planted effects."""
+    from adscore.cores import usable_cores
     from adscore.sample import write_sample
 
     try:
-        summary = write_sample(out_dir, creatives=creatives, campaigns=campaigns, seed=seed)
+        summary = write_sample(
+            out_dir,
+            creatives=creatives,
+            campaigns=campaigns,
+            seed=seed,
+            processes=usable_cores(),
+        )
     except (ValueError, OSError) as error:
         fail(error)
     results().print(

@@ -62,7 +62,7 @@ def _cell(metrics: Metrics, name: str) -> str:
         return "-"
     lower, upper = metrics.get(f"{name}_lower"), metrics.get(f"{name}_upper")
     if lower is not None and upper is not None:
-        return f"{value:.4g} ({lower:.4g} to {upper:.4g})"
+        return f"{value:.5g} ({lower:.4g} to {upper:.4g})"
     cases = metrics.get(_CASES.get(name, ""))
     few = f" ({count_of(cases, 'pair')})" if cases is not None else ""
     return f"{value:.5g}{few}"

@@ -143,7 +143,7 @@ def _once(sums: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def _metrics(drawn: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Metrics from sums, (d,) each; a draw may hold nothing of one."""
+    """Metrics from sums, at most (d,) each; those of which most draws hold nothing are absent."""
     trials, successes = drawn["trials"], drawn["successes"]
     overall = special.xlogy(successes, successes / trials)
     overall = overall + special.xlogy(trials - successes, 1 - successes / trials)
@@ -164,7 +164,8 @@ def _metrics(drawn: Mapping[str, Floats]) -> dict[str, Floats]:
         ):
             if above in drawn:
                 found[name] = drawn[above] / drawn[below]
-    return {name: values[np.isfinite(values)] for name, values in found.items()}
+    finite = {name: values[np.isfinite(values)] for name, values in found.items()}
+    return {name: values for name, values in finite.items() if 2 * values.size > trials.size}
 
 
 def _ends(draws: Floats) -> Interval:
@@ -194,7 +195,7 @@ def _auc_interval(
         for by_row in (one[unit] for one in times)
     ]
     known = np.array([value for value in found if value is not None])
-    return {"auc": _ends(known)} if known.size else {}
+    return {"auc": _ends(known)} if 2 * known.size > AUC_DRAWS else {}
 
 
 # === Agreement ===

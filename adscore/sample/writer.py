@@ -1,9 +1,12 @@
 """Writes a simulated campaign log to a folder, whole or not at all."""
 
 import csv
+import functools
+import multiprocessing
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,10 @@ _TRUTH_COLUMNS = (
     "creative_id", "campaign_id", "true_ctr", "true_conversion_rate",
     "creative_effect", "image_effect", "headline_effect", "interaction_effect",
 )  # fmt: skip
+
+# A process takes a second to start, as long as it takes to draw a hundred banners.
+CREATIVES_A_PROCESS = 200
+_CHUNK = 100
 
 _README = """\
 # THIS IS A SIMULATION
@@ -90,7 +97,12 @@ class SampleSummary:
 
 
 def write_sample(
-    out_dir: Path, *, creatives: int = 900, campaigns: int = 90, seed: int = 0
+    out_dir: Path,
+    *,
+    creatives: int = 900,
+    campaigns: int = 90,
+    seed: int = 0,
+    processes: int = 1,
 ) -> SampleSummary:
     """Simulate a campaign log and write it to a folder.
 
@@ -105,6 +117,8 @@ def write_sample(
         creatives: Number of creatives, at least 1.
         campaigns: Number of campaigns, from 1 to `creatives`.
         seed: 0 or more.
+        processes: Processes to draw in, for those who start no program that lacks a guard
+            (``if __name__ == "__main__"``); few banners are drawn in this one.
 
     Raises:
         ValueError: An argument is out of range.
@@ -117,7 +131,7 @@ def write_sample(
     settings = SimulationSettings()
     log = simulate_log(creatives, campaigns, seed, settings)
     with _whole_or_nothing(out_dir) as folder:
-        images = _draw_images(folder, log, seed)
+        images = _draw_images(folder, log, seed, processes)
         _write_table(folder / "creatives.csv", _LOG_COLUMNS, map(_log_row, log, images))
         _write_table(folder / "truth.csv", _TRUTH_COLUMNS, map(_truth_row, log))
         readme = _readme(creatives=creatives, campaigns=campaigns, seed=seed, settings=settings)
@@ -170,9 +184,24 @@ def _whole_or_nothing(out_dir: Path) -> Iterator[Path]:
         raise
 
 
-def _draw_images(folder: Path, log: Sequence[SimulatedCreative], seed: int) -> list[str]:
+def _draw_images(
+    folder: Path, log: Sequence[SimulatedCreative], seed: int, processes: int
+) -> list[str]:
     """Draw every banner; returns their paths relative to the folder, in order."""
     (folder / "images").mkdir()
+    processes = min(processes, len(log) // CREATIVES_A_PROCESS)
+    if processes < 2:
+        return _draw(folder, seed, log)
+    parts = [log[start : start + _CHUNK] for start in range(0, len(log), _CHUNK)]
+    # Started afresh, since a fork of a process with threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        drawn = pool.map(functools.partial(_draw, folder, seed), parts)
+        return [name for names in drawn for name in names]
+
+
+def _draw(folder: Path, seed: int, log: Sequence[SimulatedCreative]) -> list[str]:
+    """Draw some banners, one by one."""
     fonts = FontBook()
     names = []
     for creative in log:

@@ -41,11 +41,12 @@ class Batches(keras.utils.PyDataset):
         return self._sections if isinstance(self._sections, int) else len(self._sections) + 1
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._read(np.array_split(self._rows, self._sections)[index])
+        return self._read(self._batches[index])
 
     def on_epoch_end(self) -> None:
         """Shuffles."""
         self._rows = self._rng.permutation(self._rows)
+        self._batches = np.array_split(self._rows, self._sections)
 
 
 def run_epochs(

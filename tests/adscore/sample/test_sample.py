@@ -39,6 +39,15 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
+def test_processes_draw_the_same_bytes(
+    sample: SampleSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "CREATIVES_A_PROCESS", 20)
+    monkeypatch.setattr(writer, "_CHUNK", 20)
+    write_sample(tmp_path / "log", creatives=64, campaigns=7, seed=3, processes=2)
+    assert digest(tmp_path / "log") == digest(sample.creatives_path.parent)
+
+
 def test_package_exports_the_writer_and_its_summary() -> None:
     assert adscore.sample.__all__ == ["SampleSummary", "write_sample"]
 
