@@ -12,17 +12,16 @@ import numpy as np
 from PIL import Image
 
 from adscore import bundle as files
-from adscore.bundle import Present
 from adscore.bundle.golden import RELATIVE_TOLERANCE, golden_case
 from adscore.creative import Creative
 from adscore.errors import TrainingError
-from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.scorer import Scorer
+from adscore.table import CreativeTable
 from adscore.training.encoders.onnx_graph import join
 from adscore.training.encoders.published import Encoders
 from adscore.training.model import Model
 from adscore.training.network import Network
-from adscore.training.problem import Problem, TrainingData
+from adscore.training.problem import Problem
 from adscore.training.towers import inputs_like
 
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
@@ -93,7 +92,7 @@ def _side_by_side(towers: Mapping[str, keras.Model]) -> keras.Model:
     return keras.Model(inputs, outputs, name="adscore")
 
 
-def check_graphs(scorer: Scorer, problem: Problem, model: Model) -> None:
+def check_graphs(scorer: Scorer, table: CreativeTable, model: Model) -> None:
     """Compares the graphs with Keras on a few rows, before anybody trusts them.
 
     Raises:
@@ -101,8 +100,9 @@ def check_graphs(scorer: Scorer, problem: Problem, model: Model) -> None:
     """
     if model.network is None:
         return
-    rows = np.linspace(0, len(problem.data) - 1, ROWS_COMPARED).astype(np.int64)
-    served = scorer.predict(_prepared(problem.data, row) for row in rows).mean
+    rows = np.linspace(0, len(table) - 1, ROWS_COMPARED).astype(np.int64)
+    creatives = (table.creative(row, scorer.limits) for row in rows.tolist())
+    served = scorer.predict(map(scorer.preparer.creative, creatives)).mean
     fitted, _ = model.predict(rows)
     if not np.allclose(served, fitted, rtol=RELATIVE_TOLERANCE, atol=0):
         worst = float(np.max(np.abs(served / fitted - 1)))
@@ -110,16 +110,6 @@ def check_graphs(scorer: Scorer, problem: Problem, model: Model) -> None:
             "expected the exported graphs to predict what was fitted. Received: predictions that "
             f"differ by {worst:.1%}; the encoder may not give a creative the same features twice"
         )
-
-
-def _prepared(data: TrainingData, row: int) -> PreparedCreative:
-    """A row as serving would prepare it."""
-    headline, has_image = data.headlines[row], data.present[row, Present.IMAGE] > 0
-    return PreparedCreative(
-        PreparedHeadline(headline) if headline else None,
-        PreparedImage(data.pixels[data.image_index[row]]) if has_image else None,
-        tuple(data.context_ids[row].tolist()),
-    )
 
 
 # === Golden scores ===

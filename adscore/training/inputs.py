@@ -14,7 +14,6 @@ from adscore.training.encoders.feature_cache import (
     FeatureCache,
     cache_directory,
     headline_features,
-    image_features,
 )
 from adscore.training.problem import Problem
 
@@ -59,7 +58,7 @@ class Inputs:
     ) -> dict[str, NDArray[Any]]:
         """The inputs of some rows, by name; all inputs unless some are named."""
         return {
-            name: column.values[column.index[rows]]
+            name: _in_memory(column.values[column.index[rows]])
             for name, column in self.columns.items()
             if names is None or name in names
         }
@@ -140,15 +139,19 @@ def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
         return tokenizer, {"token_ids": Column(ids, np.arange(len(data)))}
     number = {text: position for position, text in enumerate(dict.fromkeys(data.headlines))}
     distinct, index = list(number), np.array([number[text] for text in data.headlines])
-    features = headline_features(encoder, distinct, FeatureCache(cache_directory()))
+    stored = headline_features(encoder, distinct, FeatureCache(cache_directory()))
     ids = ngram_ids(distinct, preset.ngram_buckets)
-    columns = {"headline_features": Column(features, index), "ngram_ids": Column(ids, index)}
-    return encoder.tokenizer, columns
+    return encoder.tokenizer, {
+        "headline_features": Column(stored.values, stored.index[index]),
+        "ngram_ids": Column(ids, index),
+    }
 
 
 def _read_images(problem: Problem) -> dict[str, Column]:
-    data, encoder = problem.data, problem.encoders.image
-    if encoder is None:
-        return {"pixels": Column(data.pixels, data.image_index)}
-    features = image_features(encoder, data.pixels, FeatureCache(cache_directory()))
-    return {"image_features": Column(features, data.image_index)}
+    name = "pixels" if problem.encoders.image is None else "image_features"
+    return {name: Column(problem.data.images, problem.data.image_index)}
+
+
+def _in_memory(values: NDArray[Any]) -> NDArray[Any]:
+    """As towers read it: features are kept in half of their precision."""
+    return values.astype(np.float32) if values.dtype == np.float16 else values

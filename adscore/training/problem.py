@@ -1,21 +1,21 @@
 """A table -> the problem that a training solves: its rows as arrays, the options."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.cores import usable_cores
 from adscore.creative import Columns, InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
-from adscore.scoring.image import ImageSize, Pixels, decode
+from adscore.scoring.image import ImageSize
 from adscore.scoring.preparation import context_ids, learn_values
 from adscore.scoring.text import normalise
 from adscore.table import CreativeTable
-from adscore.training.encoders.published import Encoders
+from adscore.training.encoders.published import Encoders, ImageEncoder
+from adscore.training.images import read_images
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.split import Split, fold_groups, split_groups
@@ -57,8 +57,8 @@ class TrainingData:
 
     Attributes:
         headlines: Normalised headlines, one for each row; ``""`` means absent.
-        pixels: Distinct images, (images, height, width, 3) uint8; where a row has none, zeros
-            stand among them.
+        images: Distinct images as the tower reads them: pixels, (images, height, width, 3) uint8,
+            or features of an encoder, (images, f) float16; where a row has none, anything.
         image_index: Which image each row has, (rows,) int64.
         context_values: By context name, the value of each row; ``""`` means absent.
         context: By context name, the values of the fitted rows: only these are known.
@@ -75,7 +75,7 @@ class TrainingData:
     """
 
     headlines: Sequence[str]
-    pixels: Pixels
+    images: NDArray[Any]
     image_index: NDArray[np.int64]
     context_values: Mapping[str, Sequence[str]]
     context: Mapping[str, tuple[str, ...]]
@@ -178,7 +178,7 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     preset = encoders.adapt(options.preset)
     if not table.successes and not options.align:
         raise TrainingError("expected a target to learn, or alignment. Received: neither")
-    data = load_training_data(table, preset)
+    data = load_rows(table)
     if options.align and len(data.modalities) < 2:
         raise TrainingError(
             "expected headlines and images to align. Received a table with "
@@ -187,7 +187,8 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     used = encoders.only(data.modalities)
     problem = Problem(data, Split.of_all(len(data)), preset, used, options.seed, options.align)
     _require_outcomes(problem)
-    return problem.on(problem.split)
+    data = with_images(data, table, preset, encoders.image)
+    return replace(problem, data=data).on(problem.split)
 
 
 def _require_outcomes(problem: Problem) -> None:
@@ -224,33 +225,15 @@ def _one_outcome(data: TrainingData, rows: NDArray[np.int64]) -> list[int]:
 # === Rows ===
 
 
-def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
-    """Checks every headline and decodes every distinct image of a table; context comes later.
-
-    Args:
-        table: The creatives.
-        preset: The size of its images; and whether each row must have whatever any row has, or
-            a headline or an image alone will do.
-
-    Raises:
-        TableError: Rows whose headline or image is missing or cannot be read. It counts them
-            all and names the first few.
-    """
-    limits, read = InputLimits(), preset.preprocessing
-    size = ImageSize.of(read)
-    headlines, broken = _normalised(table, limits)
-    pixels, image_index, broken_images = _decoded(table, size, limits)
-    unreadable = {row for row, _ in broken}  # there, and an error already
-    texts = [bool(text) or row in unreadable for row, text in enumerate(headlines)]
-    has = np.array([texts, [bool(image) for image in table.images]])
-    broken += broken_images + _incomplete(has, complete=not preset.modality_dropout)
-    if broken:
-        raise table.broken_rows(broken)
+def load_rows(table: CreativeTable) -> TrainingData:
+    """Reads all of a table but its images and its context, which come later."""
+    headlines, _ = _normalised(table, InputLimits())
+    has = np.array([[bool(text) for text in headlines], [bool(image) for image in table.images]])
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
     return TrainingData(
         headlines=headlines,
-        pixels=pixels,
-        image_index=image_index,
+        images=np.empty((0, 0)),
+        image_index=np.zeros(len(table), dtype=np.int64),
         context_values=table.context,
         context={},
         context_ids=np.zeros((len(table), 0), dtype=np.int32),
@@ -264,31 +247,40 @@ def load_training_data(table: CreativeTable, preset: Preset) -> TrainingData:
     )
 
 
-def _decoded(
-    table: CreativeTable, size: ImageSize, limits: InputLimits
-) -> tuple[Pixels, NDArray[np.int64], list[tuple[int, str]]]:
-    """Distinct images, which of them each row has, and the rows whose image is broken."""
-    first_row: dict[str | bytes, int] = {}
-    for row, image in enumerate(table.images):
-        first_row.setdefault(image, row)
-    number = {image: index for index, image in enumerate(first_row)}
-    pixels = np.zeros((len(number), size.height, size.width, 3), dtype=np.uint8)
+def load_training_data(
+    table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
+) -> TrainingData:
+    """Reads all of a table but its context; see `with_images`."""
+    return with_images(load_rows(table), table, preset, encoder)
 
-    def load(row: int) -> str | None:
-        try:
-            image = table.creative(row, limits).image
-            if not image:
-                return None
-            pixels[number[table.images[row]]], _ = decode(image, size, limits)
-        except InvalidCreativeError as error:
-            return str(error)
-        return None
 
-    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow decodes without the GIL
-        errors = list(pool.map(load, first_row.values()))
-    image_index = np.array([number[image] for image in table.images], dtype=np.int64)
-    broken = [(row, error) for row, index in enumerate(image_index) if (error := errors[index])]
-    return pixels, image_index, broken
+def with_images(
+    data: TrainingData, table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
+) -> TrainingData:
+    """Checks every headline and every distinct image, and keeps what towers read of the images.
+
+    Args:
+        data: The rows.
+        table: Their table.
+        preset: The size of its images; and whether each row must have whatever any row has, or
+            a headline or an image alone will do.
+        encoder: Makes features of the images; None keeps their pixels.
+
+    Raises:
+        TableError: Rows whose headline or image is missing or cannot be read. It counts them
+            all and names the first few.
+        TrainingError: The cache of features cannot be used.
+    """
+    limits = InputLimits()
+    _, broken = _normalised(table, limits)
+    unreadable = {row for row, _ in broken}  # there, and an error already
+    texts = [bool(text) or row in unreadable for row, text in enumerate(data.headlines)]
+    has = np.array([texts, [bool(image) for image in table.images]])
+    read = read_images(table, ImageSize.of(preset.preprocessing), limits, encoder)
+    broken += read.broken + _incomplete(has, complete=not preset.modality_dropout)
+    if broken:
+        raise table.broken_rows(broken)
+    return replace(data, images=read.values, image_index=read.index)
 
 
 def _normalised(

@@ -79,7 +79,7 @@ def train(
     manifest = build_manifest(problem, model, evaluation, time.monotonic() - started)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))
-    check_graphs(scorer, problem, model)
+    check_graphs(scorer, table, model)
     contents[files.GOLDEN] = golden_file(scorer)
     contents[files.MODEL_CARD] = model_card(name, manifest).encode()
     path = write_bundle(model_dir, manifest, contents)

@@ -1,10 +1,13 @@
 """Features of headlines and images, computed once and kept on disk by their content."""
 
 import hashlib
+import itertools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,14 @@ from adscore.scoring.image import Pixels
 from adscore.scoring.text import SubwordTokenizer
 from adscore.training.encoders.published import ImageEncoder, TextEncoder
 
-Features = NDArray[np.float32]
-Compute = Callable[[Sequence[int]], Features]
+Features = NDArray[np.float16]
+Compute = Callable[[Sequence[int]], NDArray[np.float32]]
 
 DIRECTORY_VARIABLE = "ADSCORE_CACHE"
 FILE = "features.sqlite3"
+
+FLOAT16_BYTES = 2
+MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 # Rows that are computed and then written in one transaction: what an interruption can lose.
 ROWS_A_WRITE = 256
@@ -41,53 +47,125 @@ def content_key(encoder: bytes, content: bytes) -> bytes:
     return hashlib.sha256(encoder + hashlib.sha256(content).digest()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Features on disk.
+
+    Attributes:
+        values: A memory-mapped file of many rows, (rows, width) float16.
+        index: Which of them are meant, (n,).
+    """
+
+    values: Features
+    index: NDArray[np.int64]
+
+    def read(self) -> NDArray[np.float32]:
+        """All that are meant, in memory, (n, width)."""
+        return self.values[self.index].astype(np.float32)
+
+
 class FeatureCache:
-    """A file of features; several trainings may use it at once, and nothing is half written.
+    """A file of features for each width, and one that says where which are.
+
+    Several trainings may use them at once. Features are on disk before their place is known, so
+    that nothing half written is ever read.
 
     Args:
-        directory: Folder of the file; made where it is missing.
+        directory: Folder of the files; made where it is missing.
     """
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._path = directory / FILE
 
-    def features(self, keys: Sequence[bytes], width: int, compute: Compute) -> Features:
+    def features(self, keys: Sequence[bytes], width: int, compute: Compute) -> Stored:
         """Looks features up, and computes and keeps those that are missing.
 
         Args:
             keys: What each row is kept under.
             width: Number of features.
-            compute: Positions of missing rows -> their features, (rows, width).
+            compute: Positions of missing rows -> their features, (rows, width), at most
+                `ROWS_A_WRITE` at a time.
 
         Returns:
-            Features in the order of the keys, (rows, width) float32.
+            Features in the order of the keys.
 
         Raises:
-            TrainingError: The file is broken or cannot be written.
+            TrainingError: A file is broken or cannot be written.
         """
-        result = np.empty((len(keys), width), dtype=np.float32)
         with self._connection() as connection:
-            missing = [
-                row for row, key in enumerate(keys) if not _read(connection, key, result[row])
-            ]
+            index = self._places(connection, keys, width)
+            missing = np.flatnonzero(index < 0).tolist()
             for start in range(0, len(missing), ROWS_A_WRITE):
                 rows = missing[start : start + ROWS_A_WRITE]
-                result[rows] = compute(rows)
-                with connection:
-                    connection.executemany(
-                        "INSERT OR REPLACE INTO features VALUES (?, ?)",
-                        [(keys[row], result[row].tobytes()) for row in rows],
-                    )
-        return result
+                computed = compute(rows)
+                index[rows] = self._append(connection, [keys[row] for row in rows], computed)
+        return Stored(self._values(width), index)
+
+    def known(self, keys: Sequence[bytes], width: int) -> NDArray[np.int64]:
+        """Where features are, (n,); -1 where they are missing.
+
+        Raises:
+            TrainingError: As `features`.
+        """
+        with self._connection() as connection:
+            return self._places(connection, keys, width)
+
+    def _places(
+        self, connection: sqlite3.Connection, keys: Sequence[bytes], width: int
+    ) -> NDArray[np.int64]:
+        stored, places = self._rows(width), np.full(len(keys), -1, dtype=np.int64)
+        query = "SELECT place FROM places WHERE key = ? AND width = ?"
+        for row, key in enumerate(keys):
+            found = connection.execute(query, (key, width)).fetchone()
+            if found is not None and found[0] < stored:
+                places[row] = found[0]
+        return places
+
+    def _append(
+        self, connection: sqlite3.Connection, keys: Sequence[bytes], computed: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Writes rows behind all others, and returns their places."""
+        width = computed.shape[1]
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")  # one writer at a time
+            first = self._rows(width)
+            places = np.arange(first, first + len(keys))
+            halved = np.clip(computed, -MAX_FLOAT16, MAX_FLOAT16).astype(np.float16)
+            with self._file(width).open("r+b" if self._file(width).exists() else "wb") as file:
+                file.seek(first * width * FLOAT16_BYTES)  # over what an interruption left
+                file.write(halved.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            rows = zip(keys, itertools.repeat(width), places.tolist(), strict=False)
+            connection.executemany("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", rows)
+        return places
+
+    def _file(self, width: int) -> Path:
+        return self._directory / f"features-{width}.f16"
+
+    def _rows(self, width: int) -> int:
+        """Whole rows of the file of a width."""
+        path = self._file(width)
+        return path.stat().st_size // (width * FLOAT16_BYTES) if path.exists() else 0
+
+    def _values(self, width: int) -> Features:
+        rows = self._rows(width)
+        if not rows:
+            return np.empty((0, width), dtype=np.float16)
+        return np.memmap(self._file(width), np.float16, "r", shape=(rows, width))
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            connect = partial(sqlite3.connect, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
+            with closing(connect(self._path)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("DROP TABLE IF EXISTS features")  # that of adscore 0.2
                 connection.execute(
-                    "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB)"
+                    "CREATE TABLE IF NOT EXISTS places "
+                    "(key BLOB, width INTEGER, place INTEGER, PRIMARY KEY (key, width))"
                 )
                 yield connection
         except (sqlite3.Error, OSError) as error:
@@ -97,21 +175,13 @@ class FeatureCache:
             ) from error
 
 
-def _read(connection: sqlite3.Connection, key: bytes, row: Features) -> bool:
-    found = connection.execute("SELECT value FROM features WHERE key = ?", (key,)).fetchone()
-    if found is None or len(found[0]) != row.nbytes:
-        return False
-    row[:] = np.frombuffer(found[0], dtype=np.float32)
-    return True
-
-
 # === Encoding ===
 
 
 def headline_features(
     encoder: TextEncoder, headlines: Sequence[str], cache: FeatureCache
-) -> Features:
-    """Features of normalised headlines, (headlines, width)."""
+) -> Stored:
+    """Features of normalised headlines."""
     digest = encoder.digest()
     keys = [content_key(digest, text.encode()) for text in headlines]
     graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
@@ -122,7 +192,7 @@ def headline_features(
         pads_left=encoder.pads_left,
     )
 
-    def compute(rows: Sequence[int]) -> Features:
+    def compute(rows: Sequence[int]) -> NDArray[np.float32]:
         size = 1 if encoder.apart else BATCH
         parts = []
         for start in range(0, len(rows), size):
@@ -134,14 +204,43 @@ def headline_features(
     return cache.features(keys, encoder.width, compute)
 
 
-def image_features(encoder: ImageEncoder, pixels: Pixels, cache: FeatureCache) -> Features:
-    """Features of images (images, height, width, 3) uint8, (images, width)."""
-    digest = encoder.digest()
-    keys = [content_key(digest, image.tobytes()) for image in pixels]
-    graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
+class ImageFeatures:
+    """Features of images as they are read, some at a time: no more pixels are held than these.
 
-    def compute(rows: Sequence[int]) -> Features:
-        batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-        return np.concatenate([graph.run({"pixels": pixels[b]})["features"] for b in batches])
+    Args:
+        encoder: The encoder.
+        cache: Where features are kept.
+    """
 
-    return cache.features(keys, encoder.width, compute)
+    def __init__(self, encoder: ImageEncoder, cache: FeatureCache) -> None:
+        self._digest, self._width, self._cache = encoder.digest(), encoder.width, cache
+        self._model = encoder.model
+        self._graph: Graph | None = None
+
+    def key(self, content: bytes) -> bytes:
+        """What the features of an image are kept under."""
+        return content_key(self._digest, content)
+
+    def known(self, keys: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Which features are there already, (n,)."""
+        return self._cache.known(keys, self._width) >= 0
+
+    def keep(self, keys: Sequence[bytes], pixels: Pixels) -> None:
+        """Computes and keeps the features of some images, (n, height, width, 3) uint8."""
+        self._cache.features(keys, self._width, lambda rows: self._encode(pixels[rows]))
+
+    def stored(self, keys: Sequence[bytes]) -> Stored:
+        """Features of all images, which have been kept."""
+        return self._cache.features(keys, self._width, self._encode_none)
+
+    def _encode(self, pixels: Pixels) -> NDArray[np.float32]:
+        if self._graph is None:  # opened where there is anything to do
+            self._graph = Graph(self._model.SerializeToString(), RuntimeOptions())
+        batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+        return np.concatenate([self._graph.run({"pixels": some})["features"] for some in batches])
+
+    def _encode_none(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        raise TrainingError(
+            f"expected the features of {len(rows)} images that were kept. Received: none; another "
+            "program has deleted the cache of features"
+        )

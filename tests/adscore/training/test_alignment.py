@@ -66,7 +66,7 @@ class Pairs:
         each = np.arange(len(self.names))
         data = TrainingData(
             headlines=self.names,
-            pixels=np.zeros((len(each), 1, 1, 3), np.uint8),
+            images=np.zeros((len(each), 1, 1, 3), np.uint8),
             image_index=each,
             context_values={},
             context={},

@@ -42,7 +42,7 @@ def inputs(data: TrainingData) -> Inputs:
     return Inputs(
         {
             "token_ids": Column(ids, np.arange(len(data))),
-            "pixels": Column(data.pixels, data.image_index),
+            "pixels": Column(data.images, data.image_index),
             "present": Column(data.present, np.arange(len(data))),
         }
     )

@@ -132,7 +132,7 @@ def as_problem(
     folders = [str(ENCODERS / name) for name in ("minilm-l6", "mobilenet-v2")]
     encoders = Encoders.open(*(folders if kind == "encoders" else (None, None)))
     preset = encoders.adapt(DEFAULT)
-    data = load_training_data(whole, preset)
+    data = load_training_data(whole, preset, encoders.image)
     groups = np.unique(data.groups[: len(own)], return_inverse=True)[1]
     split = split_groups(groups, test=0.2, validation=0.15, seed=0)
     ends = np.cumsum([len(own), *map(len, foreign)])

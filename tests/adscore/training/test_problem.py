@@ -12,7 +12,7 @@ from adscore.creative import InputLimits
 from adscore.errors import TableError, TrainingError
 from adscore.scoring.image import ImageSize, decode
 from adscore.table import CreativeTable
-from adscore.training import problem
+from adscore.training import images as training_images
 from adscore.training.presets import DEFAULT
 from adscore.training.problem import (
     TrainingOptions,
@@ -40,7 +40,7 @@ def test_rows_keep_their_order_counts_and_pixels(sample_table: CreativeTable) ->
     assert [data.group_names[group] for group in data.groups] == list(sample_table.group_names)
     for row in (0, 31, 59):
         expected, _ = decode(sample_table.creative(row).image, SIZE, InputLimits())
-        np.testing.assert_array_equal(data.pixels[data.image_index[row]], expected)
+        np.testing.assert_array_equal(data.images[data.image_index[row]], expected)
     for column, name in enumerate(("ctr", "cvr")):
         np.testing.assert_array_equal(data.successes[:, column], sample_table.successes[name])
         np.testing.assert_array_equal(data.trials[:, column], sample_table.trials[name])
@@ -55,11 +55,11 @@ def test_an_image_of_many_rows_is_decoded_once(
         calls.append(arguments)
         return decode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(problem, "decode", counting_decode)
+    monkeypatch.setattr(training_images, "decode", counting_decode)
     first, second = make_table(2).images
     table = make_table(5, images=[first, second, first, first, second])
     data = load_training_data(table, BOTH)
-    assert len(calls) == len(data.pixels) == 2
+    assert len(calls) == len(data.images) == 2
     assert data.image_index.tolist() == [0, 1, 0, 0, 1]
 
 

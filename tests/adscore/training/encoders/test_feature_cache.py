@@ -6,16 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from adscore.creative import InputLimits
 from adscore.errors import TrainingError
-from adscore.scoring.graphs import Graph
+from adscore.scoring.graphs import Graph, RuntimeOptions
+from adscore.scoring.image import ImageSize
+from adscore.table import Columns, read_table
+from adscore.training import images
 from adscore.training.encoders.feature_cache import (
     FeatureCache,
     cache_directory,
     content_key,
     headline_features,
-    image_features,
 )
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
+from adscore.training.images import read_images
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Less"]
 
@@ -34,6 +38,13 @@ def runs(monkeypatch):
     return counted
 
 
+@pytest.fixture
+def table(sample_dir):
+    """The log's first twenty creatives."""
+    log = read_table(sample_dir / "creatives.csv", Columns(), [])
+    return log.without(range(20, 60))
+
+
 def test_known_headlines_are_not_encoded_again(text_encoder, cache, runs):
     encoder = open_text_encoder(str(text_encoder))
     runs.clear()
@@ -44,17 +55,32 @@ def test_known_headlines_are_not_encoded_again(text_encoder, cache, runs):
     runs.clear()
     second = headline_features(again, [*HEADLINES[::-1], "new"], FeatureCache(cache))
     assert sum(runs) == 1
-    assert np.array_equal(first, second[2::-1])
+    assert np.array_equal(first.read(), second.read()[2::-1])
 
 
-def test_known_images_are_not_encoded_again(image_encoder, cache, runs):
+def test_known_images_are_neither_decoded_nor_encoded_again(image_encoder, cache, runs, table):
     encoder = open_image_encoder(str(image_encoder))
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+    size = ImageSize(16, 16)
     runs.clear()
-    first = image_features(encoder, pixels, FeatureCache(cache))
+    first = read_images(table, size, InputLimits(), encoder)
     assert sum(runs) == 20
-    assert np.array_equal(first, image_features(encoder, pixels, FeatureCache(cache)))
+    assert first.values.dtype == np.float16
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "decode", None)
+        again = read_images(table, size, InputLimits(), encoder)
     assert sum(runs) == 20
+    assert np.array_equal(first.values[first.index], again.values[again.index])
+
+
+def test_features_are_those_of_the_decoded_pixels(image_encoder, cache, table, monkeypatch):
+    monkeypatch.setattr(images, "IMAGES_AT_ONCE", 7)
+    encoder = open_image_encoder(str(image_encoder))
+    size = ImageSize(16, 16)
+    kept = read_images(table, size, InputLimits(), encoder)
+    pixels = read_images(table, size, InputLimits(), None)
+    graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
+    expected = graph.run({"pixels": pixels.values[pixels.index]})["features"]
+    np.testing.assert_allclose(kept.values[kept.index], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_another_encoder_has_features_of_its_own(text_encoder, cache, change_json):
@@ -64,7 +90,8 @@ def test_another_encoder_has_features_of_its_own(text_encoder, cache, change_jso
     after = open_text_encoder(str(text_encoder))
     assert before.digest() != after.digest()
     mean = headline_features(before, HEADLINES, FeatureCache(cache))
-    assert not np.allclose(mean, headline_features(after, HEADLINES, FeatureCache(cache)))
+    again = headline_features(after, HEADLINES, FeatureCache(cache))
+    assert not np.allclose(mean.read(), again.read())
 
 
 def test_interrupted_run_keeps_what_was_written(tmp_path):
@@ -85,7 +112,7 @@ def test_interrupted_run_keeps_what_was_written(tmp_path):
 
     found = FeatureCache(tmp_path).features(keys, 1, compute)
     assert asked == list(range(256, 600))
-    assert found[:, 0].tolist() == list(range(600))
+    assert found.read()[:, 0].tolist() == list(range(600))
 
 
 def test_trainings_share_one_cache_at_once(tmp_path):
@@ -93,7 +120,7 @@ def test_trainings_share_one_cache_at_once(tmp_path):
 
     def train(_):
         compute = lambda rows: np.array(rows, np.float32)[:, None]  # noqa: E731
-        return FeatureCache(tmp_path / "new").features(keys, 1, compute)[:, 0].tolist()
+        return FeatureCache(tmp_path / "new").features(keys, 1, compute).read()[:, 0].tolist()
 
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(train, range(4)):
@@ -103,7 +130,26 @@ def test_trainings_share_one_cache_at_once(tmp_path):
 def test_features_of_another_width_are_computed_anew(tmp_path):
     FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
     found = FeatureCache(tmp_path).features([b"key"], 2, lambda _: np.ones((1, 2), np.float32))
-    assert found.tolist() == [[1.0, 1.0]]
+    assert found.read().tolist() == [[1.0, 1.0]]
+
+
+def test_half_a_row_that_an_interruption_left_is_overwritten(tmp_path):
+    row = lambda value: lambda _: np.full((1, 3), value, np.float32)  # noqa: E731
+    FeatureCache(tmp_path).features([b"first"], 3, row(1.0))
+    (file,) = tmp_path.glob("*.f16")
+    with file.open("ab") as rest:
+        rest.write(b"half")
+    FeatureCache(tmp_path).features([b"second"], 3, row(2.0))
+    both = FeatureCache(tmp_path).features([b"first", b"second"], 3, None)
+    assert both.read().tolist() == [[1.0] * 3, [2.0] * 3]
+
+
+def test_features_whose_file_was_deleted_are_computed_anew(tmp_path):
+    FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
+    (file,) = tmp_path.glob("*.f16")
+    file.unlink()
+    found = FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.ones((1, 1), np.float32))
+    assert found.read().tolist() == [[1.0]]
 
 
 def test_broken_cache_is_named(tmp_path):
