@@ -99,6 +99,10 @@ check:  ## run every static check, one a core at a time
 docs: $(STAMP)  ## build the site of the documentation, with the API reference, into build/site
 	@$(BIN)/python tools/build_site.py $(SITE)
 
+.PHONY: rules-age
+rules-age: $(STAMP)  ## list the sources of the placements' rules, the oldest first
+	@$(BIN)/python tools/rules_age.py
+
 .PHONY: release-check
 release-check: $(STAMP)  ## what a release must pass: a bare wheel, the site, version, changelog and contract
 	@ADSCORE_RELEASE=1 $(BIN)/python -m pytest $(PARALLEL) tests/packaging $(ARGS)

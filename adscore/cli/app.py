@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from adscore.cli.arguments import Model
+from adscore.cli.check import check
 from adscore.cli.evaluate import evaluate
 from adscore.cli.explain import explain
 from adscore.cli.prepare import prepare
@@ -63,6 +64,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(score)
 app.command()(explain)
+app.command()(check)
 
 
 @app.command()

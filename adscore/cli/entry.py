@@ -25,6 +25,7 @@ EXTRA_OF_PACKAGE = {
     "fsspec": "offline",
     "pyarrow": "offline",
     "python_calamine": "offline",
+    "rapidocr": "check",
     "pyspark": "spark",
     "starlette": "page",
     "uvicorn": "page",
@@ -32,9 +33,10 @@ EXTRA_OF_PACKAGE = {
 # Packages of several extras: the command that was asked for decides.
 SHARED_PACKAGES = frozenset(
     {"jinja2", "markupsafe", "msgspec", "numpy", "onnxruntime", "PIL", "rich", "scipy"}
-    | {"tokenizers", "typer"}
+    | {"tokenizers", "typer", "yaml"}
 )
 EXTRA_OF_COMMAND = {
+    "check": "check",
     "demo": "all",
     "evaluate": "offline",
     "page": "page",

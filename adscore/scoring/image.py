@@ -76,7 +76,7 @@ class UndecodedImage:
         if self._file.header is not None:  # a JPEG, which is scaled while it is decoded
             # Version 1 keeps twice the final size, so that the last step averages over more pixels.
             margin = 2 if size.version == 1 else 1
-            with _refusing_broken(self._file):
+            with refusing_broken(self._file):
                 width, height = self._sides
             self._scale = scale_for(self._file.header, margin * width, margin * height)
         self.pixels = self._file.pixels_in_memory(self._scale)
@@ -96,7 +96,7 @@ class UndecodedImage:
         Raises:
             InvalidCreativeError: It is broken.
         """
-        with _refusing_broken(self._file):
+        with refusing_broken(self._file):
             read = self._first_frame_of_version_1 if self._size.version == 1 else self._first_frame
             frame, has_alpha = read()
             if (turn := self._file.turn) is not None:
@@ -156,7 +156,8 @@ def decode(
 
 
 @contextlib.contextmanager
-def _refusing_broken(file: OpenImage) -> Iterator[None]:
+def refusing_broken(file: OpenImage) -> Iterator[None]:
+    """Turns whatever a decoder raises of a broken file into an InvalidCreativeError."""
     try:
         yield
     except MemoryError:

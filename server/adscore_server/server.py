@@ -24,6 +24,7 @@ from adscore_server.calls.router import (
     on_threads,
 )
 from adscore_server.calls.wire import parse, require_small
+from adscore_server.checking import CHECK, CHECKS
 from adscore_server.config import Keepalive, ServerConfig, is_unix
 from adscore_server.connections import Peer, end_connections, stop_listening
 from adscore_server.errors import ServerStoppingError
@@ -56,6 +57,8 @@ _MIN_MILLISECONDS_OF_PINGS = 10_000
 # each that does not send the end of its request may hold one of the largest size.
 _MAX_QUICK_CALLS = 128
 _MAX_HEALTH_CALLS = 32
+# Calls that check creatives, which take long; they wait for each other.
+_MAX_CHECKS = 16
 # Each holds a thread while its client is connected.
 _MAX_REFLECTIONS = 16
 # Calls of one connection; gRPC's clients queue what comes beyond.
@@ -102,8 +105,13 @@ class Server:
             config.max_streams, queues=False, patience_seconds=_STREAM_PATIENCE_SECONDS
         )
         self._quick, self._probes = Places(_MAX_QUICK_CALLS), Places(_MAX_HEALTH_CALLS)
+        self._checks = Places(
+            _MAX_CHECKS, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes
+        )
+        self._lasting = (self._scores, self._streams, self._checks)
         self._services = Services(config, self._models, self._scores)
-        self._receiver = receiver(config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS)
+        calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS + _MAX_CHECKS
+        self._receiver = receiver(calls)
         tokens = TokenFile(config.tokens) if config.tokens else None
         self._router = Router(self._receiver, observers, tokens)
         self._streaming = Streams(
@@ -179,6 +187,7 @@ class Server:
                 "score": len(self._scores),
                 "stream": len(self._streams),
                 "quick": len(self._quick) + len(self._probes),
+                "check": len(self._checks),
             },
             expiries=self._certificates.expiries if self._certificates else {},
         )
@@ -238,21 +247,21 @@ class Server:
         drained = self._wait_until_answered(min(limit_seconds, _NOTICE_SECONDS))
         while not drained and (left := end - time.monotonic()) > 0:
             stop_listening(port)
-            scores, streams = self._scores.peers(), self._streams.peers()
-            if scores is not None and streams is not None:
-                end_connections(port, keep=scores | streams)
+            peers = [places.peers() for places in self._lasting]
+            if None not in peers:
+                end_connections(port, keep=set().union(*filter(None, peers)))
             drained = self._wait_until_answered(min(left, _LOOK_SECONDS))
         if drained:
             end = time.monotonic() + _FLUSH_SECONDS
-            while len(self._scores) + len(self._streams) and time.monotonic() < end:
+            while any(map(len, self._lasting)) and time.monotonic() < end:
                 time.sleep(_POLL_SECONDS)
             time.sleep(_LAST_WORD_SECONDS)
         return drained
 
     def _wait_until_answered(self, timeout_seconds: float) -> bool:
-        """Waits for the scores and streams; the other calls take no time worth waiting."""
+        """Waits for the calls that last; the others take no time worth waiting."""
         end = time.monotonic() + timeout_seconds
-        while self._scores.unanswered() or self._streams.unanswered():
+        while any(places.unanswered() for places in self._lasting):
             if time.monotonic() >= end:
                 return False
             time.sleep(_POLL_SECONDS)
@@ -288,8 +297,9 @@ class Server:
         add, services = self._router.add, self._services
         for method in services.scoring_methods:
             add(method, Route(self._scores, services.queue))
-        for method in services.model_methods:
+        for method in services.quick_methods:
             add(method, Route(self._quick, services.quick))
+        add(CHECK, Route(self._checks, services.checking.queue))
         add(f"/{SCORING}/StreamScore", Route(self._streams, stream=self._stream))
         self._health_routes.add_to(self._router, self._probes)
         if self.config.reflection:
@@ -302,7 +312,7 @@ class Server:
         return on_threads(call, self._stream_threads, self._streaming.answers)
 
     def _reflect(self, call: Call) -> "Handler":
-        names = (SCORING, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (SCORING, MODELS, CHECKS, health.SERVICE_NAME, reflection.SERVICE_NAME)
         servicer = reflection.ReflectionServicer(names)
         return on_threads(
             call,
@@ -316,7 +326,12 @@ class Server:
         """ModelService answers as soon as the server does, the rest with the first model."""
         listens = self._port is not None
         scores = listens and bool(self._models.registry.loaded)
-        services = ((health.OVERALL_HEALTH, scores), (SCORING, scores), (MODELS, listens))
+        services = (
+            (health.OVERALL_HEALTH, scores),
+            (SCORING, scores),
+            (MODELS, listens),
+            (CHECKS, listens),
+        )
         status = health_pb2.HealthCheckResponse
         for name, serves in services:
             if self._shown.get(name) != serves:  # watchers are told of changes alone

@@ -9,6 +9,7 @@ from adscore_server.calls.admission import Places
 from adscore_server.calls.call import Call
 from adscore_server.calls.queue import WorkQueue, quick_queue
 from adscore_server.calls.wire import parse, require_small
+from adscore_server.checking import LIST_PLACEMENTS, Checking
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
@@ -34,6 +35,7 @@ class Services:
 
     Attributes:
         scoring: Answers requests for scores.
+        checking: Answers requests for checks.
         queue: What waits to be scored.
         quick: What is answered at once.
     """
@@ -41,6 +43,7 @@ class Services:
     def __init__(self, config: ServerConfig, models: ServedModels, pressure: Places) -> None:
         self._models = models
         self.scoring = Scoring(config, models)
+        self.checking = Checking(config, self.scoring)
         grids = Grids(config, models, self.scoring)
         self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater | AnsweredNow]] = {
             f"/{SCORING}/BatchScore": self.scoring.score_batch,
@@ -52,6 +55,7 @@ class Services:
         self._answers: dict[str, Callable[[Call], Message]] = {
             f"/{MODELS}/ListModels": self._list_models,
             f"/{MODELS}/GetModel": self._get_model,
+            LIST_PLACEMENTS: self.checking.list_placements,
         }
         self.queue = WorkQueue(
             self._score,
@@ -68,13 +72,14 @@ class Services:
         return _SCORE, *self._many
 
     @property
-    def model_methods(self) -> Sequence[str]:
+    def quick_methods(self) -> Sequence[str]:
         """Those that are answered at once."""
         return tuple(self._answers)
 
     def stop(self, *, wait: bool) -> None:
         """Ends the threads once nothing waits; waits for them where that is asked for."""
         self.queue.stop(wait=wait)
+        self.checking.queue.stop(wait=wait)
         self.quick.stop(wait=wait)
         self.scoring.long_work.shutdown(wait=wait)
 

@@ -19,6 +19,7 @@ IMPORT_NAMES = {
     "opentelemetry-sdk": "opentelemetry",
     "pillow": "PIL",
     "pyopenssl": "OpenSSL",
+    "pyyaml": "yaml",
 }
 
 

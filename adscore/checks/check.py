@@ -1,0 +1,201 @@
+"""Checks creatives against the rules of a placement."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from adscore.checks.findings import CheckedCreative, CheckReport, Finding
+from adscore.checks.fingerprint import Fingerprint, fingerprint
+from adscore.checks.image import BannerImage
+from adscore.checks.kinds import KINDS, Fault, Subject, expected
+from adscore.checks.rules import Placement, Rule
+from adscore.checks.text import OcrMissingError
+from adscore.cores import in_order
+from adscore.creative import Creative, InputLimits
+from adscore.errors import InvalidCreativeError
+from adscore.scoring.pixel_budget import PixelBudget
+
+# Files of up to 100 MiB are taken by some platforms, but a banner is decoded here.
+LIMITS = InputLimits(max_image_bytes=32 * 1024 * 1024)
+# Images of one campaign come with several headlines, and are looked at once.
+_REMEMBERED_IMAGES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of a creative, and what it is compared by.
+
+    Attributes:
+        creative: What was found.
+        headline: Its headline, as it is compared.
+        fingerprint: Of its image; None where there is none that can be read.
+    """
+
+    creative: CheckedCreative
+    headline: str
+    fingerprint: Fingerprint | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found of an image, whatever the headline.
+
+    Attributes:
+        findings: What its rules found.
+        lines: What it says.
+        fingerprint: What it is compared by; None where it is blank or broken.
+    """
+
+    findings: tuple[Finding, ...]
+    lines: tuple[str, ...]
+    fingerprint: Fingerprint | None
+
+
+class Checker:
+    """Checks creatives against the rules of one placement; safe to use from many threads.
+
+    Args:
+        placement: Whose rules.
+        limits: Largest file and image that are decoded.
+
+    Attributes:
+        not_checked: What could not be checked so far and why, a text each.
+        budget: Bounds the pixels that are decoded at once.
+    """
+
+    def __init__(self, placement: Placement, limits: InputLimits = LIMITS) -> None:
+        self.placement = placement
+        self.not_checked: list[str] = []
+        self._limits = limits
+        self.budget = PixelBudget(limits.max_image_pixels)
+        self._rules = {rule.name: rule for rule in placement.rules}
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check(self, creative: Creative) -> Checked:
+        """Checks one creative; what is wrong with it is a finding, never an error."""
+        seen = self._look(creative.image) if creative.image else None
+        findings = list(seen.findings if seen else ())
+        findings += self._about_headline(creative.headline, seen.lines if seen else ())
+        checked = CheckedCreative(creative.id).with_findings(findings)
+        headline = " ".join(creative.headline.split()).casefold()
+        return Checked(checked, headline, seen.fingerprint if seen else None)
+
+    def unreadable(self, creative: Creative, error: InvalidCreativeError) -> Checked:
+        """What is found of a creative of which a part cannot be read, and why."""
+        found = CheckedCreative(creative.id, (self._unreadable(error),))
+        return Checked(found, "", None)
+
+    def compared(self, group: Sequence[Checked]) -> list[CheckedCreative]:
+        """What was found of creatives of one campaign, near-duplicates among them included."""
+        rule = self._rules.get("near-duplicate")
+        if rule is None:
+            return [one.creative for one in group]
+        compared = []
+        for place, one in enumerate(group):
+            twin = next((other for other in group[:place] if _is_twin(one, other, rule)), None)
+            fault = twin and Fault(
+                "It differs too little from another creative to learn anything from both",
+                f"almost the same as {twin.creative.id or 'one before it'}",
+            )
+            compared.append(one.creative.with_findings([_finding(rule, fault)] if fault else []))
+        return compared
+
+    # === One creative ===
+
+    def _look(self, data: bytes) -> _Seen:
+        digest = hashlib.sha256(data).digest()
+        with self._lock:
+            if digest in self._seen:
+                self._seen.move_to_end(digest)
+                return self._seen[digest]
+        seen = self._look_at(data)
+        with self._lock:
+            self._seen[digest] = seen
+            while len(self._seen) > _REMEMBERED_IMAGES:
+                self._seen.popitem(last=False)
+        return seen
+
+    def _look_at(self, data: bytes) -> _Seen:
+        try:
+            image = BannerImage(data, self._limits, self.budget)
+            subject = Subject("", image, (), self.placement.shown_width)
+            findings = self._found(subject, "image")
+            mark = fingerprint(image.pixels)
+        except InvalidCreativeError as error:
+            return _Seen((self._unreadable(error),), (), None)
+        if any(finding.rule == "image-blank" for finding in findings):
+            return _Seen(tuple(findings), (), None)
+        try:
+            lines = tuple(line.text for line in image.lines)
+        except OcrMissingError as error:
+            self._note(str(error))
+            return _Seen(tuple(findings), (), mark)
+        return _Seen((*findings, *self._found(subject, "text")), lines, mark)
+
+    def _about_headline(self, headline: str, lines: tuple[str, ...]) -> list[Finding]:
+        if not headline:
+            return []
+        return self._found(Subject(headline, None, lines, None), "headline")
+
+    def _found(self, subject: Subject, needs: str) -> list[Finding]:
+        kinds = ((rule, KINDS[rule.name]) for rule in self.placement.rules)
+        faults = (
+            (rule, kind.find(rule.limit, subject)) for rule, kind in kinds if kind.needs == needs
+        )
+        return [_finding(rule, fault) for rule, fault in faults if fault is not None]
+
+    def _unreadable(self, error: InvalidCreativeError) -> Finding:
+        received = error.reason.replace("_", " ").lower()
+        return _finding(self._rules["image-readable"], Fault(str(error), received))
+
+    def _note(self, text: str) -> None:
+        with self._lock:
+            if text not in self.not_checked:
+                self.not_checked.append(text)
+
+
+def check_creatives(
+    creatives: Iterable[Creative],
+    placement: Placement,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+) -> CheckReport:
+    """Checks creatives of one campaign against the rules of a placement.
+
+    Args:
+        creatives: The creatives; near-duplicates are looked for among them.
+        placement: Whose rules.
+        threads: How many are checked at once.
+        progress: Called after each with how many are done.
+    """
+    checker = Checker(placement)
+    group = []
+    with ThreadPoolExecutor(threads, "check") as pool:
+        for checked in in_order(pool, checker.check, creatives, 2 * threads):
+            group.append(checked)
+            progress(len(group))
+    return CheckReport(placement.name, tuple(checker.compared(group)), tuple(checker.not_checked))
+
+
+def _is_twin(one: Checked, other: Checked, rule: Rule) -> bool:
+    """Whether two creatives look the same; one banner under two headlines is a test of these."""
+    if one.fingerprint is None or other.fingerprint is None or one.headline != other.headline:
+        return False
+    return one.fingerprint.is_near(other.fingerprint, rule.limit["max_distance"])
+
+
+def _finding(rule: Rule, fault: Fault) -> Finding:
+    return Finding(
+        rule.name,
+        rule.severity,
+        fault.message,
+        expected(rule),
+        fault.received,
+        str(rule.source),
+        fault.boxes,
+    )

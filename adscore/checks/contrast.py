@@ -1,0 +1,130 @@
+"""Colours of text and of its ground, and their contrast as WCAG 2.2 defines it."""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Colour: TypeAlias = NDArray[np.float64]
+
+MAX_RATIO = 21
+# Of the way from ground to ink: what is beyond is ink; what is beyond and around is soft edge.
+_HALF_WAY, _SOFT_EDGE = 0.5, 0.35
+# Share of a box that is surely ink.
+_FARTHEST = 0.04
+# Of the letters, what must lie inside their strokes to give the colour of the ink; of thinner ones
+# the farthest part does. Both from the sample: benchmarks/checking.py.
+_MIN_INSIDE, _INNERMOST = 0.05, 0.35
+# Levels of 255 within which pixels count as the most common colour.
+_ALIKE_LEVELS = 16
+
+
+class Inked(NamedTuple):
+    """A box of text taken apart.
+
+    Attributes:
+        ink: Colour of the letters, RGB from 0 to 255.
+        ground: Colour of what they stand on.
+        mask: Where the letters are, (height, width) bool.
+    """
+
+    ink: Colour
+    ground: Colour
+    mask: NDArray[np.bool_]
+
+    @property
+    def contrast(self) -> float:
+        """From 1 to 21."""
+        return contrast_ratio(self.ink, self.ground)
+
+
+def contrast_ratio(first: Colour, second: Colour) -> float:
+    """(L1 + 0.05) / (L2 + 0.05), L being relative luminance, the lighter one first: 1 to 21."""
+    one, other = relative_luminance(first), relative_luminance(second)
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def relative_luminance(colour: Colour) -> float:
+    """Relative luminance of an sRGB colour (0 to 255 a channel), from 0 to 1."""
+    share = np.asarray(colour, np.float64) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def separate(patch: Pixels) -> Inked:
+    """Tells letters from their ground in a box that holds one line of text and a little around it.
+
+    Ground is at first the most common colour along the box's edge, and ink what is farthest from
+    it. Parts of other lines that reach into the box are left out. Then ground is the mean colour
+    around the letters, as it may be a gradient or striped, and ink the median inside the
+    strokes.
+
+    Args:
+        patch: (height, width, 3) uint8.
+    """
+    pixels = patch.astype(np.float64)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    along = _towards_ink(pixels, _common_colour(edge))
+    mask = _middle_line(along > _HALF_WAY)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return Inked(pixels.mean((0, 1)), pixels.mean((0, 1)), mask)
+    inside = np.zeros(mask.shape, bool)
+    inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    # By place and not by colour: the ground may be striped.
+    near = ndimage.binary_dilation(along > _SOFT_EDGE, np.ones((3, 3)))
+    around = inside & ~near
+    ground = pixels[around if around.any() else ~mask].mean(axis=0)
+    inner = ndimage.binary_erosion(mask, np.ones((3, 3)))
+    if inner.sum() < _MIN_INSIDE * mask.sum():  # thin strokes are all soft edge
+        away = np.linalg.norm(pixels - ground, axis=2)
+        inner = mask & (away >= np.quantile(away[mask], 1 - _INNERMOST))
+    return Inked(np.median(pixels[inner], axis=0), ground, mask)
+
+
+def _towards_ink(pixels: NDArray[np.float64], ground: Colour) -> NDArray[np.float64]:
+    """How far each pixel is on the way from ground (0) to ink (1)."""
+    away = pixels - ground
+    distance = np.linalg.norm(away, axis=2)
+    far = distance >= np.quantile(distance, 1 - _FARTHEST)
+    direction = np.median(away[far], axis=0)
+    length = float(np.linalg.norm(direction))
+    if length < 1:
+        return np.zeros(distance.shape)
+    along: NDArray[np.float64] = away @ direction / length**2
+    return along
+
+
+def _middle_line(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Ink without that of the lines above and below, which touches the upper or lower edge."""
+    filled = np.concatenate([[False], mask.any(1), [False]])
+    starts = np.flatnonzero(filled[1:] & ~filled[:-1])
+    ends = np.flatnonzero(~filled[1:] & filled[:-1])
+    if len(starts) < 2:
+        return mask
+    height, kept = len(mask), mask.copy()
+    tallest = int(np.argmax(ends - starts))
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        if number != tallest and (start == 0 or end == height):
+            kept[start:end] = False
+    return kept
+
+
+def share_apart(pixels: Pixels) -> float:
+    """Share of an image's pixels that stand out from its most common colour, from 0 to 1."""
+    flat = pixels.reshape(-1, 3)
+    common = _common_colour(flat.astype(np.float64))
+    apart = np.abs(flat - common).max(axis=1) > _ALIKE_LEVELS
+    return float(apart.mean())
+
+
+def _common_colour(pixels: NDArray[np.float64]) -> Colour:
+    """The median of the pixels in the most common of 16 x 16 x 16 bins and around it."""
+    bins = (pixels // 16).astype(np.int64) @ (256, 16, 1)
+    common = int(np.bincount(bins).argmax())
+    centre = np.array([common // 256, common // 16 % 16, common % 16]) * 16 + 8
+    near = np.abs(pixels - centre).max(axis=1) <= _ALIKE_LEVELS
+    middle: Colour = np.median(pixels[near], axis=0)
+    return middle

@@ -1,0 +1,76 @@
+"""An image file as checks look at it: its header, its pixels, how it moves, its text."""
+
+import contextlib
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adscore.checks.animation import Animation, animation_of
+from adscore.checks.text import Line, read_lines
+from adscore.creative import InputLimits
+from adscore.scoring.image import ImageSize, UndecodedImage, refusing_broken
+from adscore.scoring.image_file import open_image
+from adscore.scoring.pixel_budget import PixelBudget
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+# Larger images are looked at in this size: text that is too small for it is too small to read.
+MAX_SIDE = 1_600
+
+
+class BannerImage:
+    """An image file that is being checked; what is asked of it is worked out once.
+
+    Args:
+        data: One encoded file.
+        limits: Largest file and image that are decoded.
+        budget: Bounds the pixels that are decoded at once.
+
+    Raises:
+        InvalidCreativeError: It is too large to be decoded, of another format, or broken.
+    """
+
+    def __init__(self, data: bytes, limits: InputLimits, budget: PixelBudget | None = None) -> None:
+        self.data = data
+        self._limits, self._budget = limits, budget
+        file = open_image(data, limits)
+        self.format = file.format
+        with refusing_broken(file):  # a PNG is decoded for it
+            self.width, self.height = file.upright_size
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The upright image in RGB, (height, width, 3) uint8, its longer side at most 1,600.
+
+        Raises:
+            InvalidCreativeError: It is broken.
+        """
+        size = ImageSize(self._scaled(self.height), self._scaled(self.width))
+        image = UndecodedImage(self.data, size, self._limits)
+        with self._budget.claim(image.pixels) if self._budget else contextlib.nullcontext():
+            pixels, _ = image.decode()
+        return pixels
+
+    @property
+    def scale(self) -> float:
+        """Pixels of `pixels` for each of the file's, at most 1."""
+        return min(1.0, MAX_SIDE / max(self.width, self.height))
+
+    @cached_property
+    def animation(self) -> Animation:
+        """How it moves."""
+        return animation_of(self.data, self.format)
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of text on it, in pixels of `pixels`.
+
+        Raises:
+            OcrMissingError: OCR is not installed.
+        """
+        return read_lines(self.pixels)
+
+    def _scaled(self, side: int) -> int:
+        return max(1, round(side * self.scale))

@@ -1,0 +1,141 @@
+"""The rules of placements: data of this package, one YAML file for each platform."""
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from adscore.checks.findings import Severity
+from adscore.errors import AdscoreError
+
+# What stands beside the limit in the data of a rule.
+_NOT_LIMITS = ("rule", "severity", "source")
+_EVERYWHERE = "all.yaml"
+
+
+class UnknownPlacementError(AdscoreError):
+    """A placement that is not known; the text names the nearest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a rule stands.
+
+    Attributes:
+        title: Who says it, and where.
+        address: Its address.
+        date: When it was written, or its stored copy made, as YYYY, YYYY-MM or YYYY-MM-DD; empty
+            where the copy bears none.
+        confirmed: Whether it was read at the platform itself, or in a whole copy of its page.
+    """
+
+    title: str
+    address: str
+    date: str = ""
+    confirmed: bool = True
+
+    def __str__(self) -> str:
+        """As findings name it."""
+        date = f", {self.date}" if self.date else ""
+        return f"{self.title}{date} ({self.address}){'' if self.confirmed else ', unconfirmed'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a placement.
+
+    Attributes:
+        name: What is checked, see `adscore.checks.kinds`.
+        severity: What breaking it means; unconfirmed rules are warnings.
+        limit: The numbers of the rule, by the names of its kind.
+        source: Where it stands.
+    """
+
+    name: str
+    severity: Severity
+    limit: Mapping[str, Any]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A place where ads run.
+
+    Attributes:
+        name: Its name, e.g. ``"meta-feed"``.
+        platform: Who runs it.
+        title: What it is, for a person.
+        rules: Its rules, and those that hold everywhere.
+        shown_width: CSS pixels that its images are wide as they are shown; None where they are
+            shown at their own size.
+    """
+
+    name: str
+    platform: str
+    title: str
+    rules: tuple[Rule, ...]
+    shown_width: int | None = None
+
+
+@functools.cache
+def placements() -> Mapping[str, Placement]:
+    """All placements by name, in the order of platforms and names."""
+    folder = resources.files(__package__).joinpath("placements")
+    everywhere = yaml.safe_load(folder.joinpath(_EVERYWHERE).read_text("utf-8"))
+    general = _rules(everywhere["rules"], _sources(everywhere))
+    found: dict[str, Placement] = {}
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".yaml") and file.name != _EVERYWHERE:
+            found |= _placements(yaml.safe_load(file.read_text("utf-8")), general)
+    return found
+
+
+def find_placement(name: str) -> Placement:
+    """A placement by its name.
+
+    Raises:
+        UnknownPlacementError: There is none of this name.
+    """
+    known = placements()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name.casefold(), known, 1, 0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownPlacementError(
+        f"expected one of the placements {', '.join(known)}. Received: {name[:80]!r}.{hint}"
+    )
+
+
+def _placements(data: Mapping[str, Any], general: Iterable[Rule]) -> dict[str, Placement]:
+    sources = _sources(data)
+    found = {}
+    for name, placement in data["placements"].items():
+        own = _rules(placement["rules"], sources)
+        names = {rule.name for rule in own}
+        rest = tuple(rule for rule in general if rule.name not in names)
+        found[name] = Placement(
+            name, data["platform"], placement["title"], own + rest, placement.get("shown_width")
+        )
+    return found
+
+
+def _sources(data: Mapping[str, Any]) -> dict[str, Source]:
+    return {
+        name: Source(**{**source, "date": str(source.get("date", ""))})
+        for name, source in data["sources"].items()
+    }
+
+
+def _rules(data: Iterable[Mapping[str, Any]], sources: Mapping[str, Source]) -> tuple[Rule, ...]:
+    rules = []
+    for rule in data:
+        source = sources[rule["source"]]
+        usual = Severity.ERROR if source.confirmed else Severity.WARNING
+        limit = {name: value for name, value in rule.items() if name not in _NOT_LIMITS}
+        severity = Severity(rule.get("severity", usual))
+        rules.append(Rule(rule["rule"], severity, limit, source))
+    return tuple(rules)

@@ -1,0 +1,140 @@
+"""Checks the creatives of a table, as a stream: only what was found is kept."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from typing import Any
+
+import pyarrow as pa
+
+from adscore.checks.check import LIMITS, Checked, Checker
+from adscore.checks.findings import CheckedCreative, CheckReport
+from adscore.checks.rules import Placement
+from adscore.cores import in_order, usable_cores
+from adscore.creative import Columns, Creative
+from adscore.errors import InvalidCreativeError
+from adscore.table import (
+    ImageCell,
+    ImageSource,
+    Piece,
+    Text,
+    image_cells,
+    open_stream,
+    require_types,
+    texts,
+)
+
+# Few, so that progress moves: a banner takes some tenths of a second.
+_BATCH_ROWS = 64
+# How far threads may run ahead of the row whose turn it is.
+_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row as its cells have it; a cell that cannot be read is the reason why."""
+
+    id: str
+    headline: Text
+    image: ImageCell
+    group: str
+    share: float | None
+
+
+# Called with each creative and what was found of it; and with rows that are done, and their share
+# of the table, from 0 to 1, None where that is unknown.
+CreativeChecked = Callable[[Creative, CheckedCreative], None]
+RowsDone = Callable[[int, float | None], None]
+
+
+def check_table(
+    table: Any,
+    columns: Columns,
+    placement: Placement,
+    image_root: str | None = None,
+    *,
+    checked: CreativeChecked = lambda _, __: None,
+    progress: RowsDone = lambda _, __: None,
+) -> CheckReport:
+    """Checks every creative of a table against the rules of a placement, on all cores.
+
+    Args:
+        table: What `open_stream` takes.
+        columns: Which column holds what; near-duplicates are looked for inside each group.
+        placement: Whose rules.
+        image_root: Folder or URL of the image paths; the table's folder unless given.
+        checked: Called with each creative; near-duplicates are not known yet.
+        progress: Called after each row.
+
+    Raises:
+        TableError: The table cannot be read, or a column is not there.
+    """
+    stream = open_stream(table, columns.named())
+    require_types(stream.schema, columns)
+    stream.require_rows()
+    checker = Checker(placement)
+    source = ImageSource(
+        stream.folder if image_root is None else image_root, LIMITS.max_image_bytes
+    )
+    groups: dict[str, list[tuple[int, Checked]]] = {}
+    threads = usable_cores()
+
+    def check(row: _Row) -> tuple[_Row, Creative, Checked]:
+        creative, found = _check(row, source, checker)
+        return row, creative, found
+
+    rows = chain.from_iterable(_rows(piece, columns) for piece in stream.pieces(_BATCH_ROWS))
+    with ThreadPoolExecutor(threads, "check") as pool:
+        done = 0
+        for row, creative, found in in_order(pool, check, rows, _AHEAD * threads):
+            groups.setdefault(row.group, []).append((done, found))
+            checked(creative, found.creative)
+            done += 1
+            if row.share is not None:
+                progress(done, row.share)
+    compared: dict[int, CheckedCreative] = {}
+    for group in groups.values():
+        places, members = zip(*group, strict=True)
+        compared |= zip(places, checker.compared(members), strict=True)
+    creatives = tuple(compared[place] for place in range(done))
+    return CheckReport(placement.name, creatives, tuple(checker.not_checked))
+
+
+def _rows(piece: Piece, columns: Columns) -> Iterator[_Row]:
+    batch, count = piece.rows, piece.rows.num_rows
+    numbers = [str(piece.first_row + row + 1) for row in range(count)]
+    ids = _plain(batch, columns.id) or numbers
+    groups = _plain(batch, columns.group) or [""] * count
+    headlines = texts(batch, columns.headline) if columns.headline else [""] * count
+    images = image_cells(batch, columns.image) if columns.image else repeat("", count)
+    for number, cells in enumerate(zip(ids, headlines, images, groups, strict=True)):
+        # The share is that of the whole batch, and comes with its last row.
+        yield _Row(*cells, piece.share if number == count - 1 else None)
+
+
+def _plain(batch: pa.RecordBatch, name: str | None) -> list[str]:
+    """A column whose cells name something; one that cannot be read names nothing."""
+    cells = texts(batch, name) if name else []
+    return ["" if isinstance(cell, InvalidCreativeError) else cell for cell in cells]
+
+
+def _check(row: _Row, source: ImageSource, checker: Checker) -> tuple[Creative, Checked]:
+    headline = "" if isinstance(row.headline, InvalidCreativeError) else row.headline
+    creative = Creative(headline, b"", row.id)
+    try:
+        creative = replace(creative, image=_known(row.image, source))
+        _raise(row.headline)
+    except InvalidCreativeError as error:
+        return creative, checker.unreadable(creative, error)
+    return creative, checker.check(creative)
+
+
+def _known(cell: ImageCell, source: ImageSource) -> bytes:
+    _raise(cell)
+    return cell if isinstance(cell, bytes) else source.read(str(cell))
+
+
+def _raise(cell: object) -> None:
+    if isinstance(cell, InvalidCreativeError):
+        raise cell
