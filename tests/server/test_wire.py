@@ -53,6 +53,13 @@ def test_no_bytes_hold_more_creatives_than_were_counted(data: bytes) -> None:
     assert count_parts(data, CREATIVES, 1_000) >= len(parsed.creatives)
 
 
+def test_what_is_in_a_group_hides_no_creatives_behind_it() -> None:
+    broken_creative = b"\x0a\x06" + b"\xff" * 6
+    raw = b"\x0b" + broken_creative + b"\x0c" + b"\x0a\x00" * 1_001
+    assert len(scoring_pb2.BatchScoreRequest.FromString(raw).creatives) == 1_001
+    assert count_parts(raw, CREATIVES, 1_000) == 1_001
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from adscore_server.errors import CallReason, InvalidRequestError
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _BYTES, _GROUP, _END_OF_GROUP, _FIXED32 = range(6)
 # Of one creative, its context included, on average; beside those of the request itself.
 _FIELDS_OF_A_CREATIVE = 32
 _FIELDS_OF_A_REQUEST = 300
@@ -47,7 +47,7 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
         InvalidRequestError: It has more fields than so many creatives can need.
     """
     left = _FIELDS_OF_A_REQUEST + _FIELDS_OF_A_CREATIVE * max_creatives
-    parts = 0
+    parts = groups = 0
     ends = [len(raw)]
     place = 0
     try:
@@ -62,7 +62,7 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
             number, kind = tag >> 3, tag & 7
             if kind == _BYTES:
                 size, place = _varint(raw, place)
-                if len(ends) == 1 and number in layout.counted:
+                if len(ends) == 1 and not groups and number in layout.counted:
                     parts += 1
                     if number in layout.nested and place + size <= ends[0]:
                         ends.append(place + size)
@@ -75,7 +75,8 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
                 _, place = _varint(raw, place)
             elif kind in (_FIXED64, _FIXED32):
                 place += 8 if kind == _FIXED64 else 4
-            # Groups are skipped field by field: the parser does not know them, and keeps them.
+            elif len(ends) == 1:  # what is in a group the parser keeps as it is
+                groups += (kind == _GROUP) - (kind == _END_OF_GROUP)
     except IndexError:
         pass  # cut short: the parser refuses it
     return parts
