@@ -1,0 +1,296 @@
+"""Exports of other languages, platforms, encodings and habits: what is open is asked, not guessed."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from adscore.errors import TableError
+from adscore.prepare.export import ReadOptions
+from adscore.prepare.layout import Choices
+from adscore.prepare.prepare import Prepared, PrepareOptions, prepare
+from adscore.table.sheet import SheetOptions
+
+ADS = {"1": (1298, 12), "2": (2500, 30), "3": (800, 7)}
+ROWS = {"row 1": (1298, 12), "row 2": (2500, 30), "row 3": (800, 7)}
+
+GOOGLE_FR = """Rapport sur les annonces
+1 septembre 2026 - 30 septembre 2026
+État de l'annonce;Campagne;ID de l'annonce;Titre 1;Code de la devise;Clics;Impr.;CTR;Coût
+Activée;Jardin;1;Tondeuses discrètes;EUR;12;1\u202f298;0,92 %;12,34
+Activée;Jardin;2;Pelles;EUR;30;2\u202f500;1,20 %;22,10
+Activée;Maison;3;Draps;EUR;7;800;0,88 %;3,00
+Total : annonces;--;--;--;EUR;49;4\u202f598;1,07 %;37,44
+"""
+GOOGLE_ES = """Informe de anuncios
+Estado del anuncio,Campaña,Grupo de anuncios,ID del anuncio,Título 1,Clics,Impr.,CTR,Coste
+Habilitado,Jardín,G1,1,Cortacéspedes,12,"1.298","0,92 %","12,34"
+Habilitado,Jardín,G1,2,Palas,30,"2.500","1,20 %","22,10"
+Habilitado,Casa,G2,3,Sábanas,7,800,"0,88 %","3,00"
+Total: anuncios, --, --, --, --,49,"4.598","1,07 %","37,44"
+"""
+GOOGLE_JA = """広告レポート
+2026年9月1日 - 2026年9月30日
+広告のステータス,キャンペーン,広告グループ,広告 ID,広告見出し 1,クリック数,表示回数,クリック率,費用
+有効,庭,G1,1,静かな芝刈り機,12,"1,298",0.92%,"1,234"
+有効,庭,G1,2,シャベル,30,"2,500",1.20%,"2,210"
+有効,家,G2,3,シーツ,7,800,0.88%,300
+合計: 広告, --, --, --, --,49,"4,598",1.07%,"3,744"
+"""
+META_FR = """Début des rapports,Nom de la campagne,Identifiant de la publicité,Impressions,Montant dépensé (EUR),Clics (tous),Clics sur un lien
+2026-09-01,,,4598,"37,44",80,49
+2026-09-01,Jardin,1,1298,"12,34",20,12
+2026-09-01,Jardin,2,2500,"22,10",50,30
+2026-09-01,Maison,3,800,"3,00",10,7
+"""  # noqa: E501 - as it is exported
+META_DE = """Berichtsbeginn;Kampagnenname;Anzeigenname;Überschrift;Impressionen;Ausgegebener Betrag (EUR);Link-Klicks
+2026-09-01;Garten;P1;Mäher;1.298;12,34;12
+2026-09-01;Garten;P2;Spaten;2.500;22,10;30
+2026-09-01;Haus;P3;Laken;800;3,00;7
+"""  # noqa: E501
+PINTEREST = """Campaign name,Ad group name,Ad ID,Pin title,Image URL,Impressions,Pin clicks,Spend
+Garden,G1,1,Mowers,https://x.example/a.png,"1,298",12,12.34
+Garden,G1,2,Spades,https://x.example/b.png,"2,500",30,22.10
+Home,G2,3,Sheets,https://x.example/c.png,800,7,3.00
+"""
+SNAP = """Start Time,Campaign Name,Ad Squad Name,Ad ID,Headline,Paid Impressions,Swipe Ups,Spend
+2026-09-01,Garden,S1,1,Mowers,1298,12,12.34
+2026-09-01,Garden,S1,2,Spades,2500,30,22.10
+2026-09-01,Home,S2,3,Sheets,800,7,3.00
+"""
+MICROSOFT_API = """TimePeriod,CampaignName,AdId,TitlePart1,Impressions,Clicks
+2026-09-01,Garden,1,Mowers,1000,10
+2026-09-02,Garden,1,Mowers,298,2
+2026-09-01,Garden,2,Spades,2500,30
+2026-09-01,Home,3,Sheets,800,7
+"""
+PLAIN = """campaign,headline,impressions,clicks
+A,Mowers,1298,12
+A,Spades,2500,30
+B,Sheets,800,7
+"""
+RESPONSIVE = """Campaign,Ad ID,Ad type,Headline 1,Headline 2,Headline 3,Clicks,Impr.,Avg. CPC
+A,1,RSA,Mowers,Now,,12,1298,0.5
+A,2,RSA,Spades, --,Fine,30,2500,0.5
+B,3,RSA,Sheets,,,7,800,0.5
+"""
+TIKTOK = ["Campaign name", "Ad group name", "Ad ID", "Text", "Impressions", "Clicks (destination)"]
+TIKTOK_ROWS: list[list[object]] = [
+    ["Garden", "G1", "1", "Mowers", 1298, 12],
+    ["Garden", "G1", "2", "Spades", 2500, 30],
+    ["Home", "G2", "3", "Sheets", 800, 7],
+]
+
+
+def workbook(**sheets: list[list[object]]) -> bytes:
+    book = Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def with_column(name: str, *cells: object) -> list[list[object]]:
+    rows = zip(TIKTOK_ROWS, cells, strict=True)
+    return [[*TIKTOK, name], *([*row, cell] for row, cell in rows)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An export and the counts that it gives, impressions and clicks by id."""
+
+    content: str | bytes
+    expected: dict[str, tuple[int, int]]
+    choices: dict[str, Any] = field(default_factory=dict)
+    sheet: dict[str, Any] = field(default_factory=dict)
+
+    def prepared(self, folder: Path) -> Prepared:
+        path = folder / "export"
+        data = self.content if isinstance(self.content, bytes) else self.content.encode()
+        path.write_bytes(data)
+        read = ReadOptions(SheetOptions(**self.sheet), Choices(**self.choices))
+        return prepare([str(path)], PrepareOptions(read))
+
+
+SUBTOTALS = [
+    *TIKTOK_ROWS[:2],
+    ["", "", "", "", 3798, 42],
+    TIKTOK_ROWS[2],
+    ["", "", "", "", 800, 7],
+    ["", "", "", "", 4598, 49],
+]
+READ: dict[str, Case] = {
+    "Google in French": Case(GOOGLE_FR, ADS),
+    "the same in cp1252": Case(GOOGLE_FR.replace("\u202f", "\xa0").encode("cp1252"), ADS),
+    "the same in UTF-16, big end first": Case(b"\xfe\xff" + GOOGLE_FR.encode("utf-16-be"), ADS),
+    "the same without its mark": Case(GOOGLE_FR.encode("utf-16-be"), ADS),
+    "the same in UTF-32": Case(GOOGLE_FR.encode("utf-32"), ADS),
+    "the same with the line ends of old Macs": Case(GOOGLE_FR.replace("\n", "\r"), ADS),
+    "the same with curly apostrophes": Case(GOOGLE_FR.replace("'", "\u2019"), ADS),
+    "Google in Spanish": Case(GOOGLE_ES, ADS),
+    "Google in Japanese": Case(GOOGLE_JA, ADS),
+    "the same in Shift JIS": Case(GOOGLE_JA.encode("cp932"), ADS),
+    "Google's API": Case(
+        "campaign.name,ad_group_ad.ad.id,metrics.impressions,metrics.clicks\n"
+        "A,1,1298,12\nA,2,2500,30\nB,3,800,7\n",
+        ADS,
+    ),
+    "Meta in French": Case(META_FR, ADS, {"targets": ("ctr=Clics sur un lien/Impressions",)}),
+    "Meta in German, without ids": Case(META_DE, ROWS),
+    "the same by the ads' names": Case(
+        META_DE, dict(zip(("P1", "P2", "P3"), ADS.values(), strict=True)), {"id": "Anzeigenname"}
+    ),
+    "Pinterest": Case(PINTEREST, ADS, {"targets": ("ctr=Pin clicks/Impressions",)}),
+    "Snap": Case(SNAP, ADS, {"targets": ("ctr=Swipe Ups/Paid Impressions",)}),
+    "Microsoft's API": Case(MICROSOFT_API, ADS),
+    "a workbook with titles": Case(
+        workbook(Data=[["Report"], ["2026"], [], TIKTOK, *TIKTOK_ROWS]), ADS
+    ),
+    "a workbook with subtotals": Case(workbook(Data=[TIKTOK, *SUBTOTALS]), ADS),
+    "a workbook with a summary and notes": Case(
+        workbook(
+            Summary=[["Impressions", "Clicks"], [4598, 49]],
+            Ads=[TIKTOK, *TIKTOK_ROWS],
+            Notes=[["hello"], ["x"]],
+        ),
+        ADS,
+    ),
+    "a sheet of several": Case(
+        workbook(A=[TIKTOK, *TIKTOK_ROWS], B=[TIKTOK, *TIKTOK_ROWS[:2]]), ADS, {}, {"sheet": "A"}
+    ),
+    "a workbook with three digits behind the point": Case(
+        workbook(A=with_column("Conversions", 1.298, 2.5, 3)), ADS
+    ),
+    "totals in the column of headlines": Case(PLAIN + ",Total,4598,49\n", ROWS),
+    "totals in the first column": Case(PLAIN + "Gesamt,,4598,49\n", ROWS),
+    "totals without a label": Case(PLAIN + ",,4598,49\n", ROWS),
+    "totals of other rows": Case(PLAIN + "Summe,,9999,99\n", ROWS),
+    "a campaign called as a total": Case(PLAIN.replace("A,", "Total,"), ROWS),
+    "a headline that begins as a total": Case(PLAIN.replace("Mowers", "Total comfort"), ROWS),
+    "a name twice that nobody reads": Case(
+        PLAIN.replace("clicks\n", "clicks,cost,cost\n").replace("2\n", "2,1,2\n"), ROWS
+    ),
+    "the named one of two columns of one name": Case(
+        PLAIN.replace("clicks\n", "clicks,clicks\n")
+        .replace("12\n", "12,1\n")
+        .replace("30\n", "30,1\n")
+        .replace("7\n", "7,1\n"),
+        ROWS,
+        {"targets": ("ctr=clicks [4]/impressions",)},
+    ),
+    "European numbers in quotes": Case(
+        'campaign,headline,impressions,clicks,cost\nA,Mowers,"1.298",12,"1,50"\n'
+        'A,Spades,"2.500",30,"2,00"\nB,Sheets,800,7,"3,25"\n',
+        ROWS,
+    ),
+    "Indian groups": Case(PLAIN.replace("1298", '"12,34,567"'), ROWS | {"row 1": (1_234_567, 12)}),
+    "short rows keep their place": Case(
+        PLAIN.replace("clicks\n", "clicks,note\n").replace("30\n", "30,x\n"), ROWS
+    ),
+    "two byte order marks": Case(b"\xef\xbb\xbf\xef\xbb\xbf" + PLAIN.encode(), ROWS),
+    "a mark before a quote": Case(
+        b"\xef\xbb\xbf" + PLAIN.replace("campaign", '"campaign"').encode(), ROWS
+    ),
+    "ids that are kept as text": Case(
+        'id,headline,impressions,clicks\n="001",Mowers,1298,12\n="002",Spades,2500,30\n',
+        {"001": (1298, 12), "002": (2500, 30)},
+    ),
+    "days on lines of their own": Case(
+        "date,headline,impressions,clicks\n2026-09-01,,,\n,Mowers,1298,12\n2026-09-02,,,\n"
+        ",Spades,2500,30\n",
+        {"row 2": (1298, 12), "row 4": (2500, 30)},
+    ),
+    "comments and bars": Case("# by a tool\n# 2026\n" + PLAIN.replace(",", "|"), ROWS),
+    "a Cyrillic table": Case(
+        "Кампания;Заголовок;Показы;Клики\nСад;Косилки;1298;12\nСад;Лопаты;2500;30\n"  # noqa: RUF001
+        "Дом;Простыни;800;7\nИтого;;4598;49\n".encode("cp1251"),  # noqa: RUF001
+        ROWS,
+        {"targets": ("ctr=Клики/Показы",), "headline": "Заголовок", "campaign": "Кампания"},
+    ),
+    "several headlines, joined": Case(RESPONSIVE, ADS, {"headlines": "join"}),
+    "each headline of ads without ids": Case(
+        RESPONSIVE.replace("Ad ID", "Number"),
+        {
+            "row 1": (1298, 12),
+            "row 1#2": (1298, 12),
+            "row 2": (2500, 30),
+            "row 2#2": (2500, 30),
+            "row 3": (800, 7),
+        },
+        {"headlines": "each"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READ.values(), ids=READ)
+def test_an_export_gives_its_ads_and_their_counts(case: Case, tmp_path: Path) -> None:
+    rows = case.prepared(tmp_path).table.to_pylist()
+    assert {
+        row["creative_id"]: (row["impressions"], row["clicks"]) for row in rows
+    } == case.expected
+
+
+NO_ADS: dict[str, tuple[int, int]] = {}
+ASKED: dict[str, tuple[Case, str]] = {
+    "which clicks Meta means": (Case(META_FR, NO_ADS), "which clicks count"),
+    "what Pinterest's clicks are": (Case(PINTEREST, NO_ADS), "expected a column of clicks"),
+    "what Snap counts": (Case(SNAP, NO_ADS), "--target NAME=SUCCESSES/TRIALS"),
+    "which sheet is meant": (
+        Case(workbook(A=[TIKTOK, *TIKTOK_ROWS], B=[TIKTOK, *TIKTOK_ROWS]), NO_ADS),
+        "--sheet",
+    ),
+    "ids that a workbook has rounded": (
+        Case(workbook(A=[TIKTOK, ["A", "G", 1.8e17, "x", 10, 1]]), NO_ADS),
+        "a spreadsheet has rounded",
+    ),
+    "a rate where counts should be": (
+        Case(PLAIN.replace("12\n", "12%\n"), NO_ADS),
+        "column 'clicks': expected numbers (1 row: 1)",
+    ),
+    "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
+    "a missing day": (
+        Case(
+            "date,headline,impressions,clicks\n,a,1,1\n2026-09-01,b,2,1\n", NO_ADS, {"date": "date"}
+        ),
+        "column 'date': expected days (1 row: 1)",
+    ),
+    "what tells ads apart": (
+        Case("campaign,impressions,clicks\nA,10,1\nB,20,2\n", NO_ADS),
+        "--id-column",
+    ),
+    "which of two names is meant": (
+        Case(PLAIN.replace("campaign", "clicks"), NO_ADS),
+        "'clicks [1]' or 'clicks [4]'",
+    ),
+    "what becomes of several headlines": (Case(RESPONSIVE, NO_ADS), "--headlines each"),
+    "which of two ids is meant": (
+        Case("ad_id,ad_id,headline,impressions,clicks\n1,2,a,10,1\n", NO_ADS),
+        '--id-column "ad_id [2]"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("case", "told"), ASKED.values(), ids=ASKED)
+def test_what_is_open_is_asked(case: Case, told: str, tmp_path: Path) -> None:
+    with pytest.raises(TableError) as error:
+        case.prepared(tmp_path)
+    assert told in str(error.value)
+
+
+def test_merged_cells_of_a_workbook_are_all_filled(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    for row in (TIKTOK, *TIKTOK_ROWS):
+        sheet.append(row)
+    sheet["A3"] = None
+    sheet.merge_cells("A2:A3")
+    book.save(tmp_path / "export.xlsx")
+    table = prepare([str(tmp_path / "export.xlsx")], PrepareOptions()).table
+    assert table["campaign_id"].to_pylist() == ["Garden", "Garden", "Home"]
