@@ -1,4 +1,4 @@
-"""Exports of other languages, platforms, encodings and habits: what is open is asked, not guessed."""
+"""Exports of other languages, platforms, encodings and habits: what is open is asked."""
 
 import io
 from dataclasses import dataclass, field
