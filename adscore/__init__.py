@@ -14,4 +14,8 @@ def __getattr__(name: str) -> Any:
         from adscore.offline.local import score_table
 
         return score_table
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("adscore")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,6 @@ app = typer.Typer(
     name="adscore",
     help="Predicts how an ad creative will perform before money is spent on it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

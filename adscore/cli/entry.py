@@ -5,6 +5,7 @@ This module imports nothing but the standard library, and says which extra bring
 """
 
 import sys
+from importlib import metadata
 from importlib.util import find_spec
 
 # What brings a package that only one part of adscore needs.
@@ -60,6 +61,9 @@ def main() -> int:
     Raises:
         ImportError: An import failed for any other reason than an extra that is not installed.
     """
+    if sys.argv[1:] == ["--version"]:  # for the base install, too, which has no command line
+        print(f"adscore {metadata.version('adscore')}")  # noqa: T201
+        return 0
     try:
         from adscore.cli.app import app
 

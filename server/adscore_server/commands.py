@@ -3,6 +3,7 @@
 What a command needs is imported when it runs, so that `adscore --help` stays quick.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -210,6 +211,9 @@ def serve(
 
     try:
         configure_logging(log_level, log_format)
+        # Whoever reads JSON reads nothing else.
+        is_json = log_format == "json"
+        announce = logging.getLogger("adscore_server").info if is_json else typer.echo
         config = ServerConfig(
             address=address,
             max_message_bytes=max_message_bytes,
@@ -242,14 +246,17 @@ def serve(
         if workers == 1:
             from adscore_server.process.running import run_server
 
-            run_server(root, served, config, typer.echo)
+            run_server(root, served, config, announce)
         else:
             from adscore_server.process.workers import WorkerJob, run_workers
 
             job = WorkerJob(root, served, config, log_level, log_format)
-            run_workers(workers, job, typer.echo)
+            run_workers(workers, job, announce)
     except (StartError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        if log_format == "json":
+            logging.getLogger("adscore_server").error(error)
+        else:
+            typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
 

@@ -1,5 +1,6 @@
 """`adscore serve` as a process: what it prints, how it stops, how it fails."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -158,6 +159,26 @@ def test_wrong_option_is_one_line_and_exit_code_1(
     assert result.returncode == 1
     [line] = _errors(result.stderr)
     assert options[1] in line
+
+
+def test_json_logs_are_all_that_is_printed(
+    adscore_command: list[str], model_dir: Path, tmp_path: Path
+) -> None:
+    options = ("--address", "127.0.0.1:0", "--log-format", "json")
+    command = [*adscore_command, "serve", str(model_dir), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        lines = []
+        for line in run.stderr:
+            lines.append(line)
+            if "Ready on 127.0.0.1:" in line:
+                run.send_signal(signal.SIGTERM)
+        assert run.stdout is not None
+        assert run.stdout.read() == ""
+    assert all(json.loads(line)["message"] for line in lines)
+    refused = _run(adscore_command, str(tmp_path), "--log-format", "json")
+    assert refused.stdout == ""
+    assert "expected a folder with models" in json.loads(refused.stderr)["message"]
 
 
 def test_debug_log_of_a_process_holds_no_creative(

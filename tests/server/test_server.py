@@ -41,6 +41,12 @@ def test_reflection_lists_the_services(stubs: Any) -> None:
     assert names >= {*SERVICES, "grpc.health.v1.Health"}
 
 
+def test_reflection_describes_the_details_of_errors(stubs: Any) -> None:
+    database = ProtoReflectionDescriptorDatabase(stubs.channel)
+    for name in ("google.rpc.BadRequest", "google.rpc.ErrorInfo", "google.rpc.RetryInfo"):
+        assert database.FindFileContainingSymbol(name).package == "google.rpc"
+
+
 def test_reflection_can_be_off(start_server: Any, connect: Any, scorer: Scorer) -> None:
     server = start_server(scorer, config=ServerConfig("127.0.0.1:0", reflection=False))
     with pytest.raises(grpc.RpcError) as caught:

@@ -54,6 +54,11 @@ def test_every_command_has_help(succeed: Succeed, command: str) -> None:
     assert f"adscore {command}" in succeed(command, "--help").stdout
 
 
+def test_a_shell_can_complete_commands(succeed: Succeed) -> None:
+    assert "--install-completion" in succeed("--help").stdout
+    assert "_ADSCORE_COMPLETE" in succeed("--show-completion", "bash").stdout.upper()
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from adscore.cli.app import app; app(['--help'], standalone_mode=False); "

@@ -1,5 +1,8 @@
+import importlib
+import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +43,21 @@ def call(monkeypatch: pytest.MonkeyPatch, arguments: list[str], missing: str) ->
     monkeypatch.setattr(command, "find_spec", lambda _: None)
     install_command_line(monkeypatch, ModuleNotFoundError("No module", name=missing))
     return command.main()
+
+
+def test_version_needs_nothing_but_the_base_install() -> None:
+    code = (
+        "import sys; sys.argv = ['adscore', '--version']; sys.modules['typer'] = None\n"
+        "from adscore.cli.entry import main; print(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    version = metadata.version("adscore")
+    assert done.stdout.splitlines() == [f"adscore {version}", "0"]
+
+
+def test_each_package_says_its_version() -> None:
+    for name in ("adscore", "adscore_client", "adscore_server", "adscore_web"):
+        assert importlib.import_module(name).__version__ == metadata.version("adscore")
 
 
 @pytest.mark.parametrize(
