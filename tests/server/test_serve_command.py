@@ -166,7 +166,8 @@ def test_json_logs_are_all_that_is_printed(
 ) -> None:
     options = ("--address", "127.0.0.1:0", "--log-format", "json")
     command = [*adscore_command, "serve", str(model_dir), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as run:
         assert run.stderr is not None
         lines = []
         for line in run.stderr:
