@@ -117,6 +117,21 @@ def start_page(scoring_server: Server) -> Iterator[Callable[..., LivePage]]:
         yield start
 
 
+@pytest.fixture
+def page_program(scoring_server: Server) -> Iterator[tuple[Callable[[], LivePage], Any]]:
+    """Starts and stops a page at one place."""
+    place: list[str] = ["127.0.0.1:0"]
+    running = contextlib.ExitStack()
+
+    def start() -> LivePage:
+        live = running.enter_context(served(PageConfig(scoring_server.address, place[0])))
+        place[0] = live.place
+        return live
+
+    with running:
+        yield start, running.close
+
+
 @pytest.fixture(scope="session")
 def banner(sample_dir: Path) -> bytes:
     """One whole banner."""

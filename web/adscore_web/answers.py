@@ -39,9 +39,14 @@ _KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
 )
 
 
+_NO_MODEL_YET = "SERVER_STARTING"  # the server's reason
+
+
 def error_fields(error: AdscoreError) -> dict[str, Any]:
     """An exception of the client as the page reads it; its text names no content but the cause."""
     kind = next(name for cause, _, name in _KINDS if isinstance(error, cause))
+    if error.reason == _NO_MODEL_YET:
+        kind = "no_model"
     return {
         "kind": kind,
         "reason": error.reason,

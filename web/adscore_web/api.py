@@ -149,6 +149,7 @@ class Api:
                 what_if=what_if,
                 model=asked.name,
                 model_version=asked.version,
+                timeout_seconds=self._config.slow_timeout_seconds,
             )
 
         try:
@@ -165,7 +166,11 @@ class Api:
     ) -> dict[str, Any]:
         """Checks one creative against the rules of a placement."""
         creative = Creative(text(values, "headline") or None, image or None)
-        report = await client.check(text(values, "placement"), [creative])
+        report = await client.check(
+            text(values, "placement"),
+            [creative],
+            timeout_seconds=self._config.slow_timeout_seconds,
+        )
         found = report.to_dict()
         return {"findings": found["creatives"][0]["findings"], "not_checked": found["not_checked"]}
 

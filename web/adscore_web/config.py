@@ -32,7 +32,8 @@ class PageConfig:
         max_request_bytes: Largest request. The default fits the server's largest image, 10 MiB.
         max_pending_bytes: Most bytes of all requests that are held at once.
         read_seconds: How long a request may take to arrive.
-        timeout_seconds: How long the server may take to answer.
+        timeout_seconds: How long the server may take to answer; people then read that it does not.
+        slow_timeout_seconds: The same for an explanation or a check, which reads text on banners.
     """
 
     server: str
@@ -46,7 +47,8 @@ class PageConfig:
     max_request_bytes: int = 12 * 1024 * 1024
     max_pending_bytes: int = 96 * 1024 * 1024
     read_seconds: float = 60.0
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = 10.0
+    slow_timeout_seconds: float = 45.0
 
     def __post_init__(self) -> None:
         self.place()

@@ -34,17 +34,20 @@ async function showAgain(image) {
 
 // === Why nothing goes on ===
 
+let shown = null;
+
 function drawProblem() {
   const problem = memory.problem;
   const area = byId("problem");
   area.hidden = !problem;
-  area.dataset.kind = problem?.kind ?? "";
+  if (problem === shown) return; // what is typed into it stays
+  shown = problem;
   if (!problem) return show(area);
   const isToken = problem.kind === "token";
   const again = h("button", { type: "button", "data-key": "retry", on: { click: retry } }, t("problem.retry"));
   show(
     area,
-    h("div", {}, h("h2", {}, t(`problem.${problem.kind}.title`)), h("p", {}, t(`problem.${problem.kind}.text`, { message: problem.message ?? "" }))),
+    h("div", {}, h("h2", {}, t(`problem.${problem.kind}.title`)), h("p", {}, t(`problem.${problem.kind}.text`, problem))),
     isToken ? tokenForm() : again,
   );
 }

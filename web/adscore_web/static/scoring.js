@@ -121,7 +121,9 @@ const plain = ({ kind, reason, field, message }) => ({ kind, reason, field, mess
 
 /** Says why nothing goes on, and tries again where time may mend it. */
 function fail(error, again = retry) {
-  memory.problem = { kind: error.kind ?? "page_failed", message: error.message, reason: error.reason };
+  const problem = { kind: error.kind ?? "page_failed", message: error.message };
+  // The same problem stays the same object, and what people do about it is not disturbed.
+  if (memory.problem?.kind !== problem.kind || problem.kind === "token") memory.problem = problem;
   if (error.kind === "model_gone") {
     memory.problem = null;
     loadModels();
