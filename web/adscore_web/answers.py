@@ -39,14 +39,15 @@ _KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
 )
 
 
-_NO_MODEL_YET = "SERVER_STARTING"  # the server's reason
+_STARTING = "SERVER_STARTING"  # the server's reason
+_UNHEALTHY = "unhealthy"  # gRPC's word, where the server's health says that it does not serve
 
 
 def error_fields(error: AdscoreError) -> dict[str, Any]:
     """An exception of the client as the page reads it; its text names no content but the cause."""
     kind = next(name for cause, _, name in _KINDS if isinstance(error, cause))
-    if error.reason == _NO_MODEL_YET:
-        kind = "no_model"
+    if error.reason == _STARTING or (kind == "server_gone" and _UNHEALTHY in str(error)):
+        kind = "not_ready"
     return {
         "kind": kind,
         "reason": error.reason,

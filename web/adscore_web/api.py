@@ -104,9 +104,10 @@ class Api:
         client = self._client(request)
         models = model_fields(await client.models())
         default = {"name": "", "version": ""}
-        with contextlib.suppress(ModelNotFoundError):  # several, and none is the default
-            chosen = await client.model()
-            default = {"name": chosen.name, "version": chosen.version}
+        if models:
+            with contextlib.suppress(ModelNotFoundError):  # several, and none is the default
+                chosen = await client.model()
+                default = {"name": chosen.name, "version": chosen.version}
         return JSONResponse({"models": models, "default": default})
 
     async def _placements(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ export class CallError extends Error {
   }
 }
 
-const PASSING = new Set(["page_gone", "server_gone", "server_slow", "busy", "slow", "no_model"]);
+const PASSING = new Set(["page_gone", "server_gone", "server_slow", "busy", "slow", "not_ready"]);
 
 /** Whether time alone may mend it. */
 export const isPassing = (error) => PASSING.has(error.kind);

@@ -1,7 +1,7 @@
 // Keeps the grid complete: asks for the scores that are missing, one banner at a time, and goes on
 // by itself after whatever passes.
 
-import { isPassing, models, post } from "./api.js";
+import { CallError, isPassing, models, post } from "./api.js";
 import { announce } from "./dom.js";
 import { axes, cellKey, change, draw, hasSpread, keepSpread, memory, model, partKey, ranking, state } from "./state.js";
 import { t } from "./texts.js";
@@ -21,8 +21,9 @@ let learning = false;
 export async function loadModels() {
   try {
     const { models: found, default: usual } = await models();
+    if (!found.length) throw new CallError({ kind: "not_ready" });
     memory.models = found;
-    memory.problem = found.length ? null : { kind: "no_model" };
+    memory.problem = null;
     change(() => chooseKnown(found, usual));
   } catch (error) {
     fail(error, loadModels);
@@ -31,7 +32,7 @@ export async function loadModels() {
 
 function chooseKnown(found, usual) {
   const isThere = (name, version) => found.some((one) => one.name === name && one.version === version);
-  if (!found.length || isThere(state.model, state.version)) return chooseTarget();
+  if (isThere(state.model, state.version)) return chooseTarget();
   const newest = found.find((one) => one.name === state.model);
   const next = newest ?? found.find((one) => one.name === usual.name) ?? found[0];
   if (state.model) announce(t("model.changed", { name: next.name, version: next.version }));
