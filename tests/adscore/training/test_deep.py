@@ -8,13 +8,13 @@ from scipy.special import expit
 
 from adscore.errors import TrainingError
 from adscore.table import CreativeTable
-from adscore.training.deep import fit_network, predict_logits
+from adscore.training.deep import fit_network, patience, predict_logits
 from adscore.training.early_stopping import History, best_epoch
 from adscore.training.encoders.published import Encoders
 from adscore.training.inputs import Column, Inputs
 from adscore.training.likelihood import Start, grouped_log_likelihood, starting_point
 from adscore.training.network import Network
-from adscore.training.presets import Preset
+from adscore.training.presets import BASELINE, DEFAULT, Preset
 from adscore.training.problem import (
     Problem,
     TrainingData,
@@ -98,6 +98,13 @@ def test_fit_ends_after_its_patience(
     _, history = fit(preset)
     losses = history["validation_loss"]
     assert len(losses) == min(30, best_epoch(losses) + 2)
+
+
+def test_patience_is_of_steps_so_that_large_logs_need_fewer_passes() -> None:
+    assert patience(DEFAULT, steps=19) == DEFAULT.patience
+    assert patience(DEFAULT, steps=50) == 8
+    assert patience(DEFAULT, steps=10_000) == 5
+    assert patience(BASELINE, steps=10_000) == BASELINE.patience
 
 
 def test_baseline_reports_its_accuracy_weighted_by_trials(

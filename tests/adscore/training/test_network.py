@@ -109,3 +109,5 @@ def test_calibration_moves_each_target_by_its_own_slope_and_shift(untrained: Unt
     variance = alone + mean * (1 - mean) * logit.var(axis=1)
     np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5)
     np.testing.assert_allclose(outputs["concentration"], 1 / variance - 1, rtol=1e-3)
+    again = calibration.apply(core["logit"], core["log_concentration"], batch["present"])
+    np.testing.assert_allclose(again, [mean, 1 / variance - 1], rtol=1e-9)

@@ -18,8 +18,9 @@ from adscore.sample import write_sample
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import TrainingOptions, TrainingResult, train
+from adscore.training.model import fit_model
 from adscore.training.presets import DEFAULT, Preset
-from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE
+from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE, read_problem
 from adscore.training.split import split_groups
 
 MakeTable = Callable[..., CreativeTable]
@@ -118,6 +119,26 @@ def test_percentiles_rise_and_span_the_predictions(
         np.testing.assert_allclose(
             reference[[0, -1]], [mean[:, column].min(), mean[:, column].max()], rtol=1e-4
         )
+
+
+@pytest.mark.slow
+def test_rows_left_out_are_predicted_without_their_results(
+    make_table: MakeTable, tiny_presets: dict[str, Preset]
+) -> None:
+    table = make_table(60, groups=[f"g{row // 6}" for row in range(60)])
+    options = TrainingOptions(dataclasses.replace(tiny_presets["default"], max_epochs=1))
+    problem = read_problem(table, options)
+    before = fit_model(problem).left_out
+    assert before.folds == 1
+    successes = problem.data.successes.copy()
+    successes[before.rows] = problem.data.trials[before.rows] - successes[before.rows]
+    after = fit_model(
+        dataclasses.replace(problem, data=dataclasses.replace(problem.data, successes=successes))
+    ).left_out
+    np.testing.assert_array_equal(before.rates.mean, after.rates.mean)
+    np.testing.assert_array_equal(before.rates.concentration, after.rates.concentration)
+    for part in ("headline", "image"):
+        assert not np.array_equal(before.exchanged[part].mean, before.rates.mean)
 
 
 # === Nothing to learn from ===

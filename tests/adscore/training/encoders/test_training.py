@@ -17,6 +17,7 @@ from adscore.training import TrainingOptions, train
 from adscore.training.encoders.published import Encoders
 from adscore.training.export import export_network
 from adscore.training.inputs import read_inputs
+from adscore.training.model import fit_model
 from adscore.training.presets import BASELINE, DEFAULT
 from adscore.training.problem import load_training_data, read_problem
 from adscore.training.towers import build_towers
@@ -103,6 +104,30 @@ def test_keras_file_holds_the_trained_part(
     bundle = read_bundle(resolve_bundle(tmp_path / "model"))
     assert bundle.manifest.preprocessing.ngram_buckets == 64
     assert bundle.manifest.preprocessing.image_resampling == 3
+
+
+@pytest.mark.slow
+def test_every_row_is_predicted_once_by_heads_that_never_saw_its_group(
+    table, text_encoder, image_encoder, cache
+):
+    places = [f"place of {name}" for name in table.group_names]
+    options = TrainingOptions(
+        TINY, text_encoder=str(text_encoder), image_encoder=str(image_encoder)
+    )
+    problem = read_problem(dataclasses.replace(table, context={"placement": places}), options)
+    before = fit_model(problem).left_out
+    assert before.folds == 5
+    assert before.rows.tolist() == list(range(60))
+    data, group = problem.data, problem.data.groups == problem.data.groups[0]
+    successes = data.successes.copy()
+    successes[group] = data.trials[group] - successes[group]
+    changed = dataclasses.replace(data, successes=successes)
+    after = fit_model(dataclasses.replace(problem, data=changed)).left_out
+    np.testing.assert_array_equal(before.rates.mean[group], after.rates.mean[group])
+    others = data.groups[:, None] != data.groups[group][0]
+    assert (before.rates.mean != after.rates.mean)[others].mean() > 0.5
+    # A value of context that the others do not have is not known: another's changes nothing.
+    np.testing.assert_array_equal(before.exchanged["context"].mean, before.rates.mean)
 
 
 def test_preset_without_projection_takes_no_encoder(text_encoder):
