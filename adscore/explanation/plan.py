@@ -32,6 +32,8 @@ from adscore.scoring.preparation import CheckedImage, PreparedHeadline, Prepared
 from adscore.scoring.scorer import Scorer
 
 MAX_IDEAS = 20
+# In logits, 5 % of the odds: what does less is not worth a change.
+MIN_IDEA = 0.05
 
 Encoded = Own | Embedding | None
 
@@ -257,7 +259,8 @@ def _ideas(changed: _Changed) -> list[Idea]:
     ideas: list[Idea] = []
     for variant, (effect, half_width) in sorted(changed, key=lambda one: -one[1].effect):
         name, value = variant.context
-        if effect <= half_width or (name and any(idea.context_name == name for idea in ideas)):
+        is_known = bool(name) and any(idea.context_name == name for idea in ideas)
+        if effect <= max(half_width, MIN_IDEA) or is_known:
             continue
         ends = (effect - half_width, effect + half_width)
         ideas.append(Idea(variant.kind, variant.what, effect, *ends, variant.position, name, value))

@@ -1,6 +1,7 @@
 """Draws one banner: ground, clutter, product, badge, copy and call to action."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,18 +93,32 @@ def design_banner(style: BannerStyle, rng: np.random.Generator) -> BannerDesign:
     )
 
 
-def draw_banner(design: BannerDesign, fonts: FontBook, rng: np.random.Generator) -> Image.Image:
-    """The banner as an RGB image of the design's size; `rng` scatters the confetti only."""
+def draw_banner(
+    design: BannerDesign,
+    fonts: FontBook,
+    rng: np.random.Generator,
+    without: Collection[str] = (),
+) -> Image.Image:
+    """The banner as an RGB image of the design's size.
+
+    Args:
+        design: What is drawn.
+        fonts: Those of its copy.
+        rng: Scatters the confetti, and nothing else.
+        without: What is left out of ``"product"``, ``"badge"`` and ``"button"``.
+    """
     layout = arrange(design.size, design.mirrored)
     canvas = Canvas(design.size, design.ground, fonts)
     if design.cluttered:
         _draw_rays(canvas, design, layout)
         _draw_confetti(canvas, design, layout, rng)
-    _draw_product(canvas, design, layout)
-    if design.price_badge:
+    if "product" not in without:
+        _draw_product(canvas, design, layout)
+    if design.price_badge and "badge" not in without:
         _draw_badge(canvas, design, layout)
     _draw_copy(canvas, design, layout)
-    _draw_button(canvas, design, layout)
+    if "button" not in without:
+        _draw_button(canvas, design, layout)
     return canvas.finish()
 
 

@@ -1,0 +1,1 @@
+"""Creatives of the sample with what was planted in them, and measures of explanations."""
