@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["adscore", "adscore_server", "PIL"]):
     import grpc
 
     from adscore.scoring.scorer import Scorer
-    from adscore_protos.v1 import model_pb2, scoring_pb2
+    from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
     from adscore_server.config import ServerConfig
     from adscore_server.models.registry import LoadedModel, ModelRegistry
     from adscore_server.server import Server
@@ -42,7 +42,7 @@ class Caller:
         self._image = image
         self._methods = [
             channel.stream_stream(f"/{service.full_name}/{method.name}")
-            for file in (scoring_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR)
+            for file in (scoring_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR, check_pb2.DESCRIPTOR)
             for service in file.services_by_name.values()
             for method in service.methods
         ]
@@ -75,6 +75,11 @@ class Caller:
             scoring_pb2.StreamScoreRequest(request_id=names[1], creatives=[creative]),
             scoring_pb2.MatchRequest(headlines=[text], images=[image]),
             scoring_pb2.ScoreCombinationsRequest(headlines=[text], images=[image]),
+            scoring_pb2.ExplainRequest(creative=creative),
+            check_pb2.CheckRequest(
+                placement=names[1],
+                creatives=[check_pb2.CreativeToCheck(headline=text, image=image)],
+            ),
         )
         return messages[provider.ConsumeIntInRange(0, len(messages) - 1)].SerializeToString()
 

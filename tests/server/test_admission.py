@@ -192,16 +192,29 @@ def test_a_call_that_is_answered_leaves_its_place_to_the_next_until_too_many_are
 
 
 def test_a_call_that_never_sends_its_request_gives_way_after_a_second(clock: PlacesClock) -> None:
-    places, queue = Places(3), set[Call]()
-    working = Waiting("good", clock, queue, silent=False)
-    silent = [Waiting("slow", clock, queue, silent=True) for _ in range(2)]
-    for call in (working, *silent):
-        places.take(call)
-    newcomer = Waiting("good", clock, queue, silent=False)
-    clock.now += 0.5
-    assert places.take(newcomer) == (False, None)
+    places, queue = Places(2), set[Call]()
+    silent = [Waiting("slow", clock, queue, silent=True) for _ in range(5)]
+    assert [places.take(call) for call in silent[:2]] == [(True, None)] * 2
+    assert places.take(silent[2]) == (False, None)
+    clock.now += 0.5  # by then it is no work that waits, and there are places for as many
+    assert places.take(silent[2]) == (True, None)
+    clock.now += 0.2
+    assert places.take(silent[3]) == (False, None)
     clock.now += 1
-    assert places.take(newcomer) == (True, silent[0])
+    assert places.take(silent[4]) == (True, silent[0])
+
+
+def test_calls_that_send_nothing_are_no_work_under_pressure(clock: PlacesClock) -> None:
+    places, queue = Places(8, 1), set[Call]()
+    silent = [Waiting("silent", clock, queue, silent=True) for _ in range(60)]
+    for call in silent:
+        places.take(call)
+    assert places.capacity == 1
+    clock.now += 0.15
+    for caller in ("silent", "other"):
+        working = Waiting(caller, clock, queue, silent=False)
+        assert places.take(working)[0]
+        places.leave(working)
 
 
 def test_a_caller_with_few_calls_takes_the_place_of_the_newest_of_the_one_with_most(

@@ -74,6 +74,8 @@ class PressureLimit:
 SLOW_SECONDS = 30.0
 # A call that waits for its caller gives way after this long, where no place is free.
 _PATIENCE_SECONDS = 1.0
+# A request that has not come by then is no work that waits, however few calls there should be.
+_SILENT_SECONDS = 0.1
 # How much a call that ends counts in the moving average of the time between two ends.
 _SMOOTHING = 0.1
 # Bounds of what a refused caller is told: nothing is known at first, and nobody waits longer.
@@ -91,7 +93,8 @@ class Places:
     tokens, a host; and where the same caller has the most, one of its connections.
 
     Args:
-        max_calls: Calls that wait for their answer at once; as many may wait for its delivery.
+        max_calls: Calls that wait for their answer at once; as many may wait for its delivery, or
+            for the rest of their request.
         min_calls: Calls that are held under pressure too; None means that pressure changes nothing.
         queues: Whether calls wait for each other, so that those that are refused should too.
         max_bytes: Bytes of their requests that are held at once; a single one may have more.
@@ -136,7 +139,10 @@ class Places:
         """
         with self._lock:
             # The next call of a caller may be here before gRPC says that the last one is delivered.
-            waiting = sum(not one.answered for one in self._held)
+            silent = time.monotonic() - _SILENT_SECONDS
+            waiting = sum(
+                not one.answered and not 0.0 < one.idle_since < silent for one in self._held
+            )
             admitted, loser = self._limit.admits(waiting), None
             admitted = admitted and len(self._held) - waiting <= self._max_calls
             if not admitted:
