@@ -23,6 +23,7 @@ from adscore.errors import AdscoreError, InvalidCreativeError
 
 if TYPE_CHECKING:
     from adscore.checks import CheckReport, Finding, Placement
+    from adscore.checks.table import CreativeChecked
     from adscore.report.checks import Pictures
 
 # Of a table; the others are in the file.
@@ -130,8 +131,6 @@ def _check_table(
 ) -> "CheckReport":
     from dataclasses import replace
 
-    from adscore.checks.table import check_table
-    from adscore.cli.progress import rate_of, shown_progress
     from adscore.table import open_stream
 
     require_image_root(image_root)
@@ -139,20 +138,28 @@ def _check_table(
     usual = Columns().group
     if given.group is None and usual not in open_stream(table).schema.names:
         given = replace(given, group=NO_COLUMN)
+    with columns_in_use(given) as columns:
+        return check_rows(table, columns, placement, image_root, pictures.add)
+
+
+def check_rows(
+    table: str,
+    columns: Columns,
+    placement: "Placement",
+    image_root: str | None,
+    checked: "CreativeChecked" = lambda _, __: None,
+) -> "CheckReport":
+    """Checks a table, and shows how far it is; see `check_table`."""
+    from adscore.checks.table import check_table
+    from adscore.cli.progress import rate_of, shown_progress
+
     started = time.monotonic()
-    with columns_in_use(given) as columns, shown_progress(notes(), "checking") as progress:
+    with shown_progress(notes(), "checking") as progress:
 
         def show(done: int, share: float | None) -> None:
             progress.advance(share, f"{done:,} rows, {rate_of(done, time.monotonic() - started)}")
 
-        return check_table(
-            table,
-            columns,
-            placement,
-            image_root,
-            checked=pictures.add,
-            progress=show,
-        )
+        return check_table(table, columns, placement, image_root, checked=checked, progress=show)
 
 
 def _write_json(path: Path, found: "CheckReport") -> None:

@@ -29,6 +29,7 @@ from adscore.errors import AdscoreError, TableError, cut
 from adscore.offline.options import PART_ROWS, ScoringOptions
 
 if TYPE_CHECKING:
+    from adscore.checks import Placement
     from adscore.offline.summary import Summary
 
 ENGINES = ("local", "spark")
@@ -61,6 +62,14 @@ def score(
         Path | None,
         typer.Option(metavar="FILE.html", help="Also write a report; replaces the file."),
     ] = None,
+    for_: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PLACEMENT",
+            help="With --report: whether each creative may run there, too; see adscore check.",
+        ),
+    ] = None,
     max_errors: Annotated[
         int | None,
         typer.Option(
@@ -89,6 +98,7 @@ def score(
     kept = tuple(dict.fromkeys(keep or []))
     try:
         _require_choices(engine, report)
+        placement = _placement_of_report(for_, report)
         if engine == "local":
             from adscore.offline.local import require_out
 
@@ -105,7 +115,7 @@ def score(
             summary = score_with(out, model, table, options)
         if report is not None:
             ranked = replace(options, columns=replace(columns, group=group))
-            _write_report(report, out, summary.bundle, table, ranked)
+            _write_report(report, out, summary.bundle, table, ranked, placement)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     except KeyboardInterrupt as stop:
@@ -156,15 +166,45 @@ def _group_of_report(table: str, group: str | None, given: str | None) -> str | 
     return group
 
 
+def _placement_of_report(name: str | None, report: Path | None) -> "Placement | None":
+    """The placement that a report checks creatives for.
+
+    Raises:
+        ValueError: There is no such placement, or no report.
+    """
+    from adscore.checks import UnknownPlacementError, find_placement
+
+    if name is None:
+        return None
+    if report is None:
+        raise ValueError("--for: expected --report beside it, which shows the findings")
+    try:
+        return find_placement(name)
+    except UnknownPlacementError as error:
+        raise ValueError(f"--for: {error}") from error
+
+
 def _write_report(
-    report: Path, out: Path, bundle: Path, table: str, options: ScoringOptions
+    report: Path,
+    out: Path,
+    bundle: Path,
+    table: str,
+    options: ScoringOptions,
+    placement: "Placement | None",
 ) -> None:
+    from adscore.cli.check import check_rows
     from adscore.report import write_score_report
     from adscore.scoring.scorer import Scorer
     from adscore.table import open_stream
 
     stream = open_stream(table, options.read)
-    write_score_report(report, out, stream, options.below(stream.folder), Scorer.open(bundle))
+    options, scorer = options.below(stream.folder), Scorer.open(bundle)
+    checked = None
+    if placement is not None:
+        columns = replace(options.columns, context=())
+        checked = check_rows(table, columns, placement, options.image_root)
+        note(checked.not_checked)
+    write_score_report(report, out, stream, options, scorer, checked)
 
 
 def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adscore.checks import CheckReport, Finding
 from adscore.creative import Warning
 from adscore.evaluation.outcomes import Ints
 from adscore.offline.core import COLUMNS_AFTER_TARGETS, FIGURES
@@ -50,7 +51,12 @@ WARNINGS = {  # a word for the line of a creative, and what it means
 
 
 def write_score_report(
-    path: Path, out: Path, table: TableStream, options: ScoringOptions, scorer: Scorer
+    path: Path,
+    out: Path,
+    table: TableStream,
+    options: ScoringOptions,
+    scorer: Scorer,
+    checked: CheckReport | None = None,
 ) -> None:
     """Writes the report of a scored table; replaces an existing file.
 
@@ -60,6 +66,7 @@ def write_score_report(
         table: What was scored, with the column of its groups where it has one.
         options: How it was read; its group is what creatives are ranked within.
         scorer: The model.
+        checked: What was found of all rows, in their order; None where they were not checked.
 
     Raises:
         OSError: The file cannot be written.
@@ -79,6 +86,9 @@ def write_score_report(
         row: _entry(row, cells, seen[row], result)
         for row, cells in cells_of(scores, listed.tolist())
     }
+    if checked is not None:
+        for row, entry in entries.items():
+            entry.findings = checked.creatives[row].findings
     in_order = listed[np.lexsort((place[listed], group[listed]))].tolist()
     groups = [
         _ranked(names[number], [entries[row] for row in rows], len(result.targets))
@@ -90,6 +100,7 @@ def write_score_report(
         model=" version ".join(filter(None, result.model)),
         table=table.location.name.rpartition("/")[2],
         day=datetime.now(UTC).date().isoformat(),
+        checked=checked,
         groups=groups,
         group_word=group_word(columns.group),
         verdicts=_verdicts(groups, list(result.targets), group_word(columns.group)),
@@ -166,6 +177,7 @@ class _Entry:
         agreement: From -1 to 1; None where there is none.
         warnings: Reasons to trust the score less.
         error: Why it could not be scored.
+        findings: Rules of a placement that it breaks.
         others: Ids of further rows that look and score the same.
         places: By target its places in its group, such as ``2`` or ``1 to 4``.
         begins: By target whether it is told apart from the first of those before it.
@@ -178,6 +190,7 @@ class _Entry:
     agreement: float | None
     warnings: Sequence[str]
     error: str
+    findings: Sequence[Finding] = ()
     others: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     begins: list[bool] = field(default_factory=list)

@@ -59,8 +59,9 @@ def _too_small(banner: Banner, rng: np.random.Generator) -> Case:
 
 def _too_long(banner: Banner, rng: np.random.Generator) -> Case:
     frames = [banner.image.point(lambda v, n=n: min(255, v + 9 * n)) for n in range(4)]
-    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:],
-                   duration=int(rng.integers(7_700, 20_000)), loop=int(rng.integers(0, 2)))  # fmt: skip
+    delay, loop = int(rng.integers(7_700, 20_000)), int(rng.integers(0, 2))
+    moving = {"save_all": True, "append_images": frames[1:], "duration": delay, "loop": loop}
+    data = encoded(frames[0], "GIF", **moving)
     return _one(GOOGLE, data)
 
 

@@ -76,3 +76,41 @@ def test_wrong_arguments_are_told_before_anything_is_checked(
     refuse: Callable[..., str], arguments: tuple[str, ...], text: str
 ):
     assert text in refuse("check", *arguments)
+
+
+def test_table_is_checked_with_a_line_for_each_creative(blank: Path, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    table.write_text(f"creative_id,headline,image\na,{'x' * 50},\nb,Hello,{blank.name}\nc,Hi,\n")
+    report = tmp_path / "r.html"
+    result = run(table, "--for", "google-image-ad", "--report", report)
+    assert result.exit_code == 1
+    assert "3 checked, 1 with errors, 0 with warnings alone, 2 without findings" in result.stdout
+    assert "b\n  error  image-size" in result.stdout
+    assert "image-blank" in report.read_text()
+
+
+def test_column_that_is_not_there_is_named_with_its_option(
+    tmp_path: Path, refuse: Callable[..., str]
+):
+    table = tmp_path / "t.csv"
+    table.write_text("creative_id,title,image\na,b,c\n")
+    assert "--headline-column" in refuse("check", table, *FOR)
+
+
+def test_scores_report_says_what_a_placement_does_not_take(
+    model_dir: Path, blank: Path, tmp_path: Path, succeed: Callable[..., Result]
+):
+    table, report = tmp_path / "t.csv", tmp_path / "r.html"
+    table.write_text(f"creative_id,headline,image\na,Fresh coffee,{blank.name}\n")
+    out = tmp_path / "scores.csv"
+    succeed("score", table, "--model", model_dir, "--out", out, "--report", report, *FOR)
+    page = report.read_text()
+    assert "checked for google-image-ad" in page
+    assert "image-size" in page
+
+
+def test_scores_without_a_report_are_not_checked(
+    model_dir: Path, tmp_path: Path, refuse: Callable[..., str]
+):
+    out = tmp_path / "scores.csv"
+    assert "--report" in refuse("score", "t.csv", "--model", model_dir, "--out", out, *FOR)
