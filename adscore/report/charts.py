@@ -13,6 +13,7 @@ from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
 from adscore.report.words import percent
 
 _EVIDENCE_EDGES = (1.0, SIGNIFICANT_Z, 3.0, 5.0)
+_NUMBER_HEIGHT = 0.09  # of a bar's number, in the unit of its axis
 _SHOWN_INTERVALS = 60  # as many as can be told apart across a chart
 _HISTOGRAM_BARS = 24
 _LIFT_FROM = 0.05  # the first creatives alone make a jagged line
@@ -102,7 +103,17 @@ def _evidence_bars(plot: Plot, curve: EvidenceCurve) -> Iterator[Mark]:
             ceiling = float(curve.noise_ceiling[place])
             yield plot.line([(place + 0.08, ceiling), (place + 0.92, ceiling)], "ceiling")
         below = 5 if accuracy >= CHANCE else -14
-        yield plot.note(place + 0.5, accuracy, f"{accuracy:.0%}", rise=below)
+        yield plot.note(
+            place + 0.5, _free_of(accuracy, curve, place), f"{accuracy:.0%}", rise=below
+        )
+
+
+def _free_of(accuracy: float, curve: EvidenceCurve, place: int) -> float:
+    """Where the number of a bar begins: above the line within reach, where that would cross it."""
+    if curve.noise_ceiling is None or accuracy < CHANCE:
+        return accuracy
+    ceiling = float(curve.noise_ceiling[place])
+    return ceiling if accuracy <= ceiling < accuracy + _NUMBER_HEIGHT else accuracy
 
 
 def _span(curve: EvidenceCurve, place: int) -> str:

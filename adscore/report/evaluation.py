@@ -172,7 +172,8 @@ def left_out_report(scorer: Scorer, table: CreativeTable, evaluation: Evaluation
         evaluation: What models that were not fitted to a row's group predict of it.
     """
     today = datetime.now(UTC).date()
-    return Report(scorer, table, evaluation, today, is_left_out=True)
+    word = group_word(table.columns.group)
+    return Report(scorer, table, evaluation, today, group_word=word, is_left_out=True)
 
 
 # === What a target's section shows ===

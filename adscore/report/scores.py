@@ -285,6 +285,12 @@ def _verdicts(groups: Sequence[_Group], targets: Sequence[str], word: str) -> li
     found = []
     for number in range(len(targets)):
         ahead = sum(group.ahead[number] for group in several)
+        if not ahead:
+            found.append(
+                f"In none of {len(several):,} {word}s is one creative ahead: the best cannot be "
+                "told apart."
+            )
+            continue
         found.append(
             f"In {ahead:,} of {len(several):,} {word}s one creative is ahead of the others"
             + ("; in the rest the best cannot be told apart." if ahead < len(several) else ".")

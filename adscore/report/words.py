@@ -18,6 +18,7 @@ METRICS = {
     "median_rank": ("Median rank", "place of a headline's own image; 1 is best"),
 }
 _NO_CHANGE = 1e-9  # what sums in another order differ by
+_MIN_SHOWN = 1e-6  # below, the digits of a rate say nothing
 _SHARES = frozenset(
     {
         "auc",
@@ -52,6 +53,8 @@ def percent(share: float, digits: int = 3) -> str:
     """A share in per cent with three significant digits: 0.0123 is ``1.23%``."""
     if not share:
         return "0%"
+    if abs(share) < _MIN_SHOWN:
+        return f"<{100 * _MIN_SHOWN:.4f}%"
     decimals = digits - 1 - math.floor(math.log10(abs(100 * share)))
     return f"{100 * share:.{max(decimals, 0)}f}%"
 

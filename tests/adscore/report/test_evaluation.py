@@ -397,7 +397,7 @@ def test_ticks_are_labelled_as_people_write_them():
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0, "0%"), (1, "100%"), (0.71358, "71.4%"), (0.5, "50.0%"), (1e-7, "0.0000100%")],
+    [(0, "0%"), (1, "100%"), (0.71358, "71.4%"), (0.5, "50.0%"), (1e-7, "<0.0001%")],
 )
 def test_shares_are_written_in_per_cent(share, text):
     assert percent(share) == text
@@ -423,7 +423,7 @@ def test_page_of_a_new_bundle_shows_the_groups_that_were_left_out(model_dir):
     page = (resolve_bundle(model_dir) / "report.html").read_text()
     assert "<h1>sample, version 1</h1>" in page
     assert "12 creatives of creatives.csv" in page
-    assert "was predicted by a model that had not seen its group." in page
+    assert "was predicted by a model that had not seen its campaign." in page
     assert "then fitted to all 60 creatives" in page
 
 
