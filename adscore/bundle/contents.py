@@ -123,10 +123,13 @@ class Spread:
     Attributes:
         between_groups: Of what all creatives of a group share and the model does not know.
         residual: Of what the model leaves between the creatives of one group.
+        slope: By which differences of predicted logits inside a group are multiplied first: below
+            1 where the model sets creatives further apart than they are.
     """
 
     between_groups: float
     residual: float
+    slope: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,10 +110,11 @@ def _faults_of_familiarity(familiarity: Mapping[str, float]) -> Iterator[str]:
 def _faults_of_spreads(manifest: Manifest) -> Iterator[str]:
     for target, spread in manifest.spreads.items():
         deviations = (spread.between_groups, spread.residual)
-        if target not in manifest.targets or not all(0 < one <= 10 for one in deviations):
+        is_spread = all(0 < one <= 10 for one in deviations) and 0 <= spread.slope <= 10
+        if target not in manifest.targets or not is_spread:
             yield (
-                "spreads: expected deviations above 0, at most 10, of a target. "
-                f"Received: {deviations} of {target!r}"
+                "spreads: expected deviations above 0, at most 10, and a slope from 0 to 10, of a "
+                f"target. Received: {deviations} and {spread.slope} of {target!r}"
             )
 
 

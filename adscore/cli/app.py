@@ -13,6 +13,7 @@ import typer
 
 from adscore.cli.arguments import Model
 from adscore.cli.check import check
+from adscore.cli.decide import decide
 from adscore.cli.evaluate import evaluate
 from adscore.cli.explain import explain
 from adscore.cli.prepare import prepare
@@ -62,6 +63,7 @@ app.command()(prepare)
 app.command()(train)
 app.command()(evaluate)
 app.command()(score)
+app.command()(decide)
 app.command()(explain)
 app.command()(check)
 

@@ -38,6 +38,7 @@ SHARED_PACKAGES = frozenset(
 )
 EXTRA_OF_COMMAND = {
     "check": "check",
+    "decide": "offline",
     "demo": "all",
     "evaluate": "offline",
     "page": "page",

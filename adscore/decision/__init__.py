@@ -21,7 +21,7 @@ from adscore.decision.decision import (
     decide,
 )
 from adscore.decision.figures import Aim
-from adscore.decision.posterior import Evidence, Posterior, find_posterior
+from adscore.decision.posterior import Evidence, Posterior, find_posterior, sloped
 from adscore.decision.status import Status
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "check_group",
     "decide",
     "find_posterior",
+    "sloped",
 ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from adscore.bundle import Spread
 from adscore.creative import MIN_RATE, Warning
 from adscore.decision.figures import Aim, Figures, Question, find_figures
-from adscore.decision.posterior import Evidence
+from adscore.decision.posterior import Evidence, sloped
 from adscore.decision.status import STATUSES, Status
 from adscore.errors import DecisionError
 
@@ -121,7 +121,8 @@ class DecisionSettings:
         aim: What the split of the traffic is for.
         horizon: Trials still to come for each group; None for as many as it has had.
         tolerance: The share of the best rate that one is ready to lose.
-        control: Id of the arm that others are compared with; None for none.
+        control: Id of the arm that others are compared with, in groups that have it; None for
+            none.
 
     Raises:
         DecisionError: One of them is out of range.
@@ -237,7 +238,7 @@ def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Deci
     """
     for block in _blocks(groups):
         for group in block:
-            check_group(group, settings)
+            _check_arms(group, settings)
         by_size: dict[int, list[int]] = defaultdict(list)
         for place, group in enumerate(block):
             by_size[len(group.arms)].append(place)
@@ -249,7 +250,21 @@ def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Deci
 
 
 def check_group(group: Group, settings: DecisionSettings) -> None:
-    """Raises DecisionError where a group cannot be decided on; it names the arm and the field."""
+    """Checks a group whose control must be among its arms.
+
+    Raises:
+        DecisionError: Names the arm and the field that cannot be.
+    """
+    _check_arms(group, settings)
+    if settings.control is not None and settings.control not in [arm.id for arm in group.arms]:
+        raise DecisionError(
+            "control",
+            f"expected the id of one of the arms, such as {group.arms[0].id!r:.80}. "
+            f"Received: {settings.control!r:.80}",
+        )
+
+
+def _check_arms(group: Group, settings: DecisionSettings) -> None:
     count = len(group.arms)
     if not 1 <= count <= MAX_ARMS:
         raise DecisionError("arms", f"expected 1 to {MAX_ARMS} arms. Received: {count}")
@@ -271,12 +286,6 @@ def check_group(group: Group, settings: DecisionSettings) -> None:
                     f"{field_path}.successes",
                     f"expected at most as many as the trials, {trials:g}. Received: {successes:g}",
                 )
-    if settings.control is not None and settings.control not in places:
-        raise DecisionError(
-            "control",
-            f"expected the id of one of the arms, such as {group.arms[0].id!r:.80}. "
-            f"Received: {settings.control!r:.80}",
-        )
 
 
 def _blocks(groups: Iterable[Group]) -> Iterator[list[Group]]:
@@ -311,8 +320,7 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
     horizon = tried.sum(axis=1)
     if settings.horizon is not None:
         horizon = np.full(len(groups), float(settings.horizon))
-    ids = ([arm.id for arm in group.arms] for group in groups)
-    control = [-1 if settings.control is None else one.index(settings.control) for one in ids]
+    control = [_place(group, settings.control) for group in groups]
     question = Question(
         settings.aim,
         settings.tolerance,
@@ -321,7 +329,11 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
         np.array(control),
     )
     seen = np.array([group.in_training for group in groups])
-    figures = find_figures([_weakened(one, seen) for one in told], question)
+    trusted = [
+        _trusted(one, settings.spreads.get(target, DEFAULT_SPREAD).slope, seen)
+        for target, one in zip(settings.targets, told, strict=True)
+    ]
+    figures = find_figures(trusted, question)
     taken = zip(*(_taken(one) for one in told), strict=True)  # by group, target and arm
     rows = zip(groups, _rows(figures), taken, horizon.tolist(), tried.tolist(), strict=True)
     for group, row, predictions, left, trials in rows:
@@ -337,6 +349,11 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
             arms=arms,
             warnings=tuple(_warnings(group, trials, settings)),
         )
+
+
+def _place(group: Group, identity: str | None) -> int:
+    places = (place for place, arm in enumerate(group.arms) if arm.id == identity)
+    return next(places, -1)
 
 
 def _evidence(groups: Sequence[Group], target: str, settings: DecisionSettings) -> Evidence:
@@ -365,15 +382,13 @@ def _evidence(groups: Sequence[Group], target: str, settings: DecisionSettings) 
     )
 
 
-def _weakened(evidence: Evidence, seen: NDArray[np.bool_]) -> Evidence:
-    """Takes the arms of groups that the model was fitted to for alike.
+def _trusted(evidence: Evidence, slope: float, seen: NDArray[np.bool_]) -> Evidence:
+    """Predictions as far as they are trusted: sloped, and those of the training not at all.
 
-    What sets their predictions apart may be these very counts. They are taken to differ by as much
-    as predictions do, beside what the model leaves.
+    What sets the arms of a group apart that the model was fitted to may be these very counts. They
+    are taken for alike, and to differ by as much as predictions do, beside what the model leaves.
     """
-    if not seen.any():
-        return evidence
-    logits, apart = evidence.logits, seen[:, None]
+    logits, apart = sloped(evidence.logits, slope), seen[:, None]
     between_arms = np.sqrt(evidence.residual**2 + logits.var(axis=1, keepdims=True))
     return replace(
         evidence,

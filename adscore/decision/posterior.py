@@ -63,6 +63,13 @@ class Evidence:
         )
 
 
+def sloped(logits: Array, slope: float) -> Array:
+    """Predicted logits whose differences inside each group are multiplied by a slope, (g, a)."""
+    centre = logits.mean(axis=1, keepdims=True)
+    result: Array = centre + slope * (logits - centre)
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class Posterior:
     """What is known of the rates of some groups' arms.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from adscore.bundle import Spread
-from adscore.decision import Evidence, find_posterior
+from adscore.decision import Evidence, find_posterior, sloped
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -22,6 +22,8 @@ MAX_ROWS = 40
 # only what the counts leave open, such as the part of each where no group has two rows.
 TYPICAL = Spread(between_groups=0.5, residual=0.25)
 _PRIOR_DEVIATION = 1.0
+_SLOPE_DEVIATION = 0.5  # of a normal prior around 1
+_MAX_SLOPE = 2.0
 _START_STEP = 0.7
 _BLOCK = 128
 
@@ -45,17 +47,22 @@ def estimate_spread(
         return None
     middle = np.log([TYPICAL.between_groups, TYPICAL.residual])
 
-    def loss(parameters: Array) -> float:
-        between, residual = np.exp(np.clip(parameters, np.log(0.01), np.log(5)))
-        prior = (((parameters - middle) / _PRIOR_DEVIATION) ** 2).sum() / 2
-        value = sum(_log_likelihood(block, between, residual) for block in blocks)
-        return float(prior) - value
+    def spread_of(parameters: Array) -> Spread:
+        between, residual = np.exp(np.clip(parameters[:2], np.log(0.01), np.log(5))).tolist()
+        slope = float(np.clip(parameters[2], 0, _MAX_SLOPE))
+        return Spread(round(between, 4), round(residual, 4), round(slope, 4))
 
-    simplex = middle + _START_STEP * np.array([[0, 0], [1, 0], [0, -1]])
-    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01, "maxfev": 120}
-    best = minimize(loss, middle, method="Nelder-Mead", options=options).x
-    between, residual = np.exp(np.clip(best, np.log(0.01), np.log(5)))
-    return Spread(between_groups=round(float(between), 4), residual=round(float(residual), 4))
+    def loss(parameters: Array) -> float:
+        spread = spread_of(parameters)
+        prior = (((parameters[:2] - middle) / _PRIOR_DEVIATION) ** 2).sum() / 2
+        prior += ((parameters[2] - 1) / _SLOPE_DEVIATION) ** 2 / 2
+        return float(prior) - sum(_log_likelihood(block, spread) for block in blocks)
+
+    start = np.array([*middle, 1.0])
+    steps = np.array([[0, 0, 0], [1, 0, 0], [0, -1, 0], [0, 0, -0.5]])
+    options = {"initial_simplex": start + _START_STEP * steps, "xatol": 0.01, "fatol": 0.01}
+    found = minimize(loss, start, method="Nelder-Mead", options={**options, "maxfev": 160})
+    return spread_of(found.x)
 
 
 def _blocks(
@@ -78,14 +85,14 @@ def _thinned(items: list[Item], limit: int) -> list[Item]:
     return [items[place] for place in chosen.tolist()]
 
 
-def _log_likelihood(block: Array, between: float, residual: float) -> float:
+def _log_likelihood(block: Array, spread: Spread) -> float:
     total = 0.0
     for start in range(0, block.shape[1], _BLOCK):
         logits, trials, successes = block[:, start : start + _BLOCK]
         evidence = Evidence(
-            logits=logits,
-            residual=np.full_like(logits, residual),
-            between=np.full(len(logits), between),
+            logits=sloped(logits, spread.slope),
+            residual=np.full_like(logits, spread.residual),
+            between=np.full(len(logits), spread.between_groups),
             trials=trials,
             successes=successes,
         )

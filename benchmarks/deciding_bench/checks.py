@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from adscore.bundle import Spread
 from adscore.decision import Arm, DecisionSettings, Group, Prediction, decide
 from adscore.decision.figures import Aim, Figures, Question, find_figures
-from adscore.decision.posterior import Evidence
+from adscore.decision.posterior import Evidence, sloped
 from adscore.decision.status import STATUSES, Status
 
 Array = NDArray[np.float64]
@@ -31,7 +31,8 @@ def drawn(spread: Spread, groups: int, arms: int, seed: int) -> tuple[Array, Arr
     rng = np.random.default_rng(seed)
     logits = logit(0.015) + rng.normal(0, 0.15, (groups, arms))
     offset = rng.normal(0, spread.between_groups, (groups, 1))
-    return logits, expit(logits + offset + rng.normal(0, spread.residual, (groups, arms)))
+    left = rng.normal(0, spread.residual, (groups, arms))
+    return logits, expit(sloped(logits, spread.slope) + offset + left)
 
 
 def figures_of(
@@ -40,7 +41,7 @@ def figures_of(
     """What a decision says of groups, (g, a) each."""
     groups = len(logits)
     evidence = Evidence(
-        logits,
+        sloped(logits, spread.slope),
         np.full(logits.shape, spread.residual),
         np.full(groups, spread.between_groups),
         trials,

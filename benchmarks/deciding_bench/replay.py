@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 
 from adscore.bundle import Spread
 from adscore.decision.figures import Aim, Question, find_figures
-from adscore.decision.posterior import Evidence, find_posterior
+from adscore.decision.posterior import Evidence, find_posterior, sloped
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def adscore(state: State, known: Known, rng: np.random.Generator) -> Array:  # n
     """What `adscore decide --aim earn` says."""
     groups = len(state.logits)
     evidence = Evidence(
-        state.logits,
+        sloped(state.logits, known.spread.slope),
         np.full(state.logits.shape, known.spread.residual),
         np.full(groups, known.spread.between_groups),
         state.trials,

@@ -16,6 +16,7 @@ from adscore.decision import (
     Group,
     Prediction,
     Status,
+    check_group,
     decide,
 )
 from adscore.errors import DecisionError
@@ -131,6 +132,14 @@ def test_prediction_of_a_group_that_the_model_was_trained_on_sets_nobody_apart()
     assert decided(*arms).leader == "a"
 
 
+def test_model_that_sets_creatives_too_far_apart_is_believed_less():
+    arms = (arm("a", rate=0.02), arm("b", rate=0.01))
+    believed = decided(*arms)
+    doubted = decided(*arms, spreads={"ctr": Spread(0.6, 0.25, slope=0.3)})
+    assert 0.5 < doubted.best.chance_best < believed.best.chance_best
+    assert doubted.arms[0].predicted == pytest.approx(0.02)
+
+
 def test_model_without_spreads_is_trusted_less_and_says_so():
     arms = (arm("a", 500, 8, rate=0.02), arm("b", 500, 6, rate=0.01))
     decision = decided(*arms, spreads={})
@@ -203,7 +212,6 @@ def test_value_of_targets_that_are_the_same_is_that_of_one():
         ([arm("a", math.inf, 1)], {}, r"arms\[0\]\.counts\[ctr\]\.trials: .*inf"),
         ([arm("a"), arm("a")], {}, r"arms\[1\]\.id: expected an id of its own"),
         ([], {}, r"arms: expected 1 to 1000 arms. Received: 0"),
-        ([arm("a")], {"control": "b"}, r"control: expected the id of one.*'a'.*Received: 'b'"),
         ([arm("a")], {"tolerance": 0}, r"tolerance: expected a share between 0 and 1"),
         ([arm("a")], {"horizon": -5}, r"horizon: .*at least 0. Received: -5"),
         ([arm("a")], {"worth": {"ctr": 0}}, r"values: expected 1 to 3 targets .* Received: 0"),
@@ -213,6 +221,12 @@ def test_value_of_targets_that_are_the_same_is_that_of_one():
 def test_bad_input_is_refused_with_its_place(arms, changes, text):
     with pytest.raises(DecisionError, match=text):
         decided(*arms, **changes)
+
+
+def test_control_counts_in_groups_that_have_it_and_a_single_group_must():
+    assert decided(arm("a"), arm("b"), control="c").arms[0].chance_above_control is None
+    with pytest.raises(DecisionError, match=r"control: expected the id .*'a'.*Received: 'c'"):
+        check_group(Group("group", [arm("a")]), asked(control="c"))
 
 
 def test_too_many_arms_are_refused():

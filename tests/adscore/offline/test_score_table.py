@@ -162,6 +162,6 @@ def test_importing_adscore_loads_nothing_else() -> None:
     code = "import sys, adscore; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "pyarrow", "onnxruntime", "PIL", "scipy"} & set(done.stdout.split())
-    assert adscore.__all__ == ["score_table"]
+    assert adscore.__all__ == ["decide_table", "score_table"]
     with pytest.raises(AttributeError, match="no attribute 'other'"):
         adscore.other  # noqa: B018

@@ -23,6 +23,14 @@ def test_spreads_of_a_log_are_found_net_of_binomial_noise(between, residual):
     assert found.residual == pytest.approx(residual, rel=0.2)
 
 
+def test_predictions_that_set_creatives_too_far_apart_are_found_out():
+    logits, *counts = simulated(groups=300, rows=5, between=0.5, residual=0.2, trials=4_000)
+    middle = logits.reshape(-1, 5).mean(axis=1).repeat(5)
+    found = estimate_spread(middle + 2 * (logits - middle), *counts)
+    assert found.slope == pytest.approx(0.5, abs=0.1)
+    assert found.residual == pytest.approx(0.2, rel=0.2)
+
+
 def test_counts_that_are_pure_noise_leave_a_small_residual():
     found = estimate_spread(
         *simulated(groups=100, rows=4, between=0.5, residual=1e-9, trials=2_000)

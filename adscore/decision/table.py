@@ -1,0 +1,399 @@
+"""A table with counts so far -> a decision for each of its groups."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO, TypedDict, Unpack
+
+import pyarrow as pa
+
+from adscore.bundle import Manifest, resolve_bundle
+from adscore.creative import Columns, GivenColumns, Target
+from adscore.decision.decision import (
+    TOLERANCE,
+    ArmDecision,
+    Decision,
+    DecisionSettings,
+    decide,
+)
+from adscore.decision.figures import Aim
+from adscore.decision.rows import Dates, GroupsOfRows, RowColumns, scored_pieces
+from adscore.errors import DecisionError, TableError
+from adscore.offline.core import BATCH_ROWS, BatchScorer
+from adscore.offline.options import ScoringOptions
+from adscore.table import Piece, is_pandas, open_stream
+
+_GROUPS_OF_A_BATCH = 2_000
+_FIGURES = (
+    "predicted",
+    "mean",
+    "lower",
+    "upper",
+    "chance_best",
+    "chance_above_control",
+    "relative_loss",
+    "share",
+)
+_TARGET_FIGURES = ("trials", "successes", "predicted", "mean", "lower", "upper")
+Progress = Callable[[float | None, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TableQuestion:
+    """What is asked of a table.
+
+    Attributes:
+        columns: Which column holds what.
+        targets: The counts to read; None for those of the model's training that the table has.
+        values: What a success of each target is worth; empty where there is one target.
+        aim: What the split of the traffic is for.
+        horizon: Trials still to come for each group; None for as many as it has had.
+        tolerance: The share of the best rate that one is ready to lose.
+        control: Id of the arm that others are compared with; None for none.
+        dates: When rows were counted; None where that is not known.
+        image_root: Folder, a path or URL, of image paths; ``""`` for that of the table.
+        engine: Where creatives are scored, ``"local"`` or ``"spark"``; the rest is done here.
+    """
+
+    columns: Columns
+    targets: Sequence[Target] | None = None
+    values: Mapping[str, float] | None = None
+    aim: Aim = Aim.EARN
+    horizon: float | None = None
+    tolerance: float = TOLERANCE
+    control: str | None = None
+    dates: Dates | None = None
+    image_root: str = ""
+    engine: str = "local"
+
+
+class TableDecisions:
+    """The decisions of a table, to be iterated once.
+
+    Args:
+        table: What `open_stream` takes.
+        model: Folder of a model or of one of its versions.
+        question: What is asked.
+        progress: Is told the share of the table that was read, if known, and how many rows.
+
+    Attributes:
+        settings: What is asked of each group.
+        model: Name of the model.
+        model_version: Its version.
+        remarks: What a user should know of how the table is read.
+        context_left_out: Context that the model reads and no column holds.
+
+    Raises:
+        TableError: The table cannot be read.
+        BundleError: The model cannot be opened.
+        DecisionError: A setting is out of range, or it is not clear what counts.
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        model: Path,
+        question: TableQuestion,
+        progress: Progress = lambda _share, _rows: None,
+    ) -> None:
+        columns = question.columns
+        scored = ScoringOptions(replace(columns, group=None), image_root=question.image_root)
+        # A version that appears meanwhile is not for this run.
+        scorer = BatchScorer(resolve_bundle(model), scored)
+        manifest = scorer.scorer.manifest
+        targets = question.targets or _trained_targets(table, manifest)
+        self.settings = _settings(question, targets, manifest)
+        counted = [name for target in targets for name in target.count_columns]
+        dated = [question.dates.column] if question.dates else []
+        self._stream = open_stream(table, list(dict.fromkeys([*columns.named(), *counted, *dated])))
+        self._stream.require_rows()
+        self._scorer = BatchScorer(
+            scorer.model, scored.below(self._stream.folder), opened=scorer.scorer
+        )
+        # Spark writes what else is read of a row beside its scores.
+        further = dict.fromkeys([*([columns.group] if columns.group else []), *counted, *dated])
+        self._options = replace(self._scorer.options, keep=tuple(further))
+        self._engine, self._table = question.engine, table
+        self._columns = RowColumns(columns.id, columns.group, targets, question.dates)
+        self._progress = progress
+        self.model, self.model_version = scorer.scorer.name, scorer.scorer.version
+        self.remarks = self._stream.remarks
+        self.context_left_out = self._scorer.context_left_out
+
+    def __iter__(self) -> Iterator[Decision]:
+        scorer, rows, control = self._scorer.scorer, 0, self.settings.control
+        trained = _day_of(scorer.manifest.training.create_time)
+
+        def is_in_training(group: str, first_day: int | None) -> bool:
+            is_newer = first_day is not None and trained is not None and first_day > trained
+            return scorer.has_seen(group) and not is_newer
+
+        with GroupsOfRows(self._columns, self._stream.location.name) as collected:
+            for piece, scores in self._scored():
+                collected.add(piece, scores)
+                rows += scores.num_rows
+                self._progress(piece.share, rows)
+            has_control = control is None
+            for decision in decide(collected.groups(is_in_training), self.settings):
+                has_control = has_control or any(arm.id == control for arm in decision.arms)
+                yield decision
+        if not has_control:
+            raise DecisionError(
+                "control", f"expected the id of a creative of the table. Received: {control!r:.80}"
+            )
+
+    def _scored(self) -> Iterator[tuple[Piece, pa.RecordBatch]]:
+        if self._engine == "local":
+            yield from scored_pieces(self._scorer, self._stream.pieces(BATCH_ROWS))
+            return
+        from adscore.offline.spark import score_to
+
+        with TemporaryDirectory(prefix="adscore-decide-") as folder:
+            scored = Path(folder) / "scored"
+            score_to(scored, self._scorer.model, self._table, self._options)
+            for piece in open_stream(scored).pieces(BATCH_ROWS):
+                yield piece, piece.rows
+
+
+def _settings(
+    question: TableQuestion, targets: Sequence[Target], manifest: Manifest
+) -> DecisionSettings:
+    names = [target.name for target in targets]
+    for name in [*names, *(question.values or {})]:
+        if name not in manifest.targets:
+            known = ", ".join(manifest.targets)
+            raise DecisionError(
+                "targets", f"expected targets of the model: {known}. Received: {name!r}"
+            )
+    values = question.values or {}
+    if len(names) > 1 and not values:
+        raise DecisionError(
+            "values",
+            f"expected what a success of each of {', '.join(names)} is worth, or one target. "
+            "Received: none",
+        )
+    unread = [name for name in values if name not in names]
+    if unread:
+        raise DecisionError(
+            "values", f"expected values of {', '.join(names)}. Received: one of {unread[0]!r}"
+        )
+    worth = {name: float(values.get(name, 0 if values else 1)) for name in names}
+    spreads = {name: one for name, one in manifest.spreads.items() if name in worth}
+    return DecisionSettings(
+        worth, spreads, question.aim, question.horizon, question.tolerance, question.control
+    )
+
+
+def _trained_targets(table: Any, manifest: Manifest) -> list[Target]:
+    """The targets of the model's training whose columns the table has."""
+    trained = [
+        Target.parse(f"{name}={columns}")
+        for name, columns in manifest.training.target_columns.items()
+    ]
+    there = {name.strip().casefold() for name in open_stream(table).schema.names}
+    found = [
+        target for target in trained if all(n.casefold() in there for n in target.count_columns)
+    ]
+    if not found:
+        expected = "; ".join(f"{target.name}={target.columns}" for target in trained)
+        raise TableError(
+            f"expected the counts that the model was trained on: {expected}. Received: a table "
+            "without them. Name others as NAME=SUCCESSES/TRIALS"
+        )
+    return found
+
+
+def _day_of(time: str) -> int | None:
+    try:
+        return date.fromisoformat(time[:10]).toordinal()
+    except ValueError:
+        return None
+
+
+# === As JSON ===
+
+
+class DecisionWriter:
+    """Writes decisions as JSON, one after the other.
+
+    Args:
+        file: Takes the text.
+        decisions: What is asked, and of which model.
+    """
+
+    def __init__(self, file: TextIO, decisions: TableDecisions) -> None:
+        settings = decisions.settings
+        self._file, self._targets = file, settings.targets
+        head = {
+            "model": decisions.model,
+            "model_version": decisions.model_version,
+            "aim": str(settings.aim),
+            "horizon": settings.horizon,
+            "targets": list(settings.targets),
+        }
+        file.write(f'{json.dumps(head)[:-1]}, "groups": {{')
+        self._separator = "\n"
+
+    def write(self, decision: Decision) -> None:
+        """Writes one group."""
+        group = {
+            "status": str(decision.status),
+            "leader": decision.leader,
+            "relative_loss": decision.relative_loss,
+            "horizon": decision.horizon,
+            "warnings": list(map(str, decision.warnings)),
+            "arms": [_arm_as_json(arm, self._targets) for arm in decision.arms],
+        }
+        self._file.write(f"{self._separator}{json.dumps(decision.group)}: {json.dumps(group)}")
+        self._separator = ",\n"
+
+    def close(self) -> None:
+        """Writes the end."""
+        self._file.write("}}\n")
+
+
+def _arm_as_json(arm: ArmDecision, targets: Sequence[str]) -> dict[str, Any]:
+    """One arm; with several targets their figures stand beside those of the value."""
+    of_targets = {
+        name: {figure: getattr(arm.targets[name], figure) for figure in _TARGET_FIGURES}
+        for name in targets
+    }
+    only = of_targets[targets[0]] if len(targets) == 1 else {}
+    counts = {name: only.get(name) for name in ("trials", "successes")}
+    figures = {name: getattr(arm, name) for name in _FIGURES}
+    result = {"id": arm.id, **counts, **figures, "warnings": list(arm.warnings)}
+    return result if len(targets) == 1 else {**result, "targets": of_targets}
+
+
+# === As a table ===
+
+
+def result_schema(columns: Columns, targets: Sequence[str]) -> pa.Schema:
+    """Columns of a table of decisions: a row for each arm."""
+    texts = [columns.group or "group", columns.id or "row", "status"]
+    numbers = [*_FIGURES, *(f"{name}_{figure}" for name in targets for figure in _TARGET_FIGURES)]
+    return pa.schema(
+        [
+            *((name, pa.string()) for name in texts),
+            ("leads", pa.bool_()),
+            *((name, pa.float64()) for name in numbers),
+            *((name, pa.string()) for name in _LAST_COLUMNS),
+        ]
+    )
+
+
+_LAST_COLUMNS = ("warnings", "group_warnings", "model", "model_version")
+
+
+def result_batches(
+    decisions: Iterable[Decision], schema: pa.Schema, asked: TableDecisions
+) -> Iterator[pa.RecordBatch]:
+    """Decisions as rows of arms, some groups at a time."""
+    iterator = iter(decisions)
+    while some := list(islice(iterator, _GROUPS_OF_A_BATCH)):
+        rows = [_row(one, arm, asked) for one in some for arm in one.arms]
+        columns = zip(*rows, strict=True)
+        arrays = [
+            pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+        ]
+        yield pa.record_batch(arrays, schema=schema)
+
+
+def _row(decision: Decision, arm: ArmDecision, asked: TableDecisions) -> list[Any]:
+    of_targets = [
+        getattr(arm.targets[name], figure)
+        for name in asked.settings.targets
+        for figure in _TARGET_FIGURES
+    ]
+    return [
+        decision.group,
+        arm.id,
+        str(decision.status),
+        arm.id == decision.leader,
+        *(getattr(arm, name) for name in _FIGURES),
+        *of_targets,
+        ";".join(arm.warnings),
+        ";".join(decision.warnings),
+        asked.model,
+        asked.model_version,
+    ]
+
+
+class _TableOptions(TypedDict, total=False):
+    id_column: str | None
+    headline_column: str | None
+    image_column: str | None
+    group_column: str | None
+    context_columns: Sequence[str] | None
+    targets: Mapping[str, str]
+    values: Mapping[str, float]
+    aim: str
+    horizon: float | None
+    tolerance: float
+    control: str | None
+    date_column: str | None
+    half_life_days: float | None
+    image_root: str | Path | None
+
+
+def decide_table(table: Any, model: str | Path, **options: Unpack[_TableOptions]) -> Any:
+    """Decides between the creatives of each group of a table with the counts so far.
+
+    Args:
+        table: What `adscore.score_table` takes.
+        model: Folder of a model (its newest version) or of one version.
+        options: Each may be left out. Columns are then those that the model was trained with:
+
+            - ``id_column``, ``headline_column``, ``image_column``, ``group_column``,
+              ``context_columns``, ``image_root``: As of `adscore.score_table`.
+            - ``targets``: By name, ``SUCCESSES/TRIALS``; those of the training unless given.
+            - ``values``: What a success of each target is worth; needed with several targets.
+            - ``aim``: ``"earn"`` or ``"learn"``.
+            - ``horizon``: Trials still to come for each group; as many as it has had unless given.
+            - ``tolerance``: The share of the best rate that one is ready to lose (0.01).
+            - ``control``: Id of the arm that others are compared with.
+            - ``date_column``: Days of the counts; ``half_life_days`` lets old ones count less.
+
+    Returns:
+        A row for each arm, with the columns of `adscore decide --out`: a pandas data frame for one,
+        otherwise an Arrow table.
+
+    Raises:
+        TableError: The table cannot be read, or rows of it are no good.
+        DecisionError: A setting is out of range.
+        BundleError: The model cannot be opened.
+    """
+    from adscore.bundle import read_manifest
+
+    unknown = options.keys() - _TableOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"decide_table() got an unexpected keyword argument {min(unknown)!r}")
+    bundle = resolve_bundle(Path(model))
+    given = GivenColumns(
+        options.get("id_column"),
+        options.get("headline_column"),
+        options.get("image_column"),
+        options.get("group_column"),
+        options.get("context_columns"),
+    )
+    targets = options.get("targets")
+    day = options.get("date_column")
+    question = TableQuestion(
+        given.over(read_manifest(bundle).training.columns),
+        [Target.parse(f"{name}={text}") for name, text in targets.items()] if targets else None,
+        options.get("values"),
+        Aim(options.get("aim", Aim.EARN)),
+        options.get("horizon"),
+        options.get("tolerance", TOLERANCE),
+        options.get("control"),
+        Dates(day, options.get("half_life_days")) if day else None,
+        str(options.get("image_root") or ""),
+    )
+    asked = TableDecisions(table, bundle, question)
+    schema = result_schema(question.columns, asked.settings.targets)
+    result = pa.Table.from_batches(list(result_batches(asked, schema, asked)), schema)
+    return result.to_pandas() if is_pandas(table) else result
