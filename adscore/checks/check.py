@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from adscore.scoring.pixel_budget import PixelBudget
 LIMITS = InputLimits(max_image_bytes=32 * 1024 * 1024)
 # Images of one campaign come with several headlines, and are looked at once.
 _REMEMBERED_IMAGES = 128
+# Creatives of one headline that another is compared with, the last of a campaign.
+_MAX_COMPARED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,19 @@ class Checker:
         return Checked(found, "", None)
 
     def compared(self, group: Sequence[Checked]) -> list[CheckedCreative]:
-        """What was found of creatives of one campaign, near-duplicates among them included."""
+        """What was found of creatives of one campaign, near-duplicates among them included.
+
+        Only those of one headline are compared: one banner under two headlines is a test of these.
+        """
         rule = self._rules.get("near-duplicate")
         if rule is None:
             return [one.creative for one in group]
         compared = []
-        for place, one in enumerate(group):
-            twin = next((other for other in group[:place] if _is_twin(one, other, rule)), None)
+        before: dict[str, deque[Checked]] = {}
+        for one in group:
+            others = before.setdefault(one.headline, deque(maxlen=_MAX_COMPARED))
+            twin = next((other for other in others if _is_twin(one, other, rule)), None)
+            others.append(one)
             fault = twin and Fault(
                 "It differs too little from another creative to learn anything from both",
                 f"almost the same as {twin.creative.id or 'one before it'}",
@@ -139,6 +147,10 @@ class Checker:
     def _about_headline(self, headline: str, lines: tuple[str, ...]) -> list[Finding]:
         if not headline:
             return []
+        rule = self._rules["headline-length"]
+        fault = KINDS[rule.name].find(rule.limit, Subject(headline, None, (), None))
+        if fault is not None:  # of anyone's text no more is read
+            return [_finding(rule, fault)]
         return self._found(Subject(headline, None, lines, None), "headline")
 
     def _found(self, subject: Subject, needs: str) -> list[Finding]:
@@ -183,8 +195,8 @@ def check_creatives(
 
 
 def _is_twin(one: Checked, other: Checked, rule: Rule) -> bool:
-    """Whether two creatives look the same; one banner under two headlines is a test of these."""
-    if one.fingerprint is None or other.fingerprint is None or one.headline != other.headline:
+    """Whether two creatives look the same."""
+    if one.fingerprint is None or other.fingerprint is None:
         return False
     return one.fingerprint.is_near(other.fingerprint, rule.limit["max_distance"])
 

@@ -10,6 +10,8 @@ _JOINER = "\N{ZERO WIDTH JOINER}"
 _ALIKE = 0.8
 # Shorter headlines repeat by chance: a brand's name, a price.
 _MIN_WORDS = 3
+# No headline has more, and comparing takes its time.
+_MAX_WORDS = 60
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
@@ -37,7 +39,7 @@ def repeated_share(headline: str, lines: Sequence[str]) -> float:
     Words that OCR read almost right count. Of Chinese and Japanese, characters are compared. 0 for
     a headline of fewer than three words.
     """
-    words = _words(headline)
+    words = _words(headline)[:_MAX_WORDS]
     if len(words) < _MIN_WORDS:
         return 0.0
     there = {word for line in lines for word in _words(line)}

@@ -15,6 +15,8 @@ from adscore.errors import AdscoreError
 # What stands beside the limit in the data of a rule.
 _NOT_LIMITS = ("rule", "severity", "source")
 _EVERYWHERE = "all.yaml"
+# Characters of a name that is not known which are looked at: it may come from anyone.
+_MAX_NAME = 80
 
 
 class UnknownPlacementError(AdscoreError):
@@ -103,10 +105,11 @@ def find_placement(name: str) -> Placement:
     known = placements()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name.casefold(), known, 1, 0.5)
+    shown = name[:_MAX_NAME]
+    near = difflib.get_close_matches(shown.casefold(), known, 1, 0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UnknownPlacementError(
-        f"expected one of the placements {', '.join(known)}. Received: {name[:80]!r}.{hint}"
+        f"expected one of the placements {', '.join(known)}. Received: {shown!r}.{hint}"
     )
 
 

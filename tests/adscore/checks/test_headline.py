@@ -45,3 +45,7 @@ def test_other_words_are_no_repetition():
 
 def test_short_headlines_repeat_by_chance():
     assert repeated_share("Northpeak", ["Northpeak"]) == 0.0
+
+
+def test_headline_of_any_length_is_compared_by_its_beginning():
+    assert repeated_share("word " * 200_000, ["word", "another"]) == 1.0

@@ -39,3 +39,9 @@ def test_placement_that_is_like_none_gets_no_guess():
         find_placement("\N{ZERO WIDTH JOINER}" * 1_000)
     assert "Did you mean" not in str(caught.value)
     assert len(str(caught.value)) < 2_000
+
+
+def test_name_of_any_length_is_refused_at_once():
+    with pytest.raises(UnknownPlacementError) as caught:
+        find_placement("meta-" * 3_000_000)
+    assert len(str(caught.value)) < 2_000
