@@ -11,19 +11,19 @@ _SIDE = 7_000  # 49 of the 50 million pixels that a model accepts unless it says
 _ONE_CODE = bytes([1] + [0] * 15)
 
 
-def dear_images() -> Iterator[tuple[str, bytes]]:
-    """Pairs of a name and a file, for each kind of work."""
-    yield "progressive JPEG of many scans", progressive_jpeg(_SIDE, 18)
-    yield "the same with the marker of MPO", progressive_jpeg(_SIDE, 18, _multi_picture())
-    yield "JPEG with a scan for each component", scans_by_component(_SIDE)
-    yield "PNG", _encoded(Image.new("RGBA", (_SIDE, _SIDE)), "PNG", compress_level=1)
+def dear_images(side: int = _SIDE) -> Iterator[tuple[str, bytes]]:
+    """Pairs of a name and a file, for each kind of work; all are within the limits."""
+    yield "progressive JPEG of many scans", progressive_jpeg(side, 18)
+    yield "the same with the marker of MPO", progressive_jpeg(side, 18, _multi_picture())
+    yield "JPEG with a scan for each component", scans_by_component(side)
+    yield "PNG", _encoded(Image.new("RGBA", (side, side)), "PNG", compress_level=1)
     yield "PNG of 1,000 chunks of text", png_of_chunks(1_000)
-    yield "16-bit PNG with a transparent colour", transparent_png(_SIDE)
-    yield "GIF", _encoded(Image.new("P", (_SIDE, _SIDE)), "GIF")
+    yield "16-bit PNG with a transparent colour", transparent_png(side)
+    yield "GIF", _encoded(Image.new("P", (side, side)), "GIF")
     yield "blank animation", blank_animation(1_000)
-    yield "lossless WebP", _encoded(Image.new("RGBA", (_SIDE, _SIDE)), "WEBP", lossless=True)
+    yield "lossless WebP", _encoded(Image.new("RGBA", (side, side)), "WEBP", lossless=True)
     if features.check("avif"):
-        yield "AVIF", _encoded(Image.new("RGB", (4_000, 3_000)), "AVIF", speed=10)
+        yield "AVIF", _encoded(Image.new("RGB", (side // 2, side // 2)), "AVIF", speed=10)
 
 
 def small_image(shade: int) -> bytes:
@@ -69,7 +69,7 @@ def transparent_png(side: int) -> bytes:
 
 def blank_animation(frames: int) -> bytes:
     """A GIF all of whose frames are blank, so that each is looked at."""
-    shades = [Image.new("P", (300, 300), shade % 250 + 1) for shade in range(frames)]
+    shades = [Image.new("RGB", (300, 300), (n % 256, n // 256, 9)) for n in range(frames)]
     return _encoded(shades[0], "GIF", save_all=True, append_images=shades[1:])
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from adscore.creative import InputLimits
+from adscore.scoring.image import ImageSize, decode
 from shared.processes import Running
 from shared.table import format_table
-from soaking import faults, inputs, swaps
+from soaking import attacks, faults, inputs, swaps
 from soaking.ads import Ads
+from soaking.attackers import ATTACKS
 from soaking.callers import WRONG, Callers
+from soaking.images import dear_images
 from soaking.rows import Row, as_table, tally
 from soaking.swaps import served
 
@@ -60,3 +64,13 @@ def test_table_says_what_failed() -> None:
         "| load  | much | 1,200 right, 1 hung | FAILED |",
         "| stop  | once | 0                   | ok     |",
     ]
+
+
+def test_attacks_send_images_that_are_within_the_limits() -> None:
+    for name, data in dear_images(side=200):
+        pixels, _ = decode(data, ImageSize(64, 64), InputLimits())
+        assert pixels.shape == (64, 64, 3), name
+
+
+def test_every_attack_is_known_by_its_name() -> None:
+    assert {attack.name for attack in attacks.CALLS} == set(ATTACKS)
