@@ -93,7 +93,7 @@ class TrainingSummary:
         libraries: Versions of the libraries that made it, by name.
         encoders: Name of the frozen encoder of each tower, `headline` or `image`, that has one.
         columns: The columns of its table, which are read unless others are named; None in bundles
-            of before 0.3.
+            of adscore 0.2 and before.
         folds: Models that the metrics come from, each fitted without some of the groups, which it
             then predicted. 0 in models of adscore 0.2, which were themselves fitted without the
             groups of the metrics.

@@ -22,6 +22,7 @@ HEADER = {
     "clicks": "Clicks",
     "cost": "Cost",
 }
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
 WORDS = ["Zelte für kühle Nächte", "20 % off, today", 'The 5" phone', "50/50; no more", "Größe 36"]
 
 
@@ -67,10 +68,10 @@ def ads(draw: st.DrawFn) -> list[Ad]:
 @st.composite
 def spellings(draw: st.DrawFn) -> dict:
     return {
-        "encoding": draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"])),
+        "encoding": draw(st.sampled_from(ENCODINGS)),
         "separator": draw(st.sampled_from([",", ";", "\t"])),
         "quoting": draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
-        "newline": draw(st.sampled_from(["\n", "\r\n"])),
+        "newline": draw(st.sampled_from(["\n", "\r\n", "\r"])),
         "decimal": draw(st.sampled_from([".", ","])),
         "group": draw(st.sampled_from(["", "other", " ", "\u00a0"])),
         "order": draw(st.permutations(list(HEADER))),
@@ -80,6 +81,7 @@ def spellings(draw: st.DrawFn) -> dict:
         "blank_lines": draw(st.booleans()),
         "footer": draw(st.booleans()),
         "blank_column": draw(st.booleans()),
+        "subtotals": draw(st.booleans()),
         "packed": draw(st.sampled_from(["", "gz", "zip"])),
         "days": draw(st.integers(1, 2)),
     }
@@ -103,6 +105,12 @@ def write_export(found: list[Ad], spelling: dict) -> bytes:
     order, blank = spelling["order"], [""] if spelling["blank_column"] else []
     rows = [[HEADER[name] for name in order] + blank]
     for day in range(spelling["days"]):
+        if day and spelling["subtotals"] and len(found) >= 3:  # of the first day, without a label
+            halves = {
+                "impressions": write(sum(ad.impressions // 2 for ad in found)),
+                "clicks": write(sum(ad.clicks // 2 for ad in found)),
+            }
+            rows.append([halves.get(name, "") for name in order] + blank)
         for ad in found:
             share = ad
             if spelling["days"] == 2:  # two rows that sum up to the ad
