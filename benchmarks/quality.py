@@ -21,6 +21,7 @@ from comparison.results import (
     COLUMNS,
     Cell,
     append_cell,
+    differences,
     notes,
     read_cells,
     table_rows,
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells = read_cells(options.results)
     if cells:
         print(format_table(table_rows(cells), markdown=options.markdown))
+        print()
+        print(format_table(differences(cells), markdown=options.markdown))
         print("", *notes(cells), sep="\n")
     else:
         print(f"no cell is done: {options.results}")

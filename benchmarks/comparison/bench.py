@@ -81,16 +81,24 @@ class Bench:
         split = split_groups(
             self._prepared.groups, test=TEST_SHARE, validation=VALIDATION_SHARE, seed=seed
         )
+        if column == "counted":
+            return self._peer(split, self._counted())
         if column == "sklearn":
-            return self._peer(split)
+            self._embeddings = self._embeddings or self._embed()
+            return self._peer(split, self._embeddings)
         return self._ours(column, seed, split)
 
-    def _peer(self, split: "Split") -> Figures:
+    def _peer(self, split: "Split", embeddings: "Embeddings") -> Figures:
         from comparison.peer import run_peer
 
-        if self._embeddings is None:
-            self._embeddings = self._embed()
-        return run_peer(self._task, self._prepared, self._embeddings, split)
+        return run_peer(self._task, self._prepared, embeddings, split)
+
+    def _counted(self) -> "Embeddings":
+        from comparison.features import colours
+        from comparison.peer import Embeddings
+
+        has_images = self._task.columns.image is not None
+        return Embeddings(None, colours(self._prepared) if has_images else None)
 
     def _embed(self) -> "Embeddings":
         from comparison.features import image_embeddings, text_embeddings

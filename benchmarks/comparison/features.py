@@ -23,6 +23,7 @@ from adscore.training.encoders.published import open_image_encoder, open_text_en
 from comparison.tasks import Prepared
 
 IMAGES_AT_ONCE = 256  # 40 MB of pixels
+COLOUR_SIZE, COLOUR_BINS, COLOUR_GRID = 64, 8, 4
 
 
 def text_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
@@ -41,6 +42,26 @@ def image_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
         image_features(opened, pixels, cache) for pixels in _pixels(prepared.table, opened.size)
     ]
     return np.concatenate(parts)[:, : _final_width(encoder, opened.width)]
+
+
+def colours(prepared: Prepared) -> NDArray[np.float32]:
+    """What a few lines of NumPy tell of every image: moments, histograms, a grid of means."""
+    size = ImageSize(COLOUR_SIZE, COLOUR_SIZE)
+    return np.concatenate([_colours(pixels) for pixels in _pixels(prepared.table, size)])
+
+
+def _colours(pixels: Pixels) -> NDArray[np.float32]:
+    scaled = pixels.astype(np.float32) / 255
+    bins = (pixels // (256 // COLOUR_BINS))[..., None] == np.arange(COLOUR_BINS)
+    places = COLOUR_SIZE // COLOUR_GRID
+    grid = scaled.reshape(len(scaled), COLOUR_GRID, places, COLOUR_GRID, places, 3)
+    parts = (
+        scaled.mean(axis=(1, 2)),
+        scaled.std(axis=(1, 2)),
+        bins.mean(axis=(1, 2), dtype=np.float32),
+        grid.mean(axis=(2, 4)),
+    )
+    return np.concatenate([part.reshape(len(scaled), -1) for part in parts], axis=1)
 
 
 def _pixels(table: CreativeTable, size: ImageSize) -> Iterator[Pixels]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from adscore.evaluation import (
     AgreementMetrics,
@@ -13,12 +14,12 @@ from adscore.evaluation import (
     perfect_calibration_error,
 )
 from adscore.evaluation.ranking import SIGNIFICANT_Z
-from comparison.tasks import CEILING, DIFFERENT, RANKED, Prepared
+from comparison.tasks import CEILING, DIFFERENT, RANKED, SPEARMAN, Prepared
 
 if TYPE_CHECKING:  # the table alone does not need TensorFlow
     from adscore.training.split import Split
 
-OF_NEW_HEADLINES = ("rows", "auc", RANKED, DIFFERENT)
+OF_NEW_HEADLINES = ("rows", "auc", RANKED, DIFFERENT, SPEARMAN)
 
 Figures = dict[str, float | int | None]
 
@@ -77,6 +78,9 @@ def of_rates(prepared: Prepared, rates: Rates) -> Figures:
         "interval_coverage": metrics.interval_coverage,
     }
     if group is None:
+        if trials.max(initial=0) > 1:
+            observed_rates = successes / np.maximum(trials, 1)
+            figures[SPEARMAN] = float(spearmanr(rates.mean, observed_rates).statistic)
         return figures
     figures |= {
         RANKED: metrics.pairwise_accuracy_significant,

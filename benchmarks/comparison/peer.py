@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from adscore.evaluation import evaluate_agreement
 from adscore.training.split import Split
 from comparison.figures import Figures, Rates, of_agreement, of_rates, of_test
-from comparison.tasks import RANKED, Prepared, Task
+from comparison.tasks import RANKED, SPEARMAN, Prepared, Task
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
@@ -29,19 +29,20 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Frozen features of every row; `image` is None where the task has no images."""
+    """Frozen features of every row; None where the task or the column has none."""
 
-    text: NDArray[np.float32]
+    text: NDArray[np.float32] | None
     image: NDArray[np.float32] | None
 
 
 def run_peer(task: Task, prepared: Prepared, embeddings: Embeddings, split: Split) -> Figures:
     """Fits the linear model that suits the task, and measures it on the test rows."""
     if task.target is None:
-        return _retrieve(prepared, embeddings, split)
-    features = _features(prepared, embeddings, split.fitting)
+        return _retrieve(task, prepared, embeddings, split)
+    features = _features(task, prepared, embeddings, split.fitting)
     is_label = int(prepared.counts[1].max()) == 1
-    predict = _labels(prepared, features, split) if is_label else _rates(prepared, features, split)
+    fit = _labels if is_label else _rates
+    predict = fit(prepared, features, split)
     return of_test(prepared, Rates(split.test, predict(split.test)), split)
 
 
@@ -49,10 +50,12 @@ def run_peer(task: Task, prepared: Prepared, embeddings: Embeddings, split: Spli
 
 
 def _features(
-    prepared: Prepared, embeddings: Embeddings, fitting: NDArray[np.int64]
+    task: Task, prepared: Prepared, embeddings: Embeddings, fitting: NDArray[np.int64]
 ) -> sparse.csr_matrix:
     """All blocks side by side, (rows, width); what they learn they learn from fitting rows."""
-    blocks = [_scaled(embeddings.text, fitting), _words(prepared.headlines, fitting)]
+    blocks = [_words(prepared.headlines, fitting, spaced=task.spaced)]
+    if embeddings.text is not None:
+        blocks.append(_scaled(embeddings.text, fitting))
     if embeddings.image is not None:
         blocks.append(_scaled(embeddings.image, fitting))
     if prepared.table.context:
@@ -67,7 +70,14 @@ def _scaled(values: Floats, fitting: NDArray[np.int64]) -> Floats:
     return scaled / np.sqrt(values.shape[1])
 
 
-def _words(headlines: Sequence[str], fitting: NDArray[np.int64]) -> sparse.csr_matrix:
+def _words(
+    headlines: Sequence[str], fitting: NDArray[np.int64], *, spaced: bool
+) -> sparse.csr_matrix:
+    if not spaced:
+        characters = TfidfVectorizer(
+            analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True
+        )
+        return characters.fit([headlines[row] for row in fitting]).transform(headlines)
     vectorizer = make_union(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True),
@@ -82,11 +92,13 @@ Predict = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 def _rates(prepared: Prepared, features: sparse.csr_matrix, split: Split) -> Predict:
-    """Ridge on the log rate, both sides centred inside the groups."""
+    """Ridge on the log rate, both sides centred inside the groups, if rows share any."""
     successes, trials = prepared.counts
     rows = split.fitting[trials[split.fitting] > 0]
     group = np.unique(prepared.groups[rows], return_inverse=True)[1]
     log_rate = np.log((successes[rows] + 0.5) / (trials[rows] + 1))
+    if prepared.pair_groups is None:
+        group = np.zeros(len(rows), np.int64)
     inputs = features[rows] - _group_means(features[rows], group)
     target = log_rate - _group_means(log_rate[:, None], group).ravel()
     weightings = (trials[rows] / trials[rows].mean(), np.ones(len(rows)))
@@ -101,7 +113,8 @@ def _rates(prepared: Prepared, features: sparse.csr_matrix, split: Split) -> Pre
         return lambda of: np.clip(level * effect[of], 0, 1)
 
     candidates = [fitted(penalty, weights) for penalty in PENALTIES for weights in weightings]
-    return _best(candidates, prepared, split.validation, RANKED)
+    figure = SPEARMAN if prepared.pair_groups is None else RANKED
+    return _best(candidates, prepared, split.validation, figure)
 
 
 def _group_means(values: Any, group: NDArray[np.int64]) -> Any:
@@ -140,12 +153,12 @@ def _best(
 # === Retrieval ===
 
 
-def _retrieve(prepared: Prepared, embeddings: Embeddings, split: Split) -> Figures:
+def _retrieve(task: Task, prepared: Prepared, embeddings: Embeddings, split: Split) -> Figures:
     """Ridge from text features to the image's embedding; images are ranked by cosine."""
     if embeddings.image is None:
         raise ValueError("expected images to search. Received: a task without")
     text = Embeddings(embeddings.text, None)
-    inputs = _features(prepared, text, split.fitting).toarray().astype(np.float32)
+    inputs = _features(task, prepared, text, split.fitting).toarray().astype(np.float32)
     images = _scaled(embeddings.image, split.fitting)
 
     def similarity(penalty: float, rows: NDArray[np.int64]) -> Floats:

@@ -51,6 +51,7 @@ class Task:
         figures: Lines of the printed table.
         pairs_within: Columns beside the group that two rows must share to be compared.
         keep: Which rows are used, by their cells.
+        spaced: Whether spaces part the words of its headlines.
     """
 
     name: str
@@ -60,12 +61,14 @@ class Task:
     figures: tuple[Figure, ...]
     pairs_within: tuple[str, ...] = ()
     keep: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    spaced: bool = True
 
 
 # === The tasks ===
 
 
 RANKED = "pairs_ranked_right"
+SPEARMAN = "spearman"
 CEILING = "pairs_ceiling"
 DIFFERENT = "pairs_of_different_headlines_ranked_right"
 OF_RATES = (
@@ -130,6 +133,17 @@ PRODUCTS = Task(
         Figure("recall_at_1", "... as the first"),
     ),
 )
+TITLES = Task(
+    "titles_zh",
+    "titles_zh/titles.csv",
+    Columns(id="title_id", headline="title", image=None, group=None),
+    "comment_rate=comments/views",
+    (
+        Figure(SPEARMAN, "rank correlation of the rate", ">= 0.40"),
+        Figure("interval_coverage", "90 % intervals that hold", "0.90"),
+    ),
+    spaced=False,
+)
 SIMULATED = Task(
     SAMPLE,
     "sample/creatives.csv",
@@ -138,7 +152,7 @@ SIMULATED = Task(
     (Figure(RANKED, "significant pairs ranked right", ceiling=CEILING), *OF_RATES),
 )
 
-TASKS = {task.name: task for task in (UPWORTHY, BANNERS, POSTS, PRODUCTS, SIMULATED)}
+TASKS = {task.name: task for task in (UPWORTHY, BANNERS, POSTS, PRODUCTS, TITLES, SIMULATED)}
 
 
 # === Reading them ===

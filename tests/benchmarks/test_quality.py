@@ -11,9 +11,10 @@ import pytest
 import quality
 from adscore.training.split import Split, split_groups
 from comparison import tasks
+from comparison.features import colours
 from comparison.figures import Rates, of_rates, of_test
 from comparison.peer import Embeddings, run_peer
-from comparison.results import Cell, append_cell, notes, read_cells, table_rows
+from comparison.results import Cell, append_cell, differences, notes, read_cells, table_rows
 from comparison.tasks import (
     BANNERS,
     DIFFERENT,
@@ -189,3 +190,20 @@ def test_peer_finds_the_image_that_a_text_leads_to(simulated: Prepared):
     image = (text @ rng.normal(size=(4, 6))).astype(np.float32)
     figures = run_peer(PRODUCTS, simulated, Embeddings(text, image), halves(simulated))
     assert figures["recall_at_1"] > 0.9
+
+
+def test_peer_without_encoders_reads_words_and_colours(simulated: Prepared):
+    images = colours(simulated)
+    assert len(images) == len(simulated.table)
+    figures = run_peer(SIMULATED, simulated, Embeddings(None, images), halves(simulated))
+    assert 0 <= figures[RANKED] <= 1
+
+
+def test_difference_is_of_the_same_seeds_with_its_interval():
+    cells = [
+        Cell("posts", column, seed, {"auc": auc + 0.01 * seed}, 1.0)
+        for column, auc in (("default", 0.81), ("counted", 0.80))
+        for seed in (0, 1, 2)
+        if (column, seed) != ("counted", 2)
+    ]
+    assert differences(cells)[1] == ["posts", "AUC", "-", "+0.010 (+0.010 to +0.010)"]
