@@ -76,12 +76,12 @@ def model_dir(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
     def train_model(folder: Path) -> None:
         from adscore.table import Columns, Target, read_table
         from adscore.training import TrainingOptions, train
-        from adscore.training.presets import DEFAULT
+        from adscore.training.presets import NETWORK
 
         table = read_table(
             sample_dir / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")]
         )
-        preset = dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, max_epochs=2)
+        preset = dataclasses.replace(NETWORK, conv_filters=(4, 4), lstm_width=8, max_epochs=2)
         train(table, folder / "sample", TrainingOptions(preset=preset))
 
     return make_once("models", train_model) / "sample"

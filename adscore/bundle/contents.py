@@ -76,6 +76,38 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What groups left out chose of a target's parts.
+
+    Attributes:
+        parts: By what the model reads, the deviation of what it adds, in logits; near 0 for what
+            told nothing of groups left out.
+        learns: Whether they were predicted better than by the mean rate; if not, that is what every
+            creative is scored.
+    """
+
+    parts: Mapping[str, float]
+    learns: bool = True
+
+    def describe(self, target: str) -> str:
+        """A sentence for people."""
+        if not self.learns:
+            return (
+                f"{target}: groups left out are predicted no better than by their mean rate, so "
+                "every creative is scored the mean and none ranks above another. More rows, or "
+                "other columns, may tell more."
+            )
+        found = sorted(self.parts.items(), key=lambda part: -part[1])
+        said = [f"{name} {added:.2f}" for name, added in found if added >= 0.005]
+        rest = [name for name, added in found if added < 0.005]
+        ignored = f"; they ignore {', '.join(rest)}" if rest else ""
+        return (
+            f"{target}: groups left out chose how much each part says: {', '.join(said)} (standard "
+            f"deviations of what it adds, in logits){ignored}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSummary:
     """How a model was trained.
 
@@ -98,6 +130,7 @@ class TrainingSummary:
             then predicted. 0 in models of adscore 0.2, which were themselves fitted without the
             groups of the metrics.
         left_out: Creatives that were so predicted.
+        choices: By target, what groups left out chose; empty where nothing was chosen.
     """
 
     preset: str
@@ -114,6 +147,12 @@ class TrainingSummary:
     columns: Columns | None = None
     folds: int = 0
     left_out: int = 0
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+
+    @property
+    def mean_only(self) -> tuple[str, ...]:
+        """Targets that every creative is scored the mean of."""
+        return tuple(name for name, choice in self.choices.items() if not choice.learns)
 
 
 @dataclass(frozen=True, slots=True)

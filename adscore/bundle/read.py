@@ -18,7 +18,6 @@ from adscore.bundle.contents import (
     IMAGE_ENCODER,
     MANIFEST,
     READABLE_FORMATS,
-    TOKENIZER,
     Bundle,
     FormatVersion,
     Manifest,
@@ -146,7 +145,7 @@ def _needed(manifest: Manifest) -> set[str]:
     """Files that a model must have, by what it reads and predicts."""
     needed = {GOLDEN}
     if manifest.limits.max_headline_characters:
-        needed |= {HEADLINE_ENCODER, TOKENIZER}
+        needed.add(HEADLINE_ENCODER)  # whether it reads tokens, the graph alone tells
     if manifest.limits.image_formats:
         needed.add(IMAGE_ENCODER)
     if manifest.targets:

@@ -118,8 +118,14 @@ def train(
         fail(error)
     except KeyboardInterrupt as stop:
         interrupted(stop, f"no version was written below {model}; the same command begins anew")
+    choices = result.manifest.training.choices
+    for name in result.manifest.training.mean_only:
+        results().print(choices[name].describe(name))
     print_metrics("groups left out", result.manifest.metrics)
     print_agreement("groups left out", result.manifest.agreement)
+    for name, choice in choices.items():
+        if choice.learns:
+            results().print(choice.describe(name))
     results().print(_fitted_to(result.manifest.training))
     for sentence in result.comparison.describe() if result.comparison else ():
         results().print(sentence)

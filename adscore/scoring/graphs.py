@@ -166,8 +166,9 @@ class HeadlineTower(Tower[PreparedHeadline]):
     def __init__(self, graph: Graph, bundle: Bundle, cache: EncodingCache | None) -> None:
         super().__init__(graph, cache)
         read = bundle.manifest.preprocessing
+        tokenizer = bundle.files.get(files.TOKENIZER)
         self._reader = HeadlineReader(
-            bundle.files[files.TOKENIZER].decode(), read, graph.input_names
+            None if tokenizer is None else tokenizer.decode(), read, graph.input_names
         )
         self._apart = read.headlines_apart
 

@@ -1,6 +1,7 @@
 """Headline -> normalised headline -> token ids: the one path for training and scoring."""
 
 import html
+import math
 import re
 import unicodedata
 import zlib
@@ -347,29 +348,76 @@ def _slices(prefix: str, text: str, lengths: Iterable[int]) -> set[str]:
     }
 
 
+# === How a headline is written ===
+
+# Numbers 0 to 5 are counts, as log1p.
+STATISTICS = (
+    "characters", "words", "signs", "digits", "question marks", "exclamation marks",
+    "share of capitals", "share of capitalised words", "length of a word", "letters thrice",
+)  # fmt: skip
+_LETTERS_THRICE = re.compile(r"([^\W\d_])\1\1")
+
+
+def headline_statistics(headlines: Sequence[str]) -> NDArray[np.float32]:
+    """How normalised headlines are written, (batch, len(STATISTICS)), each from 0 to about 10."""
+    rows = [_statistics(unicodedata.normalize("NFKC", headline)) for headline in headlines]
+    return np.array(rows, np.float32).reshape(len(rows), len(STATISTICS))
+
+
+def _statistics(text: str) -> tuple[float, ...]:
+    tokens = [(token.lastgroup, token[0]) for token in _TOKEN.finditer(text)]
+    words = [token for kind, token in tokens if kind != "sign"]
+    letters = sum(map(str.isalpha, text))
+    counts = (
+        len(text),
+        len(words),
+        len(tokens) - len(words),
+        sum(map(str.isdigit, text)),
+        text.count("?"),
+        text.count("!"),
+    )
+    return (
+        *map(math.log1p, counts),
+        sum(map(str.isupper, text)) / max(1, letters),
+        sum(word[0].isupper() for word in words) / max(1, len(words)),
+        math.log1p(letters / max(1, len(words))),
+        float(bool(_LETTERS_THRICE.search(text))),
+    )
+
+
+# === What graphs read ===
+
+
 class HeadlineReader:
     """Makes whichever inputs a graph names; one path for towers of any kind.
 
-    A tower that was trained from scratch reads `token_ids`, padded on the left to a fixed
-    length. A frozen encoder reads `input_ids`, `attention_mask` and perhaps
-    `token_type_ids`, and the wide branch beside it `ngram_ids`.
+    A recurrent tower reads `token_ids`, padded on the left to a fixed length. A frozen encoder
+    reads `input_ids`, `attention_mask` and perhaps `token_type_ids`. Beside it or alone stand
+    `ngram_ids` and `headline_statistics`.
 
     Args:
-        tokenizer: A tokenizer in the JSON form of the `tokenizers` library.
+        tokenizer: A tokenizer in the JSON form of the `tokenizers` library; None for a graph that
+            reads no tokens.
         preprocessing: How its ids are cut and padded, and the number of n-gram ids.
         names: Names of the graph's inputs.
+
+    Raises:
+        ValueError: The graph reads tokens, and there is no tokenizer.
     """
 
     def __init__(
-        self, tokenizer: str, preprocessing: Preprocessing, names: Collection[str]
+        self, tokenizer: str | None, preprocessing: Preprocessing, names: Collection[str]
     ) -> None:
         self._names = names
         self._buckets, self._version = preprocessing.ngram_buckets, preprocessing.version
         self._tokens = None
         self._subwords = None
-        if "token_ids" in names:
+        reads_tokens = "token_ids" in names or not set(TOKEN_INPUTS).isdisjoint(names)
+        if reads_tokens and tokenizer is None:
+            raise ValueError("expected tokenizer.json. Received: none")
+        if "token_ids" in names and tokenizer is not None:
             self._tokens = HeadlineTokenizer(tokenizer, preprocessing.headline_tokens)
-        else:
+        elif reads_tokens and tokenizer is not None:
             self._subwords = SubwordTokenizer(
                 tokenizer,
                 preprocessing.headline_tokens,
@@ -384,6 +432,7 @@ class HeadlineReader:
             An array for each of the graph's inputs; and whether each headline was cut, (batch,).
         """
         arrays: dict[str, NDArray[Any]] = {}
+        truncated = np.zeros(len(headlines), dtype=bool)
         if self._tokens is not None:
             arrays["token_ids"], truncated = self._tokens.encode(headlines)
         if self._subwords is not None:
@@ -391,4 +440,6 @@ class HeadlineReader:
             arrays |= subwords
         if "ngram_ids" in self._names:
             arrays["ngram_ids"] = ngram_ids(headlines, self._buckets, self._version)
+        if "headline_statistics" in self._names:
+            arrays["headline_statistics"] = headline_statistics(headlines)
         return {name: arrays[name] for name in self._names}, truncated

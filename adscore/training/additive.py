@@ -1,8 +1,10 @@
-"""An ensemble of linear heads on fixed features, fitted by full-batch gradient descent.
+"""An ensemble of linear heads on fixed features.
 
-The logit of a rate is a sum over headline, image and context. Each member of the ensemble leaves
-out a part of the groups, so that every row has a logit from a member that never saw its group:
-calibration needs these, and so no validation rows of its own.
+The logit of a rate is a sum over blocks of features and of n-grams, and an offset of its group.
+Weights and offsets are normal around zero, with the variances that groups left out chose (see
+`strengths`); the heads are the likeliest ones. Each member of the ensemble leaves out a part of
+the groups, so that every row has a logit from a member that never saw its group: calibration needs
+these, and so no validation rows of its own.
 
 n rows, f features, v n-gram ids, m members, t targets; a column is one member's of one target.
 """
@@ -11,18 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit, logit
 
 from adscore.training.likelihood import Outcomes, starting_point
-from adscore.training.presets import AdditiveOptions
 from adscore.training.split import deal_groups
+from adscore.training.strengths import Rows, Strengths, choose_strengths, evidence
 
-Tensor = Any  # tf.Tensor, of which the stubs know nothing
 Array = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+NEWTON_STEPS = 5  # of a cross-entropy
+MAX_STEPS = 200  # of conjugate gradients
+TOLERANCE = 1e-3  # of their residuals, over the first
+NGRAMS = "headline n-grams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,35 @@ class Design:
         dense: Features by part, ``"headline"``, ``"image"`` and ``"context"``, (n, f) float32
             each; rows of zeros where a part is absent.
         ngrams: Weighted n-grams of the headlines, (n, v) float32; None without them.
+        widths: By part, how many features each of its blocks has, by name; each block has a
+            variance of its own.
     """
 
-    dense: Mapping[str, NDArray[np.float32]]
+    dense: Mapping[str, Features]
     ngrams: sparse.csr_matrix | None
+    widths: Mapping[str, Mapping[str, int]]
+
+    @property
+    def blocks(self) -> dict[str, "Features | sparse.csr_matrix"]:
+        """Blocks by name, in the order of the parts; n-grams come last."""
+        found: dict[str, Features | sparse.csr_matrix] = {}
+        for part, features in self.dense.items():
+            start = 0
+            for name, width in self.widths[part].items():
+                found[f"{part} {name}"] = features[:, start : start + width]
+                start += width
+        if self.ngrams is not None:
+            found[NGRAMS] = self.ngrams
+        return found
+
+    def kernels(self, rows: Rows) -> dict[str, Array]:
+        """Products of the features of some rows, by block, (rows, rows)."""
+        return {name: _products(block[rows]) for name, block in self.blocks.items()}
+
+
+def _products(block: Any) -> Array:  # an array, or a sparse one
+    product = block @ block.T
+    return np.asarray(product.toarray() if sparse.issparse(product) else product, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +79,18 @@ class AdditiveHeads:
         ngrams: (v, m * t) float32; None without n-grams.
         bias: (m * t,) float32.
         folds: The member that left a row out, (n,).
-        losses: Loss after each step, penalty included.
+        strengths: What they were fitted with.
+        shares: By block, the deviation of what it adds to the logits of the fitted rows, (t,).
     """
 
-    dense: Mapping[str, NDArray[np.float32]]
-    ngrams: NDArray[np.float32] | None
-    bias: NDArray[np.float32]
+    dense: Mapping[str, Features]
+    ngrams: Features | None
+    bias: Features
     folds: NDArray[np.int64]
-    losses: list[float]
+    strengths: Strengths
+    shares: Mapping[str, Array]
 
-    def parts(self, design: Design) -> dict[str, NDArray[np.float32]]:
+    def parts(self, design: Design) -> dict[str, Features]:
         """What each part adds to the logits of some rows, (n, m * t) float32 each."""
         parts = {name: features @ self.dense[name] for name, features in design.dense.items()}
         if design.ngrams is not None:
@@ -66,128 +99,165 @@ class AdditiveHeads:
 
 
 def fit_additive(
-    design: Design, outcomes: Outcomes, options: AdditiveOptions, seed: int
+    design: Design,
+    outcomes: Outcomes,
+    members: int,
+    seed: int,
+    strengths: Strengths | None = None,
 ) -> AdditiveHeads:
     """Fits all members at once; the same seed gives the same weights.
 
     Args:
         design: Features of the rows that are fitted to.
         outcomes: Counts of these rows.
-        options: How the heads are fitted.
+        members: How many there are.
         seed: Decides which member leaves out which groups.
+        strengths: As they were chosen before; None chooses them.
     """
-    folds = deal_groups(outcomes.groups, options.members, seed)
-    kept = (folds[:, None] != np.arange(options.members)).astype(np.float32)  # (n, m)
-    if options.members == 1:
+    strengths = strengths or choose_strengths(design.kernels, outcomes, seed)
+    folds = deal_groups(outcomes.groups, members, seed)
+    kept = (folds[:, None] != np.arange(members)).astype(np.float64)  # (n, m)
+    if members == 1:
         kept[:] = 1
-    predict, weights = _linear(design, outcomes, options)
-    loss = _centred_loss(outcomes, kept, options)
-    penalty = _penalty(outcomes, options)
-    bias, *slopes = weights
-    schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.steps)
-    optimizer = keras.optimizers.Adam(schedule)
-    optimizer.build(weights)
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def step() -> Tensor:
-        with tf.GradientTape() as tape:
-            squares = sum(tf.reduce_sum(slope**2, axis=0) for slope in slopes)
-            value = loss(predict()) + tf.reduce_sum(penalty * squares)
-        optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
-        return value
-
-    losses = [float(step()) for _ in range(options.steps)]
-    parts = dict(zip(design.dense, (slope.numpy() for slope in slopes), strict=False))
-    ngrams = None if design.ngrams is None else slopes[-1].numpy()
-    return AdditiveHeads(parts, ngrams, bias.numpy(), folds, losses)
+    columns = _Columns(design, outcomes, kept, strengths)
+    weights, bias = columns.fit()
+    added = (block @ part for block, part in zip(design.blocks.values(), weights, strict=True))
+    shares = {
+        name: each.reshape(len(each), members, -1).mean(axis=1).std(axis=0)
+        for name, each in zip(design.blocks, added, strict=True)
+    }
+    dense = {}
+    for part in design.dense:
+        found = [weights.pop(0) for _ in design.widths[part]]
+        dense[part] = np.concatenate(found).astype(np.float32)
+    ngrams = weights.pop().astype(np.float32) if design.ngrams is not None else None
+    return AdditiveHeads(dense, ngrams, bias.astype(np.float32), folds, strengths, shares)
 
 
-def _linear(
-    design: Design, outcomes: Outcomes, options: AdditiveOptions
-) -> tuple[Callable[[], Tensor], list[tf.Variable]]:
-    """The logits of all rows as a function of the weights, and the weights: bias first."""
-    targets = outcomes.trials.shape[1]
-    columns = options.members * targets
-    rows = len(outcomes.trials)
-    dense = [tf.constant(features) for features in design.dense.values()]
-    weights = [tf.Variable(tf.zeros((features.shape[1], columns))) for features in dense]
-    bias = tf.Variable(tf.zeros((columns,)))
-    ngrams = None
-    if design.ngrams is not None:
-        weights.append(tf.Variable(tf.zeros((design.ngrams.shape[1], columns))))
-        table = design.ngrams.tocoo()
-        indices = np.stack([table.row, table.col], axis=1).astype(np.int64)
-        ngrams = tf.sparse.SparseTensor(indices, table.data.astype(np.float32), table.shape)
+class _Columns:
+    """The fits of all members and targets, which go on side by side; weights are over their scales.
 
-    def predict() -> Tensor:
-        logit = bias + sum(tf.matmul(x, w) for x, w in zip(dense, weights, strict=False))
-        if ngrams is not None:
-            logit += tf.sparse.sparse_dense_matmul(ngrams, weights[-1])
-        return tf.reshape(logit, (rows, options.members, targets))
-
-    return predict, [bias, *weights]
-
-
-def _centred_loss(
-    outcomes: Outcomes, kept: NDArray[np.float32], options: AdditiveOptions
-) -> Callable[[Tensor], Tensor]:
-    """Logits (n, m, t) -> the loss of all members, summed over the rows they keep.
-
-    Rates: the squared error of the log rate, weighted by evidence and centred inside groups.
-    Labels: the cross-entropy, not centred. A few labels hardly tell the rate of their group, so
-    that a shrunken offset would hardly move; large groups of labels would gain by one.
+    Args:
+        design: Features of the rows.
+        outcomes: Their counts.
+        kept: Which rows each member is fitted to, (n, m).
+        strengths: Scales of the weights.
     """
-    weight, goal = _evidence(outcomes)
-    labels = _is_label(outcomes.trials)
-    rate = (outcomes.successes / np.maximum(outcomes.trials, 1)).astype(np.float32)[:, None, :]
-    weights = tf.constant((weight[:, None, :] * kept[:, :, None]).astype(np.float32))  # (n, m, t)
-    goals = tf.constant(goal.astype(np.float32)[:, None, :])
-    groups = tf.constant(outcomes.groups)
-    count = int(outcomes.groups.max()) + 1
-    totals = tf.maximum(tf.math.unsorted_segment_sum(weights, groups, count), 1e-9)
 
-    def of_rates(logit: Tensor) -> Tensor:
-        error = logit - goals
-        if not outcomes.grouped:
-            return weights * error**2
-        sums = tf.math.unsorted_segment_sum(weights * error, groups, count)
-        common = tf.gather(sums / totals, groups)  # what a group's rows share, (n, m, t)
-        return weights * ((error - common) ** 2 + options.between * common**2)
+    def __init__(
+        self, design: Design, outcomes: Outcomes, kept: Array, strengths: Strengths
+    ) -> None:
+        members, targets = kept.shape[1], outcomes.trials.shape[1]
+        self._blocks = list(design.blocks.values())
+        self._scales = [
+            np.tile(np.sqrt(strengths.blocks[name]), members).astype(np.float32)
+            for name in design.blocks
+        ]
+        self._ends = np.cumsum([block.shape[1] for block in self._blocks])
+        self._offsets = np.tile(strengths.offsets, members)
+        number, rows = outcomes.groups, np.arange(len(outcomes.groups))
+        self._groups = sparse.csr_matrix((np.ones(len(rows)), (number, rows)))
+        self._number = number
+        concentration = np.exp(starting_point(outcomes).log_concentration)
+        pairs = [
+            evidence(outcomes.successes[:, t], outcomes.trials[:, t], concentration[t])
+            for t in range(targets)
+        ]
+        self._kept = np.repeat(kept, targets, axis=1)
+        self._precision = np.tile(np.stack([pair[0] for pair in pairs], 1), members) * self._kept
+        self._goal = np.tile(np.stack([pair[1] for pair in pairs], 1), members)
+        self._labels = np.tile(outcomes.trials.max(axis=0) <= 1, members)
+        self._successes = np.tile(outcomes.successes, members)
+        self._trials = np.tile(outcomes.trials, members)
 
-    def of_labels(logit: Tensor) -> Tensor:
-        # 4 makes a logit near zero weigh as much as an error of a rate does.
-        return 4 * weights * tf.nn.sigmoid_cross_entropy_with_logits(rate + 0 * logit, logit)
+    def fit(self) -> tuple[list[Features], Array]:
+        """Weights by block, (f, m * t), and bias, (m * t,)."""
+        weights = np.zeros((int(self._ends[-1]), len(self._offsets)), np.float32)
+        bias = np.zeros(len(self._offsets))
+        if self._labels.any():
+            counts = (self._kept * values for values in (self._successes, self._trials))
+            successes, trials = (values.sum(axis=0) for values in counts)
+            bias[self._labels] = logit(successes / trials)[self._labels]
+        for _ in range(NEWTON_STEPS if self._labels.any() else 1):
+            weights, bias = self._step(weights, bias)
+        parts = np.split(weights, self._ends[:-1])
+        return [part * scale for part, scale in zip(parts, self._scales, strict=True)], bias
 
-    def loss(logit: Tensor) -> Tensor:
-        if labels.all():
-            return tf.reduce_sum(of_labels(logit))
-        if not labels.any():
-            return tf.reduce_sum(of_rates(logit))
-        return tf.reduce_sum(tf.where(labels, of_labels(logit), of_rates(logit)))
+    def _step(self, weights: Features, bias: Array) -> tuple[Features, Array]:
+        """One step of Newton: of rates, whose loss is a square, the last one."""
+        precision, goal = self._precision, self._goal
+        if self._labels.any():
+            at = self._logits(weights) + bias
+            mean = expit(at)
+            slope = np.maximum(mean * (1 - mean), 1e-6)
+            precision = np.where(self._labels, slope * self._trials * self._kept, precision)
+            moved = at + (self._successes / np.maximum(self._trials, 1) - mean) / slope
+            goal = np.where(self._labels, moved, goal)
+        shrunk = self._shrinking(precision)
+        ones = shrunk(np.ones_like(goal))
+        total = np.maximum(ones.sum(axis=0), 1e-12)
 
-    return loss
+        def seen(values: Array) -> Array:
+            """What is left of some logits once offsets and bias have taken their share."""
+            taken = shrunk(values)
+            left: Array = taken - ones * (taken.sum(axis=0) / total)
+            return left
+
+        def apply(weights: Features) -> Features:
+            return self._gradients(seen(self._logits(weights))) + weights
+
+        weights = conjugate_gradients(apply, self._gradients(seen(goal)), weights)
+        bias = shrunk(goal - self._logits(weights)).sum(axis=0) / total
+        return weights, bias
+
+    def _shrinking(self, precision: Array) -> Callable[[Array], Array]:
+        """Logits (n, c) -> the same times the precision that is left beside the groups' offsets."""
+        share = self._offsets / (1 + self._offsets * (self._groups @ precision))  # (groups, c)
+
+        def shrunk(values: Array) -> Array:
+            weighted = precision * values
+            left: Array = weighted - precision * (share * (self._groups @ weighted))[self._number]
+            return left
+
+        return shrunk
+
+    def _logits(self, weights: Features) -> Array:
+        total = np.zeros(self._goal.shape)
+        parts = np.split(weights, self._ends[:-1])
+        for block, part, scale in zip(self._blocks, parts, self._scales, strict=True):
+            total += block @ (part * scale)
+        return total
+
+    def _gradients(self, values: Array) -> Features:
+        values = values.astype(np.float32)
+        pairs = zip(self._blocks, self._scales, strict=True)
+        return np.concatenate([(block.T @ values) * scale for block, scale in pairs])
 
 
-def _is_label(trials: Array) -> NDArray[np.bool_]:
-    """Which targets are 0/1 labels: no row has more than one trial, (t,)."""
-    most: NDArray[np.bool_] = trials.max(axis=0) <= 1
-    return most
+def conjugate_gradients(
+    apply: Callable[[Features], Features], right: Features, start: Features
+) -> Features:
+    """Solves a symmetric positive system for each column, (f, c) each.
 
-
-def _evidence(outcomes: Outcomes) -> tuple[Array, Array]:
-    """Weight of each row, 1 on average, and its log rate; both (n, t).
-
-    A rate varies by chance and, whatever the trials, from one creative to the next: beyond the
-    concentration of the rates, further trials add little.
+    Hestenes and Stiefel (1952), "Methods of conjugate gradients for solving linear systems".
     """
-    successes, trials = outcomes.successes, outcomes.trials
-    weight = trials / (1 + trials / np.exp(starting_point(outcomes).log_concentration))
-    weight[:, _is_label(trials)] = trials[:, _is_label(trials)]
-    rate = (successes + 0.5) / (trials + 1)
-    return weight / weight.mean(axis=0), np.log(rate) - np.log1p(-rate)
+    found = start.copy()
+    residual = right - apply(found) if start.any() else right.copy()
+    direction, square = residual.copy(), _squares(residual)
+    goal = TOLERANCE**2 * _squares(right)
+    for _ in range(MAX_STEPS):
+        if (square <= goal).all():
+            break
+        applied = apply(direction)
+        curvature = np.maximum((direction * applied).sum(axis=0, dtype=np.float64), 1e-30)
+        step = np.where(square > goal, square / curvature, 0.0).astype(np.float32)
+        found += step * direction
+        residual -= step * applied
+        before, square = square, _squares(residual)
+        direction = residual + (square / np.maximum(before, 1e-30)).astype(np.float32) * direction
+    return found
 
 
-def _penalty(outcomes: Outcomes, options: AdditiveOptions) -> NDArray[np.float32]:
-    """Of each column, (m * t,)."""
-    by_target = np.where(_is_label(outcomes.trials), options.label_penalty, options.rate_penalty)
-    return np.tile(by_target, options.members).astype(np.float32)
+def _squares(values: Features) -> Array:
+    squares: Array = (values * values).sum(axis=0, dtype=np.float64)
+    return squares

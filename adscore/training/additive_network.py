@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from adscore.bundle import Present
+from adscore.bundle import Choice, Present
 from adscore.training.additive import AdditiveHeads, Design, fit_additive
 from adscore.training.calibration import HeldOut, Known
 from adscore.training.inputs import Inputs
@@ -64,6 +64,16 @@ class AdditiveFit:
         """Of each member, for some rows whose inputs may not be their own, (n, m, t)."""
         return self._logits(self._parts(inputs, rows), inputs.batch(rows, ("present",))["present"])
 
+    def choices(self) -> dict[str, Choice]:
+        """What groups left out chose, by target."""
+        return {
+            target: Choice(
+                parts={name: round(float(s[t]), 4) for name, s in self.heads.shares.items()},
+                learns=bool(self.heads.strengths.learns[t]),
+            )
+            for t, target in enumerate(self.problem.data.targets)
+        }
+
     def network(self) -> Network:
         """Puts the weights into towers and core; not calibrated."""
         heads = self.heads
@@ -91,7 +101,7 @@ def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
     encodings = context_encodings(problem.data, rows)
     design = read_design(inputs, towers, encodings, rows)
     outcomes = problem.data.outcomes(rows)
-    heads = fit_additive(design, outcomes, problem.preset.additive, problem.seed)
+    heads = fit_additive(design, outcomes, problem.preset.members, problem.seed)
     return AdditiveFit(problem, towers, encodings, heads, starting_point(outcomes), inputs)
 
 
@@ -154,7 +164,10 @@ def read_design(
             ngrams = sparse.diags_array(present[:, 0]) @ weighted
     if encodings:
         dense["context"] = _looked_up(encodings, read["context_ids"])
-    return Design(dense, ngrams)
+    blocks = {name: dict(tower.blocks) for name, tower in towers.items()}
+    if encodings:
+        blocks["context"] = {"values": dense["context"].shape[1]}
+    return Design(dense, ngrams, blocks)
 
 
 def _weighted(ids: NDArray[np.int32], weights: Array) -> sparse.csr_matrix:

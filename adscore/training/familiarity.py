@@ -1,8 +1,9 @@
 """The distance of a creative from those of the training, so that a score can warn of a guess.
 
 A part of a creative is described by numbers that no weight was fitted for: the features of a
-published encoder; else how often each token occurs, or an image's colours place by place. What
-a network has learned from clicks tells little of what it has never seen.
+published encoder; statistics of pixels, or of how a headline is written, with its n-grams; else
+how often each token occurs, or an image's colours place by place. What a network has learned from
+clicks tells little of what it has never seen.
 
 b parts, f features, l token ids, k directions.
 """
@@ -68,24 +69,30 @@ def fit_familiarity(
 
 
 def describe(tower: KerasTower, inputs: Inputs, rows: NDArray[np.int64]) -> keras.Model:
-    """Builds a tower's inputs by name -> features (b, f), and of token ids their pairs too.
+    """Builds a tower's inputs by name -> features (b, f), and of n-grams or token ids `pairs` too.
 
     Args:
         tower: Which inputs it reads decides what describes them.
         inputs: What it reads of every row.
         rows: Those whose frequent tokens are told apart.
     """
-    [given] = tower.trunk.inputs
-    read = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
-    outputs = {"features": read}
-    if given.name == "token_ids":
+    given = {tensor.name: tensor for tensor in tower.trunk.inputs}
+    # What an encoder says of a headline tells more than how it is written.
+    name = "headline_features" if "headline_features" in given else next(iter(given))
+    read = keras.Input(given[name].shape[1:], dtype=given[name].dtype, name=name)
+    known, outputs = {name: read}, {"features": read}
+    if name == "headline_statistics":
+        known["ngram_ids"] = outputs["pairs"] = keras.Input(
+            (None,), dtype="int32", name="ngram_ids"
+        )
+    if name == "token_ids":
         vocabulary = tower.trunk.get_layer("tokens").input_dim
-        ids = inputs.batch(rows, [given.name])[given.name]
+        ids = inputs.batch(rows, [name])[name]
         features = _frequencies(read, _frequent(ids, vocabulary))
         outputs = {"features": features, "pairs": _pairs(read, vocabulary)}
-    if given.name == "pixels":
+    if name == "pixels":
         outputs = {"features": _colours(read)}
-    return keras.Model({given.name: read}, outputs)
+    return keras.Model(known, outputs)
 
 
 def _frequent(ids: NDArray[np.int32], vocabulary: int) -> NDArray[np.int32]:

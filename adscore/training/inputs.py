@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.scoring.text import HeadlineTokenizer, ngram_ids, train_tokenizer
+from adscore.scoring.text import (
+    HeadlineTokenizer,
+    headline_statistics,
+    ngram_ids,
+    train_tokenizer,
+)
 from adscore.training.encoders.feature_cache import (
     FeatureCache,
     cache_directory,
@@ -21,7 +26,7 @@ ROWS_AT_ONCE = 256
 
 # Which inputs stand for a part of a creative.
 INPUTS_OF = {
-    Present.HEADLINE: {"token_ids", "headline_features", "ngram_ids"},
+    Present.HEADLINE: {"token_ids", "headline_features", "headline_statistics", "ngram_ids"},
     Present.IMAGE: {"pixels", "image_features"},
     Present.CONTEXT: {"context_ids"},
 }
@@ -121,7 +126,7 @@ def read_inputs(problem: Problem, known: Inputs | None = None) -> Inputs:
     columns["present"] = Column(data.present, every_row)
     if data.context:
         columns["context_ids"] = Column(data.context_ids, every_row)
-    if "headline" in data.modalities and (known is None or problem.encoders.text is None):
+    if "headline" in data.modalities and (known is None or "token_ids" in known.columns):
         tokenizer, read = _read_headlines(problem)
         columns |= read
     if "image" in data.modalities and known is None:
@@ -131,7 +136,7 @@ def read_inputs(problem: Problem, known: Inputs | None = None) -> Inputs:
 
 def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
     data, preset, encoder = problem.data, problem.preset, problem.encoders.text
-    if encoder is None:
+    if encoder is None and not problem.is_additive:
         fitted = data.rows_with("headline", problem.fitted)
         tokenizer = train_tokenizer([data.headlines[r] for r in fitted], preset.vocabulary_size)
         reader = HeadlineTokenizer(tokenizer, preset.preprocessing.headline_tokens)
@@ -139,12 +144,15 @@ def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
         return tokenizer, {"token_ids": Column(ids, np.arange(len(data)))}
     number = {text: position for position, text in enumerate(dict.fromkeys(data.headlines))}
     distinct, index = list(number), np.array([number[text] for text in data.headlines])
+    read: dict[str, NDArray[Any]] = {"ngram_ids": ngram_ids(distinct, preset.ngram_buckets)}
+    if problem.is_additive:
+        read["headline_statistics"] = headline_statistics(distinct)
+    columns = {name: Column(values, index) for name, values in read.items()}
+    if encoder is None:
+        return "", columns
     stored = headline_features(encoder, distinct, FeatureCache(cache_directory()))
-    ids = ngram_ids(distinct, preset.ngram_buckets)
-    return encoder.tokenizer, {
-        "headline_features": Column(stored.values, stored.index[index]),
-        "ngram_ids": Column(ids, index),
-    }
+    columns["headline_features"] = Column(stored.values, stored.index[index])
+    return encoder.tokenizer, columns
 
 
 def _read_images(problem: Problem) -> dict[str, Column]:

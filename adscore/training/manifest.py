@@ -75,6 +75,7 @@ def _summary(problem: Problem, model: Model, seconds: float) -> TrainingSummary:
         columns=data.columns,
         folds=model.left_out.folds,
         left_out=len(model.left_out.rows),
+        choices=model.choices,
     )
 
 

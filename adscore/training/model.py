@@ -7,7 +7,7 @@ of passes and measure it, then to every row for as many passes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from adscore.bundle import Present
+from adscore.bundle import Choice, Present
 from adscore.evaluation.table import compared_rows
 from adscore.training.additive_network import fit_heads
 from adscore.training.alignment import fit_agreement, places
@@ -46,6 +46,7 @@ class Model:
         familiarity: By tower, the distance beyond which a creative is unfamiliar.
         epochs: Passes over the data; 0 without targets.
         left_out: What models like it predict of groups that they were not fitted to.
+        choices: By target, what groups left out chose; empty for a network.
     """
 
     inputs: Inputs
@@ -54,6 +55,7 @@ class Model:
     familiarity: Mapping[str, float]
     epochs: int
     left_out: LeftOut
+    choices: Mapping[str, Choice] = field(default_factory=dict)
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
         """Mean rate and concentration of each target, (rows, targets) each, from its inputs.
@@ -117,10 +119,11 @@ def fit_model(problem: Problem) -> Model:
     if problem.align or not problem.is_additive:
         part = whole.on(problem.one_split())
     network, epochs = None, 0
+    choices: dict[str, Choice] = {}
     left_out = LeftOut(np.empty(0, np.int64), Rates(np.empty((0, 0)), np.empty((0, 0))))
     if problem.data.targets and problem.is_additive:
-        left_out, network = _leave_folds_out(whole), _fit_additive(whole)
-        epochs = problem.preset.additive.steps
+        left_out = _leave_folds_out(whole)
+        network, choices = _fit_additive(whole)
     elif problem.data.targets and part is not None:
         left_out, network, whole, epochs = _fit_twice(part, whole)
     aligned: dict[str, keras.Model] = {}
@@ -135,13 +138,13 @@ def fit_model(problem: Problem) -> Model:
         name: _finished(tower, distances.get(name), aligned.get(name), embedding=bool(network))
         for name, tower in whole.towers.items()
     }
-    return Model(whole.inputs, network, finished, limits, epochs, left_out)
+    return Model(whole.inputs, network, finished, limits, epochs, left_out, choices)
 
 
 # === Linear heads ===
 
 
-def _fit_additive(stage: _Stage) -> Network:
+def _fit_additive(stage: _Stage) -> tuple[Network, dict[str, Choice]]:
     """Fits heads to every row, and calibrates them by members that left its group out."""
     fit = fit_heads(stage.problem, stage.inputs, stage.towers)
     present = stage.problem.data.present[stage.problem.fitted]
@@ -150,7 +153,7 @@ def _fit_additive(stage: _Stage) -> Network:
     )
     network = fit.network()
     network.calibrate(calibration)
-    return network
+    return network, fit.choices()
 
 
 def _leave_folds_out(whole: _Stage) -> LeftOut:

@@ -12,14 +12,17 @@ def model_card(name: str, manifest: Manifest) -> str:
     """Writes the card in Markdown."""
     training = manifest.training
     groups = f" of {training.groups} groups" if training.groups else ""
+    chosen = {target: choice.describe(target) for target, choice in training.choices.items()}
+    warnings = "".join(f"**{chosen.pop(target)}**\n\n" for target in training.mean_only)
+    choices = "".join(f"\n- {sentence}" for sentence in chosen.values())
     return f"""# {name}
 
-{_purpose(manifest)}
+{warnings}{_purpose(manifest)}
 
 - Written by adscore {training.adscore_version} on {training.create_time}, preset \
 `{training.preset}`, seed {training.seed}, {training.seconds:.0f} s.
 - Fitted to {training.creatives} creatives{groups}, all of them. {_left_out(manifest)}
-- {_encoders(manifest)}
+- {_encoders(manifest)}{choices}
 - {_reads(manifest)}
 - {_meaning(manifest)}
 
@@ -68,8 +71,10 @@ def _modalities(manifest: Manifest) -> list[str]:
 
 def _reads(manifest: Manifest) -> str:
     size, limits = manifest.preprocessing, manifest.limits
+    whole = manifest.training.choices and "headline" not in manifest.training.encoders
+    tokens = "every word" if whole else f"{size.headline_tokens} tokens"
     sentences = {
-        "headline": f"Reads {size.headline_tokens} tokens of the headline.",
+        "headline": f"Reads {tokens} of the headline.",
         "image": f"Reads the image shrunk to {size.image_width} x {size.image_height} pixels: "
         "small print does not reach it.",
     }
@@ -85,6 +90,8 @@ def _reads(manifest: Manifest) -> str:
 def _encoders(manifest: Manifest) -> str:
     encoders = manifest.training.encoders
     if not encoders:
+        if manifest.training.choices:
+            return "Stands on statistics of headlines and images, and on n-grams: on no encoder."
         return "Its towers were trained from scratch."
     named = " and ".join(f"`{name}` for the {tower}" for tower, name in encoders.items())
     return f"Stands on frozen encoders, {named}; their licences hold for this model too."

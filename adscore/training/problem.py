@@ -136,8 +136,8 @@ class Problem:
 
     @property
     def is_additive(self) -> bool:
-        """Whether every tower stands on an encoder, so that linear heads on features do."""
-        return set(self.encoders.names) == set(self.data.modalities)
+        """Whether linear heads are fitted to fixed features."""
+        return self.preset.additive
 
     @property
     def fitted(self) -> NDArray[np.int64]:
@@ -184,6 +184,8 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
             "expected headlines and images to align. Received a table with "
             f"{' and '.join(data.modalities)} alone"
         )
+    if preset.additive:
+        encoders = encoders.or_statistics(preset.preprocessing)
     used = encoders.only(data.modalities)
     problem = Problem(data, Split.of_all(len(data)), preset, used, options.seed, options.align)
     _require_outcomes(problem)

@@ -4,8 +4,8 @@ b creatives, l token ids, h x w pixels, f features of the trunk, n n-gram ids, e
 embedding. The features of the trunk describe the input; the embedding is what the head reads.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.scoring.text import HeadlineTokenizer
+from adscore.training.encoders.statistics import WIDTHS as STATISTICS
 from adscore.training.inputs import Inputs
 from adscore.training.presets import Preset
 from adscore.training.problem import Problem
@@ -30,6 +31,7 @@ FINAL_TEXT_LENGTH = 1.2
 INNER_TEXT_LENGTH = 0.7
 FINAL_IMAGE_LENGTH = 0.5
 INNER_IMAGE_LENGTH = 0.25
+STATISTICS_LENGTH = 1.0  # of all statistics of a headline or an image together
 MIN_LENGTH = 1e-6
 
 ROWS_AT_ONCE = 1024
@@ -44,12 +46,15 @@ class KerasTower:
         wide: n-gram ids (b, n) int32 -> (b, e), added to the projection; None without them.
         projection: features (b, f) -> (b, e).
         embedding: Inputs by name, n-gram ids among them -> {"embedding": (b, e)}.
+        blocks: By name, how many features each block of the trunk has, in their order; none where
+            the trunk is trained.
     """
 
     trunk: keras.Model
     wide: keras.Model | None
     projection: keras.Model
     embedding: keras.Model
+    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -78,16 +83,16 @@ def build_towers(problem: Problem, inputs: Inputs) -> dict[str, KerasTower]:
 def _headline_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) -> KerasTower:
     preset, encoder = problem.preset, problem.encoders.text
     name, projection_name = "headline_encoder", "headline_projection"
-    if encoder is None:
+    if encoder is None and not problem.is_additive:
         tokenizer = HeadlineTokenizer(inputs.tokenizer, preset.preprocessing.headline_tokens)
         trunk = lstm_trunk(preset, tokenizer.vocabulary_size)
         return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
-    read = inputs.batch(fitted, ("headline_features", "ngram_ids"))
-    trunk = headline_feature_trunk(read["headline_features"], encoder.blocks)
+    read = inputs.batch(fitted, ("headline_features", "headline_statistics", "ngram_ids"))
+    trunk, blocks = headline_feature_trunk(read, () if encoder is None else encoder.blocks)
     weights = inverse_frequency(read["ngram_ids"], preset.ngram_buckets)
-    projection = _projection_on_encoder(problem, trunk, projection_name)
+    projection = _projection_on_features(problem, trunk, projection_name)
     wide = wide_branch(weights, projection.output.shape[1])
-    return assemble_tower(name, trunk, projection, wide)
+    return replace(assemble_tower(name, trunk, projection, wide), blocks=blocks)
 
 
 def _image_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) -> KerasTower:
@@ -97,14 +102,15 @@ def _image_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) ->
         trunk = conv_trunk(preset)
         return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
     features = inputs.batch(fitted, ("image_features",))["image_features"]
-    trunk = image_feature_trunk(features, encoder.blocks)
-    return assemble_tower(name, trunk, _projection_on_encoder(problem, trunk, projection_name))
+    trunk, blocks = image_feature_trunk(features, encoder.blocks)
+    projection = _projection_on_features(problem, trunk, projection_name)
+    return replace(assemble_tower(name, trunk, projection), blocks=blocks)
 
 
-def _projection_on_encoder(problem: Problem, trunk: keras.Model, name: str) -> keras.Model:
+def _projection_on_features(problem: Problem, trunk: keras.Model, name: str) -> keras.Model:
     if not problem.is_additive:
         return feature_projection(problem.preset, trunk, name)
-    columns = problem.preset.additive.members * len(problem.data.targets)
+    columns = problem.preset.members * len(problem.data.targets)
     return linear_projection(max(columns, 1), trunk, name)  # without targets it is not used
 
 
@@ -163,39 +169,83 @@ def conv_trunk(preset: Preset) -> keras.Model:
     return keras.Model({"pixels": pixels}, flat, name="image_trunk")
 
 
-def headline_feature_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
-    """Builds headline_features (b, f) -> the same centred, each inner block of one length.
+def headline_feature_trunk(
+    read: Mapping[str, Array], widths: Sequence[int]
+) -> tuple[keras.Model, dict[str, int]]:
+    """Builds what headlines are described by -> the same centred and scaled, block by block.
 
     Args:
-        features: Of the rows that are fitted to, (rows, f).
-        blocks: Widths of the encoder's outputs, the final one first.
+        read: Of the rows that are fitted to: `headline_features` (rows, f) of an encoder,
+            `headline_statistics` (rows, s), or both.
+        widths: Of the encoder's outputs, the final one first; none without one.
+
+    Returns:
+        The trunk, and widths of its blocks by name.
     """
-    inputs = keras.Input(features.shape[1:], name="headline_features")
-    final, *inner = _blocks(_standardised(inputs, features, scale=False), blocks)
-    parts = [final * FINAL_TEXT_LENGTH]
-    for block in inner:
-        squares = keras.ops.sum(block * block, axis=1, keepdims=True)
-        length = keras.ops.maximum(keras.ops.sqrt(squares), MIN_LENGTH)
-        parts.append(block / length * INNER_TEXT_LENGTH)
-    return keras.Model({"headline_features": inputs}, _joined(parts), name="headline_trunk")
+    inputs, parts, blocks = {}, [], {}
+    if widths:
+        features = inputs["headline_features"] = keras.Input(
+            (sum(widths),), name="headline_features"
+        )
+        centred = _standardised(features, read["headline_features"], scale=False)
+        final, *inner = _blocks(centred, widths)
+        parts += [final * FINAL_TEXT_LENGTH, *map(_of_inner_length, inner)]
+        blocks = {"encoder": widths[0], "inner layers": sum(widths[1:])}
+    if "headline_statistics" in read:
+        known = read["headline_statistics"]
+        given = inputs["headline_statistics"] = keras.Input(
+            known.shape[1:], name="headline_statistics"
+        )
+        parts.append(_scores(given, known) * float(STATISTICS_LENGTH / np.sqrt(known.shape[1])))
+        blocks["statistics"] = known.shape[1]
+    return keras.Model(inputs, _joined(parts), name="headline_trunk"), _kept(blocks)
 
 
-def image_feature_trunk(features: Array, blocks: Sequence[int]) -> keras.Model:
+def _of_inner_length(block: Tensor) -> Tensor:
+    squares = keras.ops.sum(block * block, axis=1, keepdims=True)
+    return block / keras.ops.maximum(keras.ops.sqrt(squares), MIN_LENGTH) * INNER_TEXT_LENGTH
+
+
+def image_feature_trunk(
+    features: Array, widths: Sequence[int]
+) -> tuple[keras.Model, dict[str, int]]:
     """Builds image_features (b, f) -> z-scores, each block of one typical length.
 
     Args:
         features: Of the rows that are fitted to, (rows, f).
-        blocks: Widths of the encoder's outputs, the final one first.
+        widths: Of the outputs that they are made of: final and inner ones of an encoder, which may
+            be missing, then the statistics.
+
+    Returns:
+        The trunk, and widths of its blocks by name.
     """
     inputs = keras.Input(features.shape[1:], name="image_features")
-    scores = _standardised(inputs, features, scale=True)
-    clipped = keras.ops.clip(scores, -MAX_DEVIATION, MAX_DEVIATION)
-    lengths = [FINAL_IMAGE_LENGTH] + [INNER_IMAGE_LENGTH] * (len(blocks) - 1)
+    count = len(widths) - len(STATISTICS)
+    lengths = [FINAL_IMAGE_LENGTH] * min(1, count) + [INNER_IMAGE_LENGTH] * max(0, count - 1)
+    lengths += [STATISTICS_LENGTH / np.sqrt(len(STATISTICS))] * len(STATISTICS)
     parts = [
         block * float(length / np.sqrt(width))
-        for block, length, width in zip(_blocks(clipped, blocks), lengths, blocks, strict=True)
+        for block, length, width in zip(
+            _blocks(_scores(inputs, features), widths), lengths, widths, strict=True
+        )
     ]
-    return keras.Model({"image_features": inputs}, _joined(parts), name="image_trunk")
+    trunk = keras.Model({"image_features": inputs}, _joined(parts), name="image_trunk")
+    blocks = {
+        "encoder": sum(widths[: min(1, count)]),
+        "inner layers": sum(widths[1:count]),
+        "statistics": sum(STATISTICS),
+    }
+    return trunk, _kept(blocks)
+
+
+def _kept(blocks: Mapping[str, int]) -> dict[str, int]:
+    return {name: width for name, width in blocks.items() if width}
+
+
+def _scores(inputs: Tensor, features: Array) -> Tensor:
+    """Z-scores without outliers."""
+    scores = _standardised(inputs, features, scale=True)
+    return keras.ops.clip(scores, -MAX_DEVIATION, MAX_DEVIATION)
 
 
 def _standardised(inputs: Tensor, features: Array, *, scale: bool) -> Tensor:
@@ -203,7 +253,7 @@ def _standardised(inputs: Tensor, features: Array, *, scale: bool) -> Tensor:
     # Frozen, it is a standardisation whose numbers are weights; keras.layers.Normalization
     # with given numbers exports them as inputs of the graph.
     layer = keras.layers.BatchNormalization(
-        center=False, scale=False, epsilon=0.0, trainable=False, name="standardised"
+        center=False, scale=False, epsilon=0.0, trainable=False, name=f"standardised_{inputs.name}"
     )
     scores = layer(inputs)
     mean = features.mean(axis=0, dtype=np.float64)

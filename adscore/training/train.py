@@ -15,6 +15,10 @@ from adscore.training.earlier import Comparison, compare_with_earlier, require_n
 from adscore.training.problem import Problem, TrainingOptions, read_problem
 from adscore.training.split import hold_out
 
+# Share of the tokens from which on an encoder's tokenizer mostly answers "unknown".
+MAX_UNKNOWN = 0.5
+HEADLINES_ASKED = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
@@ -65,6 +69,8 @@ def train(
     table = table.without(set(aside.tolist())) if aside.size else table
     progress(f"reading {len(table)} creatives")
     problem = read_problem(table, options)
+    if warning := _foreign_encoder(problem):
+        progress(warning)
     progress(_fitting_stage(problem))
     model = fit_model(problem)
     evaluation = evaluate_left_out(model.left_out, problem.data, table)
@@ -96,4 +102,19 @@ def _fitting_stage(problem: Problem) -> str:
     return (
         f"fitting the {problem.preset.name} network{on} to "
         f"{' and '.join(problem.data.modalities)} of {len(problem.data)} creatives"
+    )
+
+
+def _foreign_encoder(problem: Problem) -> str:
+    """A warning where the text encoder does not know the script of the headlines; else nothing."""
+    encoder = problem.encoders.text
+    if encoder is None:
+        return ""
+    headlines = [text for text in problem.data.headlines if text]
+    share = encoder.unknown_share(headlines[:: max(1, len(headlines) // HEADLINES_ASKED)])
+    if share <= MAX_UNKNOWN:
+        return ""
+    return (
+        f"warning: the text encoder {encoder.name} knows {1 - share:.0%} of the tokens of these "
+        "headlines, and takes all others for one; name an encoder of their language, or none"
     )

@@ -141,7 +141,7 @@ def test_models_are_listed_with_targets_limits_and_metrics(stubs: Any, scorer: S
     assert model.limits.max_combinations == manifest.limits.max_combinations
     assert model.limits.image_height == manifest.preprocessing.image_height
     assert model.limits.image_width == manifest.preprocessing.image_width
-    assert model.training.preset == "default"
+    assert model.training.preset == "network"
     assert model.training.create_time == manifest.training.create_time
     expected = {name: value for name, value in manifest.metrics["ctr"].items() if value is not None}
     assert dict(model.metrics["ctr"].figures) == expected

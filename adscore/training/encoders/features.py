@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from adscore.scoring.image import ImageSize
 from adscore.training.encoders.onnx_graph import GraphEditor, Model, dimensions, graph_inputs
+from adscore.training.encoders.statistics import add_statistics
 
 
 def add_text_features(model: Model, output: tuple[str, int], pooling: str) -> Model:
@@ -54,6 +55,8 @@ def add_image_features(
 ) -> Model:
     """Adds the features of an image encoder: final output, mean and deviation of inner maps.
 
+    The statistics that stand alone without an encoder come last: it may not tell what they tell.
+
     Args:
         model: The encoder; changed in place.
         output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w); of an
@@ -81,7 +84,7 @@ def add_image_features(
         variance = editor.add("GlobalAveragePool", editor.add("Mul", centred, centred))
         deviation = editor.add("Sqrt", variance)
         parts += [editor.add("Flatten", part, axis=1) for part in (mean, deviation)]
-    return editor.finish(parts)
+    return editor.finish(parts + add_statistics(editor, size))
 
 
 def has_channels_last(model: Model) -> bool:

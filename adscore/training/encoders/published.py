@@ -49,6 +49,7 @@ from adscore.training.encoders.onnx_graph import (
     read_signature,
     with_parts_as_outputs,
 )
+from adscore.training.encoders.statistics import WIDTHS, image_statistics
 from adscore.training.presets import Preset
 
 # Such an operator measures the range of the whole batch, so that a headline's features would
@@ -109,9 +110,10 @@ class ImageEncoder:
     """An image encoder: pixels (batch, height, width, 3) uint8 -> features.
 
     Attributes:
-        name: What it is called in manifests.
+        name: What it is called in manifests; ``""`` for statistics alone, which nobody published.
         model: The graph, with the one output `features`, (batch, width) float32.
-        blocks: Widths of the outputs that the features are made of, the final one first.
+        blocks: Widths of the outputs that the features are made of, the final one first, those of
+            the statistics last.
         size: Height and width that it reads, and how images are brought to it.
     """
 
@@ -132,7 +134,7 @@ class ImageEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """The encoders of a training; None for a tower that is trained from scratch."""
+    """The encoders of a training; None where a tower reads what it is trained on itself."""
 
     text: TextEncoder | None = None
     image: ImageEncoder | None = None
@@ -151,9 +153,16 @@ class Encoders:
 
     @property
     def names(self) -> dict[str, str]:
-        """Name of the encoder of each tower that has one."""
+        """Name of the published encoder of each tower that has one."""
         found = (("headline", self.text), ("image", self.image))
-        return {tower: encoder.name for tower, encoder in found if encoder is not None}
+        return {tower: one.name for tower, one in found if one is not None and one.name}
+
+    def or_statistics(self, read: Preprocessing) -> "Encoders":
+        """The same, with statistics of the pixels in the place of an image encoder."""
+        if self.image is not None:
+            return self
+        size = ImageSize.of(read)
+        return replace(self, image=ImageEncoder("", image_statistics(size), WIDTHS, size))
 
     def only(self, modalities: Sequence[str]) -> "Encoders":
         """Those of some modalities alone: a table without images needs no image encoder."""
@@ -173,6 +182,8 @@ class Encoders:
 
     def _preprocessing(self, preset: Preset) -> Preprocessing:
         read = preset.preprocessing
+        if self.text is not None or preset.additive:
+            read = replace(read, ngram_buckets=preset.ngram_buckets)
         if self.text is not None:
             read = replace(
                 read,
@@ -180,7 +191,6 @@ class Encoders:
                 headline_padding_id=self.text.padding_id,
                 headline_padding_left=self.text.pads_left,
                 headlines_apart=self.text.apart,
-                ngram_buckets=preset.ngram_buckets,
             )
         if self.image is not None:
             size = self.image.size

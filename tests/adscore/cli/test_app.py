@@ -108,7 +108,7 @@ def test_train_writes_a_version_and_prints_its_figures(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--preset", "huge"], "--preset: expected default or baseline. Received: huge"),
+        (["--preset", "huge"], "--preset: expected default, network or baseline. Received: huge"),
         (["--target", "ctr"], "NAME=SUCCESSES/TRIALS"),
         (["--target", "a=clicks", "--target", "a=clicks/impressions"], "distinct names"),
         (["--target", "ctr=clicks/views"], "expected a column 'views'"),

@@ -18,7 +18,7 @@ Garden,72,Copper pans,Enabled,2000,30,0.40
 MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
     "an unknown preset": (
         "train {log} {new} --preset fast",
-        ("--preset", "default", "baseline", "fast"),
+        ("--preset", "default", "network", "baseline", "fast"),
     ),
     "a slip in the preset": ("train {log} {new} --preset basline", ("Did you mean baseline",)),
     "no encoder there": (

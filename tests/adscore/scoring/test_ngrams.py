@@ -1,10 +1,11 @@
-"""Hashed n-grams: the same everywhere, padded with 0."""
+"""Hashed n-grams and statistics of headlines: the same everywhere; ids padded with 0."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adscore.scoring.text import PADDING_ID, ngram_ids
+from adscore.scoring.text import PADDING_ID, STATISTICS, headline_statistics, ngram_ids
 
 
 def test_ids_never_change():
@@ -104,3 +105,25 @@ def test_a_row_depends_on_its_own_headline(headlines, buckets):
         (alone,) = ngram_ids([headline], buckets)
         kept = row[row != PADDING_ID].tolist()
         assert kept == sorted(set(kept)) == alone[alone != PADDING_ID].tolist()
+
+
+# === Statistics ===
+
+
+def test_statistics_never_change():
+    # Weights were fitted to these numbers in this order.
+    (row,) = np.expm1(headline_statistics(["Save 20% NOW!! Really?"])).round(3).tolist()
+    assert row[:6] == [22, 4, 4, 2, 1, 2]
+    (row,) = headline_statistics(["Save 20% NOW!! Really?"]).round(3).tolist()
+    assert row[6:] == pytest.approx([5 / 13, 3 / 4, np.log1p(13 / 4), 0], abs=1e-3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(), max_size=4))
+def test_statistics_are_numbers_and_of_each_headline_alone(headlines):
+    found = headline_statistics(headlines)
+    assert found.shape == (len(headlines), len(STATISTICS))
+    assert found.dtype == "float32"
+    assert np.isfinite(found).all()
+    for row, headline in zip(found, headlines, strict=True):
+        assert row.tolist() == headline_statistics([headline])[0].tolist()

@@ -10,7 +10,7 @@ import pytest
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training.likelihood import Start
 from adscore.training.network import Network, build_network, deep_core
-from adscore.training.presets import BASELINE, DEFAULT, Preset
+from adscore.training.presets import BASELINE, NETWORK, Preset
 from adscore.training.towers import (
     assemble_tower,
     conv_trunk,
@@ -21,11 +21,11 @@ from adscore.training.towers import (
 
 @pytest.fixture(scope="session")
 def tiny_presets() -> dict[str, Preset]:
-    """The two presets with few weights and few passes."""
-    alignment = dataclasses.replace(DEFAULT.alignment, epochs=2, min_steps=4)
-    default = dataclasses.replace(DEFAULT, conv_filters=(4, 4), lstm_width=8, alignment=alignment)
+    """The presets that are trained in passes, with few weights and few of these."""
+    alignment = dataclasses.replace(NETWORK.alignment, epochs=2, min_steps=4)
+    network = dataclasses.replace(NETWORK, conv_filters=(4, 4), lstm_width=8, alignment=alignment)
     return {
-        "default": dataclasses.replace(default, max_epochs=2),
+        "network": dataclasses.replace(network, max_epochs=2),
         "baseline": dataclasses.replace(BASELINE, conv_filters=(4,), lstm_width=8, max_epochs=2),
     }
 

@@ -4,23 +4,22 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from adscore.training.additive import (
-    AdditiveHeads,
-    Design,
-    fit_additive,
-)
+from adscore.training.additive import NGRAMS, AdditiveHeads, Design, fit_additive
 from adscore.training.likelihood import Outcomes
-from adscore.training.presets import AdditiveOptions
 from adscore.training.split import deal_groups
+from adscore.training.strengths import Strengths
 
-OPTIONS = AdditiveOptions(members=3, steps=20)
+MEMBERS = 3
+BLOCK = "headline encoder"
 
 
 @pytest.fixture
 def design() -> Design:
     rng = np.random.default_rng(0)
-    return Design({"headline": rng.normal(size=(60, 4)).astype(np.float32)}, None)
+    features = rng.normal(size=(60, 4)).astype(np.float32)
+    return Design({"headline": features}, None, {"headline": {"encoder": 4}})
 
 
 @pytest.fixture
@@ -32,13 +31,19 @@ def outcomes() -> Outcomes:
     return Outcomes(successes, trials, np.repeat(np.arange(12), 5), grouped=True)
 
 
+def strengths(block: float = 0.1, offsets: float = 0.5) -> Strengths:
+    return Strengths({BLOCK: np.full(2, block)}, np.full(2, offsets), np.ones(2, dtype=bool))
+
+
 def members(fit: AdditiveHeads) -> np.ndarray:
     """(features, members, targets)"""
-    return fit.dense["headline"].reshape(4, OPTIONS.members, 2)
+    return fit.dense["headline"].reshape(4, MEMBERS, 2)
 
 
 def test_same_seed_gives_the_same_weights(design: Design, outcomes: Outcomes) -> None:
-    first, again, other = (fit_additive(design, outcomes, OPTIONS, seed) for seed in (0, 0, 1))
+    first, again, other = (
+        fit_additive(design, outcomes, MEMBERS, seed, strengths()) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(members(first), members(again))
     assert not np.array_equal(members(first), members(other))
 
@@ -55,22 +60,55 @@ def test_labels_and_counts_are_learned_together(
     grouped: bool, design: Design, outcomes: Outcomes
 ) -> None:
     groups = outcomes.groups if grouped else np.arange(60)
+    offsets = 0.5 if grouped else 0.0
     changed = dataclasses.replace(outcomes, groups=groups, grouped=grouped)
-    fit = fit_additive(design, changed, OPTIONS, seed=0)
+    fit = fit_additive(design, changed, MEMBERS, 0, strengths(offsets=offsets))
     assert np.isfinite(members(fit)).all()
     assert (np.abs(members(fit)).max(axis=(0, 1)) > 1e-3).all()
-    assert fit.losses[-1] < fit.losses[0]
+    assert (fit.shares[BLOCK] > 0).all()
 
 
 def test_member_that_left_a_group_out_learns_nothing_of_its_labels(
     design: Design, outcomes: Outcomes
 ) -> None:
-    before = fit_additive(design, outcomes, OPTIONS, seed=0)
+    before = fit_additive(design, outcomes, MEMBERS, 0, strengths())
     successes = outcomes.successes.copy()
     successes[outcomes.groups == 0, 1] = 1 - successes[outcomes.groups == 0, 1]
-    after = fit_additive(
-        design, dataclasses.replace(outcomes, successes=successes), OPTIONS, seed=0
-    )
+    changed = dataclasses.replace(outcomes, successes=successes)
+    after = fit_additive(design, changed, MEMBERS, 0, strengths())
     same = (members(before) == members(after)).all(axis=0)[:, 1]
-    left_out = np.arange(OPTIONS.members) == before.folds[0]
+    left_out = np.arange(MEMBERS) == before.folds[0]
     assert same.tolist() == left_out.tolist()
+
+
+def test_groups_that_differ_alone_leave_the_weights_as_they_are(outcomes: Outcomes) -> None:
+    # Every row of a group has a rate of its own level; the feature tells levels, never rows.
+    group = outcomes.groups
+    features = np.repeat(np.random.default_rng(2).normal(size=(12, 1)), 5, axis=0)
+    design = Design({"headline": features.astype(np.float32)}, None, {"headline": {"encoder": 1}})
+    rates = 1 / (1 + np.exp(3 - features[:, 0]))
+    counts = np.stack([np.round(900 * rates)] * 2, axis=1)
+    told = Outcomes(counts, np.full((60, 2), 900.0), group, grouped=True)
+    held_back, free = (
+        np.abs(fit_additive(design, told, MEMBERS, 0, strengths(offsets=o)).dense["headline"]).max()
+        for o in (100.0, 1e-6)
+    )
+    assert held_back < 0.2 * free
+
+
+def test_block_without_strength_is_ignored(design: Design, outcomes: Outcomes) -> None:
+    fit = fit_additive(design, outcomes, MEMBERS, 0, strengths(block=0.0))
+    assert not fit.dense["headline"].any()
+    assert np.isfinite(fit.bias).all()
+
+
+def test_ngrams_are_a_block_of_their_own(design: Design, outcomes: Outcomes) -> None:
+    ngrams = sparse.csr_matrix(np.eye(60, 7, dtype=np.float32))
+    beside = Design(design.dense, ngrams, design.widths)
+    chosen = Strengths(
+        {BLOCK: np.zeros(2), NGRAMS: np.full(2, 0.5)}, np.zeros(2), np.ones(2, dtype=bool)
+    )
+    fit = fit_additive(beside, outcomes, MEMBERS, 0, chosen)
+    assert fit.ngrams is not None
+    assert fit.ngrams.any()
+    assert not fit.dense["headline"].any()

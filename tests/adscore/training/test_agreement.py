@@ -30,7 +30,7 @@ def aligned(
         successes={"ctr": sample_table.successes["ctr"]},
         trials={"ctr": sample_table.trials["ctr"]},
     )
-    options = TrainingOptions(tiny_presets["default"], align=True)
+    options = TrainingOptions(tiny_presets["network"], align=True)
     return train(table, tmp_path_factory.mktemp("aligned") / "model", options).path
 
 
@@ -66,7 +66,7 @@ def test_without_targets_agreement_alone_is_learned(
     tmp_path: Path,
 ) -> None:
     table = dataclasses.replace(sample_table, successes={}, trials={}, target_columns={})
-    options = TrainingOptions(tiny_presets["default"], align=True)
+    options = TrainingOptions(tiny_presets["network"], align=True)
     result = train(table, tmp_path / "model", options)
     assert not (result.path / "head.onnx").exists()
     scorer = Scorer.open(result.path)
@@ -90,7 +90,7 @@ def test_headlines_alone_cannot_be_aligned(
     sample_table: CreativeTable, tiny_presets: dict[str, Preset], tmp_path: Path
 ) -> None:
     table = dataclasses.replace(sample_table, images=[b""] * len(sample_table))
-    options = TrainingOptions(tiny_presets["default"], align=True)
+    options = TrainingOptions(tiny_presets["network"], align=True)
     with pytest.raises(TrainingError, match=r"headlines and images to align.*headline alone"):
         train(table, tmp_path / "model", options)
 

@@ -70,7 +70,7 @@ def test_kept_weights_are_those_of_the_best_pass_on_the_validation_groups(
     split: Split,
 ) -> None:
     # Steps so large that the last pass is not the best.
-    preset = dataclasses.replace(tiny_presets["default"], learning_rate=0.05, max_epochs=6)
+    preset = dataclasses.replace(tiny_presets["network"], learning_rate=0.05, max_epochs=6)
     start = starting_point(data.outcomes(split.fitting))
     network, history = fit(preset, start)
     losses = history["validation_loss"]
@@ -89,7 +89,7 @@ def test_fit_ends_after_its_patience(
     split: Split,
 ) -> None:
     preset = dataclasses.replace(
-        tiny_presets["default"], learning_rate=0.0, max_epochs=9, patience=2
+        tiny_presets["network"], learning_rate=0.0, max_epochs=9, patience=2
     )
     _, history = fit(preset)
     # Without steps every pass is as good as the first; the last of equals is kept.
@@ -131,12 +131,12 @@ def test_counts_have_a_likelihood_and_no_accuracy(
     inputs: Inputs,
     split: Split,
 ) -> None:
-    _, history = fit(tiny_presets["default"])
+    _, history = fit(tiny_presets["network"])
     assert len(history["loss"]) == len(history["validation_loss"]) == 2
     assert "accuracy" not in history
 
 
-@pytest.mark.parametrize("name", ["default", "baseline"])
+@pytest.mark.parametrize("name", ["network", "baseline"])
 def test_first_step_is_that_of_adam(
     name: str, tiny_presets: dict[str, Preset], fit: Fit, data: TrainingData
 ) -> None:
@@ -157,6 +157,6 @@ def test_fit_that_diverges_at_once_says_so(
     inputs: Inputs,
     split: Split,
 ) -> None:
-    preset = dataclasses.replace(tiny_presets["default"], learning_rate=1e30)
+    preset = dataclasses.replace(tiny_presets["network"], learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"finite loss.*lower learning rate"):
         fit(preset)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def one_pass(tiny_presets: dict[str, Preset]) -> TrainingOptions:
-    return TrainingOptions(preset=dataclasses.replace(tiny_presets["default"], max_epochs=1))
+    return TrainingOptions(preset=dataclasses.replace(tiny_presets["network"], max_epochs=1))
 
 
 def test_table_without_images_trains_a_model_of_headlines(

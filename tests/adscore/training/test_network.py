@@ -7,7 +7,7 @@ import pytest
 from adscore.training.calibration import PATTERNS, Calibration
 from adscore.training.likelihood import Start
 from adscore.training.network import Network
-from adscore.training.presets import BASELINE, DEFAULT, PRESETS, Preset
+from adscore.training.presets import BASELINE, NETWORK, PRESETS, Preset
 
 START = Start(np.array([-4.5, -3.0]), np.array([6.0, 4.0]))
 Untrained = Callable[[Preset, int, Start], Network]
@@ -89,14 +89,14 @@ def test_untrained_network_starts_at_what_the_counts_say(
 
 
 def test_default_towers_end_in_one_shared_width(untrained: Untrained) -> None:
-    network = untrained(DEFAULT, 300, START)
+    network = untrained(NETWORK, 300, START)
     widths = {tower.embedding.output["embedding"].shape[-1] for tower in network.towers.values()}
-    assert widths == {DEFAULT.projection_width}
+    assert widths == {NETWORK.projection_width}
 
 
 def test_calibration_moves_each_target_by_its_own_slope_and_shift(untrained: Untrained) -> None:
-    network = untrained(DEFAULT, 300, START)
-    batch = inputs(DEFAULT, 4, 300)
+    network = untrained(NETWORK, 300, START)
+    batch = inputs(NETWORK, 4, 300)
     core = {name: value.numpy().astype(float) for name, value in network.fitted(batch).items()}
     calibration = Calibration(
         *np.repeat(np.array([[[0.5, 1.5]], [[-1.0, 0.2]], [[0.3, -0.4]]]), PATTERNS, axis=1)

@@ -45,7 +45,7 @@ def two_processes(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["default", "baseline"])
+@pytest.mark.parametrize("preset", ["network", "baseline"])
 def test_same_seed_gives_the_same_weights_and_scores_in_another_process(
     preset: str, two_processes: list[dict]
 ) -> None:
@@ -56,7 +56,7 @@ def test_same_seed_gives_the_same_weights_and_scores_in_another_process(
 @pytest.mark.slow
 def test_another_seed_gives_another_model(two_processes: list[dict]) -> None:
     _, second = two_processes
-    assert second["default"]["1"]["golden"] != second["default"]["0"]["golden"]
+    assert second["network"]["1"]["golden"] != second["network"]["0"]["golden"]
 
 
 # === The bundle that training leaves ===
@@ -185,7 +185,7 @@ def test_three_groups_are_enough(
     result = train(
         make_table(12, groups=["a", "b", "c"] * 4),
         tmp_path / "model",
-        TrainingOptions(preset=dataclasses.replace(tiny_presets["default"], max_epochs=1)),
+        TrainingOptions(preset=dataclasses.replace(tiny_presets["network"], max_epochs=1)),
     )
     assert result.manifest.training.groups == 3
     Scorer.open(result.path)
@@ -195,7 +195,7 @@ def test_three_groups_are_enough(
 def test_a_group_for_each_row_trains_as_no_groups_and_reports_no_pairs(
     make_table: MakeTable, tiny_presets: dict[str, Preset], tmp_path: Path
 ) -> None:
-    preset = dataclasses.replace(tiny_presets["default"], max_epochs=1)
+    preset = dataclasses.replace(tiny_presets["network"], max_epochs=1)
     results = [
         train(make_table(30, groups=groups), tmp_path / "model", TrainingOptions(preset=preset))
         for groups in (None, make_table(30).ids)

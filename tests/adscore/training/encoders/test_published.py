@@ -13,6 +13,7 @@ from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.text import SubwordTokenizer
 from adscore.training.encoders.onnx_graph import MIN_OPSET, opset
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
+from adscore.training.encoders.statistics import WIDTHS, image_statistics
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan"]
 
@@ -95,7 +96,8 @@ def test_image_features_are_the_end_and_statistics_of_every_resolution(image_enc
     for maps in (wide, deep):
         expected += [maps.mean(axis=(2, 3)), maps.std(axis=(2, 3))]
     features = features_of(encoder.model, {"pixels": pixels})
-    assert encoder.width == features.shape[1] == 6 + 2 * 4 + 2 * 6
+    assert encoder.width == features.shape[1] == 6 + 2 * 4 + 2 * 6 + sum(WIDTHS)
+    expected.append(features_of(image_statistics(encoder.size), {"pixels": pixels}))
     assert features == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
     assert (encoder.size.height, encoder.size.width, encoder.size.resampling) == (16, 16, 3)
 

@@ -78,7 +78,7 @@ def test_exported_graphs_agree_with_cached_features_and_keras(
 
     graph = Graph(exported[HEADLINE_ENCODER], RuntimeOptions(1))
     arrays, _ = HeadlineReader(every.tokenizer, read, graph.input_names).read(data.headlines)
-    names = ("headline_features", "ngram_ids")
+    names = ("headline_features", "headline_statistics", "ngram_ids")
     fitted = models["headline"].predict_on_batch({name: inputs[name] for name in names})
     assert graph.run(arrays)["embedding"] == pytest.approx(fitted["embedding"], abs=1e-2)
 
@@ -99,7 +99,7 @@ def test_keras_file_holds_the_trained_part(
     result = train(table, tmp_path / "model", options)
     model = keras.models.load_model(result.path / "model.keras")
     assert {tensor.name for tensor in model.inputs} == {
-        "headline_features", "ngram_ids", "image_features", "present"
+        "headline_features", "headline_statistics", "ngram_ids", "image_features", "present"
     }  # fmt: skip
     bundle = read_bundle(resolve_bundle(tmp_path / "model"))
     assert bundle.manifest.preprocessing.ngram_buckets == 64
