@@ -14,9 +14,9 @@ from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
 from adscore.training.encoders.feature_cache import (
     FeatureCache,
+    ImageFeatures,
     cache_directory,
     headline_features,
-    image_features,
 )
 from adscore.training.encoders.folder import onnx_file, resolve_encoder
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
@@ -30,18 +30,19 @@ def text_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
     """The encoder's final output for every headline, (rows, width)."""
     distinct, index = np.unique(np.array(prepared.headlines, dtype=object), return_inverse=True)
     opened = open_text_encoder(encoder)
-    features = headline_features(opened, distinct.tolist(), FeatureCache(cache_directory()))
-    return features[index, : _final_width(encoder, opened.width)]
+    stored = headline_features(opened, distinct.tolist(), FeatureCache(cache_directory()))
+    return stored.read()[index, : _final_width(encoder, opened.width)]
 
 
 def image_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
     """The encoder's final output for every image, (rows, width)."""
     opened = open_image_encoder(encoder)
-    cache = FeatureCache(cache_directory())
-    parts = [
-        image_features(opened, pixels, cache) for pixels in _pixels(prepared.table, opened.size)
-    ]
-    return np.concatenate(parts)[:, : _final_width(encoder, opened.width)]
+    features, keys = ImageFeatures(opened, FeatureCache(cache_directory())), list[bytes]()
+    for pixels in _pixels(prepared.table, opened.size):
+        some = [features.key(image.tobytes()) for image in pixels]
+        features.keep(some, pixels)
+        keys += some
+    return features.stored(keys).read()[:, : _final_width(encoder, opened.width)]
 
 
 def colours(prepared: Prepared) -> NDArray[np.float32]:
