@@ -64,9 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "status" in options.part:
         _print_status(spread, options.groups)
     if "speed" in options.part:
-        seconds, megabytes = checks.speed_of_groups(options.many)
-        print(f"{options.many:,} groups of 5 arms: {seconds:.1f} s, peak memory {megabytes:.0f} MB")
-        print(f"one group of 10 arms: {checks.speed_of_one():.2f} ms")
+        seconds, busy, megabytes = checks.speed_of_groups(options.many)
+        print(
+            f"{options.many:,} groups of 5 arms: {seconds:.1f} s, {busy:.1f} s of processors, peak "
+            f"memory {megabytes:.0f} MB"
+        )
+        print(f"one group of 10 arms: {checks.speed_of_one():.2f} ms of a processor")
     return 0
 
 

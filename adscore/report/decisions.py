@@ -64,6 +64,8 @@ class ArmCard:
         trials: What it has had.
         observed: Its rate so far; None without a trial, or where several targets count.
         advice: What to do with its traffic.
+        share: Of the next traffic, in words.
+        chances: To be the best and, where there is a control, to be above it, in words.
     """
 
     arm: ArmDecision
@@ -71,6 +73,8 @@ class ArmCard:
     trials: float
     observed: float | None
     advice: str
+    share: str
+    chances: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ def _card(decision: Decision, targets: Sequence[str], seen: dict[tuple[str, str]
                 _trials(arm),
                 _observed(arm, targets),
                 _advice(arm, _trials(arm) / total if total else 1 / len(arms), decision),
+                whole_percent(arm.share),
+                list(_chances(arm)),
             )
             for arm in arms
         ],
@@ -170,12 +176,12 @@ def _verdict(decision: Decision) -> str:
     if decision.status is Status.TIE:
         return "A tie: whichever of them runs, hardly anything is lost. Choose by other reasons."
     if decision.status is Status.LEADER:
-        return f"Run {name}: it is the best with a chance of {percent(best.chance_best, 2)}."
+        return f"Run {name}: it is the best with a chance of {whole_percent(best.chance_best)}."
     if len(decision.arms) == 1:
         return f"{name} is alone in its group."
     return (
         f"Not settled. {name} is ahead, and the best with a chance of "
-        f"{percent(best.chance_best, 2)}; choosing it now would lose "
+        f"{whole_percent(best.chance_best)}; choosing it now would lose "
         f"{percent(decision.relative_loss, 2)} of the best rate on average."
     )
 
@@ -215,6 +221,19 @@ def _advice(arm: ArmDecision, share_so_far: float, decision: Decision) -> str:
     if arm.share > 1.2 * share_so_far:
         return "give more"
     return "give less" if arm.share < share_so_far / 1.2 else "keep"
+
+
+def _chances(arm: ArmDecision) -> Iterator[str]:
+    yield f"best with a chance of {whole_percent(arm.chance_best)}"
+    if arm.chance_above_control is not None:
+        yield f"above the control with a chance of {whole_percent(arm.chance_above_control)}"
+
+
+def whole_percent(share: float) -> str:
+    """A share or chance in whole per cent; what is nearly none or all of it does not look it."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _trials(arm: ArmDecision) -> float:
@@ -272,7 +291,7 @@ def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
                 percent(arm.predicted),
                 percent(arm.mean),
                 f"{percent(arm.lower)} to {percent(arm.upper)}",
-                percent(arm.chance_best),
+                whole_percent(arm.chance_best),
             )
             for arm in arms
         ],

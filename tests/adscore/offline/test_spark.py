@@ -195,3 +195,24 @@ def test_the_command_scores_on_spark(
     for row in expected:
         if row["error"] is None:
             assert by_id[row["creative_id"]] == row
+
+
+def test_decisions_are_those_of_the_local_engine(
+    spark: Any,
+    sample_dir: Path,
+    model_dir: Path,
+) -> None:
+    from adscore.decision.table import TableDecisions, TableQuestion
+
+    table = str(sample_dir / "creatives.csv")
+    here, there = (
+        list(TableDecisions(table, model_dir, TableQuestion(Columns(), engine=engine_name)))
+        for engine_name in ("local", "spark")
+    )
+    by_group = {decision.group: decision for decision in there}
+    assert len(by_group) == len(here)
+    for decision in here:
+        other = by_group[decision.group]
+        assert (other.status, other.leader) == (decision.status, decision.leader)
+        shares = {arm.id: arm.share for arm in other.arms}
+        assert {arm.id: arm.share for arm in decision.arms} == pytest.approx(shares, rel=1e-9)
