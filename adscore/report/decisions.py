@@ -138,12 +138,15 @@ class DecisionReport:
             group_word=group_word(question.columns.group),
             counts={str(status): count for status, count in self._counts.items()},
             total=sum(self._counts.values()),
-            cards=[_card(one, settings.targets, seen) for one in self._shown],
+            cards=[decision_card(one, settings.targets, seen) for one in self._shown],
         )
         write_page(path, page)
 
 
-def _card(decision: Decision, targets: Sequence[str], seen: dict[tuple[str, str], Seen]) -> Card:
+def decision_card(
+    decision: Decision, targets: Sequence[str], seen: dict[tuple[str, str], Seen]
+) -> Card:
+    """What a person is told of one group."""
     arms = sorted(decision.arms, key=lambda arm: (-arm.share, -arm.mean))
     total = sum(_trials(arm) for arm in arms)
     return Card(
