@@ -1,6 +1,5 @@
 """The text on a banner, as elements of it: with the button or badge that it stands on."""
 
-import importlib
 import math
 from importlib.util import find_spec
 
@@ -45,14 +44,14 @@ def find_text(canvas: Canvas) -> list[Box]:
 
 def _detected(pixels: NDArray[np.uint8]) -> list[Box]:
     """Lines of text, in pixels of the canvas."""
+    # Of an extra of its own, which most explanations do without.
+    from adscore.checks import OcrMissingError, text_boxes
+
     try:
-        checks = importlib.import_module("adscore.checks")
-        found = checks.text_boxes(pixels)
-    except Exception as error:
+        found = text_boxes(pixels)
+    except OcrMissingError as error:
         raise UnanswerableError(
-            Reason.TEXT_DETECTION_MISSING,
-            "expected an installation that finds text on banners. Received: one without it. "
-            'Install it with: pip install "adscore[check]"; or draw boxes instead',
+            Reason.TEXT_DETECTION_MISSING, f"{error}. Or draw boxes instead"
         ) from error
     return [
         Box(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy import special
 
+from adscore import checks
 from adscore.bundle import MEAN_EMBEDDINGS, read_bundle, write_bundle
 from adscore.creative import Creative
 from adscore.errors import (
@@ -18,7 +19,15 @@ from adscore.errors import (
     InvalidQuestionError,
     UnanswerableError,
 )
-from adscore.explanation import MAX_WHAT_IFS, Box, ElementKind, IdeaKind, WhatIf, explain, plan
+from adscore.explanation import (
+    MAX_WHAT_IFS,
+    Box,
+    ElementKind,
+    IdeaKind,
+    WhatIf,
+    explain,
+    plan,
+)
 from adscore.explanation.elements import Canvas
 from adscore.explanation.head import Values
 from adscore.scoring.graphs import EncodedCreatives
@@ -265,12 +274,10 @@ def test_other_bad_input_is_refused_clearly(
 def test_text_that_cannot_be_found_here_names_the_extra(
     scorer: Scorer, banner: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import adscore.explanation.text_boxes as module
+    def missing(pixels: np.ndarray) -> None:
+        raise checks.OcrMissingError("rapidocr")
 
-    def missing(name: str) -> object:
-        raise ModuleNotFoundError(name)
-
-    monkeypatch.setattr(module.importlib, "import_module", missing)
+    monkeypatch.setattr(checks, "text_boxes", missing)
     with pytest.raises(UnanswerableError, match=r"adscore\[check\]") as caught:
         explain(scorer, Creative("Sale", png(banner)), WhatIf(find_text=True))
     assert caught.value.reason == "TEXT_DETECTION_MISSING"
