@@ -111,7 +111,7 @@ def ideas(scorer: Scorer, sample: Sequence[Planted]) -> Iterator[Line]:
         what_if = _question(one, others)
         found = explain(scorer, one.creative, what_if).ideas
         if found:
-            gain = planted_gain(one, found[0], what_if, others)
+            gain = planted_gain(one, found[0], others)
             gains.append(gain)
             by_kind.setdefault(found[0].kind, []).append(gain > 0)
     kinds = ", ".join(f"{kind} {np.mean(w):.0%} of {len(w)}" for kind, w in sorted(by_kind.items()))
