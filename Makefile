@@ -59,9 +59,12 @@ demo: $(STAMP)  ## simulate a campaign log, train, serve and score: about 2 minu
 	@$(BIN)/adscore demo $(ARGS)
 
 .PHONY: page
-page: $(STAMP)  ## open the web page, with a model of simulated data or MODEL=DIR
-	@test -n "$(MODEL)" || test -d $(DEMO)/model || { rm -rf $(DEMO); $(BIN)/adscore demo --keep $(DEMO); }
+page: $(if $(MODEL),$(STAMP),$(DEMO)/model)  ## open the web page, with a model of simulated data or MODEL=DIR
 	@$(BIN)/adscore page --model $(or $(MODEL),$(DEMO)/model) $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(DEMO)/model  ## take the pictures of docs/page.md anew; needs chromium
+	@$(BIN)/python tools/screenshots.py $(DEMO)/model $(DEMO)/new
 
 .PHONY: test
 test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
@@ -194,6 +197,10 @@ check-hosts: $(STAMP)  ## names of package registries' hosts
 	@$(BIN)/python tools/check_hosts.py
 
 # === Environments ===
+
+$(DEMO)/model: | $(STAMP)
+	@rm -rf $(DEMO)
+	@$(BIN)/adscore demo --keep $(DEMO)
 
 # $(call create_venv,FOLDER): a fresh one unless FOLDER already holds this very Python.
 define create_venv

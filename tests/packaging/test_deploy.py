@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from adscore_server.commands import serve
+from adscore_web.commands import page
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -42,6 +43,20 @@ def test_every_option_and_setting_exists(path: Path, options: set[str]) -> None:
     if path.name == "kubernetes.yaml":
         settings |= set(re.findall(r"^ +- (--[a-z-]+)", text, re.MULTILINE))
     assert settings <= options
+
+
+def test_compose_starts_both_with_options_that_they_have(options: set[str]) -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    app = typer.Typer()
+    app.command()(page)
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).stdout
+    of_page = set(re.findall(r"--[a-z][a-z-]+", text))
+    assert {one for one in services["server"]["command"] if one.startswith("--")} <= options
+    given = dict(one.partition("=")[::2] for one in services["page"]["command"])
+    assert given.keys() <= of_page
+    [port] = services["page"]["ports"]
+    assert port == f"127.0.0.1:{port.split(':')[1]}:{given['--address'].split(':')[1]}"
+    assert f"{given['--prefix']}/healthz" in services["page"]["healthcheck"]["test"][-1]
 
 
 def test_kubernetes_waits_longer_than_the_server_drains(manifests: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "help", "setup", "demo", "page", "clean",
+    "help", "setup", "demo", "page", "screenshots", "clean",
     "test", "test-quick", "test-spark", "test-node", "test-page", "fuzz",
     "fmt", "check", "check-lint", "check-format", "check-types", "check-imports", "check-stubs",
     "check-protos", "check-hosts",

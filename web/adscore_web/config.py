@@ -79,8 +79,10 @@ class PageConfig:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names that browsers may ask for, in lower case, without ports."""
+        """Host names that browsers may ask for, in lower case, without ports.
+
+        Those of this machine are always among them: no foreign name is theirs.
+        """
         host, _ = self.place()
-        own = {f"[{host}]" if ":" in host else host} - {"0.0.0.0", "[::]"}  # noqa: S104 - left out
-        own |= {name.lower() for name in self.allowed_hosts}
-        return frozenset(own | (_LOOPBACK_NAMES if self.is_local or not own else set()))
+        own = f"[{host}]" if ":" in host else host
+        return frozenset({own.lower(), *_LOOPBACK_NAMES, *map(str.lower, self.allowed_hosts)})
