@@ -8,6 +8,7 @@ import { t } from "./texts.js";
 const MIN_PIXELS = 4;
 const MAX_BOXES = 8;
 const STEP = 0.02; // of a side, for each press of an arrow key
+const NOTABLE = 0.005; // of the logit: less is said to be next to nothing
 const SETTLE_MILLISECONDS = 700;
 
 let settling = 0;
@@ -26,8 +27,8 @@ export const isDrawing = () => dragging;
 export function picker(image, explanation) {
   const size = { width: image.width ?? 0, height: image.height ?? 0 };
   const own = state.boxes[image.id] ?? [];
-  const found = explanation?.elements ?? [];
-  const elements = found.length >= own.length ? found : own.map((box) => ({ kind: "BOX", box, effect: null }));
+  const all = explanation?.elements ?? own.map((box) => ({ kind: "BOX", box, effect: null }));
+  const elements = all.filter((one) => one.kind === "BOX" || Math.abs(one.effect) >= NOTABLE);
   const photo = h("img", { src: whole(image), alt: t("boxes.alt", { name: image.name }), draggable: "false" });
   const area = h("div", { class: "canvas", on: { pointerdown: (event) => drag(event, image) } }, photo);
   const place = () => {
@@ -46,6 +47,7 @@ export function picker(image, explanation) {
     area,
     h("div", { class: "box-tools" }, add, h("span", { class: "hint", id: "box-help" }, t("boxes.help"))),
     elements.length > 0 && h("ol", { class: "elements" }, elements.map((element, number) => elementLine(image, element, number))),
+    elements.length < all.length && h("p", { class: "hint" }, t("boxes.rest", { count: all.length - elements.length })),
     explanation && !explanation.found_text && h("p", { class: "hint" }, t("boxes.no_text")),
   ];
 }
