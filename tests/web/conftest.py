@@ -156,6 +156,7 @@ class Visitor:
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
+        page.on("filechooser", lambda _: None)  # from the start, or the first one is missed
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):

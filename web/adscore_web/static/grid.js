@@ -11,12 +11,12 @@ const SHOWN = 12;
 let showsAll = false;
 let current = ""; // the cell of the grid that the arrow keys have reached
 
-let resultsInView = false;
+let resultsBelow = false;
 
 export function start() {
   onChange(drawResults);
   new IntersectionObserver(([entry]) => {
-    resultsInView = entry.isIntersecting;
+    resultsBelow = !entry.isIntersecting && entry.boundingClientRect.top > 0;
     draw();
   }).observe(byId("results"));
 }
@@ -52,7 +52,7 @@ function drawResults() {
 
 /** On a phone, where the results lie below the inputs: the first of them, and the way there. */
 function drawJump([best]) {
-  byId("jump").hidden = !best || resultsInView;
+  byId("jump").hidden = !best || !resultsBelow;
   show(byId("jump"), best && [h("span", {}, h("span", { class: "code" }, best.code), " ", percent(best.target.mean)), h("span", {}, t("jump"))]);
 }
 

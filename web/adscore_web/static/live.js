@@ -221,7 +221,8 @@ function pastedInto(event, code) {
 
 /** Takes lines "code impressions clicks", or two numbers a line for the rows from one on. */
 function takeTable(text, from = arms()[0]?.code) {
-  const lines = text.split(/\r?\n/).map((line) => line.trim().split(/\t|;|\s{2,}|,(?!\d{3}\b)|\s+(?=[\d.,’']+(?:\s|$))/).map((cell) => cell.trim()).filter(Boolean)).filter((cells) => cells.length >= 2);
+  const between = /\t|;|\s{2,}|,(?!\d{3}\b)|\s+(?=[\d.,’']+(?:\s|$))/; // a comma inside a number parts nothing
+  const lines = text.split(/\r?\n/).map((line) => line.trim().split(between).map((cell) => cell.trim()).filter(Boolean)).filter((cells) => cells.length);
   const byCode = new Map(ranking().map((one) => [one.code.toUpperCase(), one.code]));
   const rows = arms().map((one) => one.code);
   let place = Math.max(rows.indexOf(from), 0);
@@ -230,7 +231,7 @@ function takeTable(text, from = arms()[0]?.code) {
   for (const cells of lines) {
     const code = byCode.get(cells[0].toUpperCase());
     const numbers = cells.slice(-2);
-    if (!numbers.every((cell) => /^[\d\s.,’']+$/.test(cell))) left++;
+    if (numbers.length < 2 || !numbers.every((cell) => /^[\d\s.,’']+$/.test(cell))) left++;
     else if (code) taken.set(code, numbers);
     else if (cells.length === 2 && place < rows.length) taken.set(rows[place++], numbers);
     else left++;
