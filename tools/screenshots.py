@@ -48,7 +48,7 @@ def take_all(url: str, sample: Path) -> None:
         shoot(desk, "page")
         desk.locator(".cell:has(.icon)").first.click()
         desk.locator(".parts").wait_for()
-        desk.locator("#placement").select_option(index=1)
+        desk.locator("#placement").select_option("meta-feed")
         desk.locator(".findings, .good").first.wait_for()
         shoot(desk, "why", "#detail")
         type_counts(desk)
@@ -85,7 +85,9 @@ def type_counts(page: Any) -> None:
     for place, (trials, clicks) in enumerate([(12_000, 176), (11_800, 121), (12_100, 167)]):
         page.get_by_label("Impressions").nth(place).fill(str(trials))
         page.get_by_label("Clicks").nth(place).fill(str(clicks))
+    page.evaluate("document.activeElement.blur()")
     page.locator(".outcome").nth(2).wait_for()
+    page.wait_for_load_state("networkidle")
 
 
 def shoot(page: Any, name: str, part: str = "") -> None:

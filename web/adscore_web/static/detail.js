@@ -202,6 +202,6 @@ function finding(one) {
     "li",
     { class: isError ? "finding error" : "finding" },
     h("span", { class: "tag" }, t(isError ? "checks.error" : "checks.warning")),
-    h("div", {}, h("p", {}, one.message), h("p", { class: "hint" }, one.source)),
+    h("div", {}, h("p", {}, one.message), h("p", {}, t("checks.numbers", one)), h("p", { class: "hint" }, one.source)),
   );
 }

@@ -37,6 +37,7 @@ function counted(code) {
   const typed = state.counts[code] ?? {};
   const [trials, successes] = [number(typed.trials ?? ""), number(typed.successes ?? "")];
   if (![trials, successes].every((one) => Number.isFinite(one) && one >= 0)) return { fault: t("live.not_number") };
+  if (trials > 0 && String(typed.successes ?? "").trim() === "") return { trials, waits: true }; // it is being typed
   if (successes > trials) return { fault: t("live.too_many") };
   return { trials, successes };
 }
@@ -62,7 +63,7 @@ function range(current) {
 
 async function ask(running) {
   const counts = running.map((one) => counted(one.code));
-  const isReady = running.length > 1 && counts.some((one) => one.trials > 0) && counts.every((one) => !one.fault);
+  const isReady = running.length > 1 && counts.some((one) => one.trials > 0) && counts.every((one) => !one.fault && !one.waits);
   if (!isReady) {
     decision = null;
     return;
@@ -106,7 +107,7 @@ function status(running) {
     return h("p", { class: "why" }, kind === "unsupported" ? t("live.unsupported") : message);
   }
   const value = decision?.value;
-  if (!value) return h("p", { class: "hint" }, t(running.length < 2 ? "live.one" : "live.none"));
+  if (!value) return h("p", { class: "hint" }, t(`live.${running.length < 2 ? "one" : running.some((one) => counted(one.code).waits) ? "half" : "none"}`));
   const off = value.arms.filter(isOff).map((arm) => arm.id);
   const remarks = value.warnings.filter((one) => known(`live.warning.${one}`));
   return [
