@@ -20,8 +20,8 @@ from adscore.bundle import Choice, Present
 from adscore.evaluation.table import compared_rows
 from adscore.training.additive_network import fit_heads
 from adscore.training.alignment import fit_agreement, places
-from adscore.training.calibration import calibrate_patterns
-from adscore.training.deep import fit_deep, predict_held_out
+from adscore.training.calibration import Calibration, calibrate_patterns
+from adscore.training.deep import fit_deep, predict_held_out, predict_logits
 from adscore.training.early_stopping import VALIDATION_LOSS, Rows, best_epoch
 from adscore.training.familiarity import fit_familiarity
 from adscore.training.inputs import Inputs, read_inputs
@@ -65,8 +65,8 @@ class Model:
         if self.network is None:
             nothing = np.empty((len(rows), 0))
             return nothing, nothing
-        rates = _predicted(self.network, self.inputs, rows)
-        return rates.mean, rates.concentration
+        outputs = self.inputs.predict(self.network.whole, rows)
+        return outputs["mean"].astype(np.float64), outputs["concentration"].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -189,29 +189,29 @@ def _fit_twice(part: _Stage, whole: _Stage) -> tuple[LeftOut, Network, _Stage, i
     problem, split = part.problem, part.problem.split
     first, history = fit_deep(problem, part.inputs, part.towers)
     epochs = best_epoch(history[VALIDATION_LOSS])
-    _calibrate(first, first, part, split.validation)
-    left_out = _with_exchanges(part, partial(_predicted, first, rows=split.test))
+    calibration = _calibration(part, first, split.validation)
+
+    def predict(inputs: Inputs) -> Rates:
+        logit, spread = predict_logits(inputs, first, split.test)
+        present = inputs.batch(split.test, ("present",))["present"]
+        return Rates(*calibration.apply(logit, spread, present))
+
+    left_out = _with_exchanges(part, predict)
     again = _Stage.of(whole.problem, whole.inputs)
     network, _ = fit_deep(again.problem, again.inputs, again.towers, epochs)
-    _calibrate(network, first, part, np.sort(np.concatenate([split.validation, split.test])))
+    unseen = np.sort(np.concatenate([split.validation, split.test]))
+    network.calibrate(_calibration(part, first, unseen))
     return left_out, network, again, epochs
 
 
-def _calibrate(network: Network, by: Network, stage: _Stage, rows: Rows) -> None:
-    """Calibrates a network by what one that never saw some rows predicts of them."""
-    network.calibrate(
-        calibrate_patterns(
-            partial(predict_held_out, stage.problem, stage.inputs, by, rows),
-            stage.problem.data.present[rows],
-            stage.parts,
-            mean=stage.calibrates_mean,
-        )
+def _calibration(stage: _Stage, network: Network, rows: Rows) -> Calibration:
+    """By what a network predicts of rows that it was not fitted to."""
+    return calibrate_patterns(
+        partial(predict_held_out, stage.problem, stage.inputs, network, rows),
+        stage.problem.data.present[rows],
+        stage.parts,
+        mean=stage.calibrates_mean,
     )
-
-
-def _predicted(network: Network, inputs: Inputs, rows: Rows) -> Rates:
-    outputs = inputs.predict(network.whole, rows)
-    return Rates(*(outputs[name].astype(np.float64) for name in ("mean", "concentration")))
 
 
 # === Both ===

@@ -59,7 +59,7 @@ def main(log: Path, out: Path, *seeds: str) -> None:
     table = read_table(log / "creatives.csv", Columns(), [Target.parse("ctr=clicks/impressions")])
     found: dict[str, dict[str, object]] = {}
     for name, preset in PRESETS.items():
-        small = dataclasses.replace(preset, conv_filters=(8,), max_epochs=4, batch_size=16)
+        small = dataclasses.replace(preset, conv_filters=(8,), max_epochs=2, batch_size=16)
         for seed in seeds if name == "network" else seeds[-1:]:
             result = train(table, out / name, TrainingOptions(preset=small, seed=int(seed)))
             found.setdefault(name, {})[seed] = describe(result.path, table)
