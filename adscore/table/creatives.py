@@ -48,6 +48,7 @@ class CreativeTable:
         trials: By target, counts of shape (rows,), int64.
         remarks: What a user should know of how it was read.
         columns: The columns that it was read from.
+        kept: Where each row was, counted from 0, before rows were left out; None where none was.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CreativeTable:
     trials: dict[str, NDArray[np.int64]]
     remarks: tuple[str, ...] = ()
     columns: Columns = field(default_factory=Columns)
+    kept: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,6 +82,7 @@ class CreativeTable:
 
         return replace(
             self,
+            kept=left if self.kept is None else self.kept[left],
             ids=taken(self.ids),
             headlines=taken(self.headlines),
             images=taken(self.images),
@@ -91,7 +94,8 @@ class CreativeTable:
 
     def where(self, row: int) -> str:
         """Names a row (counted from 0) as a reader of the file would look for it."""
-        return f"{self.name}, row {row + 1} (id {cut(self.ids[row])})"
+        number = row if self.kept is None else int(self.kept[row])
+        return f"{self.name}, row {number + 1} (id {cut(self.ids[row])})"
 
     def creative(self, row: int, limits: InputLimits | None = None) -> Creative:
         """The creative of one row, its image read.

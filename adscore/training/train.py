@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, write_bundle
+from adscore.errors import BrokenRowsError
 from adscore.progress import SILENT
 from adscore.report import left_out_report
 from adscore.scoring.scorer import Scorer
@@ -65,10 +68,7 @@ def train(
 
     started = time.monotonic()
     options = options or TrainingOptions()
-    aside = hold_out(table, options.hold_out, options.seed)
-    table = table.without(set(aside.tolist())) if aside.size else table
-    progress(f"reading {len(table)} creatives")
-    problem = read_problem(table, options)
+    table, problem = _read(table, options, progress)
     if warning := _foreign_encoder(problem):
         progress(warning)
     progress(_fitting_stage(problem))
@@ -94,6 +94,24 @@ def train(
     scorer = Scorer(Bundle(name, path.name, manifest, contents))
     left_out_report(scorer, table, evaluation).write(path / files.REPORT)
     return TrainingResult(path, manifest, comparison)
+
+
+def _read(
+    table: CreativeTable, options: TrainingOptions, progress: Callable[[str], None]
+) -> tuple[CreativeTable, Problem]:
+    """The table without groups that are kept aside, and its problem.
+
+    Raises:
+        BrokenRowsError: Rows that cannot be read, by their numbers in the whole table.
+    """
+    aside = hold_out(table, options.hold_out, options.seed)
+    kept = np.setdiff1d(np.arange(len(table)), aside)
+    rest = table.without(set(aside.tolist())) if aside.size else table
+    progress(f"reading {len(rest)} creatives")
+    try:
+        return rest, read_problem(rest, options)
+    except BrokenRowsError as error:
+        raise BrokenRowsError(str(error), kept[sorted(error.rows)].tolist()) from error
 
 
 def _fitting_stage(problem: Problem) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from adscore import bundle as files
 from adscore.bundle import group_digest, read_bundle
-from adscore.errors import TrainingError
+from adscore.errors import BrokenRowsError, TrainingError
 from adscore.sample import write_sample
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
@@ -21,7 +21,7 @@ from adscore.training import TrainingOptions, TrainingResult, train
 from adscore.training.model import fit_model
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE, read_problem
-from adscore.training.split import split_groups
+from adscore.training.split import hold_out, split_groups
 
 MakeTable = Callable[..., CreativeTable]
 
@@ -158,6 +158,24 @@ def test_target_of_one_outcome_cannot_be_learned(
     with pytest.raises(TrainingError, match="target 'ctr': expected both successes and failures"):
         train(table, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_broken_rows_are_named_as_in_the_whole_table_where_groups_are_kept_aside(
+    make_table: MakeTable, tmp_path: Path
+) -> None:
+    groups = [f"g{row % 6}" for row in range(12)]
+    aside = hold_out(make_table(groups=groups), 0.4, seed=0)
+    assert aside.size
+    last = max(set(range(12)) - set(aside.tolist()))
+    images = [*make_table().images]
+    images[last] = b"no image"
+    with pytest.raises(BrokenRowsError, match=f"row {last + 1} ") as error:
+        train(
+            make_table(groups=groups, images=images),
+            tmp_path / "model",
+            TrainingOptions(hold_out=0.4),
+        )
+    assert error.value.rows == {last}
 
 
 def test_validation_rows_without_trials_are_refused(make_table: MakeTable, tmp_path: Path) -> None:
