@@ -95,7 +95,9 @@ def evaluate_left_out(left_out: LeftOut, data: TrainingData, table: CreativeTabl
         part: evaluate_predictions(targets, table, rows, _predictions(rates))
         for part, rates in left_out.exchanged.items()
     }
-    return replace(evaluation, ablations=ablations)
+    # Without a target, rows are those whose headline and image were compared.
+    compared = 0 if places is None else places.rows.size
+    return replace(evaluation, rows=len(rows) or int(compared), ablations=ablations)
 
 
 def _predictions(rates: Rates) -> Predictions:

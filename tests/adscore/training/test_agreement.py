@@ -69,6 +69,8 @@ def test_without_targets_agreement_alone_is_learned(
     options = TrainingOptions(tiny_presets["network"], align=True)
     result = train(table, tmp_path / "model", options)
     assert not (result.path / "head.onnx").exists()
+    compared = (result.path / "report.html").read_text().partition(" creatives of ")[0].split()[-1]
+    assert int(compared.rpartition(">")[2]) > 0  # the rows whose headline and image were compared
     scorer = Scorer.open(result.path)
     [score] = scorer.score(creatives[:1])
     assert score.targets == {}
