@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from adscore.creative import Creative
-from adscore_client import Client
+from adscore_client import Client, WhatIf
 from explaining_bench.planted import Planted
 from shared.processes import adscore_server
 
 SECONDS = 20.0  # of each of the two measurements
 CALLS_A_SECOND = 20.0
+NO_CACHE = ("--cache-bytes", "0")
 
 
 def score_latency(model: Path, sample: Sequence[Planted]) -> Iterator[tuple[str, str]]:
     """The latency of scores that come at a steady rate, without and with one who explains."""
     creatives = [one.creative for one in sample]
-    with adscore_server(model) as running, Client(running.address) as client:
+    # Without a cache: else the second round of explanations would cost nothing.
+    with adscore_server(model, *NO_CACHE) as running, Client(running.address) as client:
         client.wait_until_ready(60)
         _latencies(client, creatives, 2.0)  # warm
         alone = _latencies(client, creatives, SECONDS)
@@ -29,9 +31,10 @@ def score_latency(model: Path, sample: Sequence[Planted]) -> Iterator[tuple[str,
         def explain() -> None:
             with Client(running.address, timeout_seconds=60) as own:
                 while not ended.is_set():
-                    creative = creatives[len(explained) % len(creatives)]
+                    one = sample[len(explained) % len(sample)]
+                    what_if = WhatIf(boxes=[tuple(box) for box in one.boxes.values()])
                     start = time.perf_counter()
-                    own.explain(creative.headline, creative.image)
+                    own.explain(one.creative.headline, one.creative.image, what_if=what_if)
                     explained.append(time.perf_counter() - start)
 
         thread = threading.Thread(target=explain)
