@@ -19,7 +19,7 @@ from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import TrainingOptions, TrainingResult, train
 from adscore.training.model import fit_model
-from adscore.training.presets import DEFAULT, Preset
+from adscore.training.presets import DEFAULT, NETWORK, Preset
 from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE, read_problem
 from adscore.training.split import hold_out, split_groups
 
@@ -126,7 +126,7 @@ def test_rows_left_out_are_predicted_without_their_results(
     make_table: MakeTable, tiny_presets: dict[str, Preset]
 ) -> None:
     table = make_table(60, groups=[f"g{row // 6}" for row in range(60)])
-    options = TrainingOptions(dataclasses.replace(tiny_presets["default"], max_epochs=1))
+    options = TrainingOptions(dataclasses.replace(tiny_presets["network"], max_epochs=1))
     problem = read_problem(table, options)
     before = fit_model(problem).left_out
     assert before.folds == 1
@@ -185,7 +185,7 @@ def test_validation_rows_without_trials_are_refused(make_table: MakeTable, tmp_p
     trials[split.validation] = 0
     table = make_table(successes=trials // 100, trials=trials)
     with pytest.raises(TrainingError, match="target 'ctr': expected trials among the 2 rows"):
-        train(table, tmp_path / "model")
+        train(table, tmp_path / "model", TrainingOptions(NETWORK))
 
 
 @pytest.mark.parametrize("groups", [["a"] * 12, ["a", "b"] * 6])
