@@ -172,6 +172,7 @@ def _first_look(sheet: Sheet, layout: Layout) -> tuple[Notation, set[str]]:
     """The notation of numbers, and the headline columns that hold something."""
     notation, filled = Notation(), set[str]()
     counted = {count.source for count in layout.counts}
+    texts = {layout.id, layout.campaign, layout.image, layout.date, *layout.headlines}
     numeric: list[str] | None = None
     for batch, _ in sheet.rows():
         if numeric is None:
@@ -179,7 +180,7 @@ def _first_look(sheet: Sheet, layout: Layout) -> tuple[Notation, set[str]]:
                 one
                 for one in sheet.columns
                 if one in counted
-                or (one not in layout.texts() and looks_numeric(_first_cells(batch.column(one))))
+                or (one not in texts and looks_numeric(_first_cells(batch.column(one))))
             ]
         for one in numeric if not notation.settled else ():
             cells = batch.column(one)

@@ -190,6 +190,11 @@ READ: dict[str, Case] = {
         'A,Spades,"2.500",30,"2,00"\nB,Sheets,800,7,"3,25"\n',
         ROWS,
     ),
+    "a decimal mark that only the first column shows": Case(
+        'cost,headline,impressions,clicks\n1.25,Mowers,"1,298",12\n1.25,Spades,"2,500",30\n'
+        "1.25,Sheets,800,7\n",
+        ROWS,
+    ),
     "Indian groups": Case(PLAIN.replace("1298", '"12,34,567"'), ROWS | {"row 1": (1_234_567, 12)}),
     "short rows keep their place": Case(
         PLAIN.replace("clicks\n", "clicks,note\n").replace("30\n", "30,x\n"), ROWS
