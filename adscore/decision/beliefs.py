@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, ndtr
+from scipy.special import expit, ndtr
 
 from adscore.decision.comparison import (
     MAX_ARMS_WITH_NODES,
@@ -18,13 +18,14 @@ from adscore.decision.comparison import (
     antiderivative,
     common_nodes,
 )
-from adscore.decision.posterior import Posterior, crossing
+from adscore.decision.posterior import Posterior, crossing, log_miss
 
 Array = NDArray[np.float64]
 
 # Nodes of the logarithm of a value on which its distribution is read.
 _VALUE_NODES = 161
 _VALUE_REACH = 6.0
+_MAX_LOGIT = 500.0  # whose exponential is still a number
 # Arms times nodes of the offset in one table: each takes a kilobyte or more.
 _TABLE_ARMS = 4_096
 
@@ -124,17 +125,24 @@ class Rates(Belief):
         offsets = self.posterior.offsets[:, self.posterior.coarse][:, part, None, None]
         prior = offsets + evidence.logits[:, None, :, None]
 
-        def log_density(u: Array) -> Array:
-            away = precision / 2 * (u - prior) ** 2
-            value: Array = successes * u + trials * log_expit(-u) - away
-            return value
-
         left = 1.0 if pull is None else pull[:, None, :, None]
         u = nodes[:, :, None]
         if pull is not None:
             u = means + (u - means) / left
-        density = np.exp(log_density(u) - log_density(means))
-        slope = density * (successes - trials * expit(u) - precision * (u - prior)) / left
+        # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2
+        away = u - prior
+        odds = np.exp(np.minimum(u, _MAX_LOGIT))  # pulled far apart, nodes of others lie far out
+        density = successes * u - trials * np.log1p(odds)
+        density -= precision / 2 * away**2
+        density -= successes * means + trials * log_miss(means)
+        density += precision / 2 * (means - prior) ** 2
+        np.exp(density, out=density)
+        # Its derivative, with rate = odds / (1 + odds).
+        slope = successes - trials * (odds / (1 + odds))
+        away *= precision
+        slope -= away
+        slope *= density
+        slope /= left
         return density, slope
 
 

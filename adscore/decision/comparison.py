@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 _REACH = 5.5
 # Of a group. Each arm brings an equal part of them, spread over its own density.
-_NODES = 110
+_NODES = 90
 _MIN_NODES_OF_AN_ARM = 17
 # Of more arms, the nodes of those that reach highest are enough: the others are seldom the best.
 MAX_ARMS_WITH_NODES = 32
@@ -141,10 +141,15 @@ def _product_of_others(below: Array) -> Array:
 
 
 def antiderivative(values: Array, slopes: Array, x: Array) -> Array:
-    """The integral up to each node, of values whose slopes are known: exact for cubics."""
+    """The integral up to each node, of values whose slopes are known: exact for cubics.
+
+    The values are densities, so that it never falls: across the gap between two narrow ones the
+    slopes at its ends would say otherwise.
+    """
     step = np.diff(x, axis=-1)
     parts = step / 2 * (values[..., :-1] + values[..., 1:])
     parts += step**2 / 12 * (slopes[..., :-1] - slopes[..., 1:])
+    np.maximum(parts, 0, out=parts)
     integral = np.zeros(np.broadcast_shapes(values.shape, x.shape))
     np.cumsum(parts, axis=-1, out=integral[..., 1:])
     return integral

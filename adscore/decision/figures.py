@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 _ENDS = ((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2)
 # Arms that one thread works on at a time: what it holds of them nearly fits a core's cache.
-_BLOCK_ARMS = 256
+_BLOCK_ARMS = 100
 
 
 class Aim(StrEnum):
