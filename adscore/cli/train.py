@@ -46,7 +46,7 @@ Encoder = Annotated[
 def train(
     table: Table,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")],
-    preset: Annotated[str, typer.Option(help="default or baseline.")] = "default",
+    preset: Annotated[str, typer.Option(help="default, network or baseline.")] = "default",
     target: Annotated[
         list[str] | None,
         typer.Option(
