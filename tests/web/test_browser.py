@@ -144,7 +144,7 @@ def test_a_reload_loses_nothing(visit: Callable[..., Any], banners: list[Path]) 
     page = visitor.open()
     fill(page, banners[:3])
     with page.expect_response("**/api/scores"):  # by then the old grid is gone
-        page.get_by_label("placement").select_option("feed")
+        page.locator("#context-placement").select_option("feed")
     wait_for_grid(page, 9)
     before = rates(page)
     page.locator('.cell[data-code="B2"]').click()
@@ -155,7 +155,7 @@ def test_a_reload_loses_nothing(visit: Callable[..., Any], banners: list[Path]) 
     page.reload()
     wait_for_grid(page, 9)
     assert rates(page) == before
-    assert page.get_by_label("placement").input_value() == "feed"
+    assert page.locator("#context-placement").input_value() == "feed"
     assert page.get_by_label("Impressions").first.input_value() == "1,200"
     assert page.locator("#detail-title").inner_text() == "Why B2?"
     page.wait_for_function("() => document.querySelectorAll('.banner img').length === 3")

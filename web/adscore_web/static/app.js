@@ -10,11 +10,11 @@ import * as header from "./header.js";
 import * as inputs from "./inputs.js";
 import * as live from "./live.js";
 import { loadModels, pump, retry } from "./scoring.js";
-import { change, draw, memory, onChange, restore, state } from "./state.js";
+import { change, memory, onChange, onWork, restore, state } from "./state.js";
 import { t } from "./texts.js";
 
 async function main() {
-  onChange(pump);
+  onWork(pump);
   for (const part of [inputs, header, grid, detail, live, downloads]) part.start();
   onChange(drawProblem);
   for (const name of ["grid", "ranking"]) {
@@ -22,7 +22,7 @@ async function main() {
   }
   const known = loadModels();
   await restore();
-  draw();
+  change();
   for (const image of state.images) showAgain(image);
   await known;
 }

@@ -1,8 +1,8 @@
 // The banner with its elements in boxes. A box is drawn by dragging, or added and moved by keys.
 
-import { h, iconButton } from "./dom.js";
+import { focusSoon, h, iconButton } from "./dom.js";
 import { effect } from "./numbers.js";
-import { change, draw, memory, state } from "./state.js";
+import { change, memory, state } from "./state.js";
 import { t } from "./texts.js";
 
 const MIN_PIXELS = 4;
@@ -12,16 +12,12 @@ const NOTABLE = 0.005; // of the logit: less is said to be next to nothing
 const SETTLE_MILLISECONDS = 700;
 
 let settling = 0;
-let dragging = false;
 const urls = new Map(); // object URLs of whole files
 
 const whole = (image) => {
   if (!urls.has(image.id)) urls.set(image.id, URL.createObjectURL(memory.blobs.get(image.id)));
   return urls.get(image.id);
 };
-
-/** Whether a box is being drawn, so that nothing below the pointer may be drawn anew. */
-export const isDrawing = () => dragging;
 
 /** The picture of a banner with boxes over it, and a list of what each element does. */
 export function picker(image, explanation) {
@@ -86,9 +82,8 @@ const boxesOf = (image) => (state.boxes[image.id] ??= []);
 function addBox(image, size) {
   if (boxesOf(image).length >= MAX_BOXES || !size.width) return;
   const { width, height } = size;
-  const number = boxesOf(image).length;
+  focusSoon(`box-${boxesOf(image).length}`);
   change(() => boxesOf(image).push([0.3 * width, 0.35 * height, 0.7 * width, 0.65 * height].map(Math.round)));
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="box-${number}"]`)?.focus()));
 }
 
 function removeBox(image, number) {
@@ -123,7 +118,6 @@ function drag(event, image) {
   if (event.button !== 0 || event.target.closest(".own") || boxesOf(image).length >= MAX_BOXES) return;
   event.preventDefault();
   area.setPointerCapture(event.pointerId);
-  dragging = true;
   const frame = photo.getBoundingClientRect();
   const at = ({ clientX, clientY }) => [
     Math.min(Math.max(((clientX - frame.left) / frame.width) * photo.naturalWidth, 0), photo.naturalWidth),
@@ -142,8 +136,6 @@ function drag(event, image) {
   const end = () => {
     area.removeEventListener("pointermove", move);
     shape.remove();
-    dragging = false;
-    draw();
     if (box && box[2] - box[0] >= MIN_PIXELS && box[3] - box[1] >= MIN_PIXELS) change(() => boxesOf(image).push(box));
   };
   area.addEventListener("pointermove", move);

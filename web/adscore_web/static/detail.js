@@ -1,7 +1,7 @@
 // One combination looked into: what the model reacts to, and whether it may run.
 
 import { isPassing, placements, post } from "./api.js";
-import { isDrawing, picker } from "./boxes.js";
+import { picker } from "./boxes.js";
 import { announce, byId, h, icon, iconButton, show } from "./dom.js";
 import { tag, targetName } from "./grid.js";
 import { effect, interval, percent } from "./numbers.js";
@@ -32,7 +32,6 @@ function answer(key, ask) {
 }
 
 function drawDetail() {
-  if (isDrawing()) return;
   const one = ranking().find((each) => each.code === state.selected);
   const area = byId("detail");
   area.hidden = !one;

@@ -26,11 +26,13 @@ export function svg(tag, properties = {}, ...children) {
   return fill(owner.createElementNS(SVG, tag), properties, children);
 }
 
+let replacing = false; // a field that is taken out says that it was left, which nobody did
+
 function fill(element, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "on") {
-      for (const [type, listener] of Object.entries(value)) element.addEventListener(type, listener);
+      for (const [type, listener] of Object.entries(value)) element.addEventListener(type, (event) => replacing || listener(event));
     } else if (name === "vars") {
       for (const [key, number] of Object.entries(value)) element.style.setProperty(key, number);
     } else if (name === "value" || name === "checked" || name === "selected") {
@@ -45,26 +47,35 @@ function fill(element, properties, children) {
 
 export const byId = (id) => document.getElementById(id);
 
+let wanted = null;
+
+/** Gives the focus to what has this data-key, once it is drawn. */
+export const focusSoon = (key) => (wanted = key);
+
 /** Puts new children into a container; the focus stays on what has the same data-key. */
 export function show(container, ...children) {
   const focused = container.contains(document.activeElement) ? document.activeElement : null;
   const key = focused?.closest("[data-key]")?.dataset.key;
   const selection = focused && "selectionStart" in focused ? [focused.selectionStart, focused.selectionEnd] : null;
+  replacing = true;
   container.replaceChildren(...children.flat(3).filter(Boolean));
-  if (key === undefined) return;
-  const again = container.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  replacing = false;
+  const sought = wanted ?? key;
+  const again = sought === undefined ? null : container.querySelector(`[data-key="${CSS.escape(sought)}"]`);
   if (!again) return;
+  wanted = null;
   again.focus({ preventScroll: true });
   if (selection && selection[0] !== null && "setSelectionRange" in again) again.setSelectionRange(...selection);
 }
 
-let said = "";
+const SAID = 4; // what was said last, so that nothing drowns what came a moment before
 
 /** Says something to who does not see the page; the same words are not said twice in a row. */
 export function announce(text) {
-  if (text === said) return;
-  said = text;
-  byId("live").textContent = text;
+  const live = byId("live");
+  if (live.lastChild?.textContent === text) return;
+  live.append(h("span", {}, text));
+  while (live.childNodes.length > SAID) live.firstChild.remove();
 }
 
 /** A small picture of 24 x 24 units, drawn in lines, from the path data of its name. */

@@ -7,6 +7,7 @@ import { addHeadlines, addImage, change, memory, model, onChange, readsHeadlines
 import { forget } from "./scoring.js";
 import { known, settings, t } from "./texts.js";
 
+const UNKNOWN = { width: 360, height: 1 }; // the size of a picture whose header is not known
 const TYPING_MILLISECONDS = 500;
 
 export function start() {
@@ -20,6 +21,7 @@ export function start() {
 // === Headlines ===
 
 let typing = 0;
+let draft = ""; // what stands in the last row, which is no headline yet
 
 function drawHeadlines() {
   byId("headlines").hidden = !readsHeadlines();
@@ -60,12 +62,16 @@ function newHeadlineRow() {
   if (state.headlines.length >= settings.max_headlines) return h("li", { class: "hint" }, t("headlines.full", { limit: settings.max_headlines }));
   const field = h("textarea", {
     rows: 1,
+    value: draft,
     placeholder: t(state.headlines.length ? "headlines.another" : "headlines.first"),
     "aria-label": t("headlines.new"),
     "data-key": "headline-new",
     on: {
-      input: () => grow(field),
-      change: () => entered(field),
+      input: () => {
+        draft = field.value;
+        grow(field);
+      },
+      blur: () => entered(field),
       keydown: (event) => {
         if (event.key === "Enter" && !event.isComposing) {
           event.preventDefault();
@@ -80,7 +86,7 @@ function newHeadlineRow() {
 
 function entered(field) {
   const lines = split(field.value);
-  field.value = "";
+  field.value = draft = "";
   if (lines.length) addMany(lines);
 }
 
@@ -187,14 +193,30 @@ export async function addFiles(files) {
   if (fitting.length < pictures.length) remarks.push(t("banners.over", { count: pictures.length - fitting.length, limit: settings.max_images }));
   for (const text of texts) if (text.size < 1_000_000) addMany(split(await text.text()));
   let again = 0;
-  for (const file of fitting) if (!(await addPicture(file))) again++;
+  let turn = Promise.resolve(); // files are looked at side by side, and added in their order
+  await inTurns(fitting, async (file) => {
+    const looked = look(file);
+    turn = turn.then(async () => addLooked(file, await looked));
+    const image = await turn;
+    if (!image) again++;
+    else if (!image.refusal) await addThumbnail(image, image.width ? image : UNKNOWN);
+  });
   if (again) remarks.push(t("banners.again", { count: again }));
   notice(remarks.join(" "));
   if (fitting.length > again) announce(t("banners.added", { count: fitting.length - again }));
 }
 
-/** Adds one file; false where it is there already. */
-async function addPicture(file) {
+/** Works on a few at a time, the first first. */
+async function inTurns(items, work) {
+  const left = [...items];
+  const worker = async () => {
+    while (left.length) await work(left.shift());
+  };
+  await Promise.all(Array.from({ length: 3 }, worker));
+}
+
+/** Size, digest and, where it is plain before anything is decoded or sent, why a file is refused. */
+async function look(file) {
   const limits = model()?.limits;
   const size = await measured(file);
   let refusal = null;
@@ -203,10 +225,13 @@ async function addPicture(file) {
   else if (limits && size && size.width * size.height > limits.max_image_pixels) refusal = { reason: "IMAGE_TOO_MANY_PIXELS" };
   const name = refusal ? "" : await digest(file).catch(() => "");
   if (!name && !refusal) refusal = { kind: "unreadable" };
-  if (name && state.images.some((image) => image.digest === name)) return false;
-  const image = addImage(file, { ...size, digest: name, refusal });
-  if (!refusal) await addThumbnail(image, size ?? { width: 360, height: 1 });
-  return true;
+  return { ...size, digest: name, refusal };
+}
+
+/** Adds one file; null where it is there already. */
+function addLooked(file, looked) {
+  const isThere = looked.digest && state.images.some((image) => image.digest === looked.digest);
+  return isThere ? null : addImage(file, looked);
 }
 
 export async function addThumbnail(image, size) {

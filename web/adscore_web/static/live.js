@@ -200,12 +200,15 @@ function options() {
 
 // === Pasting ===
 
+let pasted = ""; // what stands in the area, and whether it is open
+let isOpen = false;
+
 function pasteArea() {
-  const field = h("textarea", { id: "live-paste", rows: 3, placeholder: t("live.paste_example"), "data-key": "live-paste" });
-  const take = () => takeTable(field.value) && (field.value = "");
+  const field = h("textarea", { id: "live-paste", rows: 3, value: pasted, on: { input: () => (pasted = field.value) }, placeholder: t("live.paste_example"), "data-key": "live-paste" });
+  const take = () => takeTable(field.value) && (field.value = pasted = "");
   return h(
     "details",
-    { class: "paste" },
+    { class: "paste", open: isOpen, on: { toggle: ({ target }) => (isOpen = target.open) } },
     h("summary", { "data-key": "live-paste-open" }, t("live.paste")),
     h("label", { for: "live-paste", class: "hint" }, t("live.paste_hint")),
     field,

@@ -104,6 +104,7 @@ async function ask({ image, headlines }) {
   } finally {
     keys.forEach((key) => mine.delete(key));
     running--;
+    pump();
     draw();
   }
 }
@@ -170,6 +171,7 @@ async function learnSpread() {
     if (!isPassing(error)) change(() => keepSpread(null)); // an older server
   } finally {
     learning = false;
+    draw();
   }
 }
 

@@ -42,9 +42,18 @@ export const memory = {
   undo: null, // {text, back}
 };
 
+const DRAWING_SHARE = 4; // drawing may take a quarter of the time, however slow the machine is
+
 const views = [];
 let drawing = false;
+let drawn = 0; // when the last drawing ended
+let took = 0; // and how long it took, in milliseconds
 let keeping = 0;
+
+let pump = () => {};
+
+/** Registers what has work to do after each change, before anything is drawn. */
+export const onWork = (work) => (pump = work);
 
 /** Registers what draws a part of the page; it is called after each change. */
 export const onChange = (view) => views.push(view);
@@ -55,21 +64,72 @@ export const onChange = (view) => views.push(view);
  */
 export function change(work = () => {}, soon = KEEP_MILLISECONDS) {
   work(state);
+  stamp = "";
+  pump();
   draw();
   clearTimeout(keeping);
   if (soon) keeping = setTimeout(keep, soon);
   else keep();
 }
 
-/** Draws the page with the next frame. */
+/** Draws the page with one of the next frames. */
 export function draw() {
   if (drawing) return;
   drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    for (const view of views) view();
-  });
+  setTimeout(() => requestAnimationFrame(drawNow), drawn + (DRAWING_SHARE - 1) * took - performance.now());
 }
+
+function drawNow() {
+  drawing = false;
+  if (isInUse()) {
+    held = true;
+    return;
+  }
+  const started = performance.now();
+  for (const view of views) view();
+  drawn = performance.now();
+  took = drawn - started;
+}
+
+// === What people have under their fingers is not drawn anew ===
+
+const MENU_MILLISECONDS = 8000; // no event tells that a menu was closed without a choice
+
+let pressed = false;
+let composing = false; // letters of an input method
+let held = false; // a drawing waits
+let menu = 0; // when a menu was opened
+
+const isInUse = () => pressed || composing || performance.now() - menu < MENU_MILLISECONDS;
+
+function release() {
+  if (!held) return;
+  held = false;
+  draw();
+}
+
+function watchHands() {
+  const opens = ({ target }) => (menu = target.closest?.("select") ? performance.now() : -Infinity);
+  const up = () => {
+    pressed = false;
+    setTimeout(release); // after the click that this makes
+  };
+  const closed = () => {
+    menu = -Infinity;
+    release();
+  };
+  menu = -Infinity;
+  addEventListener("pointerdown", (event) => { pressed = true; opens(event); }, true);
+  addEventListener("pointerup", up, true);
+  addEventListener("pointercancel", up, true);
+  addEventListener("compositionstart", () => (composing = true), true);
+  addEventListener("compositionend", () => { composing = false; release(); }, true);
+  addEventListener("change", closed, true);
+  addEventListener("focusout", closed, true);
+  setInterval(() => held && !isInUse() && release(), 500);
+}
+
+watchHands();
 
 function keep() {
   keeping = 0;
@@ -85,6 +145,7 @@ export async function restore() {
   const kept = await storage.open();
   if (!kept) return;
   Object.assign(state, empty(), kept.state);
+  stamp = "";
   memory.blobs = kept.files;
   state.images = state.images.filter((image) => memory.blobs.has(image.id));
 }
@@ -144,7 +205,12 @@ export function remove(list, id) {
 /** The model that is used, as the server describes it; undefined until it has. */
 export const model = () => memory.models.find((one) => one.name === state.model && one.version === state.version);
 
-const stamp = () => JSON.stringify([state.model, state.version, Object.entries(state.context).sort()]);
+let stamp = ""; // of what all scores of now have in common
+
+function common() {
+  stamp ||= JSON.stringify([state.model, state.version, Object.entries(state.context).sort()]);
+  return stamp;
+}
 
 const modelKey = () => `${state.model} ${state.version}`;
 
@@ -159,7 +225,7 @@ export function keepSpread(prediction) {
   state.spreads = { [modelKey()]: Object.fromEntries(targets.map(([name, one]) => [name, one.spread])) };
 }
 
-export const cellKey = (headline, image) => `${stamp()}\n${headline?.text.trim() ?? ""}\n${image?.digest ?? ""}`;
+export const cellKey = (headline, image) => `${common()}\n${headline?.text.trim() ?? ""}\n${image?.digest ?? ""}`;
 export const partKey = (part) => `${state.model} ${state.version}\n${part.text?.trim() ?? part.digest}`;
 
 export const refusalOf = (part) => part.refusal ?? state.refusals[partKey(part)] ?? null;
