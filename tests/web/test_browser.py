@@ -128,7 +128,7 @@ def test_script_in_headlines_and_file_names_is_shown_as_text(
     wait_for_grid(page, 2)
     page.locator(".cell").first.click()
     page.locator("#view-ranking").click()
-    assert page.locator(".rank").first.is_visible()
+    page.locator(".rank").first.wait_for()
     assert SCRIPT in page.locator("#ranking").inner_text()
     with page.expect_download() as download:
         page.get_by_role("button", name="Page (.html)").click()

@@ -35,7 +35,10 @@ def fill(page: Any, banners: list[Path]) -> None:
 
 
 def wait_for_cells(page: Any, count: int) -> None:
-    page.wait_for_function("n => document.querySelectorAll('.cell').length === n", arg=count)
+    # Headlines alone have scores too, and codes without a number.
+    cells = "[...document.querySelectorAll('.cell')]"
+    whole = f"n => {cells}.length === n && {cells}.every(one => /\\d/.test(one.dataset.code))"
+    page.wait_for_function(whole, arg=count)
 
 
 def problem(page: Any, text: str) -> None:
