@@ -132,7 +132,7 @@ class Rates(Belief):
         # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2
         away = u - prior
         odds = np.exp(np.minimum(u, _MAX_LOGIT))  # pulled far apart, nodes of others lie far out
-        density = successes * u - trials * np.log1p(odds)
+        density = successes * u - trials * (np.log1p(odds) + np.maximum(u - _MAX_LOGIT, 0))
         density -= precision / 2 * away**2
         density -= successes * means + trials * log_miss(means)
         density += precision / 2 * (means - prior) ** 2

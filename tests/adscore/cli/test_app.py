@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,12 @@ def test_every_command_has_help(succeed: Succeed, command: str) -> None:
 
 def test_a_shell_can_complete_commands(succeed: Succeed) -> None:
     assert "--install-completion" in succeed("--help").stdout
-    assert "_ADSCORE_COMPLETE" in succeed("--show-completion", "bash").stdout.upper()
+    # Named, where the shell above this process would be looked for: there may be none.
+    named = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    adscore = Path(sys.executable).with_name("adscore")
+    command = [adscore, "--show-completion", "bash"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=named, check=True)
+    assert "_ADSCORE_COMPLETE" in shown.stdout.upper()
 
 
 def test_help_imports_nothing_heavy() -> None:

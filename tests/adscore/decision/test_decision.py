@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adscore.bundle import Spread
@@ -274,6 +274,12 @@ ARMS = st.lists(st.tuples(COUNTS, st.floats(1e-5, 0.9)), min_size=1, max_size=6)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(  # an arm hardly tried beside one that is known: its nodes lie far outside any logit
+    arms=[((17.0, 14), 0.5), ((3986.0, 1993), 0.5)],
+    spread=Spread(1.0, 1.0),
+    aim=Aim.EARN,
+    horizon=0.0,
+)
 @given(
     arms=ARMS,
     spread=st.builds(Spread, st.floats(0.02, 3), st.floats(0.02, 2)),

@@ -51,7 +51,8 @@ def test_warnings_stand_with_the_part_that_they_are_of(
     Image.new("RGB", (64 * 16 + 1, 64)).save(file, "PNG")
     headlines = [creatives[0].headline, "shoes and more " * 60]
     grid = grid_of(scorer, headlines, [creatives[0].image, file.getvalue()])
-    assert grid.headline_warnings == ((), (Warning.HEADLINE_TRUNCATED,))
+    assert grid.headline_warnings[0] == ()
+    assert Warning.HEADLINE_TRUNCATED in grid.headline_warnings[1]
     assert Warning.IMAGE_DOWNSCALED in grid.image_warnings[1]
     assert grid.image_warnings[0] == ()
     assert grid.warnings == ()
