@@ -13,7 +13,7 @@ PROMISED = {
     "test", "test-quick", "test-spark", "test-node", "test-page", "fuzz",
     "fmt", "check", "check-lint", "check-format", "check-types", "check-imports", "check-stubs",
     "check-protos", "check-hosts",
-    "docs", "release-check", "release-protos", "proto", "bench", "bench-peers", "lock",
+    "docs", "release-check", "release-protos", "rules-age", "proto", "bench", "bench-peers", "lock",
 }  # fmt: skip
 # `make NAME` in a code span, or at the start of a line of a code block.
 MENTION = re.compile(r"(?:`|^\s*\$?\s*|entry: )make ([a-z][a-z-]*)", re.MULTILINE)
