@@ -6,21 +6,23 @@ question is settled; `figures` does all of it for many groups on every core, `de
 """
 
 from adscore.decision.decision import (
+    ArmDecision,
+    Decision,
+    DecisionWarning,
+    TargetDecision,
+    decide,
+)
+from adscore.decision.figures import Aim
+from adscore.decision.groups import (
     MAX_ARMS,
     MAX_LOGIT,
     TOLERANCE,
     Arm,
-    ArmDecision,
-    Decision,
     DecisionSettings,
-    DecisionWarning,
     Group,
     Prediction,
-    TargetDecision,
     check_group,
-    decide,
 )
-from adscore.decision.figures import Aim
 from adscore.decision.posterior import Evidence, Posterior, find_posterior, sloped
 from adscore.decision.status import Status
 

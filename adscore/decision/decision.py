@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Spread
-from adscore.creative import MIN_RATE, Warning
-from adscore.decision.figures import Aim, Figures, Question, find_figures
+from adscore.creative import Warning
+from adscore.decision.figures import Figures, Question, find_figures
+from adscore.decision.groups import Arm, DecisionSettings, Group, Prediction, check_arms
 from adscore.decision.posterior import Evidence, sloped
 from adscore.decision.status import STATUSES, Status
-from adscore.errors import DecisionError
 
-# More arms of one group are no question that a person asks, and each costs memory.
-MAX_ARMS = 1_000
-# Offsets of more targets at once are more combinations than are worth their time.
-MAX_VALUED_TARGETS = 3
-TOLERANCE = 0.01
-MAX_LOGIT = 20.0  # of a prediction: rates of one in hundreds of millions
 # Of models that do not say how far their predictions are off: groups that differ by a factor of
 # three, and creatives that the model tells apart hardly at all.
 DEFAULT_SPREAD = Spread(between_groups=1.0, residual=0.5)
@@ -54,108 +48,6 @@ class DecisionWarning(StrEnum):
     NO_COUNTS = "NO_COUNTS"
     ONE_ARM = "ONE_ARM"
     ARMS_UNTRIED = "ARMS_UNTRIED"
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model says of one target of an arm.
-
-    Attributes:
-        logit: Logit of the predicted rate.
-        spread: Standard deviation of what the model leaves, in logits; None for the model's own.
-    """
-
-    logit: float
-    spread: float | None = None
-
-    @classmethod
-    def of_rate(cls, rate: float) -> "Prediction":
-        """That of a rate from 0 to 1."""
-        inside = min(max(rate, MIN_RATE), 1 - MIN_RATE)
-        logit = math.log(inside) - math.log1p(-inside)
-        return cls(min(max(logit, -MAX_LOGIT), MAX_LOGIT))
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One creative of a group.
-
-    Attributes:
-        id: Names it; no other arm of the group has it.
-        predictions: One for each target.
-        trials: By target; one that is absent was not tried. Discounted counts may be fractions.
-        successes: By target, from 0 to the trials.
-        warnings: Reasons to trust the predictions less.
-    """
-
-    id: str
-    predictions: Mapping[str, Prediction]
-    trials: Mapping[str, float] = field(default_factory=dict)
-    successes: Mapping[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Creatives that are shown to the same audience.
-
-    Attributes:
-        name: Names it.
-        arms: At least one.
-        in_training: Whether the model may have been fitted to these counts.
-    """
-
-    name: str
-    arms: Sequence[Arm]
-    in_training: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionSettings:
-    """What is asked of every group.
-
-    Attributes:
-        worth: What a success of each target is worth, by target; the only target's is 1.
-        spreads: By target, how far the model's predictions are off; one that is absent gets a
-            wide default, with a warning.
-        aim: What the split of the traffic is for.
-        horizon: Trials still to come for each group; None for as many as it has had.
-        tolerance: The share of the best rate that one is ready to lose.
-        control: Id of the arm that others are compared with, in groups that have it; None for
-            none.
-
-    Raises:
-        DecisionError: One of them is out of range.
-    """
-
-    worth: Mapping[str, float]
-    spreads: Mapping[str, Spread] = field(default_factory=dict)
-    aim: Aim = Aim.EARN
-    horizon: float | None = None
-    tolerance: float = TOLERANCE
-    control: str | None = None
-
-    def __post_init__(self) -> None:
-        for target, value in self.worth.items():
-            _require(f"values[{target}]", value, "a number of at least 0")
-        valued = sum(value > 0 for value in self.worth.values())
-        if not 1 <= valued <= MAX_VALUED_TARGETS:
-            raise DecisionError(
-                "values",
-                f"expected 1 to {MAX_VALUED_TARGETS} targets that are worth more than 0. "
-                f"Received: {valued}",
-            )
-        if self.horizon is not None:
-            _require("horizon", self.horizon, "a number of at least 0")
-        if not 0 < self.tolerance < 1:
-            raise DecisionError(
-                "tolerance", f"expected a share between 0 and 1. Received: {self.tolerance:g}"
-            )
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
-        return tuple(self.worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +130,7 @@ def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Deci
     """
     for block in _blocks(groups):
         for group in block:
-            _check_arms(group, settings)
+            check_arms(group, settings)
         by_size: dict[int, list[int]] = defaultdict(list)
         for place, group in enumerate(block):
             by_size[len(group.arms)].append(place)
@@ -247,45 +139,6 @@ def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Deci
             of_size = [block[place] for place in places]
             decided.update(zip(places, _decide(of_size, settings), strict=True))
         yield from (decided[place] for place in range(len(block)))
-
-
-def check_group(group: Group, settings: DecisionSettings) -> None:
-    """Checks a group whose control must be among its arms.
-
-    Raises:
-        DecisionError: Names the arm and the field that cannot be.
-    """
-    _check_arms(group, settings)
-    if settings.control is not None and settings.control not in [arm.id for arm in group.arms]:
-        raise DecisionError(
-            "control",
-            f"expected the id of one of the arms, such as {group.arms[0].id!r:.80}. "
-            f"Received: {settings.control!r:.80}",
-        )
-
-
-def _check_arms(group: Group, settings: DecisionSettings) -> None:
-    count = len(group.arms)
-    if not 1 <= count <= MAX_ARMS:
-        raise DecisionError("arms", f"expected 1 to {MAX_ARMS} arms. Received: {count}")
-    places: dict[str, int] = {}
-    for place, arm in enumerate(group.arms):
-        first = places.setdefault(arm.id, place)
-        if first != place:
-            raise DecisionError(
-                f"arms[{place}].id",
-                f"expected an id of its own. Received: {arm.id!r:.80}, that of arms[{first}] too",
-            )
-        for target in settings.targets:
-            field_path = f"arms[{place}].counts[{target}]"
-            trials, successes = arm.trials.get(target, 0), arm.successes.get(target, 0)
-            _require(f"{field_path}.trials", trials, "a number of at least 0")
-            _require(f"{field_path}.successes", successes, "a number of at least 0")
-            if successes > trials * (1 + 1e-9):
-                raise DecisionError(
-                    f"{field_path}.successes",
-                    f"expected at most as many as the trials, {trials:g}. Received: {successes:g}",
-                )
 
 
 def _blocks(groups: Iterable[Group]) -> Iterator[list[Group]]:
@@ -462,8 +315,3 @@ def _warnings(
         yield DecisionWarning.NO_COUNTS
     elif min(trials) < _HARDLY_TRIED * max(trials):
         yield DecisionWarning.ARMS_UNTRIED
-
-
-def _require(field_path: str, value: float, expected: str) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise DecisionError(field_path, f"expected {expected}. Received: {value:g}")

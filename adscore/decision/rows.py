@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from adscore.cores import in_order, usable_cores
 from adscore.creative import Columns, Target
-from adscore.decision.decision import Arm, Group, Prediction
+from adscore.decision.groups import Arm, Group, Prediction
 from adscore.errors import TableError, cut
 from adscore.offline.core import BatchScorer
 from adscore.table import Piece, values

@@ -13,14 +13,9 @@ import pyarrow as pa
 
 from adscore.bundle import Manifest, resolve_bundle
 from adscore.creative import Columns, GivenColumns, Target
-from adscore.decision.decision import (
-    TOLERANCE,
-    ArmDecision,
-    Decision,
-    DecisionSettings,
-    decide,
-)
+from adscore.decision.decision import ArmDecision, Decision, decide
 from adscore.decision.figures import Aim
+from adscore.decision.groups import TOLERANCE, DecisionSettings
 from adscore.decision.rows import Dates, GroupsOfRows, RowColumns, scored_pieces
 from adscore.errors import DecisionError, TableError
 from adscore.offline.core import BATCH_ROWS, BatchScorer

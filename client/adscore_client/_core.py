@@ -52,7 +52,8 @@ from adscore_client._convert import (
     text_to_wire,
 )
 from adscore_client._creative import Creative, CreativeInput, ImageInput, image_file_name
-from adscore_client._decisions import Arm, Decision, decision_from_wire, fill_decide_request
+from adscore_client._decision_wire import decision_from_wire, fill_decide_request
+from adscore_client._decisions import Arm, Decision
 from adscore_client._exceptions import ServerError
 from adscore_client._explanation import Explanation, WhatIf, explanation_from_wire, fill_request
 from adscore_client._image_reader import ImageReader, require_pillow
