@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from adscore_client import Client
 from adscore_server.server import Server
 
+DATA = Path(os.environ.get("ADSCORE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+CASES = DATA.parent / "cases" / "images"
 HEADLINES = ["Save 20 % on running shoes", "Run a little further", "Fresh air"]
 
 
@@ -42,6 +45,21 @@ def test_a_bad_banner_is_refused_with_its_reason(page: Any) -> None:
     answer = page.post("scores", {"headlines": HEADLINES}, b"<svg></svg>")
     assert answer.error["kind"] == "invalid"
     assert answer.error["reason"] == "IMAGE_UNREADABLE"
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not CASES.is_dir(), reason="ADSCORE_DATA has no folder of cases beside it")
+def test_odd_files_are_scored_or_refused_with_a_reason(page: Any) -> None:
+    files = [path for path in sorted(CASES.rglob("*")) if path.suffix in (".png", ".jpg")]
+    refused = set()
+    for path in files:
+        values = json.loads(page.post("scores", {"headlines": HEADLINES}, path.read_bytes()).body)
+        if "error" in values:
+            assert values["error"]["reason"] == "IMAGE_UNREADABLE", path
+            refused.add(path.parent.name)
+        else:
+            assert len(values["scores"]) == len(HEADLINES)
+    assert refused == {"not_an_image"}
 
 
 def test_headlines_or_a_banner_alone_are_scored(page: Any, banner: bytes) -> None:

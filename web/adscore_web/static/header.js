@@ -1,11 +1,14 @@
 // The top: which model, how good it was on groups that it had not seen, and what it learned from.
 
 import { byId, h, show } from "./dom.js";
+import { targetName } from "./grid.js";
 import { count, percent } from "./numbers.js";
 import { forget, useModel } from "./scoring.js";
 import { change, memory, model, onChange, state } from "./state.js";
-import { known, t } from "./texts.js";
+import { t } from "./texts.js";
 
+// As they are listed; the order says what counts.
+const METRICS = ["pairwise_accuracy_significant", "pairwise_accuracy", "pairwise_noise_ceiling", "pairs", "auc", "calibration_error", "interval_coverage", "deviance_explained"];
 // The first that a model has is its quality in one number.
 const QUALITIES = ["pairwise_accuracy_significant", "pairwise_accuracy", "auc"];
 
@@ -53,22 +56,20 @@ export function quality(chosen) {
 function facts(chosen) {
   const { training, metrics } = chosen;
   const date = training.create_time.slice(0, 10);
-  const rows = Object.entries(metrics[state.target] ?? {})
-    .filter(([name]) => known(`metric.${name}`))
-    .map(([name, value]) => [t(`metric.${name}`), metricText(name, value, metrics[state.target])]);
+  const own = metrics[state.target] ?? {};
+  const rows = METRICS.filter((name) => name in own).map((name) => [t(`metric.${name}`), metricText(name, own)]);
   return [
     h("p", {}, t(training.groups ? "model.trained" : "model.trained_without", { date, creatives: count(training.creatives), groups: count(training.groups), preset: training.preset, version: training.adscore_version })),
-    rows.length > 0 && h("h3", {}, t("model.held_out", { target: state.target })),
+    rows.length > 0 && h("h3", {}, t("model.held_out", { target: targetName(state.target) })),
     rows.length > 0 && h("dl", {}, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     h("p", { class: "hint" }, t("model.meaning")),
   ];
 }
 
-const WHOLE = new Set(["pairs", "pairs_significant"]);
-
-function metricText(name, value, metrics) {
-  if (WHOLE.has(name)) return count(value);
-  const text = name === "log_loss" || name === "deviance_explained" ? value.toFixed(4) : percent(value, 3);
-  const ends = [metrics[`${name}_lower`], metrics[`${name}_upper`]];
-  return ends.every(Number.isFinite) ? t("model.within", { value: text, lower: percent(ends[0], 3), upper: percent(ends[1], 3) }) : text;
+function metricText(name, metrics) {
+  if (name === "pairs") return count(metrics[name]);
+  const write = (value) => (name === "deviance_explained" ? value.toFixed(3) : percent(value, 3));
+  const [lower, upper] = [metrics[`${name}_lower`], metrics[`${name}_upper`]];
+  const isKnown = Number.isFinite(lower) && Number.isFinite(upper);
+  return isKnown ? t("model.within", { value: write(metrics[name]), lower: write(lower), upper: write(upper) }) : write(metrics[name]);
 }

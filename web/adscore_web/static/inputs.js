@@ -180,8 +180,9 @@ function removeBanner(image) {
 
 /** Why a part has no scores, in the page's words where it has some. */
 export function refusalText({ reason, kind, message }) {
-  for (const key of [`reason.${reason}`, `refused.${kind}`]) if (known(key)) return t(key, { message });
-  return message || t("refused.other");
+  const plain = (message ?? "").replace(/^[a-z]+(\[\w*\])?: ./, (start) => start.slice(-1).toUpperCase()); // without the field's name
+  for (const key of [`reason.${reason}`, `refused.${kind}`]) if (known(key)) return t(key, { message: plain });
+  return plain || t("refused.other");
 }
 
 /** Takes files of any kind: pictures become banners, texts headlines; the rest is said. */
