@@ -24,6 +24,9 @@ Compute = Callable[[Sequence[int]], NDArray[np.float32]]
 
 DIRECTORY_VARIABLE = "ADSCORE_CACHE"
 FILE = "features.sqlite3"
+# Of the format of the files, raised with each change. Each has a folder of its own, so that
+# several versions of adscore may train at once.
+FORMAT = "format-2"
 
 FLOAT16_BYTES = 2
 MAX_FLOAT16 = float(np.finfo(np.float16).max)
@@ -71,12 +74,12 @@ class FeatureCache:
     that nothing half written is ever read.
 
     Args:
-        directory: Folder of the files; made where it is missing.
+        directory: The files are in a folder in it, named by their format; made where it is missing.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._path = directory / FILE
+        self._directory = directory / FORMAT
+        self._path = self._directory / FILE
 
     def features(self, keys: Sequence[bytes], width: int, compute: Compute) -> Stored:
         """Looks features up, and computes and keeps those that are missing.
@@ -162,7 +165,6 @@ class FeatureCache:
             connect = partial(sqlite3.connect, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
             with closing(connect(self._path)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("DROP TABLE IF EXISTS features")  # that of adscore 0.2
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS places "
                     "(key BLOB, width INTEGER, place INTEGER, PRIMARY KEY (key, width))"

@@ -2,6 +2,7 @@
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from adscore.scoring.image import ImageSize
 from adscore.table import Columns, read_table
 from adscore.training import images
 from adscore.training.encoders.feature_cache import (
+    FORMAT,
     FeatureCache,
     cache_directory,
     content_key,
@@ -136,7 +138,7 @@ def test_features_of_another_width_are_computed_anew(tmp_path):
 def test_half_a_row_that_an_interruption_left_is_overwritten(tmp_path):
     row = lambda value: lambda _: np.full((1, 3), value, np.float32)  # noqa: E731
     FeatureCache(tmp_path).features([b"first"], 3, row(1.0))
-    (file,) = tmp_path.glob("*.f16")
+    (file,) = tmp_path.rglob("*.f16")
     with file.open("ab") as rest:
         rest.write(b"half")
     FeatureCache(tmp_path).features([b"second"], 3, row(2.0))
@@ -146,17 +148,26 @@ def test_half_a_row_that_an_interruption_left_is_overwritten(tmp_path):
 
 def test_features_whose_file_was_deleted_are_computed_anew(tmp_path):
     FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
-    (file,) = tmp_path.glob("*.f16")
+    (file,) = tmp_path.rglob("*.f16")
     file.unlink()
     found = FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.ones((1, 1), np.float32))
     assert found.read().tolist() == [[1.0]]
 
 
 def test_broken_cache_is_named(tmp_path):
-    (tmp_path / "features.sqlite3").write_bytes(b"no database" * 200)
+    (tmp_path / FORMAT).mkdir()
+    (tmp_path / FORMAT / "features.sqlite3").write_bytes(b"no database" * 200)
     with pytest.raises(TrainingError, match=r"features.sqlite3: the cache .* Delete it") as caught:
         FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
     assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+def test_cache_of_another_version_is_left_alone(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "features.sqlite3")) as theirs:
+        theirs.execute("CREATE TABLE features (key BLOB)")
+        FeatureCache(tmp_path).features([b"key"], 1, lambda _: np.zeros((1, 1), np.float32))
+        tables = theirs.execute("SELECT name FROM sqlite_master").fetchall()
+    assert tables == [("features",)]
 
 
 def test_folder_is_that_of_the_environment(monkeypatch, tmp_path):
