@@ -1,4 +1,4 @@
-"""The connection of the client for asyncio: one channel, opened by the first call."""
+"""The connection of the client for asyncio: its channels, each opened by its first call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ import grpc.aio
 
 from adscore_client import _runtime
 from adscore_client._calls import Connection, Metadata
-from adscore_client._channel import ChannelSettings, bind_methods
+from adscore_client._channel import ChannelSettings, bind_methods, service_to_watch
 from adscore_client._exceptions import ClientUnusableError
 from adscore_client._status import LocalError, stream_ended
 
@@ -21,16 +21,16 @@ _LOST_STATUS = "Internal error from Core"
 
 
 class AsyncConnection(Connection):
-    """Sends calls over one channel, which belongs to the event loop of the first call.
+    """Sends calls over a channel for each service to watch, in the event loop of the first call.
 
-    Once that loop is closed, the next one gets a channel of its own.
+    Once that loop is closed, the next one gets channels of its own.
     """
 
     def __init__(self, settings: ChannelSettings) -> None:
         super().__init__(settings)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._channel: grpc.aio.Channel | None = None
-        self._methods: dict[str, Any] = {}
+        self._channels: list[grpc.aio.Channel] = []
+        self._methods: dict[str, dict[str, Any]] = {}  # by service
 
     async def call(
         self, method: str, request: Any, timeout_seconds: float, metadata: Metadata
@@ -57,8 +57,9 @@ class AsyncConnection(Connection):
     async def close(self) -> None:
         """Cancels calls that are under way; may be called more than once."""
         self.is_closed = True
-        if self._channel is not None and self._loop is asyncio.get_running_loop():
-            await self._channel.close()
+        if self._loop is asyncio.get_running_loop():
+            for channel in self._channels:
+                await channel.close()
 
     def raise_cancelled(self, exc: asyncio.CancelledError) -> NoReturn:
         """Raises what ended a call: the client was closed, or this very task was cancelled."""
@@ -71,10 +72,15 @@ class AsyncConnection(Connection):
         self.check_open()
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._open(loop)
-        return self._methods[name]
+            self._enter(loop)
+        service = service_to_watch(name)
+        if service not in self._methods:
+            channel = self.settings.open_async(service)
+            self._channels.append(channel)
+            self._methods[service] = bind_methods(channel)
+        return self._methods[service][name]
 
-    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         _runtime.check_loop_threads()
         if self._loop is not None and not self._loop.is_closed():
             raise ClientUnusableError(
@@ -82,8 +88,7 @@ class AsyncConnection(Connection):
                 "closed. Received: a call in another loop. Make one AsyncClient for each loop"
             )
         _runtime.LOOPS.add(loop)
-        self._loop, self._channel = loop, self.settings.open_async()
-        self._methods = bind_methods(self._channel)
+        self._loop, self._channels, self._methods = loop, [], {}
 
 
 class AsyncStream:

@@ -12,7 +12,14 @@ import grpc
 import grpc.aio
 
 from adscore_client._address import Target
-from adscore_protos.v1 import check_pb2_grpc, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_protos.v1 import (
+    check_pb2,
+    check_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    scoring_pb2,
+    scoring_pb2_grpc,
+)
 
 TOKEN_VARIABLE = "ADSCORE_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -20,7 +27,10 @@ Token: TypeAlias = str | Callable[[], str]
 
 _TOKEN = re.compile(r"[!-~]+")  # what a header carries, without white space
 
-_SCORING_SERVICE = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+
+_CHECKS = frozenset(check_pb2.DESCRIPTOR.services_by_name["CheckService"].methods_by_name)
 
 # Health.Check is one field each way, too little for a dependency of its own: a request
 # without a service asks for the whole server, and the answer's first field is its status.
@@ -75,24 +85,31 @@ class ChannelSettings:
     certificates: Certificates | None = None
     server_name: str = ""
 
-    def open(self) -> grpc.Channel:
-        """Opens a channel for calls that block."""
+    def open(self, service: str) -> grpc.Channel:
+        """Opens a channel for calls that block, to servers on which a service serves."""
+        options = self.options(service)
         if self.certificates is None:
-            return grpc.insecure_channel(self.target.uri, options=self.options())
+            return grpc.insecure_channel(self.target.uri, options=options)
         credentials = grpc.ssl_channel_credentials(**asdict(self.certificates))
-        return grpc.secure_channel(self.target.uri, credentials, options=self.options())
+        return grpc.secure_channel(self.target.uri, credentials, options=options)
 
-    def open_async(self) -> grpc.aio.Channel:
-        """Opens a channel for calls of the running event loop."""
+    def open_async(self, service: str) -> grpc.aio.Channel:
+        """Opens one for calls of the running event loop."""
+        options = self.options(service)
         if self.certificates is None:
-            return grpc.aio.insecure_channel(self.target.uri, options=self.options())
+            return grpc.aio.insecure_channel(self.target.uri, options=options)
         credentials = grpc.ssl_channel_credentials(**asdict(self.certificates))
-        return grpc.aio.secure_channel(self.target.uri, credentials, options=self.options())
+        return grpc.aio.secure_channel(self.target.uri, credentials, options=options)
 
-    def options(self) -> list[tuple[str, Any]]:
+    def options(self, service: str) -> list[tuple[str, Any]]:
         """Returns the settings as gRPC names them."""
+        # Calls go to all servers in turn, and to none on which the service is not serving.
+        service_config = {
+            "loadBalancingConfig": [{"round_robin": {}}],
+            "healthCheckConfig": {"serviceName": service},
+        }
         options: list[tuple[str, Any]] = [
-            ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            ("grpc.service_config", json.dumps(service_config)),
             # Calls are made again by _calls.py: gRPC gives up after five attempts.
             ("grpc.enable_retries", 0),
             ("grpc.max_receive_message_length", self.max_message_bytes),
@@ -114,11 +131,13 @@ class ChannelSettings:
         return options
 
 
-_SERVICE_CONFIG = {
-    # Calls go to all servers in turn, and to none that says it is not serving.
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": _SCORING_SERVICE},
-}
+def service_to_watch(method: str) -> str:
+    """Returns the service that must serve on a server for a call of a method to go there.
+
+    Checks need no model, and neither does ModelService, which unlike CheckService is on servers of
+    every version: one that cannot check says so.
+    """
+    return MODELS if method in _CHECKS else SCORING
 
 
 def bind_methods(channel: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The connection of the client that blocks: one channel, opened by the first call."""
+"""The connection of the client that blocks: its channels, each opened by its first call."""
 
 import queue
 import threading
@@ -10,7 +10,7 @@ import grpc
 
 from adscore_client import _runtime
 from adscore_client._calls import Connection, Metadata
-from adscore_client._channel import ChannelSettings, bind_methods
+from adscore_client._channel import ChannelSettings, bind_methods, service_to_watch
 from adscore_client._exceptions import ClientClosedError
 
 Result = TypeVar("Result")
@@ -27,17 +27,17 @@ def run(call: Coroutine[Any, Any, Result]) -> Result:
 
 
 class BlockingConnection(Connection):
-    """Sends calls over one channel; safe to use from several threads.
+    """Sends calls over a channel for each service to watch; safe to use from several threads.
 
-    The channel is made by the first call and not before: a process may fork once it has its
+    A channel is made by its first call and not before: a process may fork once it has its
     client, and gRPC must not have been started by then.
     """
 
     def __init__(self, settings: ChannelSettings) -> None:
         super().__init__(settings)
         self._lock = threading.Lock()
-        self._channel: grpc.Channel | None = None
-        self._methods: dict[str, Any] = {}
+        self._channels: list[grpc.Channel] = []
+        self._methods: dict[str, dict[str, Any]] = {}  # by service
 
     async def call(
         self, method: str, request: Any, timeout_seconds: float, metadata: Metadata
@@ -76,20 +76,24 @@ class BlockingConnection(Connection):
             return
         with self._lock:
             self.is_closed = True
-            if self._channel is not None:
-                self._channel.close()
+            for channel in self._channels:
+                channel.close()
 
     def _method(self, name: str) -> Any:
         self.check_open()
-        if self._channel is None:
+        service = service_to_watch(name)
+        if service not in self._methods:
             with self._lock:
                 self.check_open()
-                if self._channel is None:
-                    _runtime.prepare_threads()
-                    channel = self.settings.open()
-                    self._methods = bind_methods(channel)
-                    self._channel = channel
-        return self._methods[name]
+                if service not in self._methods:
+                    self._open(service)
+        return self._methods[service][name]
+
+    def _open(self, service: str) -> None:
+        _runtime.prepare_threads()
+        channel = self.settings.open(service)
+        self._channels.append(channel)
+        self._methods[service] = bind_methods(channel)
 
 
 class BlockingStream:

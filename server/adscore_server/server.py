@@ -323,7 +323,7 @@ class Server:
         )
 
     def _show_health(self) -> None:
-        """ModelService answers as soon as the server does, the rest with the first model."""
+        """ScoringService answers with the first model, the rest as soon as the server does."""
         listens = self._port is not None
         scores = listens and bool(self._models.registry.loaded)
         services = (

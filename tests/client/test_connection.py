@@ -19,7 +19,7 @@ from adscore_client import (
     ServerUnavailableError,
 )
 from adscore_client._address import parse_target
-from adscore_client._channel import ChannelSettings
+from adscore_client._channel import SCORING, ChannelSettings
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch.setenv("no_proxy", "")
     connect(Score=score_recorder).score("headline")
     remote = ChannelSettings(parse_target("scores.example.com:443"), 1024)
-    assert ("grpc.enable_http_proxy", 0) not in remote.options()
+    assert ("grpc.enable_http_proxy", 0) not in remote.options(SCORING)
 
 
 @pytest.fixture
@@ -181,6 +181,6 @@ def test_one_client_serves_many_threads(connect, score_recorder):
 
 def test_client_does_nothing_before_its_first_call():
     client = Client("no-such-host.invalid:1")
-    assert client._connection._channel is None
+    assert not client._connection._channels
     assert repr(client) == "<Client of no-such-host.invalid:1>"
     client.close()

@@ -5,10 +5,14 @@ import pytest
 from adscore_client import (
     AdscoreError,
     Client,
+    Creative,
     DeadlineExceededError,
+    Finding,
+    ImageBox,
     InvalidCreativeError,
     ModelNotFoundError,
     Score,
+    Severity,
     TargetScore,
     Warning,
 )
@@ -33,6 +37,29 @@ def test_answers_are_the_tests_own():
             client.score("bad")
         assert caught.value.field == "headline"
     assert [creative.headline for creative in server.creatives] == ["any", "whole", "bad", "bad"]
+
+
+def test_checks_are_the_tests_own():
+    finding = Finding(
+        "image-bytes",
+        Severity.ERROR,
+        "Make it smaller",
+        "at most 150,000 bytes",
+        "182,330 bytes",
+        "the test",
+        (ImageBox(0, 0, 3, 4),),
+    )
+
+    def check(creative):
+        return [finding] if creative.image else []
+
+    with FakeServer(check=check) as server, Client(server.address) as client:
+        (placement,) = client.list_placements()
+        creatives = [Creative("good", id="a"), Creative("bad", b"any bytes", "b")]
+        report = client.check(placement.name, creatives)
+    assert [one.creative_id for one in report.creatives] == ["a", "b"]
+    assert [one.findings for one in report.creatives] == [(), (finding,)]
+    assert server.creatives == creatives
 
 
 def test_scores_differ_and_stay_the_same_from_run_to_run():

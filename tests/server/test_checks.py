@@ -17,9 +17,10 @@ from adscore_client import (
     InvalidCreativeError,
     InvalidRequestError,
     OverloadedError,
+    ServerUnavailableError,
     Severity,
 )
-from adscore_protos.v1 import check_pb2, check_pb2_grpc
+from adscore_protos.v1 import check_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ModelRegistry
 from adscore_server.server import Server
@@ -36,15 +37,28 @@ def picture(encode: Callable[..., bytes]) -> bytes:
     return encode(Image.linear_gradient("L").convert("RGB"), "PNG")
 
 
-def test_server_without_a_model_checks():
-    creative = check_pb2.CreativeToCheck(headline="x" * 50)
-    request = check_pb2.CheckRequest(placement="meta-feed", creatives=[creative])
-    with (
-        Server(ModelRegistry(), ServerConfig(address="127.0.0.1:0")) as server,
-        grpc.insecure_channel(server.address) as channel,
-    ):
-        response = check_pb2_grpc.CheckServiceStub(channel).Check(request, timeout=60)
-    assert response.creatives[0].findings[0].rule == "headline-width"
+@pytest.fixture
+def empty_server() -> Iterator[Server]:
+    with Server(ModelRegistry(), ServerConfig(address="127.0.0.1:0")) as started:
+        yield started
+
+
+def test_server_without_a_model_checks(empty_server: Server):
+    with Client(empty_server.address) as client:
+        assert "meta-feed" in {one.name for one in client.list_placements()}
+        report = client.check("meta-feed", [("x" * 50, None)], timeout_seconds=60)
+        with pytest.raises(ServerUnavailableError):
+            client.score("x", timeout_seconds=0.5)
+    assert report.creatives[0].findings[0].rule == "headline-width"
+
+
+def test_server_without_a_model_checks_for_asyncio(empty_server: Server):
+    async def check() -> Any:
+        async with AsyncClient(empty_server.address) as client:
+            assert "meta-feed" in {one.name for one in await client.list_placements()}
+            return await client.check("meta-feed", [("x" * 50, None)], timeout_seconds=60)
+
+    assert asyncio.run(check()).creatives[0].findings[0].rule == "headline-width"
 
 
 def test_creatives_are_checked(client: Client, picture: bytes):

@@ -1,13 +1,14 @@
 """A server in this process, whose answers and failures a test chooses."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 import grpc
 
+from adscore_client._checks import Finding
 from adscore_client._creative import Creative
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import (
@@ -20,8 +21,8 @@ from adscore_client._results import (
     Warning,
 )
 from adscore_client.testing._script import FakeCall, Script
-from adscore_client.testing._services import FakeHealth, FakeModels, FakeScoring
-from adscore_protos.v1 import model_pb2_grpc, scoring_pb2_grpc
+from adscore_client.testing._services import FakeChecks, FakeHealth, FakeModels, FakeScoring
+from adscore_protos.v1 import check_pb2_grpc, model_pb2_grpc, scoring_pb2_grpc
 
 FAKE_MODEL = Model(
     name="fake",
@@ -62,6 +63,7 @@ class FakeServer:
         score: Scores a creative: returns its expected rate, or a whole ``Score``; what it
             raises of ``AdscoreError`` refuses the creative.
         agreement: Says how well a headline and the bytes of an image fit, from -1 to 1.
+        check: Finds what is wrong with a creative at any placement; nothing unless given.
         model: What the server says of its model.
     """
 
@@ -70,9 +72,12 @@ class FakeServer:
         score: Callable[[Creative], Score | float] | None = None,
         *,
         agreement: Callable[[str, bytes], float] | None = None,
+        check: Callable[[Creative], Iterable[Finding]] | None = None,
         model: Model = FAKE_MODEL,
     ) -> None:
-        self._script = Script(score or _some_score, agreement or _some_agreement, model)
+        self._script = Script(
+            score or _some_score, agreement or _some_agreement, check or _no_findings, model
+        )
         self._server: grpc.Server | None = None
         self._port = 0
 
@@ -118,6 +123,7 @@ class FakeServer:
             FakeScoring(self._script), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(FakeModels(self._script), self._server)
+        check_pb2_grpc.add_CheckServiceServicer_to_server(FakeChecks(self._script), self._server)
         self._server.add_generic_rpc_handlers((FakeHealth(),))
         # After a stop, the same port, so that a client finds it again.
         self._port = self._server.add_insecure_port(self.address)
@@ -162,6 +168,10 @@ def _some_score(creative: Creative) -> Score:
 
 def _some_agreement(headline: str, image: bytes) -> float:
     return 2 * _digest(headline.encode(), image) - 1
+
+
+def _no_findings(creative: Creative) -> list[Finding]:  # noqa: ARG001
+    return []
 
 
 def _digest(*parts: bytes) -> float:

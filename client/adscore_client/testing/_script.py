@@ -1,9 +1,10 @@
 """What a fake server is to answer, and what it received."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from adscore_client._checks import Finding
 from adscore_client._creative import Creative
 from adscore_client._exceptions import AdscoreError
 from adscore_client._results import Model, Score, TargetScore
@@ -32,6 +33,7 @@ class Script:
     Attributes:
         score: Scores a creative.
         agreement: Says how well a headline and an image fit.
+        check: Finds what is wrong with a creative.
         model: The model that is served.
         failures: Errors of the next calls.
         creatives: Creatives that came.
@@ -40,6 +42,7 @@ class Script:
 
     score: Callable[[Creative], Score | float]
     agreement: Callable[[str, bytes], float]
+    check: Callable[[Creative], Iterable[Finding]]
     model: Model
     failures: deque[AdscoreError] = field(default_factory=deque)
     creatives: list[Creative] = field(default_factory=list)

@@ -14,12 +14,20 @@ from adscore_client.testing._wire import (
     abort,
     decision_to_wire,
     explanation_to_wire,
+    finding_to_wire,
     grid_to_wire,
     item_error,
     model_to_wire,
     score_to_wire,
 )
-from adscore_protos.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from adscore_protos.v1 import (
+    check_pb2,
+    check_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    scoring_pb2,
+    scoring_pb2_grpc,
+)
 
 _HEALTH = "/grpc.health.v1.Health/"
 _SERVING = b"\x08\x01"
@@ -145,6 +153,32 @@ class FakeModels(model_pb2_grpc.ModelServiceServicer):
         """Describes the one model."""
         _check_model(self.script, request)
         return model_pb2.GetModelResponse(model=model_to_wire(self.script.model))
+
+
+class FakeChecks(check_pb2_grpc.CheckServiceServicer):
+    """CheckService."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    @_scripted
+    def Check(self, request: Any) -> Any:  # noqa: N802
+        """Finds of each creative what the test chose, at any placement."""
+        return check_pb2.CheckResponse(
+            placement=request.placement, creatives=map(self._checked, request.creatives)
+        )
+
+    @_scripted
+    def ListPlacements(self, request: Any) -> Any:  # noqa: N802, ARG002
+        """Lists one placement, without rules."""
+        placement = check_pb2.Placement(name="fake", platform="fake", title="Any placement")
+        return check_pb2.ListPlacementsResponse(placements=[placement])
+
+    def _checked(self, wire: Any) -> Any:
+        creative = Creative(wire.headline or None, wire.image or None, wire.id)
+        self.script.creatives.append(creative)
+        findings = map(finding_to_wire, self.script.check(creative))
+        return check_pb2.CheckedCreative(id=wire.id, findings=findings)
 
 
 class FakeHealth(grpc.GenericRpcHandler):

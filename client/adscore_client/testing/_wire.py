@@ -11,10 +11,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from adscore_client._checks import Finding
 from adscore_client._exceptions import AdscoreError, InvalidCreativeError, InvalidRequestError
 from adscore_client._results import Model, Score
 from adscore_client._status import MEANINGS
-from adscore_protos.v1 import model_pb2, scoring_pb2
+from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
 
 # The first code that the client maps to an exception is the usual one.
 _CODES: dict[type[Exception], grpc.StatusCode] = {
@@ -139,6 +140,12 @@ def model_to_wire(model: Model) -> model_pb2.Model:
         },
         has_agreement=model.has_agreement,
     )
+
+
+def finding_to_wire(finding: Finding) -> check_pb2.Finding:
+    """Converts what a check found."""
+    severity = _number(check_pb2.Severity, "SEVERITY_", finding.severity)
+    return check_pb2.Finding(**dataclasses.asdict(finding) | {"severity": severity})
 
 
 def item_error(error: AdscoreError, place: int) -> scoring_pb2.CreativeError:
