@@ -1,6 +1,7 @@
 """An image file -> the pixels that a model reads: the one path for training and scoring."""
 
 import contextlib
+import functools
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from adscore.scoring.jpeg import scale_for
 from adscore.scoring.pixel_budget import FREE_PIXELS, PixelBudget
 
 Pixels: TypeAlias = NDArray[np.uint8]
+Frame: TypeAlias = tuple[Image.Image, bool]  # RGB, on white; whether it has transparency
 
 # Shrunk by more than this along one side, small print is lost to the model.
 DOWNSCALE_WARNING_FACTOR = 16
@@ -61,8 +63,6 @@ class UndecodedImage:
 
     Attributes:
         pixels: Pixels that decoding keeps in memory, to claim of a `PixelBudget`.
-        takes_long: Whether decoding takes longer than some ten milliseconds, on any core, or may
-            have to wait for its pixels.
 
     Raises:
         InvalidCreativeError: The file is too large, has too many pixels, is of another format, or
@@ -80,7 +80,20 @@ class UndecodedImage:
                 width, height = self._sides
             self._scale = scale_for(self._file.header, margin * width, margin * height)
         self.pixels = self._file.pixels_in_memory(self._scale)
-        self.takes_long = self._file.takes_long or self.pixels > FREE_PIXELS
+
+    @functools.cached_property
+    def takes_long(self) -> bool:
+        """Whether decoding takes longer than some ten milliseconds, or may wait for its pixels.
+
+        Of what may be an animation the first frame is decoded to know: behind a blank one, up to
+        `MAX_FRAMES` are searched.
+        """
+        if self._file.takes_long or self.pixels > FREE_PIXELS:
+            return True
+        if self._size.version == 1 or not self._file.may_move:
+            return False
+        first = self._first
+        return not isinstance(first, Exception) and _is_blank(first[0])
 
     def decode(self) -> tuple[Pixels, tuple[Warning, ...]]:
         """Decodes it to what the model reads.
@@ -116,16 +129,26 @@ class UndecodedImage:
         ratios = (stored / read for stored, read in zip(self._file.size, self._sides, strict=True))
         return max(ratios) > DOWNSCALE_WARNING_FACTOR
 
-    def _first_frame_of_version_1(self) -> tuple[Image.Image, bool]:
-        """The first frame on white, at its final size; and whether it has transparency."""
+    def _first_frame_of_version_1(self) -> Frame:
+        """The first frame at its final size."""
         plain = _opaque_or_alpha(self._file.first_frame(self._scale))
         method = Image.Resampling(self._size.resampling)
         shrunk = plain.resize(self._sides, method, reducing_gap=2.0)
         return _on_white(shrunk), shrunk.mode == "RGBA"
 
-    def _first_frame(self) -> tuple[Image.Image, bool]:
-        """The first frame that is not blank; otherwise as `_first_frame_of_version_1`."""
-        first = self._shrunk(_resizable(self._file, self._scale))
+    @functools.cached_property
+    def _first(self) -> Frame | Exception:
+        """The very first frame at its final size, or what is wrong with it."""
+        try:
+            return self._shrunk(_resizable(self._file, self._scale))
+        except Exception as error:
+            return error.with_traceback(None)  # which would keep the pixels
+
+    def _first_frame(self) -> Frame:
+        """The first frame that is not blank; otherwise the very first."""
+        first = self._first
+        if isinstance(first, Exception):
+            raise first
         if self._file.header is not None or not _is_blank(first[0]):
             return first
         for later in _later_frames(self._file):
@@ -134,7 +157,7 @@ class UndecodedImage:
                 return frame
         return first
 
-    def _shrunk(self, frame: Image.Image) -> tuple[Image.Image, bool]:
+    def _shrunk(self, frame: Image.Image) -> Frame:
         if frame.size != self._sides:
             width, height = self._file.size
             # The last row and column may stand for less than a whole one.

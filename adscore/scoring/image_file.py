@@ -112,6 +112,11 @@ class OpenImage:
             passed = passed * self.header.scans if self.header.is_buffered else passed // 4
         return passed > LONG_PIXELS or len(self.data) > LONG_BYTES
 
+    @property
+    def may_move(self) -> bool:
+        """Whether further frames may follow the first, as far as that is known at once."""
+        return self.format == "GIF" or getattr(self.image, "n_frames", 1) > 1
+
     def first_frame(self, scale: int = 1) -> Image.Image:
         """Decodes it, its width and height divided by a scale, rounded up."""
         if self.header is not None:

@@ -80,6 +80,25 @@ def test_large_images_hold_up_no_small_call(
     assert all(result.score.targets for result in waiting_batch.result().results)
 
 
+def test_a_search_for_a_frame_that_is_not_blank_holds_up_no_small_call(
+    start_server: Any,
+    connect: Any,
+    slow_images: Any,
+    encode: Callable[..., bytes],
+    creatives: list[Creative],
+) -> None:
+    blank = [Image.new("L", (60, 50), 255 * (place % 2)) for place in range(100)]
+    gif = encode(blank[0], "GIF", save_all=True, append_images=blank[1:])
+    config = ServerConfig("127.0.0.1:0", decode_threads=2)
+    stubs = connect(start_server(slow_images.scorer, config=config).address)
+    request = request_of(Creative("headline", gif))
+    waiting = [stubs.scoring.Score.future(request, timeout=60) for _ in range(4)]
+    assert slow_images.begun.wait(60)
+    assert stubs.score(creatives[0]).targets
+    slow_images.released.set()
+    assert all(call.result().score.targets for call in waiting)
+
+
 def test_large_images_of_callers_who_have_gone_are_not_decoded(
     start_server: Any, connect: Any, wait_until: Any, slow_images: Any, large: Sequence[Creative]
 ) -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from adscore.creative import InputLimits, Warning
+from adscore.errors import InvalidCreativeError
 from adscore.scoring import image
-from adscore.scoring.image import ImageSize, Pixels, decode
+from adscore.scoring.image import ImageSize, Pixels, UndecodedImage, decode
 
 LIMITS = InputLimits()
 SIZE = ImageSize(16, 32)
@@ -164,6 +165,27 @@ def test_a_transparent_first_frame_is_blank(file_format: str) -> None:
 def test_of_blank_frames_alone_the_first_counts(file_format: str) -> None:
     pixels = pixels_of(animation(file_format, BLACK, WHITE, BLACK, WHITE))
     assert pixels.max() <= 4
+
+
+@pytest.mark.parametrize("file_format", ANIMATED)
+def test_a_search_behind_a_blank_frame_takes_long(file_format: str) -> None:
+    frames = [WHITE, BLACK, PICTURE, WHITE]
+    for first in range(4):
+        data = animation(file_format, *frames[first:], PICTURE)
+        image = UndecodedImage(data, SIZE, LIMITS)
+        assert image.takes_long is (frames[first] is not PICTURE)
+        np.testing.assert_array_equal(image.decode()[0], pixels_of(data))
+    version_1 = ImageSize(16, 32, version=1)
+    assert not UndecodedImage(animation(file_format, WHITE, BLACK), version_1, LIMITS).takes_long
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "PNG"])
+def test_a_broken_first_frame_is_refused_whether_it_takes_long_or_not(file_format: str) -> None:
+    data = animation(file_format, PICTURE, WHITE)
+    image = UndecodedImage(data[: len(data) // 3], SIZE, LIMITS)
+    assert not image.takes_long
+    with pytest.raises(InvalidCreativeError):
+        image.decode()
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "PNG", "WEBP"])
