@@ -27,24 +27,33 @@ Table = Annotated[
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model or one version of it.")]
 
 
-def _column(usual: str | None, help_: str) -> object:
+_ID = "Column that identifies a row;"
+_HEADLINE = "Column of the headline;"
+_IMAGE = "Column of the image: a path, a URL, or its bytes (Parquet);"
+_GROUP = "Column of what rows are compared within;"
+_CONTEXT = "A column such as the placement; may be repeated."
+_AS_TRAINED = "as the model was trained"
+
+
+def _column(help_: str, default: str | None) -> object:
     """An option whose absence can be told from the usual name."""
     text = f"{help_} {NO_COLUMN!r} where there is none."
-    return typer.Option(metavar="NAME", help=text, show_default=usual or False)
+    return typer.Option(metavar="NAME", help=text, show_default=default or False)
 
 
-IdColumn = Annotated[str | None, _column(_USUAL.id, "Column that identifies a row;")]
-HeadlineColumn = Annotated[str | None, _column(_USUAL.headline, "Column of the headline;")]
-ImageColumn = Annotated[
-    str | None,
-    _column(_USUAL.image, "Column of the image: a path, a URL, or its bytes (Parquet);"),
-]
-GroupColumn = Annotated[
-    str | None, _column(_USUAL.group, "Column of what rows are compared within;")
-]
-ContextColumns = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="A column such as the placement; may be repeated."),
+IdColumn = Annotated[str | None, _column(_ID, _USUAL.id)]
+HeadlineColumn = Annotated[str | None, _column(_HEADLINE, _USUAL.headline)]
+ImageColumn = Annotated[str | None, _column(_IMAGE, _USUAL.image)]
+GroupColumn = Annotated[str | None, _column(_GROUP, _USUAL.group)]
+ContextColumns = Annotated[list[str] | None, typer.Option(metavar="NAME", help=_CONTEXT)]
+
+# The same where a model is at hand, which keeps the columns of its training.
+TrainedIdColumn = Annotated[str | None, _column(_ID, _AS_TRAINED)]
+TrainedHeadlineColumn = Annotated[str | None, _column(_HEADLINE, _AS_TRAINED)]
+TrainedImageColumn = Annotated[str | None, _column(_IMAGE, _AS_TRAINED)]
+TrainedGroupColumn = Annotated[str | None, _column(_GROUP, _AS_TRAINED)]
+TrainedContextColumns = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help=_CONTEXT, show_default=_AS_TRAINED)
 ]
 ImageRoot = Annotated[
     str | None,

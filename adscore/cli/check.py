@@ -37,10 +37,12 @@ def check(
     ] = None,
     for_: Annotated[
         str | None,
-        typer.Option("--for", metavar="PLACEMENT", help="Whose rules; --list names them."),
+        typer.Option(
+            "--for", metavar="PLACEMENT", help="The placement whose rules hold; --list names all."
+        ),
     ] = None,
-    headline: Annotated[str | None, typer.Option(help="Of one creative, without a table.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Of one creative, without a table.")] = None,
+    headline: Annotated[str | None, typer.Option(help="Headline, where there is no table.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Banner, where there is no table.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the findings to this file.")] = None,
     report: Annotated[
         Path | None,

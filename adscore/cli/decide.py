@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adscore.cli.arguments import (
-    ContextColumns,
-    GroupColumn,
-    HeadlineColumn,
-    IdColumn,
-    ImageColumn,
     ImageRoot,
     Table,
+    TrainedContextColumns,
+    TrainedGroupColumn,
+    TrainedHeadlineColumn,
+    TrainedIdColumn,
+    TrainedImageColumn,
     columns_in_use,
     given_targets,
     options_of_counts,
@@ -45,11 +45,11 @@ _SHOWN_ARMS = 4
 def decide(
     table: Table,
     model: Annotated[Path, typer.Option(help="A model or one version of it.")],
-    id_column: IdColumn = None,
-    headline_column: HeadlineColumn = None,
-    image_column: ImageColumn = None,
-    group_column: GroupColumn = None,
-    context_column: ContextColumns = None,
+    id_column: TrainedIdColumn = None,
+    headline_column: TrainedHeadlineColumn = None,
+    image_column: TrainedImageColumn = None,
+    group_column: TrainedGroupColumn = None,
+    context_column: TrainedContextColumns = None,
     image_root: ImageRoot = None,
     target: Annotated[
         list[str] | None,
@@ -73,7 +73,7 @@ def decide(
         float | None,
         typer.Option(
             metavar="IMPRESSIONS",
-            help="Still to come for each group.",
+            help="Impressions still to come for each group.",
             show_default="as many as it has had",
         ),
     ] = None,
@@ -88,7 +88,7 @@ def decide(
     ] = None,
     half_life: Annotated[
         float | None,
-        typer.Option(metavar="DAYS", help="After so many days a count is worth half."),
+        typer.Option(metavar="DAYS", help="Days after which a count is worth half."),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all decisions to this file.")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adscore.cli.arguments import (
-    ContextColumns,
-    GroupColumn,
-    HeadlineColumn,
-    IdColumn,
-    ImageColumn,
     ImageRoot,
     Model,
     Table,
+    TrainedContextColumns,
+    TrainedGroupColumn,
+    TrainedHeadlineColumn,
+    TrainedIdColumn,
+    TrainedImageColumn,
     columns_in_use,
     given_targets,
     options_of_counts,
@@ -57,18 +57,18 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="headline | image | context",
-            help="Evaluate again with that part of other rows; may be repeated.",
+            help="Evaluate again with that part taken from other rows; may be repeated.",
             show_default="with --report, every part that the model reads",
         ),
     ] = None,
     held_out: Annotated[
         bool, typer.Option(help="Use only rows of groups that the model has not seen.")
     ] = False,
-    id_column: IdColumn = None,
-    headline_column: HeadlineColumn = None,
-    image_column: ImageColumn = None,
-    group_column: GroupColumn = None,
-    context_column: ContextColumns = None,
+    id_column: TrainedIdColumn = None,
+    headline_column: TrainedHeadlineColumn = None,
+    image_column: TrainedImageColumn = None,
+    group_column: TrainedGroupColumn = None,
+    context_column: TrainedContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
     """Compares a model's predictions with what really happened."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adscore.cli.arguments import (
-    ContextColumns,
-    GroupColumn,
-    HeadlineColumn,
-    IdColumn,
-    ImageColumn,
     ImageRoot,
+    TrainedContextColumns,
+    TrainedGroupColumn,
+    TrainedHeadlineColumn,
+    TrainedIdColumn,
+    TrainedImageColumn,
     columns_in_use,
     require_writable,
 )
@@ -37,15 +37,18 @@ def explain(
         str | None,
         typer.Argument(metavar="[TABLE]", help="A table of creatives, for --id."),
     ] = None,
-    id_: Annotated[str | None, typer.Option("--id", help="Which creative of the table.")] = None,
-    headline: Annotated[str | None, typer.Option(help="Of one creative, without a table.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Of one creative, without a table.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Id of a creative of the table.")] = None,
+    headline: Annotated[str | None, typer.Option(help="Headline, where there is no table.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Banner, where there is no table.")] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Of one creative; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Its context, such as placement=feed; may be repeated."
+        ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default="the model's first")
+        str | None,
+        typer.Option(metavar="NAME", help="The rate to explain.", show_default="the model's first"),
     ] = None,
     box: Annotated[
         list[str] | None,
@@ -58,19 +61,23 @@ def explain(
         bool | None,
         typer.Option(
             "--find-text/--no-find-text",
-            help="Take the text on the banner for elements.",
+            help="Find the text on the banner, and explain it as elements.",
             show_default="where adscore[check] is installed",
         ),
     ] = None,
     swap: Annotated[
         list[str] | None,
-        typer.Option(metavar="WORD=OTHER", help="What could stand for a word; may be repeated."),
+        typer.Option(
+            metavar="WORD=OTHER", help="Another word to try in place of one; may be repeated."
+        ),
     ] = None,
     other_headline: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Another headline; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Another headline to try; may be repeated."),
     ] = None,
     other_image: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Another banner; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Another banner to try; may be repeated."),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Also write the explanation to this file.")
@@ -79,14 +86,14 @@ def explain(
         Path | None,
         typer.Option(metavar="FILE.html", help="Also write a report; replaces the file."),
     ] = None,
-    id_column: IdColumn = None,
-    headline_column: HeadlineColumn = None,
-    image_column: ImageColumn = None,
-    group_column: GroupColumn = None,
-    context_column: ContextColumns = None,
+    id_column: TrainedIdColumn = None,
+    headline_column: TrainedHeadlineColumn = None,
+    image_column: TrainedImageColumn = None,
+    group_column: TrainedGroupColumn = None,
+    context_column: TrainedContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
-    """Says what a score is made of, and what would raise it: what the model reacts to.
+    """Says what a score is made of, and which changes the model would reward.
 
     With a TABLE, headlines and banners of the creative's group are tried as well.
     """

@@ -37,12 +37,12 @@ def prepare(
         typer.Option(metavar="TABLE", help="A second file, with headline and image of each ad."),
     ] = None,
     on: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The id that both files have.")
+        str | None, typer.Option(metavar="COLUMN", help="Column of the id that both files have.")
     ] = None,
     headlines: Annotated[
         str | None,
         typer.Option(
-            help="Of several headlines of an ad: first, join (one text) or each (a row for each)."
+            help="Where an ad has several headlines: first, join or each (a row for each)."
         ),
     ] = None,
     target: Annotated[
@@ -55,7 +55,8 @@ def prepare(
     headline_column: Annotated[str | None, typer.Option(help="Column of the headline.")] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the image.")] = None,
     group_column: Annotated[
-        str | None, typer.Option(help="Column of what ads are compared within.")
+        str | None,
+        typer.Option(help="Column of what ads are compared within, such as the campaign."),
     ] = None,
     context_column: Annotated[
         list[str] | None,
@@ -94,7 +95,7 @@ def prepare(
     ] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook.")] = None,
 ) -> None:
-    """Makes one checked table, a row a creative, of exports of ad platforms as they are."""
+    """Turns exports of ad platforms, as they are, into one checked table, a row a creative."""
     # Arrow reads this when it is imported; its own allocator keeps what it once had.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 

@@ -33,20 +33,25 @@ if TYPE_CHECKING:
 
 DEFAULT_TARGET = "ctr=clicks/impressions"
 
-Encoder = Annotated[
-    str | None,
-    typer.Option(
+
+def _encoder(instead: str) -> object:
+    return typer.Option(
         metavar="DIR | hf://ORGANISATION/NAME",
-        help="A published encoder with an ONNX file, used as it is under a trained tower.",
-        show_default="a tower trained from scratch",
-    ),
-]
+        help="A published encoder with an ONNX file, whose features are read too.",
+        show_default=f"none: {instead} alone",
+    )
+
+
+TextEncoder = Annotated[str | None, _encoder("n-grams and statistics")]
+ImageEncoder = Annotated[str | None, _encoder("colours, layout and edges")]
 
 
 def train(
     table: Table,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")],
-    preset: Annotated[str, typer.Option(help="default, network or baseline.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default (linear heads), network or baseline.")
+    ] = "default",
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,8 +60,8 @@ def train(
             show_default=DEFAULT_TARGET,
         ),
     ] = None,
-    text_encoder: Encoder = None,
-    image_encoder: Encoder = None,
+    text_encoder: TextEncoder = None,
+    image_encoder: ImageEncoder = None,
     align: Annotated[
         bool,
         typer.Option(
@@ -74,7 +79,10 @@ def train(
         ),
     ] = 0.0,
     force: Annotated[
-        bool, typer.Option("--force", help="Write a version that is clearly worse than the last.")
+        bool,
+        typer.Option(
+            "--force", help="Write the version even if it is clearly worse than the last."
+        ),
     ] = False,
     id_column: IdColumn = None,
     headline_column: HeadlineColumn = None,
@@ -83,7 +91,7 @@ def train(
     context_column: ContextColumns = None,
     image_root: ImageRoot = None,
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Train on the other rows, and list these.")
+        bool, typer.Option("--skip-bad-rows", help="Leave out rows with faults, and list them.")
     ] = False,
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""

@@ -154,7 +154,7 @@ def serve(
         int, typer.Option(min=1, help="Versions of each model that are served, the newest first.")
     ] = _MODELS.keep_versions,
     poll_seconds: Annotated[
-        float, typer.Option(min=0, help="Time between two looks for new models; 0 means one look.")
+        float, typer.Option(min=0, help="Seconds between scans for new models; 0 scans once.")
     ] = _MODELS.poll_seconds,
     wait_for_model: Annotated[
         bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")

@@ -207,7 +207,7 @@ class ModelRootOptions:
         default_model: Name of the model that calls without a name mean; empty means the
             only one there is.
         keep_versions: How many versions of each model are served, the newest first.
-        poll_seconds: Time between two looks at the folder; 0 means that it is looked at once.
+        poll_seconds: Seconds between scans of the folder; 0 scans once.
         wait_for_model: Whether a server starts without a model, and waits for the first one.
         required_key: File of the public key whose signature each version must carry; None means
             that none is asked for.
@@ -219,7 +219,7 @@ class ModelRootOptions:
     default_model: str = ""
     # Callers compare scores of one version; a second one costs its memory again.
     keep_versions: int = 1
-    # A look costs a millisecond; a model that is there a few seconds later disturbs nobody.
+    # A scan costs a millisecond; a model that is there a few seconds later disturbs nobody.
     poll_seconds: float = 5.0
     # A wrong path is told at once; waiting is for volumes that are filled beside the server.
     wait_for_model: bool = False

@@ -24,7 +24,7 @@ class ModelPoller:
     Args:
         models: The root.
         publish: Told each new set of models, in the poller's thread.
-        seconds: Time between two looks; 0 means never to look.
+        seconds: Seconds between scans; 0 never scans.
         patience_seconds: How long a model that is being opened may hold up the end.
     """
 
