@@ -116,10 +116,12 @@ def test_readme_leads_from_a_table_to_scores(
     folder: Path, follow: Callable[[str], list[str]]
 ) -> None:
     ran = follow(README)
-    assert set(ran) >= {"train", "evaluate", "serve", "token", "score"}
+    assert set(ran) >= {"train", "evaluate", "serve", "token", "score", "explain", "decide"}
     assert (folder / "report.html").stat().st_size > 10_000
     assert (folder / "scores.parquet").exists()
     assert (folder / "scores.html").exists()
+    assert (folder / "why.html").exists()
+    assert (folder / "decisions.html").exists()
 
 
 @pytest.mark.slow
