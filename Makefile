@@ -59,7 +59,7 @@ demo: $(STAMP)  ## simulate a campaign log, train, serve and score: about 2 minu
 	@$(BIN)/adscore demo $(ARGS)
 
 .PHONY: page
-page: $(if $(MODEL),$(STAMP),$(DEMO)/model)  ## open the web page, with a model of simulated data or MODEL=DIR
+page: $(if $(MODEL),$(STAMP),$(DEMO)/model)  ## open the web page, with a model of simulated data (or MODEL=DIR)
 	@$(BIN)/adscore page --model $(or $(MODEL),$(DEMO)/model) $(ARGS)
 
 .PHONY: screenshots
@@ -79,7 +79,7 @@ test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is 
 	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py $(ARGS)
 
 .PHONY: test-page
-test-page: $(STAMP)  ## try the page in a browser; installs Debian's chromium where there is none
+test-page: $(STAMP)  ## test the page in a browser; installs Debian's chromium where there is none
 	@command -v "$${ADSCORE_CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --no-install-recommends chromium
 	@$(BIN)/python -m pytest tests/web $(ARGS)
 
@@ -94,7 +94,7 @@ fmt: $(STAMP)  ## lay out the code, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: check
-check:  ## run every static check, one a core at a time
+check:  ## run every static check, as many at once as there are cores
 	@$(MAKE) --no-print-directory --jobs=$(CORES) --output-sync=target $(CHECKS)
 	@echo "== all checks passed"
 
@@ -111,7 +111,7 @@ release-check: $(STAMP)  ## what a release must pass: a bare wheel, the site, ve
 	@ADSCORE_RELEASE=1 $(BIN)/python -m pytest $(PARALLEL) tests/packaging $(ARGS)
 
 .PHONY: release-protos
-release-protos:  ## keep the wire contract as that of the version in pyproject.toml
+release-protos:  ## keep the wire contract as the one released with the version in pyproject.toml
 	@cd protos && $(BUF) build --exclude-source-info -o released/$(VERSION).binpb </dev/null
 
 .PHONY: proto

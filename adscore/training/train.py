@@ -118,7 +118,7 @@ def _fitting_stage(problem: Problem) -> str:
     encoders = problem.encoders.names.values()
     on = f" on {' and '.join(encoders)}" if encoders else ""
     return (
-        f"fitting the {problem.preset.name} network{on} to "
+        f"fitting the {problem.preset.name} model{on} to "
         f"{' and '.join(problem.data.modalities)} of {len(problem.data)} creatives"
     )
 
