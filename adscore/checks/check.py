@@ -62,17 +62,23 @@ class Checker:
     Args:
         placement: Whose rules.
         limits: Largest file and image that are decoded.
+        budget: Bounds the pixels that are decoded at once; None means one of its own.
 
     Attributes:
         not_checked: What could not be checked so far and why, a text each.
-        budget: Bounds the pixels that are decoded at once.
+        budget: As given.
     """
 
-    def __init__(self, placement: Placement, limits: InputLimits = LIMITS) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        limits: InputLimits = LIMITS,
+        budget: PixelBudget | None = None,
+    ) -> None:
         self.placement = placement
         self.not_checked: list[str] = []
         self._limits = limits
-        self.budget = PixelBudget(limits.max_image_pixels)
+        self.budget = budget or PixelBudget(limits.max_image_pixels)
         self._rules = {rule.name: rule for rule in placement.rules}
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._lock = threading.Lock()

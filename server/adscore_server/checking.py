@@ -21,6 +21,7 @@ from adscore.checks.check import LIMITS, Checked
 from adscore.checks.kinds import expected
 from adscore.creative import Creative
 from adscore.errors import Reason
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore_protos.v1 import check_pb2
 from adscore_server.calls.call import Call
 from adscore_server.calls.queue import WorkQueue
@@ -49,12 +50,15 @@ class Checking:
     Args:
         config: The limits of a request.
         scoring: Counts creatives for the rate limit.
+        budget: Bounds the pixels that are decoded at once; None means one of its own.
 
     Attributes:
         queue: What waits to be checked.
     """
 
-    def __init__(self, config: ServerConfig, scoring: Scoring) -> None:
+    def __init__(
+        self, config: ServerConfig, scoring: Scoring, budget: PixelBudget | None = None
+    ) -> None:
         self._scoring = scoring
         self._max_creatives = min(MAX_CREATIVES, config.max_batch_creatives)
         self._limits = LIMITS.lowered(
@@ -63,7 +67,10 @@ class Checking:
         # Half of the cores: a check takes as long as a hundred scores.
         workers = max(1, config.decode_threads // 2)
         self.queue = WorkQueue(self._begin, workers, 1, is_alone=lambda _: True)
-        self._checker = functools.cache(lambda name: Checker(find_placement(name), self._limits))
+        budget = budget or PixelBudget(self._limits.max_image_pixels)
+        self._checker = functools.cache(
+            lambda name: Checker(find_placement(name), self._limits, budget)
+        )
 
     def list_placements(self, call: Call) -> Message:
         """Answers ListPlacements."""

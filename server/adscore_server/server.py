@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore_server.access.tls import Certificates
 from adscore_server.access.tokens import TokenFile
 from adscore_server.addresses import address_error, bound_socket
@@ -80,6 +81,7 @@ class Server:
         config: How it listens and how much it takes on.
         observers: Are told of every call.
         keepalive: When clients that say nothing are taken for gone.
+        budget: Bounds what checks decode at once, with the models where it is theirs.
 
     Raises:
         StartError: The token file is no good.
@@ -91,6 +93,7 @@ class Server:
         config: ServerConfig | None = None,
         observers: Sequence[Observer] = (CallLog(),),
         keepalive: Keepalive = Keepalive(),  # noqa: B008 - frozen
+        budget: PixelBudget | None = None,
     ) -> None:
         self.config = config or ServerConfig()
         self._models = ServedModels(models)
@@ -109,7 +112,7 @@ class Server:
             _MAX_CHECKS, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes
         )
         self._lasting = (self._scores, self._streams, self._checks)
-        self._services = Services(config, self._models, self._scores)
+        self._services = Services(config, self._models, self._scores, budget)
         calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS + _MAX_CHECKS
         self._receiver = receiver(calls)
         tokens = TokenFile(config.tokens) if config.tokens else None

@@ -11,10 +11,12 @@ from PIL import Image
 from adscore.creative import Creative
 from adscore.scoring.pixel_budget import PixelBudget
 from adscore.scoring.scorer import Scorer
-from adscore_protos.v1 import scoring_pb2
+from adscore_protos.v1 import check_pb2, check_pb2_grpc, scoring_pb2
 from adscore_server.config import ServerConfig
 from adscore_server.models.folders import VersionFolder
 from adscore_server.models.opener import ModelOpener
+from adscore_server.models.registry import ModelRegistry
+from adscore_server.server import Server
 
 
 class SlowImages:
@@ -216,6 +218,21 @@ def test_a_caller_who_has_gone_waits_for_no_pixels(
     crowded.taken.release()
     for creative in large[1:3]:  # what the other one waited for is there for all
         assert is_answered(call_of(stubs, method, creative, 60), method)
+    wait_until(lambda: budget._taken == 0)
+
+
+def test_checks_wait_for_the_pixels_of_models(
+    connect: Any, wait_until: Any, large: Sequence[Creative]
+) -> None:
+    budget = PixelBudget(3_000_000)
+    held = budget.claim(3_000_000)
+    request = check_pb2.CheckRequest(placement="meta-feed", creatives=[{"image": large[0].image}])
+    with Server(ModelRegistry(), ServerConfig("127.0.0.1:0"), budget=budget) as server:
+        checks = check_pb2_grpc.CheckServiceStub(connect(server.address).channel)
+        call = checks.Check.future(request, timeout=60)
+        wait_until(lambda: budget._waiting)
+        held.release()
+        assert call.result().creatives[0].findings
     wait_until(lambda: budget._taken == 0)
 
 

@@ -33,6 +33,10 @@ class ModelOpener:
         root: What the server was given; reasons are told to callers without it.
         config: What it says of caches and limits; None means the usual.
         check: What is asked of a version beside its checksums, for instance a signature.
+
+    Attributes:
+        budget: Bounds what all models decode at once, old versions that still answer calls
+            included.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class ModelOpener:
         check: BundleCheck | None = None,
     ) -> None:
         config = config or ServerConfig()
+        self.budget = PixelBudget(config.max_image_pixels or InputLimits().max_image_pixels)
         self._options = RuntimeOptions(
             # Calls run the graphs on all cores already; threads of the runtime's own would only
             # take turns with theirs.
@@ -50,8 +55,7 @@ class ModelOpener:
             max_headline_characters=config.max_headline_characters,
             max_image_bytes=config.max_image_bytes,
             max_image_pixels=config.max_image_pixels,
-            # One for all models, old versions that still answer calls included.
-            budget=PixelBudget(config.max_image_pixels or InputLimits().max_image_pixels),
+            budget=self.budget,
         )
         self._check = check
         self._root = absolute(root)

@@ -52,10 +52,11 @@ def run_server(
     stopping = threading.Event()
     _set_on_signals(stopping)
     settle_process()
-    models = ModelRoot(root, options, ModelOpener(root, config, _check(options)))
+    opener = ModelOpener(root, config, _check(options))
+    models = ModelRoot(root, options, opener)
     registry = _first_models(models, options)
     with monitoring(config) as monitors:
-        server = Server(registry, config, monitors.observers)
+        server = Server(registry, config, monitors.observers, budget=opener.budget)
         monitors.watch(server.statistics)
         server.start()
         _logger.info("Settings: %s", describe(options, config))

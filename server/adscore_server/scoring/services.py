@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf.message import Message
 
+from adscore.scoring.pixel_budget import PixelBudget
 from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.admission import Places
 from adscore_server.calls.call import Call
@@ -32,6 +33,7 @@ class Services:
         config: The limits of a request.
         models: What is served.
         pressure: The places of scores.
+        budget: Bounds what checks decode at once; None means one of their own.
 
     Attributes:
         scoring: Answers requests for scores.
@@ -40,10 +42,16 @@ class Services:
         quick: What is answered at once.
     """
 
-    def __init__(self, config: ServerConfig, models: ServedModels, pressure: Places) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        models: ServedModels,
+        pressure: Places,
+        budget: PixelBudget | None = None,
+    ) -> None:
         self._models = models
         self.scoring = Scoring(config, models)
-        self.checking = Checking(config, self.scoring)
+        self.checking = Checking(config, self.scoring, budget)
         grids = Grids(config, models, self.scoring)
         self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater | AnsweredNow]] = {
             f"/{SCORING}/BatchScore": self.scoring.score_batch,
