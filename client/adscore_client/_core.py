@@ -4,13 +4,12 @@ A call is a coroutine here. What it waits for is its connection's: that of ``Asy
 in the event loop, that of ``Client`` blocks and never suspends the coroutine.
 """
 
-import difflib
 import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Unpack
 
 import grpc
 
@@ -26,8 +25,6 @@ from adscore_client._bulk import Bulk
 from adscore_client._calls import RETRIED, Connection, Metadata, retry
 from adscore_client._channel import (
     ChannelSettings,
-    Tls,
-    Token,
     check_tls,
     is_serving,
     read_certificates,
@@ -59,6 +56,7 @@ from adscore_client._explanation import Explanation, WhatIf, explanation_from_wi
 from adscore_client._image_reader import ImageReader, require_pillow
 from adscore_client._results import Grid, InputLimits, Match, Model, Score, Warning
 from adscore_client._score_stream import ScoreStream
+from adscore_client._settings import DEFAULTS, ClientSettings, check_names
 from adscore_client._status import CallContext, error_from_call, no_answer
 from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
 
@@ -71,31 +69,6 @@ _READINESS_POLL_SECONDS = 0.1  # between two questions whether a server serves
 LIMITS_KNOWN_SECONDS = 60.0
 
 ConnectionType = TypeVar("ConnectionType", bound=Connection)
-
-
-class ClientSettings(TypedDict, total=False):
-    """What a client may be told beside its address; see ``BaseClient.__init__``."""
-
-    timeout_seconds: float
-    model: str
-    model_version: str
-    max_message_bytes: int
-    tls: Tls | bool
-    token: Token | None
-    allow_plaintext_token: bool
-    shrink_images: bool
-
-
-_DEFAULTS: ClientSettings = {
-    "timeout_seconds": 10.0,
-    "model": "",
-    "model_version": "",
-    "max_message_bytes": 16 * 1024 * 1024,
-    "tls": False,
-    "token": None,
-    "allow_plaintext_token": False,
-    "shrink_images": False,
-}
 
 
 class BaseClient(ABC, Generic[ConnectionType]):
@@ -136,8 +109,8 @@ class BaseClient(ABC, Generic[ConnectionType]):
             ValueError: An argument is out of range, or a file of ``tls`` cannot be read.
             ImportError: Pillow is needed and not installed.
         """
-        _check_names(settings, type(self).__name__)
-        chosen: ClientSettings = {**_DEFAULTS, **settings}
+        check_names(settings, type(self).__name__)
+        chosen: ClientSettings = {**DEFAULTS, **settings}
         target = parse_target(address)
         tls = check_tls(chosen["tls"], target)
         limit = check_count(
@@ -391,12 +364,3 @@ class BaseClient(ABC, Generic[ConnectionType]):
             limits = (await self._model(options)).limits
             self._known_limits[options.choice] = (limits, Deadline(LIMITS_KNOWN_SECONDS))
         return ImageReader(self._channel.max_message_bytes, limits)
-
-
-def _check_names(settings: Mapping[str, object], function: str) -> None:
-    for name in settings.keys() - _DEFAULTS.keys():
-        near = difflib.get_close_matches(name, _DEFAULTS, 1)
-        hint = f". Did you mean {near[0]!r}?" if near else ""
-        raise TypeError(
-            f"{function}: expected settings among {', '.join(_DEFAULTS)}. Received: {name!r}{hint}"
-        )

@@ -1,0 +1,46 @@
+"""The settings of a client by their names, with what holds where one is left out."""
+
+import difflib
+from collections.abc import Mapping
+from typing import TypedDict
+
+from adscore_client._channel import Tls, Token
+
+
+class ClientSettings(TypedDict, total=False):
+    """What a client may be told beside its address; see ``BaseClient.__init__``."""
+
+    timeout_seconds: float
+    model: str
+    model_version: str
+    max_message_bytes: int
+    tls: Tls | bool
+    token: Token | None
+    allow_plaintext_token: bool
+    shrink_images: bool
+
+
+DEFAULTS: ClientSettings = {
+    "timeout_seconds": 10.0,
+    "model": "",
+    "model_version": "",
+    "max_message_bytes": 16 * 1024 * 1024,
+    "tls": False,
+    "token": None,
+    "allow_plaintext_token": False,
+    "shrink_images": False,
+}
+
+
+def check_names(settings: Mapping[str, object], function: str) -> None:
+    """Refuses a setting that there is none of.
+
+    Raises:
+        TypeError: Names it, and the one that may be meant.
+    """
+    for name in settings.keys() - DEFAULTS.keys():
+        near = difflib.get_close_matches(name, DEFAULTS, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        raise TypeError(
+            f"{function}: expected settings among {', '.join(DEFAULTS)}. Received: {name!r}{hint}"
+        )
