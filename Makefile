@@ -15,6 +15,8 @@ FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
 # Processes take over tests from each other, so that none is idle at the end. ARGS="-n 0" runs one.
 PARALLEL := -n auto --dist worksteal
+# Of linear algebra, in each of those processes: more would wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1
 BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
 # The wire contract of the last release, which the next one may add to but not break.
 RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
@@ -68,11 +70,11 @@ screenshots: $(DEMO)/model  ## take the pictures of docs/page.md anew; needs chr
 
 .PHONY: test
 test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
-	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: test-quick
 test-quick: $(STAMP)  ## run the tests but those marked slow
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 .PHONY: test-spark
 test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
