@@ -77,6 +77,9 @@ def named_column(name: str | None) -> str | None:
     return None if name == NO_COLUMN else name
 
 
+_FRACTIONAL = ":fractional"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A rate to learn: successes per trial, or a 0/1 label, which is a rate with one trial.
@@ -85,24 +88,29 @@ class Target:
         name: Name of the rate, e.g. ``"ctr"``.
         successes: Column of the successes, e.g. ``"clicks"``, or of the label.
         trials: Column of the trials, e.g. ``"impressions"``; None for a label.
+        fractional: Whether successes may be parts of one, as attribution models count conversions.
     """
 
     name: str
     successes: str
     trials: str | None
+    fractional: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Target":
-        """Reads ``NAME=SUCCESSES/TRIALS`` or ``NAME=LABEL``.
+        """Reads ``NAME=SUCCESSES/TRIALS``, the same with ``:fractional``, or ``NAME=LABEL``.
 
         Raises:
             ValueError: The text has another form.
         """
         name, equals, columns = text.partition("=")
-        successes, slash, trials = columns.partition("/")
+        fractional = columns.endswith(_FRACTIONAL)
+        successes, slash, trials = columns.removesuffix(_FRACTIONAL).partition("/")
         if not (name and equals and successes) or bool(slash) != bool(trials):
             raise ValueError(f"expected NAME=SUCCESSES/TRIALS or NAME=LABEL. Received: {text!r}")
-        return cls(name, successes, trials or None)
+        if fractional and not trials:
+            raise ValueError(f"expected NAME=SUCCESSES/TRIALS{_FRACTIONAL}. Received: {text!r}")
+        return cls(name, successes, trials or None, fractional)
 
     @property
     def count_columns(self) -> tuple[str, ...]:
@@ -111,8 +119,9 @@ class Target:
 
     @property
     def columns(self) -> str:
-        """The part after the name: ``SUCCESSES/TRIALS`` or ``LABEL``."""
-        return self.successes if self.trials is None else f"{self.successes}/{self.trials}"
+        """The part after the name: ``SUCCESSES/TRIALS``, with ``:fractional``, or ``LABEL``."""
+        mark = _FRACTIONAL if self.fractional else ""
+        return self.successes if self.trials is None else f"{self.successes}/{self.trials}{mark}"
 
 
 @dataclass(frozen=True, slots=True)

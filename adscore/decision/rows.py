@@ -117,9 +117,8 @@ class GroupsOfRows:
     def add(self, piece: Piece, scores: pa.RecordBatch) -> None:
         """Takes rows and their scores, as `BatchScorer.score` gives them."""
         columns = self._columns
-        counted = [name for target in columns.targets for name in target.count_columns]
         labels = Columns(id=columns.id, headline=None, image=None, group=columns.group)
-        cells = CheckedCells(labels, counted, self._faults)
+        cells = CheckedCells(labels, columns.targets, self._faults)
         cells.rows = piece.first_row
         cells.add(piece.rows)
         counts = self._counts(piece.first_row, cells)

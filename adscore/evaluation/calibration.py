@@ -238,7 +238,7 @@ def beta_binomial_below_and_at(
     the cost of a row does not grow with its trials.
 
     Args:
-        count: (n,) float64 whole numbers from 0 to trials.
+        count: (n,) float64 from 0 to trials; parts of one are rounded.
         trials: (n,) float64 whole numbers.
         alpha: (n,) float64 above 0.
         beta: (n,) float64 above 0.
@@ -246,6 +246,7 @@ def beta_binomial_below_and_at(
     Returns:
         Two (n,) float64 arrays of probabilities.
     """
+    count = np.round(count)
     below = np.empty_like(count)
     at = np.exp(_log_pmf(count, trials, alpha, beta))
     short = np.minimum(count, trials - count) <= _MAX_TERMS

@@ -44,7 +44,7 @@ def read_outcomes(mean: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> O
 
     Args:
         mean: (n,) predicted rate, from 0 to 1.
-        successes: (n,) whole numbers from 0 to trials.
+        successes: (n,) numbers from 0 to trials, parts of one where these are attributed.
         trials: (n,) whole numbers from 0.
 
     Raises:
@@ -54,9 +54,9 @@ def read_outcomes(mean: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> O
     counts = read_vector("successes", successes, rows=len(rates))
     totals = read_vector("trials", trials, rows=len(rates))
     _refuse("mean", rates, (rates < 0) | (rates > 1), "rates from 0 to 1")
-    for name, values in (("successes", counts), ("trials", totals)):
-        wrong = (values < 0) | (values != np.floor(values))
-        _refuse(name, values, wrong, "whole numbers from 0")
+    _refuse("successes", counts, counts < 0, "numbers from 0")
+    wrong = (totals < 0) | (totals != np.floor(totals))
+    _refuse("trials", totals, wrong, "whole numbers from 0")
     _refuse("successes", counts, counts > totals, "at most the row's trials")
     kept = totals > 0
     return Outcomes(rates[kept], counts[kept], totals[kept], kept)

@@ -230,7 +230,7 @@ class _Card:
 
     seen: Seen
     mean: float
-    successes: int
+    successes: float
     trials: int
     range: Range | None
     alike: int
@@ -301,7 +301,7 @@ class _Cards:
         return _Card(
             self._viewer.seen(int(rows.numbers[place])),
             float(rows.mean[place]),
-            int(rows.successes[place]),
+            _plain(rows.successes[place]),
             int(rows.trials[place]),
             self._range(place),
             self._alike[self._identity(place)],
@@ -338,3 +338,8 @@ def _example(viewer: Viewer, headlines: Sequence[str], retrieval: Retrieval) -> 
     own = headlines[retrieval.row]
     found = [(viewer.seen(row), headlines[row] == own) for row in retrieval.found]
     return _Example(viewer.seen(retrieval.row), retrieval.rank, found)
+
+
+def _plain(successes: float) -> float:
+    """As a reader expects it: whole where it is."""
+    return int(successes) if float(successes).is_integer() else round(float(successes), 2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adscore.creative import INTERVAL_LEVEL, MIN_RATE
+from adscore.creative import INTERVAL_LEVEL, MIN_RATE, Target
 from adscore.evaluation.calibration import beta_binomial_below_and_at, perfect_calibration_error
 from adscore.evaluation.metrics import TargetMetrics
 from adscore.evaluation.outcomes import MAX_CONCENTRATION, Floats, Ints
@@ -134,12 +134,12 @@ def target_rows(
         name: Which target.
     """
     numbers, column = evaluation.row_numbers, model_targets.index(name)
-    successes, _, trials = table.target_columns[name].partition("/")
+    target = Target.parse(f"{name}={table.target_columns[name]}")
     groups = table.groups
     return TargetRows(
         name=name,
-        successes_column=successes,
-        trials_column=trials or None,
+        successes_column=target.successes,
+        trials_column=target.trials,
         metrics=evaluation.targets[name],
         numbers=numbers,
         mean=evaluation.predictions.mean[:, column],

@@ -3,10 +3,9 @@
 Rows are numbered from 1, the header apart.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,8 @@ SHOWN_KINDS = 5
 _TRUTH = {"true": 1, "false": 0}
 _GROUPED = re.compile(r"\d{1,3}([ ,.'\u00a0\u202f\u2019]\d{3})+")
 
-Counts = Mapping[str, NDArray[np.int64]]
+# Of int64; of float64 where a target's successes may be parts of one.
+Counts = Mapping[str, NDArray[Any]]
 
 
 @dataclass(slots=True)
@@ -78,18 +78,21 @@ class CheckedCells:
 
     Args:
         columns: Which column holds what.
-        counted: Columns of counts.
+        targets: The rates whose counts are read.
         faults: Takes the cells that hold what they may not.
     """
 
-    def __init__(self, columns: Columns, counted: Sequence[str], faults: Faults) -> None:
+    def __init__(self, columns: Columns, targets: Sequence[Target], faults: Faults) -> None:
         self.rows = 0
         single = (columns.id, columns.headline, columns.group)
         names = [name for name in (*single, *columns.context) if name is not None]
         self.texts: dict[str, list[str]] = {name: [] for name in names}
         self.images: list[str | bytes] = []
         self._image = columns.image
-        self._counts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in counted}
+        counted = [name for target in targets for name in target.count_columns]
+        self._counts: dict[str, list[NDArray[Any]]] = {name: [] for name in counted}
+        self._fractional = _fractional_columns(targets)
+        self._could_be_fractional = {one.successes: one for one in targets if one.trials}
         self._faults = faults
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -99,11 +102,11 @@ class CheckedCells:
         if self._image is not None:
             self.images += self._readable(self._image, image_cells(batch, self._image))
         for name, parts in self._counts.items():
-            parts.append(self._whole_numbers(name, self._readable(name, values(batch, name))))
+            parts.append(self._numbers(name, self._readable(name, values(batch, name))))
         self.rows += batch.num_rows
 
     @property
-    def counts(self) -> dict[str, NDArray[np.int64]]:
+    def counts(self) -> dict[str, NDArray[Any]]:
         """By column, the counts of all rows, (rows,)."""
         return {name: np.concatenate(parts) for name, parts in self._counts.items()}
 
@@ -117,27 +120,37 @@ class CheckedCells:
             readable.append("" if isinstance(cell, InvalidCreativeError) else cell)
         return readable
 
-    def _whole_numbers(self, name: str, cells: Sequence[Any]) -> NDArray[np.int64]:
-        numbers = [_whole_number(cell) for cell in cells]
-        for row, (number, cell) in enumerate(zip(numbers, cells, strict=True), self.rows):
-            if number is None:
-                text = f"expected a whole number from 0. Received: {cut(repr(cell))}"
-                self._faults.add(row, f"column {name!r}", text, _remedy(cell))
-        return np.array([number or 0 for number in numbers], dtype=np.int64)
+    def _numbers(self, name: str, cells: Sequence[Any]) -> NDArray[Any]:
+        fractional = name in self._fractional
+        numbers = [_number(cell) for cell in cells]
+        good = [one is not None and (fractional or one.is_integer()) for one in numbers]
+        for row, (cell, is_good) in enumerate(zip(cells, good, strict=True)):
+            if not is_good:
+                kind = "number" if fractional else "whole number"
+                text = f"expected a {kind} from 0. Received: {cut(repr(cell))}"
+                target = None if numbers[row] is None else self._could_be_fractional.get(name)
+                where = f"column {name!r}"
+                self._faults.add(self.rows + row, where, text, _remedy(cell, target))
+        values = [number if is_good else 0 for number, is_good in zip(numbers, good, strict=True)]
+        return np.array(values, dtype=np.float64 if fractional else np.int64)
 
 
-def _whole_number(value: Any) -> int | None:
-    """A cell as a count, or None where it is none; ``12.0`` is how pandas writes 12."""
+def _fractional_columns(targets: Sequence[Target]) -> set[str]:
+    """Columns that may hold parts of one, by all targets that name them."""
+    whole = {name for one in targets for name in one.count_columns[one.fractional :]}
+    return {one.successes for one in targets if one.fractional} - whole
+
+
+def _number(value: Any) -> float | None:
+    """A cell as a number from 0, or None where it is none; ``12.0`` is how pandas writes 12."""
     try:
         number = float(_TRUTH.get(value.lower(), value) if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return None
-    if not math.isfinite(number) or number < 0 or number != int(number) or number >= 2**53:
-        return None
-    return int(number)
+    return number if 0 <= number < 2**53 else None
 
 
-def _remedy(cell: Any) -> str:
+def _remedy(cell: Any, target: Target | None = None) -> str:
     """What to do about a cell that is no count."""
     text = "" if cell is None else str(cell).strip()
     if is_nothing(text):
@@ -145,6 +158,9 @@ def _remedy(cell: Any) -> str:
             "An empty cell is no count: write 0 where it means none, or let adscore prepare do so "
             "with --blank-is-zero"
         )
+    if target is not None:
+        columns = replace(target, fractional=True).columns
+        return f'Parts of one are read with --target "{target.name}={columns}"'
     if "%" in text:
         return "A rate in per cent is no count: name the columns of successes and trials"
     if _GROUPED.fullmatch(text):
@@ -154,7 +170,7 @@ def _remedy(cell: Any) -> str:
 
 def checked_counts(
     target: Target, counts: Counts, faults: Faults
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Successes and trials of a target, (rows,) each; more successes than trials are a fault."""
     successes = counts[target.successes]
     if target.trials is None:

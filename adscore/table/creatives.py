@@ -44,7 +44,7 @@ class CreativeTable:
         groups: One for each row, or None where there is no group column.
         context: By name, one value for each row; ``""`` means absent.
         target_columns: By target, the columns of its counts.
-        successes: By target, counts of shape (rows,), int64.
+        successes: By target, counts of shape (rows,), int64; float64 where they are fractional.
         trials: By target, counts of shape (rows,), int64.
         remarks: What a user should know of how it was read.
         columns: The columns that it was read from.
@@ -59,7 +59,7 @@ class CreativeTable:
     groups: Sequence[str] | None
     context: dict[str, Sequence[str]]
     target_columns: dict[str, str]
-    successes: dict[str, NDArray[np.int64]]
+    successes: dict[str, NDArray[Any]]
     trials: dict[str, NDArray[np.int64]]
     remarks: tuple[str, ...] = ()
     columns: Columns = field(default_factory=Columns)
@@ -184,8 +184,7 @@ def _collected(
     progress: Progress,
 ) -> CreativeTable:
     """All rows of a table, those with faults among them."""
-    counted = [name for target in targets for name in target.count_columns]
-    read = CheckedCells(columns, counted, faults)
+    read = CheckedCells(columns, targets, faults)
     for batch, _, share in stream.pieces(BATCH_ROWS):
         read.add(batch)
         progress.advance(share, f"{read.rows:,} rows")

@@ -176,7 +176,7 @@ def test_saturated_prediction_stays_finite():
         ({"mean": [0.5, 1.5]}, "mean: expected rates from 0 to 1. Received: 1.5 in row 1"),
         ({"mean": [np.nan, 0.5]}, "mean: expected finite"),
         ({"successes": [1, 11]}, "at most the row's trials. Received: 11.0 in row 1"),
-        ({"successes": [-1, 1]}, "successes: expected whole numbers"),
+        ({"successes": [-1, 1]}, "successes: expected numbers"),
         ({"trials": [10, 10.5]}, "trials: expected whole numbers"),
         ({"trials": [10]}, r"trials: expected shape \(2,\)"),
         ({"mean": [[0.5, 0.5]]}, "mean: expected one dimension"),

@@ -463,6 +463,23 @@ def test_what_is_no_count_is_refused_with_its_cell(tmp_path: Path, cell: str, co
     assert repr(cell) in message
 
 
+def test_parts_of_a_conversion_are_read_where_the_target_says_so(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, ROW, "c2,summer,Buy,a.png,100,12.5")
+    assert '--target "ctr=clicks/impressions:fractional"' in refusal(path, None, CTR)
+    target = Target.parse("ctr=clicks/impressions:fractional")
+    assert Target.parse(f"ctr={target.columns}") == target
+    table = read_table(path, Columns(), [target])
+    assert table.successes["ctr"][1] == 12.5
+    assert table.trials["ctr"].dtype == np.int64
+    trials = write_csv(tmp_path, ROW, "c2,summer,Buy,a.png,100.5,12.5")
+    assert "column 'impressions': expected a whole number" in refusal(trials, None, target)
+
+
+def test_a_label_is_never_fractional() -> None:
+    with pytest.raises(ValueError, match="expected NAME=SUCCESSES/TRIALS:fractional"):
+        Target.parse("liked=is_liked:fractional")
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), -1, 0.5])
 def test_what_is_no_count_is_refused_in_parquet(tmp_path: Path, value: float | None) -> None:
     columns = {"id": ["1"], "headline": ["a"], "impressions": [9]}
