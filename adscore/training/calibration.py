@@ -24,6 +24,8 @@ MAX_VARIANCE = 0.95
 MIN_CONCENTRATION = 0.05
 # Fewer groups say too little of one rate in ten; their likeliest spread is steadier.
 MIN_GROUPS = 50
+# Of a shift of logits.
+MAX_SHIFT = 5.0
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
 MAX_CORRECTION = 1.0
 
@@ -131,6 +133,11 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     stands. The groups are new to the model, so the spread includes what an unknown campaign adds.
     It is then widened for how few groups it was found on.
 
+    The likeliest level is that of a typical creative. Where much-shown creatives have other rates,
+    predictions at it do not add up to what was counted, and whatever is measured by trials calls
+    them worse than the mean rate. So the level is moved to where they add up, as far as the
+    held-out groups agree that it is off.
+
     Args:
         held_out: Predictions and counts.
         mean: Whether slope and shift of the logits are fitted too, or the spread alone.
@@ -150,6 +157,8 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     for target in range(held_out.logit.shape[1]):
         rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
         slope, shift, likeliest = _most_likely(rows, mean=mean)
+        if mean:
+            shift += _to_totals(rows, slope, shift, held_out.outcomes.groups)
         spread = likeliest
         if groups >= MIN_GROUPS:
             spread = _as_stated(rows, slope, shift, likeliest)
@@ -194,6 +203,27 @@ def _most_likely(rows: _Rows, *, mean: bool) -> tuple[float, float, float]:
     best = minimize(loss, np.zeros(3 if mean else 1), method="Nelder-Mead")
     slope, shift, spread = unpack(best.x)
     return slope, centre + shift - slope * centre, spread
+
+
+def _to_totals(rows: _Rows, slope: float, shift: float, groups: NDArray[np.int64]) -> float:
+    """What is added to logits so that predicted successes add up to those counted.
+
+    It is shrunk as James and Stein (1961) have it, by the share of chance in its square: what
+    groups miss, squared one by one, over what they miss together. Where one group of many trials
+    is all that differs, that share is one, and nothing moves.
+    """
+    at = slope * rows.logit + shift
+
+    def missing(moved: float) -> Array:
+        difference: Array = rows.successes - rows.trials * expit(at + moved)
+        return difference
+
+    if not missing(-MAX_SHIFT).sum() > 0 > missing(MAX_SHIFT).sum():
+        return 0.0
+    by_group = np.bincount(groups, weights=missing(0.0))
+    chance = (by_group**2).sum() / max(by_group.sum() ** 2, 1e-12)
+    whole = brentq(lambda moved: missing(moved).sum(), -MAX_SHIFT, MAX_SHIFT)
+    return float(whole * max(0.0, 1 - chance))
 
 
 def _as_stated(rows: _Rows, slope: float, shift: float, likeliest: float) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from adscore.training.likelihood import Outcomes, starting_point
@@ -98,10 +98,10 @@ class _LeftOut:
         start = START / (self._precision.mean() if is_label else 1.0)
         self.centre = np.full(len(kernels), np.log(start))
 
-    def loss(self, logs: Array) -> float:
-        """At the logarithms of the variances, in nats, without what holds these back."""
+    def held_back(self, logs: Array) -> float:
+        """What the logarithms' straying from where they start adds to the loss, in nats."""
         strayed = (logs - self.centre) / PRIOR_DEVIATION
-        return float(self(logs)[0] - strayed @ strayed / 2)
+        return float(strayed @ strayed) / 2
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
         """At the logarithms of the variances; what holds these back is part of it."""
@@ -110,24 +110,25 @@ class _LeftOut:
             scale * kernel for scale, kernel in zip(scales, self._kernels, strict=True)
         )
         measure = self._of_labels if self._is_label else self._of_rates
-        value, slopes = measure(np.linalg.inv(covariance))
+        value, slopes = measure(_inverse(covariance))
         strayed = (logs - self.centre) / PRIOR_DEVIATION
         gradient = scales * np.array([slopes(kernel) for kernel in self._kernels])
-        return value + float(strayed @ strayed) / 2, gradient + strayed / PRIOR_DEVIATION
+        return value + self.held_back(logs), gradient + strayed / PRIOR_DEVIATION
 
     def _of_rates(self, inverse: Array) -> tuple[float, Callable[[Array], float]]:
         """The loss, and its derivative along a change of the covariance."""
         solved = inverse @ self._goal
         quadratic, log_determinant, count = 0.0, 0.0, len(solved)
-        spread, directions = np.zeros_like(inverse), []
+        halves, directions = [], []
         for rows in self._folds:
             factor = cho_factor(inverse[np.ix_(rows, rows)], lower=True)
             error = cho_solve(factor, solved[rows])  # of these rows, predicted from the others
             quadratic += float(solved[rows] @ error)
             log_determinant += 2 * float(np.log(np.diag(factor[0])).sum())
             directions.append(inverse[:, rows] @ error)
-            half = solve_triangular(factor[0], inverse[rows], lower=True)
-            spread += half.T @ half
+            halves.append(solve_triangular(factor[0], inverse[rows], lower=True))
+        half = np.concatenate(halves)
+        spread = half.T @ half  # of all folds at once, in half the products of a general one
         left, noise = np.stack(directions, axis=1), quadratic / count
 
         def slope(kernel: Array) -> float:
@@ -165,6 +166,17 @@ class _LeftOut:
             return float(count * factor * (pull * (kernel @ push)).sum() / square)
 
         return count * np.log(square) / 2, slope
+
+
+def _inverse(covariance: Array) -> Array:
+    """Of a positive definite matrix, by Cholesky: a third of the work of a general one."""
+    factor, failed = lapack.dpotrf(covariance.T, lower=True)  # the same matrix, as LAPACK has it
+    if failed:
+        return np.asarray(np.linalg.inv(covariance), np.float64)
+    lower, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)  # zeros above the diagonal
+    inverse: Array = lower + lower.T
+    inverse[np.diag_indices_from(inverse)] /= 2
+    return inverse
 
 
 def choose_strengths(
@@ -211,13 +223,12 @@ def _chosen(left_out: _LeftOut, blocks: int) -> tuple[Array, float]:
         found = minimize(
             left_out, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )
-        return found.x, left_out.loss(found.x)
+        return found.x, float(found.fun) - left_out.held_back(found.x)
 
     offsets = [BOUNDS] * (len(left_out.centre) - blocks)
     logs, loss = best([BOUNDS] * blocks + offsets)
     nothing = [(BOUNDS[0], BOUNDS[0])] * blocks
-    of_mean = best(nothing + offsets)[1] if offsets else left_out.loss(np.array(nothing)[:, 0])
-    return logs, of_mean - loss
+    return logs, best(nothing + offsets)[1] - loss
 
 
 def _drawn(groups: NDArray[np.int64], seed: int) -> Rows:

@@ -51,6 +51,32 @@ def test_calibration_finds_known_slope_shift_and_concentration_of_each_target() 
     np.testing.assert_allclose(np.log(50.0) + spreads, np.log(concentration), atol=0.12)
 
 
+def test_predictions_add_up_where_much_shown_creatives_have_lower_rates() -> None:
+    rng = np.random.default_rng(7)
+    predicted = rng.normal(-4.0, 0.3, (ROWS, 1))
+    shown = rng.normal(0, 1, (ROWS, 1))
+    trials = np.rint(50_000 * np.exp(shown))
+    successes = rng.binomial(trials.astype(int), expit(predicted - 0.4 * shown))
+    held = held_out(predicted, np.full_like(predicted, 6.0), successes, trials, groups=400)
+    slope, shift, _ = calibrate(held)
+    expected = (trials * expit(predicted * slope + shift)).sum()
+    assert expected == pytest.approx(successes.sum(), rel=0.05)
+
+
+def test_one_much_shown_group_does_not_move_the_level() -> None:
+    rng = np.random.default_rng(8)
+    predicted = rng.normal(-4.0, 0.3, (400, 1))
+    trials = np.full((400, 1), 10_000)
+    trials[0] = 40_000_000  # nine in ten of all trials
+    rate = expit(predicted)
+    rate[0] *= 3
+    held = held_out(
+        predicted, np.full_like(predicted, 6.0), rng.binomial(trials, rate), trials, groups=400
+    )
+    slope, shift, _ = calibrate(held)
+    assert slope * -4.0 + shift == pytest.approx(-4.0, abs=0.1)
+
+
 def test_calibration_of_the_spread_alone_leaves_the_means() -> None:
     rng = np.random.default_rng(1)
     predicted = rng.normal(-3.0, 0.5, (ROWS, 1))
