@@ -30,7 +30,9 @@ def run(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_quick_run_scores_in_every_section(run: Path):
     _, found = read_file(run)
-    assert {one.section for one in found} == {*serving.SECTIONS, "arrivals", "long"} - {"before"}
+    assert {one.section for one in found} == {*serving.USUAL_SECTIONS, "arrivals", "long"} - {
+        "before"
+    }
     assert all(one.creatives > 0 and one.seconds > 0 and not one.note for one in found)
     assert {one.system for one in found} == {ADSCORE, CEILING, EMPTY}
 
