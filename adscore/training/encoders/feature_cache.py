@@ -164,11 +164,14 @@ class FeatureCache:
             self._directory.mkdir(parents=True, exist_ok=True)
             connect = partial(sqlite3.connect, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
             with closing(connect(self._path)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
+                # The lock to write is taken first: SQLite does not wait where a step that reads
+                # already needs it, nor for the one that a change of the journal's mode needs.
+                connection.execute("BEGIN IMMEDIATE")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS places "
                     "(key BLOB, width INTEGER, place INTEGER, PRIMARY KEY (key, width))"
                 )
+                connection.execute("COMMIT")
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise TrainingError(
