@@ -1,7 +1,5 @@
 """How far long work is: told by what works, shown by whoever listens."""
 
-from collections.abc import Callable
-
 
 class Progress:
     """Is told how far long work is; this one shows nothing.
@@ -22,23 +20,3 @@ class Progress:
 
 
 SILENT = Progress()
-
-
-class StageCallback(Progress):
-    """Tells a function the stages alone.
-
-    Args:
-        callback: Called with the name of each stage as it begins.
-    """
-
-    def __init__(self, callback: Callable[[str], None]) -> None:
-        self._callback = callback
-
-    def __call__(self, stage: str) -> None:
-        """A stage begins."""
-        self._callback(stage)
-
-
-def as_progress(callback: Callable[[str], None]) -> Progress:
-    """What callers give, a `Progress` or a function of a stage's name, as a `Progress`."""
-    return callback if isinstance(callback, Progress) else StageCallback(callback)

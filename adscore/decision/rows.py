@@ -7,8 +7,7 @@ and each file is read on its own.
 import json
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,11 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from adscore.cores import in_order, usable_cores
 from adscore.creative import Columns, Target
 from adscore.decision.groups import Arm, Group, Prediction
 from adscore.errors import TableError, cut
-from adscore.offline.core import BatchScorer
 from adscore.table import Piece, values
 from adscore.table.checks import CheckedCells, Faults, checked_counts
 
@@ -287,19 +284,3 @@ def _day(cell: object) -> int | None:
         return date.fromisoformat(str(cell).strip()[:10]).toordinal()
     except ValueError:
         return None
-
-
-def scored_pieces(
-    scorer: BatchScorer, pieces: Iterable[Piece]
-) -> Iterator[tuple[Piece, pa.RecordBatch]]:
-    """Scores pieces of a table on every usable core; they keep their order."""
-
-    def score(piece: Piece) -> tuple[Piece, pa.RecordBatch]:
-        return piece, scorer.score(piece.rows, piece.first_row)
-
-    threads = usable_cores()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    try:
-        yield from in_order(pool, score, pieces, threads + 1)
-    finally:
-        pool.shutdown(cancel_futures=True)

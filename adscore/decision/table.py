@@ -16,9 +16,10 @@ from adscore.creative import Columns, GivenColumns, Target
 from adscore.decision.decision import ArmDecision, Decision, decide
 from adscore.decision.figures import Aim
 from adscore.decision.groups import TOLERANCE, DecisionSettings
-from adscore.decision.rows import Dates, GroupsOfRows, RowColumns, scored_pieces
+from adscore.decision.rows import Dates, GroupsOfRows, RowColumns
 from adscore.errors import DecisionError, TableError
 from adscore.offline.core import BATCH_ROWS, BatchScorer
+from adscore.offline.local import scored
 from adscore.offline.options import ScoringOptions
 from adscore.table import Piece, is_pandas, open_stream
 
@@ -96,9 +97,9 @@ class TableDecisions:
         progress: Progress = lambda _share, _rows: None,
     ) -> None:
         columns = question.columns
-        scored = ScoringOptions(replace(columns, group=None), image_root=question.image_root)
+        options = ScoringOptions(replace(columns, group=None), image_root=question.image_root)
         # A version that appears meanwhile is not for this run.
-        scorer = BatchScorer(resolve_bundle(model), scored)
+        scorer = BatchScorer(resolve_bundle(model), options)
         manifest = scorer.scorer.manifest
         targets = question.targets or _trained_targets(table, manifest)
         self.settings = _settings(question, targets, manifest)
@@ -107,7 +108,7 @@ class TableDecisions:
         self._stream = open_stream(table, list(dict.fromkeys([*columns.named(), *counted, *dated])))
         self._stream.require_rows()
         self._scorer = BatchScorer(
-            scorer.model, scored.below(self._stream.folder), opened=scorer.scorer
+            scorer.model, options.below(self._stream.folder), opened=scorer.scorer
         )
         # Spark writes what else is read of a row beside its scores.
         further = dict.fromkeys([*([columns.group] if columns.group else []), *counted, *dated])
@@ -128,7 +129,7 @@ class TableDecisions:
             return scorer.has_seen(group) and not is_newer
 
         with GroupsOfRows(self._columns, self._stream.location.name) as collected:
-            for piece, scores in self._scored():
+            for scores, piece in self._scored():
                 collected.add(piece, scores)
                 rows += scores.num_rows
                 self._progress(piece.share, rows)
@@ -141,17 +142,17 @@ class TableDecisions:
                 "control", f"expected the id of a creative of the table. Received: {control!r:.80}"
             )
 
-    def _scored(self) -> Iterator[tuple[Piece, pa.RecordBatch]]:
+    def _scored(self) -> Iterator[tuple[pa.RecordBatch, Piece]]:
         if self._engine == "local":
-            yield from scored_pieces(self._scorer, self._stream.pieces(BATCH_ROWS))
+            yield from scored(self._scorer, self._stream.pieces(BATCH_ROWS), lambda piece: piece)
             return
         from adscore.offline.spark import score_to
 
         with TemporaryDirectory(prefix="adscore-decide-") as folder:
-            scored = Path(folder) / "scored"
-            score_to(scored, self._scorer.model, self._table, self._options)
-            for piece in open_stream(scored).pieces(BATCH_ROWS):
-                yield piece, piece.rows
+            out = Path(folder) / "scored"
+            score_to(out, self._scorer.model, self._table, self._options)
+            for piece in open_stream(out).pieces(BATCH_ROWS):
+                yield piece.rows, piece
 
 
 def _settings(

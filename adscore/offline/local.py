@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import pyarrow as pa
 
@@ -46,6 +46,7 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+KeptT = TypeVar("KeptT")
 
 
 # === Into files ===
@@ -104,7 +105,7 @@ def _score_to_file(
     schema = scorer.result_schema(table.schema)
     with new_file(out, guard.schema(schema) if is_guarded else schema) as writer:
         progress(Progress(0, 0, 0.0))
-        for scores, share in _scored(scorer, table.pieces(BATCH_ROWS)):
+        for scores, share in scored(scorer, table.pieces(BATCH_ROWS), _share):
             writer.write(guard.rows(scores) if is_guarded else scores)
             done += scores.num_rows
             reasons = merged([reasons, failures_of(scores)])
@@ -127,9 +128,9 @@ def _score_to_folder(
         before = done = folder.journal.rows
         if not folder.journal.is_whole:
             progress(Progress(done, before, None if before else 0.0))
-            scored = _scored(scorer, table.pieces(BATCH_ROWS, skip=before))
+            batches = scored(scorer, table.pieces(BATCH_ROWS, skip=before), _share)
             with _said_when_interrupted(out, folder):
-                for rows, share in folder.write(scored, schema):
+                for rows, share in folder.write(batches, schema):
                     done += rows
                     progress(Progress(done, before, share))
         rows, reasons = folder.journal.rows, folder.journal.reasons
@@ -220,7 +221,7 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
         warnings.warn(remark, stacklevel=2)
     result = scorer.result_schema(stream.schema)
     warn_of_left_out_context(scorer.context_left_out)
-    batches = [scores for scores, _ in _scored(scorer, stream.pieces(BATCH_ROWS))]
+    batches = [scores for scores, _ in scored(scorer, stream.pieces(BATCH_ROWS), _share)]
     scores = pa.Table.from_batches(batches, result)
     if not is_pandas(table):
         return scores
@@ -248,17 +249,22 @@ def _columns(options: _TableOptions, trained: Columns | None) -> Columns:
 # === On all cores ===
 
 
-def _scored(
-    scorer: BatchScorer, pieces: Iterable[Piece]
-) -> Iterator[tuple[pa.RecordBatch, float | None]]:
+def scored(
+    scorer: BatchScorer, pieces: Iterable[Piece], beside: Callable[[Piece], KeptT]
+) -> Iterator[tuple[pa.RecordBatch, KeptT]]:
     """Scores pieces of a table on a thread for each usable core; results keep their order.
 
     Few pieces are ahead of the one that is waited for, so that memory is bounded whatever the
-    speed of the reader. Beside its scores goes the share of the table that is done with it.
+    speed of the reader.
+
+    Args:
+        scorer: Scores each piece.
+        pieces: Of the table.
+        beside: What of a piece goes beside its scores; the rest of it is given up.
     """
 
-    def score(piece: Piece) -> tuple[pa.RecordBatch, float | None]:
-        return scorer.score(piece.rows, piece.first_row), piece.share
+    def score(piece: Piece) -> tuple[pa.RecordBatch, KeptT]:
+        return scorer.score(piece.rows, piece.first_row), beside(piece)
 
     threads = usable_cores()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
@@ -266,3 +272,8 @@ def _scored(
         yield from in_order(pool, score, pieces, threads + 1)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _share(piece: Piece) -> float | None:
+    """How much of the table is done with a piece."""
+    return piece.share

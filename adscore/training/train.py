@@ -50,7 +50,7 @@ def train(
         table: Creatives with counts of at least one target.
         model_dir: The model's folder, `NAME/`.
         options: The user's choices.
-        progress: Called as each stage begins; a `Progress` is told how far it is, too.
+        progress: Called as each stage begins.
 
     Raises:
         TableError: Rows that cannot be read.

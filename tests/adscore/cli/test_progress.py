@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from adscore.cli import progress as shown
 from adscore.cli.app import app
 from adscore.offline import local
-from adscore.progress import Progress, as_progress
+from adscore.progress import Progress
 
 
 def lines_of(work: Callable[[Progress], None], *, announce: bool = False) -> list[str]:
@@ -66,15 +66,6 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[2J" not in said
 
 
-def test_a_function_is_told_the_stages() -> None:
-    told: list[str] = []
-    progress = as_progress(told.append)
-    progress("fitting")
-    progress.advance(0.5)
-    assert told == ["fitting"]
-    assert as_progress(progress) is progress
-
-
 def stopped(*arguments: object) -> Result:
     result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 130, result.output
@@ -84,7 +75,7 @@ def stopped(*arguments: object) -> Result:
 def test_an_interrupted_folder_says_what_is_kept_and_is_resumed(
     model_dir: Path, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored, out = local._scored, tmp_path / "scores"
+    scored, out = local.scored, tmp_path / "scores"
     monkeypatch.setattr(local, "BATCH_ROWS", 10)
 
     def interrupted(*arguments: Any) -> Iterator[Any]:
@@ -93,7 +84,7 @@ def test_an_interrupted_folder_says_what_is_kept_and_is_resumed(
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(local, "_scored", interrupted)
+    monkeypatch.setattr(local, "scored", interrupted)
     command = ("score", sample_dir / "creatives.csv", "--model", model_dir, "--part-rows", 20)
     said = stopped(*command, "--out", out).stderr
     assert f"interrupted: 20 rows are kept in {out}; the same command resumes" in said
@@ -101,7 +92,7 @@ def test_an_interrupted_folder_says_what_is_kept_and_is_resumed(
     assert "interrupted: nothing was written" in said
     assert not (tmp_path / "scores.csv").exists()
 
-    monkeypatch.setattr(local, "_scored", scored)
+    monkeypatch.setattr(local, "scored", scored)
     resumed = CliRunner().invoke(app, [str(one) for one in (*command, "--out", out)])
     assert "60 rows (20 by an earlier run)" in resumed.stdout
     parts = [pyarrow.parquet.read_table(path) for path in sorted(out.glob("part-*.parquet"))]
