@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from adscore_client._arguments import ModelChoice, check_count
 from adscore_client._convert import FRAME_BYTES, fill_creative, score_from_wire
-from adscore_client._creative import Creative, image_file_name
+from adscore_client._creative import Creative, as_creative, image_file_name
 from adscore_client._exceptions import (
     AdscoreError,
     InvalidCreativeError,
@@ -115,9 +115,8 @@ class Bulk:
 
     def takes_time(self, item: object) -> bool:
         """Whether adding an item takes more than a moment: a file to read, an image to shrink."""
-        if isinstance(item, Creative):
-            return self._reader.takes_time(item.image)
-        return isinstance(item, tuple) and len(item) == 2 and self._reader.takes_time(item[1])
+        creative = as_creative(item)
+        return creative is not None and self._reader.takes_time(creative.image)
 
     def add(self, item: object) -> Requests:
         """Takes one item of the caller's.
@@ -128,7 +127,12 @@ class Bulk:
         Raises:
             TypeError: The item is neither a Creative nor a pair.
         """
-        creative = _as_creative(item, self._position)
+        creative = as_creative(item)
+        if creative is None:
+            raise TypeError(
+                "creatives: expected Creative or (headline, image) items. Received at position "
+                f"{self._position}: {type(item).__name__} {item!r:.80}"
+            )
         self._position += 1
         creatives = self._batch.request.creatives
         wire = creatives.add()
@@ -237,17 +241,6 @@ def _as_error(exc: InvalidCreativeError | WrongTypeError, creative: Creative) ->
     )
     error.__cause__ = exc
     return error
-
-
-def _as_creative(item: object, position: int) -> Creative:
-    if isinstance(item, Creative):
-        return item
-    if isinstance(item, tuple) and len(item) == 2:
-        return Creative(*item)
-    raise TypeError(
-        f"creatives: expected Creative or (headline, image) items. Received at position "
-        f"{position}: {type(item).__name__} {item!r:.80}"
-    )
 
 
 def _outcomes(

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from adscore_client._convert import FRAME_BYTES, iterable, text_to_wire
-from adscore_client._creative import Creative, image_file_name
+from adscore_client._convert import FRAME_BYTES, iterable, require_capacity, text_to_wire
+from adscore_client._creative import as_creative, image_file_name
 from adscore_client._exceptions import (
     InvalidCreativeError,
-    MessageTooLargeError,
     ServerError,
     WrongTypeError,
 )
@@ -156,15 +155,16 @@ def add_creatives(
         InvalidCreativeError: An image cannot be read.
         MessageTooLargeError: The request would be above the limit.
     """
-    if isinstance(creatives, Creative):
-        raise TypeError(
-            "creatives: expected an iterable of creatives. Received: one Creative. Pass a list"
-        )
     image_files: dict[str, str] = {}
     spare = reader.max_bytes - request.ByteSize()
     for position, item in enumerate(iterable(creatives, "creatives", "creatives")):
         path = f"creatives[{position}]"
-        creative = _creative(item, path)
+        creative = as_creative(item)
+        if creative is None:
+            raise TypeError(
+                f"{path}: expected a Creative, or a pair of headline and image. "
+                f"Received: {type(item).__name__}"
+            )
         wire = request.creatives.add()
         try:
             wire.id = text_to_wire(creative.id, "id")
@@ -177,26 +177,10 @@ def add_creatives(
         except WrongTypeError as exc:
             raise WrongTypeError(f"{path}.{exc}", field=path) from exc
         spare -= wire.ByteSize() + FRAME_BYTES
-        if spare < 0:
-            raise MessageTooLargeError(
-                f"Expected creatives of at most {reader.max_bytes:,} bytes together, the message "
-                f"limit. Received: more, up to {path}. Pass fewer at a time, or "
-                "Client(max_message_bytes=...) if the server takes more"
-            )
+        require_capacity(spare, path, reader, "creatives")
         if name := image_file_name(creative.image):
             image_files[f"{path}.image"] = name
     return image_files
-
-
-def _creative(item: object, path: str) -> Creative:
-    if isinstance(item, Creative):
-        return item
-    if isinstance(item, tuple) and len(item) == 2:
-        return Creative(*item)
-    raise TypeError(
-        f"{path}: expected a Creative, or a pair of headline and image. "
-        f"Received: {type(item).__name__}"
-    )
 
 
 # === What comes back ===

@@ -166,13 +166,13 @@ def add_parts(
         path = f"headlines[{position}]"
         request.headlines.append(text_to_wire(headline, path))
         spare -= len(request.headlines[-1].encode()) + FRAME_BYTES
-        _check_capacity(spare, path, reader.max_bytes)
+        require_capacity(spare, path, reader, "headlines and images")
     for position, image in enumerate(iterable(images, "images", "images")):
         path = f"images[{position}]"
         data = _load_part(image, path, reader)
         request.images.append(data)
         spare -= len(data) + FRAME_BYTES
-        _check_capacity(spare, path, reader.max_bytes)
+        require_capacity(spare, path, reader, "headlines and images")
         if name := image_file_name(image):
             image_files[path] = name
     return image_files
@@ -211,12 +211,26 @@ def _of_part(exc: Exception, path: str) -> str:
     return path + str(exc).removeprefix("image").replace(ABSENT_HINT, "")
 
 
-def _check_capacity(spare: int, path: str, max_request_bytes: int) -> None:
+def require_capacity(
+    spare: int, path: str, reader: ImageReader, what: str, remedy: str = "Pass fewer at a time, or"
+) -> None:
+    """Checks that a request has room for all that was put into it.
+
+    Args:
+        spare: Bytes that are left, below 0 where there are none.
+        path: What was put into it last.
+        reader: Its limit is that of the request.
+        what: All that was put into it.
+        remedy: What the caller can do, before the other way, which is named behind it.
+
+    Raises:
+        MessageTooLargeError: It has none.
+    """
     if spare < 0:
         raise MessageTooLargeError(
-            f"Expected headlines and images of at most {max_request_bytes:,} bytes together, the "
-            f"message limit. Received: more, up to {path}. Pass fewer at a time, or "
-            "Client(max_message_bytes=...) if the server takes more"
+            f"Expected {what} of at most {reader.max_bytes:,} bytes together, the message limit. "
+            f"Received: more, up to {path}. {remedy} Client(max_message_bytes=...) if the server "
+            "takes more"
         )
 
 

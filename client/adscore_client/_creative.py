@@ -69,6 +69,13 @@ class Creative:
 CreativeInput: TypeAlias = Creative | tuple[str | None, ImageInput | None]
 
 
+def as_creative(item: object) -> Creative | None:
+    """What a caller passed for a creative, a pair of headline and image too; None for all else."""
+    if isinstance(item, Creative):
+        return item
+    return Creative(*item) if isinstance(item, tuple) and len(item) == 2 else None
+
+
 # === Reading an image ===
 
 _ACCEPTED = "a path, bytes, a file object opened for binary reading or a Pillow image"

@@ -1,9 +1,16 @@
 """Decisions on the wire: arms and settings into a request, and the answer out of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from adscore_client._convert import FRAME_BYTES, fill_creative, text_to_wire, warnings_from_wire
+from adscore_client._convert import (
+    FRAME_BYTES,
+    fill_creative,
+    iterable,
+    require_capacity,
+    text_to_wire,
+    warnings_from_wire,
+)
 from adscore_client._creative import Creative, image_file_name
 from adscore_client._decisions import (
     TARGET_FIGURES,
@@ -19,7 +26,6 @@ from adscore_client._decisions import (
 )
 from adscore_client._exceptions import (
     InvalidCreativeError,
-    MessageTooLargeError,
     ServerError,
     WrongTypeError,
 )
@@ -63,13 +69,9 @@ def fill_decide_request(
         MessageTooLargeError: The request would be above the limit.
     """
     _fill_settings(request, **options)
-    if isinstance(arms, Arm | str | bytes) or not isinstance(arms, Iterable):
-        raise TypeError(
-            f"arms: expected an iterable of Arm. Received: {type(arms).__name__}. Pass a list"
-        )
     image_files: dict[str, str] = {}
     spare = reader.max_bytes - request.ByteSize()
-    for place, arm in enumerate(arms):
+    for place, arm in enumerate(iterable(arms, "arms", "Arm")):
         path = f"arms[{place}]"
         if not isinstance(arm, Arm):
             raise TypeError(f"{path}: expected an Arm. Received: {arm!r:.80}")
@@ -78,13 +80,8 @@ def fill_decide_request(
         if name:
             image_files[f"{path}.creative.image"] = name
         spare -= wire.ByteSize() + FRAME_BYTES
-        if spare < 0:
-            raise MessageTooLargeError(
-                f"Expected arms of at most {reader.max_bytes:,} bytes together, the message limit. "
-                f"Received: more, up to {path}. Make the images smaller, send the predictions of "
-                "an earlier decision, or pass Client(max_message_bytes=...) if the server takes "
-                "more"
-            )
+        remedy = "Make the images smaller, send the predictions of an earlier decision, or pass"
+        require_capacity(spare, path, reader, "arms", remedy)
     return image_files
 
 
