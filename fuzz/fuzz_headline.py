@@ -7,10 +7,10 @@ import atheris
 with atheris.instrument_imports(include=["adscore"]):
     from adscore.creative import InputLimits
     from adscore.errors import InvalidCreativeError
+    from adscore.scoring.ngrams import ngram_ids
     from adscore.scoring.text import (
         HeadlineTokenizer,
         is_placeholder,
-        ngram_ids,
         normalise,
         train_tokenizer,
     )

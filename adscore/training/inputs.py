@@ -9,12 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.scoring.text import (
-    HeadlineTokenizer,
-    headline_statistics,
-    ngram_ids,
-    train_tokenizer,
-)
+from adscore.scoring.ngrams import headline_statistics, ngram_ids
+from adscore.scoring.text import HeadlineTokenizer, train_tokenizer
 from adscore.training.encoders.feature_cache import (
     FeatureCache,
     cache_directory,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adscore.scoring.text import PADDING_ID, STATISTICS, headline_statistics, ngram_ids
+from adscore.scoring.ngrams import PADDING_ID, STATISTICS, headline_statistics, ngram_ids
 
 
 def test_ids_never_change():

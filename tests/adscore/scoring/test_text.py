@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
+from adscore.scoring.ngrams import PADDING_ID
 from adscore.scoring.text import (
-    PADDING_ID,
     HeadlineTokenizer,
     is_placeholder,
     normalise,

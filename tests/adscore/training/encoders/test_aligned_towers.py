@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from adscore.scoring.graphs import Graph, RuntimeOptions
-from adscore.scoring.text import SubwordTokenizer, ngram_ids
+from adscore.scoring.ngrams import ngram_ids
+from adscore.scoring.text import SubwordTokenizer
 from adscore.training.alignment import (
     aligned_headline_tower,
     aligned_image_tower,
