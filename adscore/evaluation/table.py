@@ -114,12 +114,23 @@ def evaluate_table(
             f"Received: {', '.join(unknown)}"
         )
     progress(f"evaluating on {len(rows)} rows")
-    predictions = scorer.predict(_prepared(scorer, table, rows, progress))
+    predictions = predict_rows(scorer, table, rows, progress)
     progress("measuring")
     # Read again rather than kept: what the scorer's cache holds is neither decoded nor run again.
     both = compared_rows(rows[~np.isnan(predictions.agreement)])
     found = _compared(scorer, _prepared(scorer, table, both), both)
     return evaluate_predictions(scorer.manifest.targets, table, rows, predictions, found)
+
+
+def predict_rows(
+    scorer: Scorer, table: CreativeTable, rows: NDArray[np.int64], progress: Progress = SILENT
+) -> Predictions:
+    """Predicts rows of a table, counted from 0, at least one.
+
+    Raises:
+        TableError: Rows cannot be scored.
+    """
+    return scorer.predict(_prepared(scorer, table, rows, progress))
 
 
 def evaluate_predictions(

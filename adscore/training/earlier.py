@@ -1,18 +1,18 @@
 """A new version of a model against the one before it, on groups that neither has seen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adscore.bundle import TRAINING_GROUPS, list_versions
 from adscore.errors import AdscoreError, TrainingError
 from adscore.evaluation.bootstrap import Estimate, estimate_ranking
-from adscore.evaluation.table import Evaluation, evaluate_table, rows_not_trained_on
+from adscore.evaluation.table import Evaluation, predict_rows, rows_not_trained_on
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
+from adscore.training.split import draw_groups
 
 # A frozen encoder takes its time for each row: of more rows than these, a random part of the
 # groups is compared.
@@ -126,15 +126,16 @@ def require_no_worse(comparison: Comparison) -> None:
 
 def _compare(path: Path, table: CreativeTable, evaluation: Evaluation, seed: int) -> Comparison:
     unseen = rows_not_trained_on(table, (path / TRAINING_GROUPS).read_text())
-    rows = _some_groups(np.intersect1d(evaluation.row_numbers, unseen), table, seed)
+    rows = np.intersect1d(evaluation.row_numbers, unseen)
     if not rows.size:
         return Comparison(path.name, reason="no group of this table is new to it")
+    groups = np.unique(np.array(table.group_names, dtype=object)[rows], return_inverse=True)[1]
+    rows = rows[draw_groups(groups, MAX_COMPARED_ROWS, seed)]
     scorer = Scorer.open(path)
     shared = [name for name in evaluation.targets if name in scorer.manifest.targets]
     if not shared:
         return Comparison(path.name, reason="it predicts other targets")
-    only = {name: table.successes[name] for name in shared}
-    earlier = evaluate_table(scorer, replace(table, successes=only), rows)
+    earlier = predict_rows(scorer, table, rows)
     places = np.searchsorted(evaluation.row_numbers, rows)
     group = None if table.groups is None else np.array(table.groups, dtype=object)[rows]
     found = {}
@@ -142,7 +143,7 @@ def _compare(path: Path, table: CreativeTable, evaluation: Evaluation, seed: int
         column = list(evaluation.targets).index(name)
         ranking = estimate_ranking(
             evaluation.predictions.mean[places, column],
-            {path.name: earlier.predictions.mean[:, scorer.manifest.targets.index(name)]},
+            {path.name: earlier.mean[:, scorer.manifest.targets.index(name)]},
             table.successes[name][rows],
             table.trials[name][rows],
             group,
@@ -153,17 +154,5 @@ def _compare(path: Path, table: CreativeTable, evaluation: Evaluation, seed: int
             found[name] = Difference(ranking.metric, new - gain.value, new, gain)
     if not found:
         return Comparison(path.name, reason="nothing in the groups new to it can be ranked")
-    groups = len({table.group_names[row] for row in rows.tolist()})
-    return Comparison(path.name, len(rows), groups, found)
-
-
-def _some_groups(rows: NDArray[np.int64], table: CreativeTable, seed: int) -> NDArray[np.int64]:
-    """Rows of whole groups, drawn at random, about `MAX_COMPARED_ROWS` at most."""
-    if len(rows) <= MAX_COMPARED_ROWS:
-        return rows
-    names = np.array(table.group_names, dtype=object)[rows]
-    number = np.unique(names, return_inverse=True)[1]
-    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
-    ends = np.cumsum(np.bincount(number)[order])
-    taken = order[: max(1, int(np.searchsorted(ends, MAX_COMPARED_ROWS, side="right")))]
-    return rows[np.isin(number, taken)]
+    compared = len({table.group_names[row] for row in rows.tolist()})
+    return Comparison(path.name, len(rows), compared, found)

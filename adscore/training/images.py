@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
 from adscore.training.encoders.feature_cache import FeatureCache, ImageFeatures, cache_directory
 from adscore.training.encoders.published import ImageEncoder
+
+Broken: TypeAlias = list[tuple[int, str]]  # rows, each with the reason
 
 # Decoded together, and encoded together: 40 MB of pixels, as large as encoders read them.
 IMAGES_AT_ONCE = 256
@@ -29,12 +31,12 @@ class ReadImages:
         values: Pixels of distinct images, (images, height, width, 3) uint8, or their features,
             (images, f) float16; where a row has no image, anything.
         index: Which of them each row has, (rows,) int64.
-        broken: Rows whose image cannot be read, each with the reason.
+        broken: Rows whose image cannot be read.
     """
 
     values: NDArray[Any]
     index: NDArray[np.int64]
-    broken: list[tuple[int, str]]
+    broken: Broken
 
 
 def read_images(

@@ -77,9 +77,7 @@ class LeftOut:
 
 def parts_to_exchange(data: TrainingData) -> list[Present]:
     """Every part that a model of rates reads, where it reads several."""
-    parts = [Present[name.upper()] for name in data.modalities]
-    parts += [Present.CONTEXT] * bool(data.context)
-    return parts if len(parts) > 1 else []
+    return data.parts if len(data.parts) > 1 else []
 
 
 def evaluate_left_out(left_out: LeftOut, data: TrainingData, table: CreativeTable) -> Evaluation:

@@ -92,11 +92,7 @@ class _Stage:
     @property
     def parts(self) -> list[Present]:
         """Parts that a model of it learns to do without."""
-        data = self.problem.data
-        if not self.problem.preset.modality_dropout:
-            return []
-        parts = [Present[name.upper()] for name in data.modalities]
-        return parts + [Present.CONTEXT] * bool(data.context)
+        return self.problem.data.parts if self.problem.preset.modality_dropout else []
 
     @property
     def calibrates_mean(self) -> bool:

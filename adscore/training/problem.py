@@ -15,7 +15,7 @@ from adscore.scoring.preparation import context_ids, learn_values
 from adscore.scoring.text import normalise
 from adscore.table import CreativeTable
 from adscore.training.encoders.published import Encoders, ImageEncoder
-from adscore.training.images import read_images
+from adscore.training.images import Broken, read_images
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.split import Split, fold_groups, split_groups
@@ -98,6 +98,12 @@ class TrainingData:
         return tuple(n for n in ("headline", "image") if self.rows_with(n, every_row).size)
 
     @property
+    def parts(self) -> list[Present]:
+        """Headline and image, as far as any row has them, and context, if it is known."""
+        parts = [Present[name.upper()] for name in self.modalities]
+        return parts + [Present.CONTEXT] * bool(self.context)
+
+    @property
     def is_grouped(self) -> bool:
         """Whether any two rows share a group."""
         return len(self.group_names) < len(self)
@@ -178,7 +184,7 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     preset = encoders.adapt(options.preset)
     if not table.successes and not options.align:
         raise TrainingError("expected a target to learn, or alignment. Received: neither")
-    data = load_rows(table)
+    data, broken = load_rows(table)
     if options.align and len(data.modalities) < 2:
         raise TrainingError(
             "expected headlines and images to align. Received a table with "
@@ -189,7 +195,7 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     used = encoders.only(data.modalities)
     problem = Problem(data, Split.of_all(len(data)), preset, used, options.seed, options.align)
     _require_outcomes(problem)
-    data = with_images(data, table, preset, encoders.image)
+    data = with_images(data, broken, table, preset, encoders.image)
     return replace(problem, data=data).on(problem.split)
 
 
@@ -227,12 +233,12 @@ def _one_outcome(data: TrainingData, rows: NDArray[np.int64]) -> list[int]:
 # === Rows ===
 
 
-def load_rows(table: CreativeTable) -> TrainingData:
-    """Reads all of a table but its images and its context, which come later."""
-    headlines, _ = _normalised(table, InputLimits())
+def load_rows(table: CreativeTable) -> tuple[TrainingData, Broken]:
+    """Reads all of a table but its images and its context, which come later; see `with_images`."""
+    headlines, broken = _normalised(table, InputLimits())
     has = np.array([[bool(text) for text in headlines], [bool(image) for image in table.images]])
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
-    return TrainingData(
+    data = TrainingData(
         headlines=headlines,
         images=np.empty((0, 0)),
         image_index=np.zeros(len(table), dtype=np.int64),
@@ -247,22 +253,28 @@ def load_rows(table: CreativeTable) -> TrainingData:
         trials=_columns(table.trials, len(table)),
         columns=table.columns,
     )
+    return data, broken
 
 
 def load_training_data(
     table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
 ) -> TrainingData:
     """Reads all of a table but its context; see `with_images`."""
-    return with_images(load_rows(table), table, preset, encoder)
+    return with_images(*load_rows(table), table, preset, encoder)
 
 
 def with_images(
-    data: TrainingData, table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
+    data: TrainingData,
+    broken: Broken,
+    table: CreativeTable,
+    preset: Preset,
+    encoder: ImageEncoder | None = None,
 ) -> TrainingData:
-    """Checks every headline and every distinct image, and keeps what towers read of the images.
+    """Checks every row and every distinct image, and keeps what towers read of the images.
 
     Args:
         data: The rows.
+        broken: Those whose headline cannot be read.
         table: Their table.
         preset: The size of its images; and whether each row must have whatever any row has, or
             a headline or an image alone will do.
@@ -273,21 +285,17 @@ def with_images(
             all and names the first few.
         TrainingError: The cache of features cannot be used.
     """
-    limits = InputLimits()
-    _, broken = _normalised(table, limits)
     unreadable = {row for row, _ in broken}  # there, and an error already
     texts = [bool(text) or row in unreadable for row, text in enumerate(data.headlines)]
     has = np.array([texts, [bool(image) for image in table.images]])
-    read = read_images(table, ImageSize.of(preset.preprocessing), limits, encoder)
-    broken += read.broken + _incomplete(has, complete=not preset.modality_dropout)
+    read = read_images(table, ImageSize.of(preset.preprocessing), InputLimits(), encoder)
+    broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
         raise table.broken_rows(broken)
     return replace(data, images=read.values, image_index=read.index)
 
 
-def _normalised(
-    table: CreativeTable, limits: InputLimits
-) -> tuple[list[str], list[tuple[int, str]]]:
+def _normalised(table: CreativeTable, limits: InputLimits) -> tuple[list[str], Broken]:
     headlines, broken = [], []
     for row, text in enumerate(table.headlines):
         try:
@@ -298,7 +306,7 @@ def _normalised(
     return headlines, broken
 
 
-def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> list[tuple[int, str]]:
+def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> Broken:
     """Rows that lack what training needs, by what each has, (2, rows)."""
     needed = [complete and bool(row.any()) for row in has]
     texts = ("headline: expected text", "image: expected an encoded image")

@@ -94,6 +94,22 @@ def deal_groups(groups: NDArray[np.int64], parts: int, seed: int) -> NDArray[np.
     return part[groups]
 
 
+def draw_groups(groups: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Rows of whole groups drawn at random, in order: about so many at most, and of one at least.
+
+    Args:
+        groups: As `split_groups` has them.
+        most: Rows; where there are no more, all are drawn.
+        seed: Decides which groups are drawn.
+    """
+    if len(groups) <= most:
+        return np.arange(len(groups))
+    sizes = np.bincount(groups)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    count = max(1, int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")))
+    return np.flatnonzero(np.isin(groups, order[:count]))
+
+
 def _require_groups(count: int) -> None:
     if count < 3:
         raise TrainingError(

@@ -19,7 +19,7 @@ from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from adscore.training.likelihood import Outcomes, starting_point
-from adscore.training.split import deal_groups
+from adscore.training.split import deal_groups, draw_groups
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -189,7 +189,7 @@ def choose_strengths(
         outcomes: Counts of all rows that are fitted to.
         seed: Decides which groups are drawn, and which are left out together.
     """
-    rows = _drawn(outcomes.groups, seed)
+    rows = draw_groups(outcomes.groups, MAX_ROWS, seed)
     groups = np.unique(outcomes.groups[rows], return_inverse=True)[1]
     folds = deal_groups(groups, min(FOLDS, int(groups.max()) + 1), seed)
     found = kernels(rows)
@@ -229,13 +229,3 @@ def _chosen(left_out: _LeftOut, blocks: int) -> tuple[Array, float]:
     logs, loss = best([BOUNDS] * blocks + offsets)
     nothing = [(BOUNDS[0], BOUNDS[0])] * blocks
     return logs, best(nothing + offsets)[1] - loss
-
-
-def _drawn(groups: NDArray[np.int64], seed: int) -> Rows:
-    """Rows of whole groups, drawn until they are many enough."""
-    if len(groups) <= MAX_ROWS:
-        return np.arange(len(groups))
-    sizes = np.bincount(groups)
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    count = max(1, int(np.searchsorted(np.cumsum(sizes[order]), MAX_ROWS, side="right")))
-    return np.flatnonzero(np.isin(groups, order[:count]))
