@@ -1,8 +1,9 @@
 """The exceptions that adscore raises for its callers to handle.
 
     AdscoreError
-    ├── InvalidCreativeError    a creative that cannot be scored, with the field at fault
-    ├── InvalidQuestionError    a question about a creative that cannot be asked, with its field
+    ├── InvalidFieldError       something of which a part is at fault, with its name
+    │   ├── InvalidCreativeError    a creative that cannot be scored
+    │   └── InvalidQuestionError    a question about a creative that cannot be asked
     ├── UnanswerableError       a question that this model or installation has no answer to
     ├── TableError              a table of creatives that cannot be used, with the row or column
     │   └── BrokenRowsError     one of which some rows cannot be used
@@ -15,7 +16,8 @@ Each text says what was expected, what was received and, where there is one, wha
 Wrong arguments from a programmer raise ``ValueError`` or ``TypeError`` as usual.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -45,11 +47,11 @@ class Reason(StrEnum):
     TEXT_DETECTION_MISSING = "TEXT_DETECTION_MISSING"
 
 
-class InvalidCreativeError(AdscoreError):
-    """A creative that cannot be scored.
+class InvalidFieldError(AdscoreError):
+    """Something of which a part is at fault.
 
     Attributes:
-        field: The part at fault: ``"headline"``, ``"image"`` or ``"context[NAME]"``.
+        field: That part.
         reason: Stable name of the cause.
     """
 
@@ -59,18 +61,12 @@ class InvalidCreativeError(AdscoreError):
         self.reason = reason
 
 
-class InvalidQuestionError(AdscoreError):
-    """A question about a creative that cannot be asked.
+class InvalidCreativeError(InvalidFieldError):
+    """A creative that cannot be scored, by ``"headline"``, ``"image"`` or ``"context[NAME]"``."""
 
-    Attributes:
-        field: The part at fault, e.g. ``"boxes[2]"``.
-        reason: Stable name of the cause.
-    """
 
-    def __init__(self, field: str, reason: Reason, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.reason = reason
+class InvalidQuestionError(InvalidFieldError):
+    """A question about a creative that cannot be asked, by its part, e.g. ``"boxes[2]"``."""
 
 
 class UnanswerableError(AdscoreError):
@@ -129,3 +125,15 @@ def cut(text: object, characters: int = 80) -> str:
     """A value for an error's text, its end left out where it is long."""
     whole = str(text)
     return whole if len(whole) <= characters else f"{whole[: characters - 3]}..."
+
+
+def did_you_mean(received: str, known: Iterable[str], *, alike: float = 0.6) -> str:
+    """A question for the end of an error's text; empty where nothing that is known is near.
+
+    Args:
+        received: What is not known.
+        known: What is.
+        alike: From which ratio of `difflib` on, from 0 to 1.
+    """
+    near = get_close_matches(received, list(known), 1, alike)
+    return f". Did you mean {cut(near[0])!r}?" if near else ""

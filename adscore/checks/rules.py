@@ -1,6 +1,5 @@
 """The rules of placements: data of this package, one YAML file for each platform."""
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import yaml
 
 from adscore.checks.findings import Severity
-from adscore.errors import AdscoreError
+from adscore.errors import AdscoreError, did_you_mean
 
 # What stands beside the limit in the data of a rule.
 _NOT_LIMITS = ("rule", "severity", "source")
@@ -106,10 +105,9 @@ def find_placement(name: str) -> Placement:
     if name in known:
         return known[name]
     shown = name[:_MAX_NAME]
-    near = difflib.get_close_matches(shown.casefold(), known, 1, 0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(shown.casefold(), known, alike=0.5) or "."
     raise UnknownPlacementError(
-        f"expected one of the placements {', '.join(known)}. Received: {shown!r}.{hint}"
+        f"expected one of the placements {', '.join(known)}. Received: {shown!r}{hint}"
     )
 
 

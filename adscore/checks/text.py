@@ -97,15 +97,6 @@ def covered_share(lines: Iterable[Line], width: int, height: int) -> float:
     return float(covered.mean())
 
 
-def require_ocr() -> None:
-    """Loads the OCR.
-
-    Raises:
-        OcrMissingError: It is not installed.
-    """
-    _engine(True)
-
-
 def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
     height, width = pixels.shape[:2]
     scale = min(_MAX_ENLARGING, math.sqrt(_DETECTOR_PIXELS / (width * height)))

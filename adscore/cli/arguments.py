@@ -229,3 +229,10 @@ def require_writable(option: str, path: Path | None) -> None:
         problem = "it may not be written to"
     if problem:
         raise ValueError(f"{option}: expected a file to write. Received: {path}: {problem}")
+
+
+def write_json(path: Path, document: Mapping[str, object]) -> None:
+    """Writes a document for people and programs to read."""
+    import msgspec
+
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

@@ -16,6 +16,7 @@ from adscore.cli.arguments import (
     columns_in_use,
     require_image_root,
     require_writable,
+    write_json,
 )
 from adscore.console import fail, notes, results
 from adscore.creative import NO_COLUMN, Columns, Creative, GivenColumns
@@ -76,7 +77,7 @@ def check(
             given = GivenColumns(id_column, headline_column, image_column, group_column)
             found = _check_table(table, given, placement, image_root, pictures)
         if json is not None:
-            _write_json(json, found)
+            write_json(json, found.to_dict())
         if report is not None:
             write_check_report(report, found, placement, pictures)
     except (AdscoreError, ValueError, OSError) as error:
@@ -162,13 +163,6 @@ def check_rows(
             progress.advance(share, f"{done:,} rows, {rate_of(done, time.monotonic() - started)}")
 
         return check_table(table, columns, placement, image_root, checked=checked, progress=show)
-
-
-def _write_json(path: Path, found: "CheckReport") -> None:
-    import msgspec
-
-    text = msgspec.json.format(msgspec.json.encode(found.to_dict()), indent=2)
-    path.write_bytes(text + b"\n")
 
 
 # === What is printed ===

@@ -124,7 +124,7 @@ def decide(
         outputs = _Outputs(json, out, report)
         outputs.require_writable()
         require_image_root(image_root)
-        _dates(date_column, half_life), _values(value or [])  # whose faults come first
+        dates, worth = _dates(date_column, half_life), _values(value or [])
         targets = given_targets(target) if target else None
         manifest = read_manifest(resolve_bundle(model))
         options = options_of_counts(targets or [])
@@ -135,12 +135,12 @@ def decide(
             question = TableQuestion(
                 columns,
                 targets,
-                _values(value or []),
+                worth,
                 Aim(aim),
                 horizon,
                 tolerance,
                 control,
-                _dates(date_column, half_life),
+                dates,
                 image_root or "",
                 engine,
             )

@@ -23,6 +23,7 @@ from adscore.cli.arguments import (
     require_parts,
     require_writable,
     warn_of_left_out_context,
+    write_json,
 )
 from adscore.console import fail, interrupted, note, notes, results
 from adscore.creative import GivenColumns
@@ -120,7 +121,7 @@ def evaluate(
         for name, verdict in verdicts.items():
             results().print(f"{name}: {verdict}")
         if json is not None:
-            _write_json(json, evaluation)
+            write_json(json, evaluation.to_dict())
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     except KeyboardInterrupt as stop:
@@ -189,10 +190,3 @@ def _print(evaluation: "Evaluation", seen: int) -> None:
     print_agreement(title, evaluation.agreement.to_dict())
     for part, again in evaluation.ablations.items():
         print_ablation(part, evaluation.target_metrics, again.target_metrics)
-
-
-def _write_json(path: Path, evaluation: "Evaluation") -> None:
-    import msgspec
-
-    text = msgspec.json.format(msgspec.json.encode(evaluation.to_dict()), indent=2)
-    path.write_bytes(text + b"\n")

@@ -1,6 +1,5 @@
 """The command `adscore explain`: what the score of one creative is made of."""
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +17,11 @@ from adscore.cli.arguments import (
     TrainedImageColumn,
     columns_in_use,
     require_writable,
+    write_json,
 )
 from adscore.console import fail, note, notes, results
 from adscore.creative import Creative, GivenColumns, InputLimits
-from adscore.errors import AdscoreError, InvalidCreativeError, TableError, cut
+from adscore.errors import AdscoreError, InvalidCreativeError, TableError, cut, did_you_mean
 
 if TYPE_CHECKING:
     from adscore.explanation import Box, Explanation, WhatIf
@@ -231,10 +231,9 @@ def _read(
 def _row(creatives: "CreativeTable", id_: str) -> int:
     if id_ in creatives.ids:
         return creatives.ids.index(id_)
-    near = difflib.get_close_matches(id_, creatives.ids, 1)
-    hint = f". Did you mean {cut(near[0])!r}?" if near else ""
     raise TableError(
-        f"--id: expected the id of a row of {creatives.name}. Received: {cut(id_)!r}{hint}"
+        f"--id: expected the id of a row of {creatives.name}. Received: {cut(id_)!r}"
+        + did_you_mean(id_, creatives.ids)
     )
 
 
@@ -273,12 +272,8 @@ def _with_group(
 def _write_json(path: Path, explanation: "Explanation", scorer: "Scorer") -> None:
     import msgspec
 
-    document = {
-        "model": scorer.name,
-        "model_version": scorer.version,
-        **msgspec.to_builtins(explanation),
-    }
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    model = {"model": scorer.name, "model_version": scorer.version}
+    write_json(path, model | msgspec.to_builtins(explanation))
 
 
 def _print(explanation: "Explanation") -> None:

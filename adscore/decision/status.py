@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 # has a leader, and an arm that is better by a fifth is soon found: see docs/deciding.md.
 _LEADER_CHANCE = 0.965
 # Standard errors, by the counts alone: a prediction does not make a leader.
-_SHOWN = 1.645
+SHOWN_ERRORS = 1.645
 
 
 class Status(StrEnum):
@@ -50,7 +50,7 @@ def find_status(
         return np.take_along_axis(values, leader, axis=1)
 
     behind = np.log(of_leader(mean)) - np.log(mean)
-    is_shown = behind >= _SHOWN * np.sqrt(noise + of_leader(noise))
+    is_shown = behind >= SHOWN_ERRORS * np.sqrt(noise + of_leader(noise))
     np.put_along_axis(is_shown, leader, True, axis=1)
     leads = (
         (of_leader(relative_loss) < tolerance)

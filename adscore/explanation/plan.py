@@ -4,13 +4,12 @@ A plan first checks everything, then lists what must be encoded (each headline w
 banner without an element, ...), and at last runs the head over all of it at once.
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adscore.creative import MIN_RATE, Creative, InputLimits
-from adscore.errors import InvalidQuestionError, Reason, UnanswerableError, cut
+from adscore.errors import InvalidQuestionError, Reason, UnanswerableError, cut, did_you_mean
 from adscore.explanation import variants
 from adscore.explanation.elements import Canvas
 from adscore.explanation.head import Change, Embedding, Head, Own
@@ -28,7 +27,7 @@ from adscore.explanation.text_boxes import MAX_TEXTS, find_text
 from adscore.explanation.variants import Variant, required
 from adscore.explanation.words import split_words
 from adscore.scoring.image import ImageSize
-from adscore.scoring.preparation import CheckedImage, PreparedHeadline, PreparedImage
+from adscore.scoring.preparation import CheckedImage, PreparedHeadline, PreparedImage, ToDecode
 from adscore.scoring.scorer import Scorer
 
 MAX_IDEAS = 20
@@ -39,26 +38,14 @@ Encoded = Own | Embedding | None
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedPart:
-    """What stands at a place of a plan, before an image there is decoded.
+class CheckedPart(ToDecode):
+    """What stands at a place of a plan; of parts other than files the image is None.
 
     Attributes:
         place: From 0.
-        image: An image that is to be decoded, or that the cache holds; None for other parts.
     """
 
     place: int
-    image: CheckedImage | PreparedImage | None = None
-
-    @property
-    def pixels(self) -> int:
-        """What to claim of the preparer's budget before it is decoded."""
-        return self.image.pixels if isinstance(self.image, CheckedImage) else 0
-
-    @property
-    def takes_long(self) -> bool:
-        """Whether others should not wait behind it while it is decoded."""
-        return isinstance(self.image, CheckedImage) and self.image.takes_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +140,14 @@ class Plan:
         """
         file = self._variants[place - 1].file if place else None
         if file is None:
-            return CheckedPart(place)
+            return CheckedPart(None, place)
         path = f"images[{self._variants[place - 1].position}]"
         image = required(self._scorer.preparer.check_image, file, path)
         if image is None:
             raise InvalidQuestionError(
                 path, Reason.IMAGE_MISSING, "expected an encoded image. Received: 0 bytes"
             )
-        return CheckedPart(place, image)
+        return CheckedPart(image, place)
 
     def decode(self, checked: CheckedPart) -> DecodedPart:
         """Makes it ready for a tower.
@@ -286,12 +273,11 @@ def _target(scorer: Scorer, target: str) -> str:
             f"{scorer.version}, which was trained for agreement alone",
         )
     if target and target not in names:
-        near = difflib.get_close_matches(target, names, 1)
-        hint = f". Did you mean {near[0]!r}?" if near else ""
         raise InvalidQuestionError(
             "target",
             Reason.TARGET_UNKNOWN,
-            f"expected one of {', '.join(names)}. Received: {cut(target)!r}{hint}",
+            f"expected one of {', '.join(names)}. Received: {cut(target)!r}"
+            + did_you_mean(target, names),
         )
     return target or names[0]
 

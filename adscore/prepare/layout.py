@@ -239,7 +239,7 @@ def _existing(name: str, header: Sequence[str], faults: list[str]) -> str | None
     if wanted in plain:
         return plain[wanted]
     near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
-    hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
+    hint = f"; did you mean {plain[near[0]]!r}?" if near else "."
     faults.append(f"expected a column {name!r}{hint} Received: {_listed(header)}")
     return None
 

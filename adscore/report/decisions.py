@@ -7,9 +7,11 @@ from pathlib import Path
 
 from adscore.creative import InputLimits
 from adscore.decision import ArmDecision, Decision, DecisionWarning, Status
+from adscore.decision.status import SHOWN_ERRORS
 from adscore.decision.table import TableDecisions, TableQuestion
 from adscore.errors import InvalidCreativeError, cut
 from adscore.report.page import render, write_page
+from adscore.report.ranking import HALF_WIDTH
 from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
 from adscore.report.thumbnails import thumbnail_uri
 from adscore.report.words import group_word, percent
@@ -18,15 +20,11 @@ from adscore.table import ImageSource, image_cells, open_stream, texts
 MAX_CARDS = 60
 MAX_ARMS_DRAWN = 10
 _THUMBNAIL_SIDE = 120
-# Of a normal density that holds 90 %: half of its interval, in standard deviations.
-_HALF_INTERVAL = 1.645
 _POINTS = 61
 _REACH = 3.0
 _BATCH_ROWS = 256
 # An arm whose share and chance are both below it may be switched off.
 _HARDLY_ANY = 0.01
-# Standard errors that a difference must show: as `decision.status` asks.
-_SHOWN = 1.645
 
 WARNINGS = {
     DecisionWarning.DEFAULT_SPREADS: "The model does not say how far its predictions are off, so "
@@ -207,7 +205,7 @@ def _next_step(decision: Decision) -> str:
     if behind < 1e-3:
         return f"{cut(rival.id, 60)} and {cut(best.id, 60)} look alike: only much more traffic."
     rate = (best.mean + rival.mean) / 2 if len(best.targets) == 1 else _least_rate(best)
-    needed = 2 * (_SHOWN / behind) ** 2 / rate - min(_trials(best), _trials(rival))
+    needed = 2 * (SHOWN_ERRORS / behind) ** 2 / rate - min(_trials(best), _trials(rival))
     if needed <= 0:
         return f"A few more days: {cut(rival.id, 60)} is nearly out."
     return (
@@ -327,7 +325,7 @@ def _density(arm: ArmDecision, *, is_rate: bool) -> list[tuple[float, float]]:
     inside = [max(end, 1e-12) for end in (arm.lower, arm.upper)]
     low, high = (math.log(end / (1 - end)) if is_rate else math.log(end) for end in inside)
     centre = (low + high) / 2
-    deviation = max((high - low) / (2 * _HALF_INTERVAL), 1e-6)
+    deviation = max((high - low) / (2 * HALF_WIDTH), 1e-6)
     points = []
     for number in range(_POINTS):
         score = _REACH * (2 * number / (_POINTS - 1) - 1)

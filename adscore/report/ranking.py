@@ -12,7 +12,7 @@ from adscore.evaluation.outcomes import Floats, Ints
 # predicted one is the better one. An interval holds what an unknown campaign adds, which
 # creatives of one campaign share, so that this chance is rather too low.
 APART = 0.8
-_HALF_WIDTH = float(ndtri((1 + INTERVAL_LEVEL) / 2))  # of an interval, in standard deviations
+HALF_WIDTH = float(ndtri((1 + INTERVAL_LEVEL) / 2))  # of an interval, in standard deviations
 
 
 def places_in_groups(value: Floats, group: Ints) -> Ints:
@@ -42,7 +42,7 @@ def chance_ahead(mean: Floats, lower: Floats, upper: Floats, first: int) -> Floa
         first: The one that is compared with those after it.
     """
     ends = logit(np.clip([mean, lower, upper], MIN_RATE, 1 - MIN_RATE))
-    centre, deviation = ends[0], (ends[2] - ends[1]) / (2 * _HALF_WIDTH)
+    centre, deviation = ends[0], (ends[2] - ends[1]) / (2 * HALF_WIDTH)
     spread = np.hypot(deviation[first], deviation[first + 1 :])
     chance: Floats = ndtr((centre[first] - centre[first + 1 :]) / np.maximum(spread, 1e-12))
     return chance

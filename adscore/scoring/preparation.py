@@ -121,18 +121,14 @@ class PreparedContext:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedCreative:
-    """A creative that passed every check before its image is decoded.
+class ToDecode:
+    """What passed every check before its image is decoded.
 
     Attributes:
-        headline: None means absent.
         image: None means absent; prepared where the cache holds it.
-        context: Its context.
     """
 
-    headline: PreparedHeadline | None
     image: CheckedImage | PreparedImage | None
-    context: PreparedContext
 
     @property
     def pixels(self) -> int:
@@ -143,6 +139,19 @@ class CheckedCreative:
     def takes_long(self) -> bool:
         """Whether others should not wait behind it while its image is decoded."""
         return isinstance(self.image, CheckedImage) and self.image.takes_long
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCreative(ToDecode):
+    """A creative that passed every check before its image is decoded.
+
+    Attributes:
+        headline: None means absent.
+        context: Its context.
+    """
+
+    headline: PreparedHeadline | None
+    context: PreparedContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ class Preparer:
         context = self.context(creative.context)
         image = self.check_image(creative.image)
         _require_something(headline, image)
-        return CheckedCreative(headline, image, context)
+        return CheckedCreative(image, headline, context)
 
     def decode(self, checked: CheckedCreative) -> PreparedCreative:
         """Decodes the image of a creative whose pixels are claimed.

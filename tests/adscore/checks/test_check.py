@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -119,8 +120,6 @@ def test_same_shapes_in_other_colours_are_no_duplicates():
 
 
 def test_text_boxes_are_those_of_the_lines():
-    import numpy as np
-
     image = banner(text="Fresh coffee", place=(0.5, 0.3))
     (box,) = text_boxes(np.asarray(image))
     assert box.top < 0.3 * 250 < box.bottom
@@ -129,8 +128,6 @@ def test_text_boxes_are_those_of_the_lines():
 
 
 def test_image_of_a_pixel_has_no_text():
-    import numpy as np
-
     assert text_boxes(np.zeros((1, 1, 3), np.uint8)) == []
 
 
@@ -143,7 +140,7 @@ def test_without_ocr_the_extra_is_named_and_the_rest_is_checked(monkeypatch: pyt
     (text,) = report.not_checked
     assert 'pip install "adscore[check]"' in text
     with pytest.raises(OcrMissingError, match="rapidocr"):
-        text_module.require_ocr()
+        text_boxes(np.zeros((1, 1, 3), np.uint8))
 
 
 def test_report_is_the_json_of_the_contract():
