@@ -1,7 +1,6 @@
 """An image file as checks look at it: its header, its pixels, how it moves, its text."""
 
 import contextlib
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ from adscore.checks.text import Line, read_lines
 from adscore.creative import InputLimits
 from adscore.scoring.image import ImageSize, UndecodedImage, refusing_broken
 from adscore.scoring.image_file import open_image
+from adscore.scoring.lazy import lazy
 from adscore.scoring.pixel_budget import PixelBudget
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -40,7 +40,7 @@ class BannerImage:
         with refusing_broken(file):  # a PNG is decoded for it
             self.width, self.height = file.upright_size
 
-    @cached_property
+    @lazy
     def pixels(self) -> Pixels:
         """The upright image in RGB, (height, width, 3) uint8, its longer side at most 1,600.
 
@@ -58,12 +58,12 @@ class BannerImage:
         """Pixels of `pixels` for each of the file's, at most 1."""
         return min(1.0, MAX_SIDE / max(self.width, self.height))
 
-    @cached_property
+    @lazy
     def animation(self) -> Animation:
         """How it moves."""
         return animation_of(self.data, self.format)
 
-    @cached_property
+    @lazy
     def lines(self) -> tuple[Line, ...]:
         """The lines of text on it, in pixels of `pixels`.
 

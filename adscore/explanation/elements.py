@@ -1,6 +1,5 @@
 """The elements of a banner: the banner without one, as the model reads it."""
 
-import functools
 import math
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from adscore.errors import InvalidQuestionError, Reason
 from adscore.explanation.question import Box
 from adscore.scoring.image import ImageSize, Pixels, UndecodedImage
 from adscore.scoring.image_file import open_image
+from adscore.scoring.lazy import lazy
 
 # A larger banner is looked at at this size, so that its elements cost a bounded time each.
 MAX_PIXELS = 1_000_000
@@ -70,7 +70,7 @@ class Canvas:
                 f"pixels. Received: {list(box)}",
             )
 
-    @functools.cached_property
+    @lazy
     def whole(self) -> Pixels:
         """All of it, once it is decoded, (height, width, 3) uint8 as the model reads it."""
         return self._shrunk(self.image)

@@ -1,7 +1,6 @@
 """An image file -> the pixels that a model reads: the one path for training and scoring."""
 
 import contextlib
-import functools
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from adscore.creative import InputLimits, Warning
 from adscore.scoring.colour_profile import to_srgb
 from adscore.scoring.image_file import OpenImage, open_animation, open_image, unreadable
 from adscore.scoring.jpeg import scale_for
+from adscore.scoring.lazy import lazy
 from adscore.scoring.pixel_budget import FREE_PIXELS, PixelBudget
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -81,7 +81,7 @@ class UndecodedImage:
             self._scale = scale_for(self._file.header, margin * width, margin * height)
         self.pixels = self._file.pixels_in_memory(self._scale)
 
-    @functools.cached_property
+    @lazy
     def takes_long(self) -> bool:
         """Whether decoding takes longer than some ten milliseconds, or may wait for its pixels.
 
@@ -136,7 +136,7 @@ class UndecodedImage:
         shrunk = plain.resize(self._sides, method, reducing_gap=2.0)
         return _on_white(shrunk), shrunk.mode == "RGBA"
 
-    @functools.cached_property
+    @lazy
     def _first(self) -> Frame | Exception:
         """The very first frame at its final size, or what is wrong with it."""
         try:

@@ -5,7 +5,6 @@ reads a header in Python, with the GIL held, the header's parts are counted firs
 """
 
 import contextlib
-import functools
 import io
 import itertools
 import struct
@@ -22,6 +21,7 @@ from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.image_kind import format_of, name_of
 from adscore.scoring.jpeg import MAX_SCANS, JpegHeader, decode_jpeg, read_header
+from adscore.scoring.lazy import lazy
 
 # What is passed over in some ten milliseconds, and as much of a file as is unpacked in these.
 LONG_PIXELS = 1_000_000
@@ -71,7 +71,7 @@ class OpenImage:
     size: tuple[int, int]
     info: Mapping[Any, Any] = field(repr=False)
 
-    @functools.cached_property
+    @lazy
     def turn(self) -> Image.Transpose | None:
         """What makes it upright, by its EXIF orientation; None where it is.
 
