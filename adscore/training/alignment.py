@@ -256,10 +256,10 @@ def align(
     trainer = _Trainer(aligned, options.logit_scale)
     trainer.compile(optimizer=_optimizer(options, planned * count))
     if share is not None:
-        run_passes(trainer, batches, max(1, round(share * planned)))
+        run_passes(trainer, batches, max(1, round(share * planned)), problem.progress)
         return share
     loss = partial(pairs.loss, validation, trainer.logit_scale)
-    history = run_epochs(trainer, batches, loss, max_epochs=planned)
+    history = run_epochs(trainer, batches, loss, problem.progress, max_epochs=planned)
     return best_epoch(history[VALIDATION_LOSS]) / planned
 
 

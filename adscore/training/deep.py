@@ -110,11 +110,12 @@ def fit_network(
     trainer = _Trainer(problem, network)
     trainer.compile(optimizer=keras.optimizers.Adam(preset.learning_rate))
     if epochs is not None:
-        return run_passes(trainer, batches, epochs)
+        return run_passes(trainer, batches, epochs, problem.progress)
     return run_epochs(
         trainer,
         batches,
         lambda: _validation_loss(problem, inputs, network),
+        problem.progress,
         max_epochs=preset.max_epochs,
         patience=patience(preset, len(batches)),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
+from adscore.progress import Progress
 
 Rows = NDArray[np.int64]
 History = dict[str, list[float]]  # by metric, one number a pass
@@ -53,6 +54,7 @@ def run_epochs(
     trainer: keras.Model,
     batches: Batches,
     validation_loss: Callable[[], float],
+    progress: Progress,
     *,
     max_epochs: int,
     patience: int | None = None,
@@ -63,6 +65,7 @@ def run_epochs(
         trainer: The model; its name stands in errors.
         batches: What is fitted to.
         validation_loss: Measures the validation groups after each pass.
+        progress: Is told of each step.
         max_epochs: Passes at most.
         patience: Passes without progress before the end; None makes all passes.
 
@@ -76,7 +79,8 @@ def run_epochs(
     trainer.build(None)
     trainer.optimizer.build(trainer.trainable_variables)
     best = _KeepBest(validation_loss, max_epochs if patience is None else patience)
-    passes = trainer.fit(batches, epochs=max_epochs, callbacks=[best], verbose=0, shuffle=False)
+    callbacks = [best, _Told(progress, len(batches))]
+    passes = trainer.fit(batches, epochs=max_epochs, callbacks=callbacks, verbose=0, shuffle=False)
     if not best_epoch(best.losses):
         raise TrainingError(
             f"expected a finite loss of {trainer.name} on the validation groups. Received: "
@@ -85,7 +89,7 @@ def run_epochs(
     return {**passes.history, VALIDATION_LOSS: best.losses}
 
 
-def run_passes(trainer: keras.Model, batches: Batches, epochs: int) -> History:
+def run_passes(trainer: keras.Model, batches: Batches, epochs: int, progress: Progress) -> History:
     """Fits a compiled model in place for so many passes; returns metrics of each.
 
     Raises:
@@ -93,7 +97,8 @@ def run_passes(trainer: keras.Model, batches: Batches, epochs: int) -> History:
     """
     trainer.build(None)
     trainer.optimizer.build(trainer.trainable_variables)
-    passes = trainer.fit(batches, epochs=epochs, verbose=0, shuffle=False)
+    told = _Told(progress, len(batches))
+    passes = trainer.fit(batches, epochs=epochs, callbacks=[told], verbose=0, shuffle=False)
     loss = passes.history["loss"][-1]
     if not math.isfinite(loss):
         raise TrainingError(
@@ -130,3 +135,19 @@ class _KeepBest(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self._weights:
             self.model.set_weights(self._weights)
+
+
+class _Told(keras.callbacks.Callback):
+    """Says how far a fit is; one that ends early is done before its share says so."""
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        super().__init__()
+        self._progress, self._steps, self._epoch = progress, steps, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        epochs = self.params["epochs"]
+        share = (self._epoch + batch / self._steps) / epochs
+        self._progress.advance(share, f"pass {self._epoch + 1} of at most {epochs}")

@@ -15,6 +15,7 @@ from adscore import bundle as files
 from adscore.bundle.golden import RELATIVE_TOLERANCE, golden_case
 from adscore.creative import Creative
 from adscore.errors import TrainingError
+from adscore.progress import SILENT, Progress
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.encoders.onnx_graph import join
@@ -32,7 +33,10 @@ ROWS_COMPARED = 8
 
 
 def export_network(
-    towers: Mapping[str, keras.Model], network: Network | None, encoders: Encoders
+    towers: Mapping[str, keras.Model],
+    network: Network | None,
+    encoders: Encoders,
+    progress: Progress = SILENT,
 ) -> dict[str, bytes]:
     """Serialises the graphs and the Keras model, by file name.
 
@@ -42,13 +46,15 @@ def export_network(
         towers: By `headline` and `image`, with all outputs.
         network: Predicts the targets; None without targets.
         encoders: Those that towers stand on.
+        progress: Is told of each graph.
     """
     graphs = {TOWER_FILES[name]: model for name, model in towers.items()}
     if network is not None:
         graphs[files.HEAD] = network.head
     exported = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, model in graphs.items():
+        for number, (name, model) in enumerate(graphs.items()):
+            progress.advance(number / len(graphs), f"graph {number + 1} of {len(graphs)}")
             path = Path(folder) / name
             _call_once(model)
             model.export(path, format="onnx", verbose=False)
@@ -66,7 +72,7 @@ def export_network(
 
 def export_model(problem: Problem, model: Model) -> dict[str, bytes]:
     """The same of a fitted model, with its tokenizer."""
-    exported = export_network(model.towers, model.network, problem.encoders)
+    exported = export_network(model.towers, model.network, problem.encoders, problem.progress)
     if model.inputs.tokenizer:
         exported[files.TOKENIZER] = model.inputs.tokenizer.encode()
     return exported

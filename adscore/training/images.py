@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from adscore.cores import usable_cores
 from adscore.creative import InputLimits
 from adscore.errors import InvalidCreativeError
+from adscore.progress import SILENT, Progress
 from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
 from adscore.training.encoders.feature_cache import FeatureCache, ImageFeatures, cache_directory
@@ -40,7 +41,11 @@ class ReadImages:
 
 
 def read_images(
-    table: CreativeTable, size: ImageSize, limits: InputLimits, encoder: ImageEncoder | None
+    table: CreativeTable,
+    size: ImageSize,
+    limits: InputLimits,
+    encoder: ImageEncoder | None,
+    progress: Progress = SILENT,
 ) -> ReadImages:
     """Reads every distinct image of a table.
 
@@ -50,6 +55,7 @@ def read_images(
         limits: Largest file and image accepted.
         encoder: Makes features of them, which a training that was killed finds again; None keeps
             their pixels.
+        progress: Is told how many images were read.
 
     Raises:
         TrainingError: The cache of features cannot be used.
@@ -74,6 +80,8 @@ def read_images(
                 elif found is not None:
                     pixels[start + place] = found
             keeper.keep(pixels)
+            done = start + len(some)
+            progress.advance(done / len(rows), f"{done:,} of {len(rows):,} images")
     places = np.array([number.get(image, 0) for image in table.images], dtype=np.int64)
     if errors:
         broken = [(row, errors[image]) for row, image in enumerate(table.images) if image in errors]

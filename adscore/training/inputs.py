@@ -146,7 +146,9 @@ def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
     columns = {name: Column(values, index) for name, values in read.items()}
     if encoder is None:
         return "", columns
-    stored = headline_features(encoder, distinct, FeatureCache(cache_directory()))
+    problem.progress(f"encoding {len(distinct):,} headlines")
+    cache = FeatureCache(cache_directory())
+    stored = headline_features(encoder, distinct, cache, problem.progress)
     columns["headline_features"] = Column(stored.values, stored.index[index])
     return encoder.tokenizer, columns
 

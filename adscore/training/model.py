@@ -114,6 +114,7 @@ def fit_model(problem: Problem) -> Model:
     part = None
     if problem.align or not problem.is_additive:
         part = whole.on(problem.one_split())
+    problem.progress(_fitting(problem))
     network, epochs = None, 0
     choices: dict[str, Choice] = {}
     left_out = LeftOut(np.empty(0, np.int64), Rates(np.empty((0, 0)), np.empty((0, 0))))
@@ -137,6 +138,15 @@ def fit_model(problem: Problem) -> Model:
     return Model(whole.inputs, network, finished, limits, epochs, left_out, choices)
 
 
+def _fitting(problem: Problem) -> str:
+    encoders = problem.encoders.names.values()
+    on = f" on {' and '.join(encoders)}" if encoders else ""
+    return (
+        f"fitting the {problem.preset.name} model{on} to "
+        f"{' and '.join(problem.data.modalities)} of {len(problem.data)} creatives"
+    )
+
+
 # === Linear heads ===
 
 
@@ -153,8 +163,18 @@ def _fit_additive(stage: _Stage) -> tuple[Network, dict[str, Choice]]:
 
 
 def _leave_folds_out(whole: _Stage) -> LeftOut:
-    folds = whole.problem.folds()
-    return LeftOut.joined(_leave_out(whole.on(fold)) for fold in folds)
+    """Fits to all groups but some in turn; the fit to all of them is still to come."""
+    folds, parts = whole.problem.folds(), []
+    for number, fold in enumerate(folds, 1):
+        _tell(whole.problem, number, len(folds))
+        parts.append(_leave_out(whole.on(fold)))
+    _tell(whole.problem, len(folds) + 1, len(folds))
+    return LeftOut.joined(parts)
+
+
+def _tell(problem: Problem, number: int, folds: int) -> None:
+    """Says which of the fits begins, of one for each fold and one to all."""
+    problem.progress.advance((number - 1) / (folds + 1), f"model {number} of {folds + 1}")
 
 
 def _leave_out(stage: _Stage) -> LeftOut:
@@ -193,6 +213,7 @@ def _fit_twice(part: _Stage, whole: _Stage) -> tuple[LeftOut, Network, _Stage, i
         return Rates(*calibration.apply(logit, spread, present))
 
     left_out = _with_exchanges(part, predict)
+    whole.problem.progress("fitting again, to all creatives")
     again = _Stage.of(whole.problem, whole.inputs)
     network, _ = fit_deep(again.problem, again.inputs, again.towers, epochs)
     unseen = np.sort(np.concatenate([split.validation, split.test]))
@@ -225,10 +246,12 @@ def _with_exchanges(stage: _Stage, predict: Callable[[Inputs], Rates]) -> LeftOu
 
 def _align_twice(part: _Stage, whole: _Stage) -> tuple[Places, dict[str, keras.Model]]:
     """Fits towers of agreement without some groups, which they are measured on, then to all."""
+    whole.problem.progress("fitting how well headline and image agree")
     aligned, share = fit_agreement(part.problem, part.inputs, part.towers)
     data, rows = part.problem.data, part.problem.split.test
     both = compared_rows(data.rows_with("image", data.rows_with("headline", rows)))
     headline, image = (places(part.inputs, aligned[name], both) for name in ("headline", "image"))
+    whole.problem.progress("fitting the same to all creatives")
     keras.utils.set_random_seed(whole.problem.seed)
     again, _ = fit_agreement(whole.problem, whole.inputs, whole.towers, share)
     return Places(both, headline, image), again

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from adscore.bundle import Present
 from adscore.creative import Columns, InputLimits
 from adscore.errors import InvalidCreativeError, TrainingError
+from adscore.progress import SILENT, Progress
 from adscore.scoring.image import ImageSize
 from adscore.scoring.preparation import context_ids, learn_values
 from adscore.scoring.text import normalise
@@ -131,6 +132,7 @@ class Problem:
         encoders: Those of the modalities that the data has.
         seed: Decides initialisation and order.
         align: Whether headline-image agreement is learned.
+        progress: Is told how far reading and fitting are.
     """
 
     data: TrainingData
@@ -139,6 +141,7 @@ class Problem:
     encoders: Encoders
     seed: int
     align: bool
+    progress: Progress = SILENT
 
     @property
     def is_additive(self) -> bool:
@@ -169,12 +172,15 @@ class Problem:
         return replace(self, split=split, data=_with_context(self.data, split.fitting))
 
 
-def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
+def read_problem(
+    table: CreativeTable, options: TrainingOptions, progress: Progress = SILENT
+) -> Problem:
     """Opens the encoders, and checks and decodes every row.
 
     Args:
         table: The rows, without those of groups that are kept aside; see `hold_out`.
         options: The user's choices.
+        progress: Is told how many images were read, and later how far the fits are.
 
     Raises:
         TableError: Rows that cannot be read.
@@ -193,9 +199,11 @@ def read_problem(table: CreativeTable, options: TrainingOptions) -> Problem:
     if preset.additive:
         encoders = encoders.or_statistics(preset.preprocessing)
     used = encoders.only(data.modalities)
-    problem = Problem(data, Split.of_all(len(data)), preset, used, options.seed, options.align)
+    problem = Problem(
+        data, Split.of_all(len(data)), preset, used, options.seed, options.align, progress
+    )
     _require_outcomes(problem)
-    data = with_images(data, broken, table, preset, encoders.image)
+    data = with_images(data, broken, table, preset, encoders.image, progress)
     return replace(problem, data=data).on(problem.split)
 
 
@@ -269,6 +277,7 @@ def with_images(
     table: CreativeTable,
     preset: Preset,
     encoder: ImageEncoder | None = None,
+    progress: Progress = SILENT,
 ) -> TrainingData:
     """Checks every row and every distinct image, and keeps what towers read of the images.
 
@@ -279,6 +288,7 @@ def with_images(
         preset: The size of its images; and whether each row must have whatever any row has, or
             a headline or an image alone will do.
         encoder: Makes features of the images; None keeps their pixels.
+        progress: Is told how many images were read.
 
     Raises:
         TableError: Rows whose headline or image is missing or cannot be read. It counts them
@@ -288,7 +298,8 @@ def with_images(
     unreadable = {row for row, _ in broken}  # there, and an error already
     texts = [bool(text) or row in unreadable for row, text in enumerate(data.headlines)]
     has = np.array([texts, [bool(image) for image in table.images]])
-    read = read_images(table, ImageSize.of(preset.preprocessing), InputLimits(), encoder)
+    size = ImageSize.of(preset.preprocessing)
+    read = read_images(table, size, InputLimits(), encoder, progress)
     broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
         raise table.broken_rows(broken)

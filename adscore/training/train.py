@@ -1,7 +1,6 @@
 """The whole training: a table -> a bundle."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from adscore import bundle as files
 from adscore.bundle import Bundle, Manifest, write_bundle
 from adscore.errors import BrokenRowsError
-from adscore.progress import SILENT
+from adscore.progress import SILENT, Progress
 from adscore.report import left_out_report
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
@@ -42,7 +41,7 @@ def train(
     table: CreativeTable,
     model_dir: Path,
     options: TrainingOptions | None = None,
-    progress: Callable[[str], None] = SILENT,
+    progress: Progress = SILENT,
 ) -> TrainingResult:
     """Trains a model and writes it as the next version under its folder.
 
@@ -50,7 +49,7 @@ def train(
         table: Creatives with counts of at least one target.
         model_dir: The model's folder, `NAME/`.
         options: The user's choices.
-        progress: Called as each stage begins.
+        progress: Is told the stages, and how far each is.
 
     Raises:
         TableError: Rows that cannot be read.
@@ -71,7 +70,6 @@ def train(
     table, problem = _read(table, options, progress)
     if warning := _foreign_encoder(problem):
         progress(warning)
-    progress(_fitting_stage(problem))
     model = fit_model(problem)
     evaluation = evaluate_left_out(model.left_out, problem.data, table)
     comparison = compare_with_earlier(model_dir, table, evaluation, options.seed)
@@ -97,7 +95,7 @@ def train(
 
 
 def _read(
-    table: CreativeTable, options: TrainingOptions, progress: Callable[[str], None]
+    table: CreativeTable, options: TrainingOptions, progress: Progress
 ) -> tuple[CreativeTable, Problem]:
     """The table without groups that are kept aside, and its problem.
 
@@ -109,18 +107,9 @@ def _read(
     rest = table.without(set(aside.tolist())) if aside.size else table
     progress(f"reading {len(rest)} creatives")
     try:
-        return rest, read_problem(rest, options)
+        return rest, read_problem(rest, options, progress)
     except BrokenRowsError as error:
         raise BrokenRowsError(str(error), kept[sorted(error.rows)].tolist()) from error
-
-
-def _fitting_stage(problem: Problem) -> str:
-    encoders = problem.encoders.names.values()
-    on = f" on {' and '.join(encoders)}" if encoders else ""
-    return (
-        f"fitting the {problem.preset.name} model{on} to "
-        f"{' and '.join(problem.data.modalities)} of {len(problem.data)} creatives"
-    )
 
 
 def _foreign_encoder(problem: Problem) -> str:

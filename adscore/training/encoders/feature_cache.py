@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
+from adscore.progress import SILENT, Progress
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.image import Pixels
 from adscore.scoring.text import SubwordTokenizer
@@ -184,9 +185,12 @@ class FeatureCache:
 
 
 def headline_features(
-    encoder: TextEncoder, headlines: Sequence[str], cache: FeatureCache
+    encoder: TextEncoder,
+    headlines: Sequence[str],
+    cache: FeatureCache,
+    progress: Progress = SILENT,
 ) -> Stored:
-    """Features of normalised headlines."""
+    """Features of normalised headlines; `progress` is told how many have theirs."""
     digest = encoder.digest()
     keys = [content_key(digest, text.encode()) for text in headlines]
     graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
@@ -204,6 +208,8 @@ def headline_features(
             texts = [headlines[row] for row in rows[start : start + size]]
             arrays, _ = tokenizer.encode(texts)
             parts.append(graph.run({name: arrays[name] for name in graph.input_names})["features"])
+            done = rows[min(start + size, len(rows)) - 1] + 1
+            progress.advance(done / len(headlines), f"{done:,} of {len(headlines):,}")
         return np.concatenate(parts)
 
     return cache.features(keys, encoder.width, compute)

@@ -14,6 +14,7 @@ import pytest
 from adscore import bundle as files
 from adscore.bundle import group_digest, read_bundle
 from adscore.errors import BrokenRowsError, TrainingError
+from adscore.progress import Progress
 from adscore.sample import write_sample
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
@@ -62,22 +63,40 @@ def test_another_seed_gives_another_model(two_processes: list[dict]) -> None:
 # === The bundle that training leaves ===
 
 
+class Told(Progress):
+    """Keeps each stage with the shares that were told of it."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, list[float]]] = []
+
+    def __call__(self, stage: str) -> None:
+        self.stages.append((stage, []))
+
+    def advance(self, share: float | None, what: str = "") -> None:
+        assert share is not None
+        assert what
+        self.stages[-1][1].append(share)
+
+
 @pytest.fixture(scope="module")
 def two_targets(
     sample_table: CreativeTable,
     tiny_presets: dict[str, Preset],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> TrainingResult:
-    stages: list[str] = []
+    told = Told()
     result = train(
         sample_table,
         tmp_path_factory.mktemp("two") / "model",
         TrainingOptions(preset=tiny_presets["baseline"]),
-        stages.append,
+        told,
     )
-    assert [stage.split()[0] for stage in stages] == [
-        "reading", "fitting", "exporting", "writing"
+    assert [stage.split()[0] for stage, _ in told.stages] == [
+        "reading", "fitting", "fitting", "exporting", "writing"
     ]  # fmt: skip
+    for stage, shares in told.stages[:-1]:
+        assert shares == sorted(shares), stage
+        assert 0 <= shares[0] <= shares[-1] <= 1, stage
     return result
 
 
