@@ -2,13 +2,16 @@
 
 import codecs
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adscore.cli.arguments import require_choice
+from adscore.cli.arguments import given_targets, require_choice
 from adscore.console import fail, interrupted, notes, results
+from adscore.creative import Target
 from adscore.errors import AdscoreError
 
 if TYPE_CHECKING:
@@ -104,22 +107,31 @@ def prepare(
     from adscore.prepare.prepare import Join, PrepareOptions
     from adscore.table.sheet import SheetOptions
 
-    choices = Choices(
-        id_column, group_column, headline_column, image_column, date_column,
-        tuple(context_column or ()), tuple(target or ()), headlines,
-    )  # fmt: skip
-    read = ReadOptions(
-        SheetOptions(encoding, header_line, sheet), choices, platform, decimal, blank_is_zero,
-        frozenset(keep_row or ()), date_format,
-    )  # fmt: skip
-    options = PrepareOptions(read, None if join is None else Join(join, on), image_root)
     try:
+        choices = Choices(
+            id_column, group_column, headline_column, image_column, date_column,
+            tuple(context_column or ()), _rates(target or ()), headlines,
+        )  # fmt: skip
+        read = ReadOptions(
+            SheetOptions(encoding, header_line, sheet), choices, platform, decimal, blank_is_zero,
+            frozenset(keep_row or ()), date_format,
+        )  # fmt: skip
+        options = PrepareOptions(read, None if join is None else Join(join, on), image_root)
         _require_choices(read, on, join)
         _prepare(exports, out, options, dry_run=dry_run, force=force)
     except (AdscoreError, ValueError, OSError) as error:
         fail(error)
     except KeyboardInterrupt as stop:
         interrupted(stop, "nothing was written")
+
+
+def _rates(texts: Sequence[str]) -> tuple[Target, ...]:
+    """Targets of counts, by names of the export."""
+    targets = given_targets(texts)
+    for text, target in zip(texts, targets, strict=True):
+        if target.trials is None:
+            raise ValueError(f"--target: expected NAME=SUCCESSES/TRIALS. Received: {text!r}")
+    return tuple(replace(one, name=one.name.strip()) for one in targets)
 
 
 def _require_choices(read: "ReadOptions", on: str | None, join: str | None) -> None:
@@ -138,9 +150,6 @@ def _require_choices(read: "ReadOptions", on: str | None, join: str | None) -> N
         require_format(read.date_format)
     if read.sheet.encoding is not None:
         _require_encoding(read.sheet.encoding)
-    for target in read.choices.targets:
-        if not all(target.partition("=")) or "/" not in target:
-            raise ValueError(f"--target: expected NAME=SUCCESSES/TRIALS. Received: {target}")
     if on is not None and join is None:
         raise ValueError("--on: expected --join TABLE beside it. Received: --on alone")
 
@@ -159,13 +168,8 @@ def _prepare(
 ) -> None:
     from adscore.cli.progress import shown_progress
     from adscore.errors import TableError
-    from adscore.prepare.prepare import (
-        lines,
-        prepare,
-        require_ending,
-        train_command,
-        write_prepared,
-    )
+    from adscore.prepare.prepare import prepare, require_ending, write_prepared
+    from adscore.prepare.summary import lines, train_command
 
     if out is None and not dry_run:
         raise TableError("--out: expected the file to write (or --dry-run). Received: none")

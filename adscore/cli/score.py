@@ -226,6 +226,8 @@ def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> Non
     if summary.errors:
         rows = f"all {summary.rows}" if all_failed else f"{summary.errors} of {summary.rows}"
         text = f"{rows} rows have no score: {_counted(summary)}"
+        if all_failed and "image: expected an image file" in summary.reasons:
+            text += ". If the images are in another folder, name it with --image-root"
         if too_many:
             fail(TableError(text))
         notes().print(text)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adscore.creative import Target
 from adscore.errors import TableError
 from adscore.prepare.export import Export
 
@@ -32,6 +33,7 @@ class Notes:
         merged: Rows that were summed into others.
         unmatched: Ids that the joined table does not have, with their rows.
         differing: By what differs, ids whose rows differ in it; the first one is kept.
+        over: Ads with more conversions than clicks.
         images_found: Ads whose image was found.
         images_missing: Images that were not found.
         images_unclear: Names that several files could be.
@@ -41,6 +43,7 @@ class Notes:
     merged: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
     differing: dict[str, list[str]] = field(default_factory=dict)
+    over: list[str] = field(default_factory=list)
     images_found: int = 0
     images_missing: list[str] = field(default_factory=list)
     images_unclear: list[str] = field(default_factory=list)
@@ -242,19 +245,21 @@ class _Index:
         return ""
 
 
-def result(ads: pa.Table, apart: Sequence[str], counts: Sequence[str]) -> pa.Table:
+def result(
+    ads: pa.Table, apart: Sequence[str], counts: Sequence[str], targets: Sequence[Target]
+) -> pa.Table:
     """The table as it is written: columns that nothing fills are left out, whole counts are int64.
 
     Raises:
-        TableError: An ad has more clicks than impressions.
+        TableError: An ad has more clicks than impressions, or so of another target.
     """
-    if {"clicks", "impressions"} <= set(counts):
-        over = ads.filter(pc.greater(ads["clicks"], ads["impressions"]))["id"].to_pylist()
+    for target in targets:
+        over = more_than(ads, target.successes, str(target.trials))
         if over:
             raise TableError(
-                f"expected at most as many clicks as impressions. Received more for {len(over)} "
-                f"{'ad' if len(over) == 1 else 'ads'}: {', '.join(over[:3])}; are these columns "
-                "the right ones? Name them with --target"
+                f"expected at most as many {target.successes} as {target.trials}. Received more "
+                f"for {len(over)} {'ad' if len(over) == 1 else 'ads'}: {', '.join(over[:3])}; are "
+                "these columns the right ones? Name them with --target"
             )
     columns = {"creative_id": ads["id"]}
     for name in TEXTS:
@@ -266,3 +271,10 @@ def result(ads: pa.Table, apart: Sequence[str], counts: Sequence[str]) -> pa.Tab
         whole = pc.all(pc.equal(pc.floor(ads[name]), ads[name])).as_py() is not False
         columns[name] = pc.cast(ads[name], pa.int64()) if whole else ads[name]
     return pa.table(columns)
+
+
+def more_than(table: pa.Table, successes: str, trials: str) -> list[str]:
+    """Ids of ads that have more successes than trials."""
+    ids = table["id" if "id" in table.column_names else "creative_id"]
+    found: list[str] = ids.filter(pc.greater(table[successes], table[trials])).to_pylist()
+    return found

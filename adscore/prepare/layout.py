@@ -4,11 +4,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from adscore.creative import NO_COLUMN, Target
 from adscore.errors import TableError
 from adscore.prepare.platform import Platform
 
-NO_COLUMN = "none"
 HEADLINE_CHOICES = ("first", "join", "each")
+CTR = Target("ctr", "clicks", "impressions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Choices:
         image: The column of the image; likewise.
         date: The column of the day, where one row for each day is wanted.
         context: Columns of circumstances, kept apart in the sums.
-        targets: Rates to predict, ``NAME=SUCCESSES/TRIALS``.
+        targets: Rates to predict, by names of the export.
         headlines: What becomes of several headlines of one ad: ``first``, ``join`` or ``each``.
     """
 
@@ -32,7 +33,7 @@ class Choices:
     image: str | None = None
     date: str | None = None
     context: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
     headlines: str | None = None
 
 
@@ -64,6 +65,7 @@ class Layout:
         date: Column of the day.
         context: Columns of the context.
         counts: Columns of counts.
+        targets: Rates to predict, by the names that counts have in the result.
         required: Columns that every row of an ad fills.
         label: The first column, where rows of totals say what they are.
     """
@@ -76,6 +78,7 @@ class Layout:
     date: str | None
     context: tuple[str, ...]
     counts: tuple[Count, ...] = field(default=())
+    targets: tuple[Target, ...] = field(default=())
     required: tuple[str, ...] = field(default=())
     label: str = ""
 
@@ -126,6 +129,7 @@ def find_layout(
     else:
         headline = one("headline", choices.headline)
         headlines = () if headline is None else (headline,)
+    counted, targets = _counts(header, platform, choices, faults) if counts else ((), ())
     layout = Layout(
         platform,
         one("id", choices.id),
@@ -134,7 +138,8 @@ def find_layout(
         one("image", choices.image),
         _existing(choices.date, header, faults) if choices.date else None,
         tuple(found for one in choices.context if (found := _existing(one, header, faults))),
-        tuple(_counts(header, platform, choices, faults)) if counts else (),
+        tuple(counted),
+        tuple(targets),
         tuple(one for one in header if one in platform.rows_have),
         header[0],
     )
@@ -164,7 +169,7 @@ def require_headline_choice(columns: Sequence[str], choices: Choices, name: str)
 
 def _counts(
     header: Sequence[str], platform: Platform, choices: Choices, faults: list[str]
-) -> Iterable[Count]:
+) -> tuple[Iterable[Count], Iterable[Target]]:
     if choices.targets:
         return _counts_of_targets(header, choices.targets, faults)
     impressions = platform.column_of("impressions", header)
@@ -176,14 +181,14 @@ def _counts(
             f"{_listed(header)}. If this lists ads, join it to their counts: --join THIS --on "
             "COLUMN; otherwise name the counts: --target NAME=SUCCESSES/TRIALS"
         )
-        return ()
+        return (), ()
     if max(len(clicks), len(impressions)) > 1 and clicks and impressions:
         what, several = ("clicks", clicks) if len(clicks) > 1 else ("impressions", impressions)
         ways = " or ".join(
             f'--target "ctr={one}/{other}"' for one in clicks for other in impressions
         )
         faults.append(f"which {what} count, {_listed(several, ' or ')}? Say so: {ways}")
-        return ()
+        return (), ()
     if not clicks or not impressions:
         missing = "clicks" if impressions else "impressions"
         faults.append(
@@ -191,35 +196,35 @@ def _counts(
             "summed and says not how sure it is: export the counts, or name the column with "
             "--target ctr=CLICKS/IMPRESSIONS"
         )
-        return ()
+        return (), ()
     found = [Count(clicks[0], "clicks"), Count(impressions[0], "impressions")]
     # Of several, none is read: nothing is trained on them unless a target names one.
-    return [
-        *found,
-        *(Count(one, "conversions", True) for one in conversions if len(conversions) == 1),
-    ]
+    if len(conversions) == 1:
+        found.append(Count(conversions[0], "conversions", fractional=True))
+    return found, [CTR]
 
 
 def _counts_of_targets(
-    header: Sequence[str], targets: Sequence[str], faults: list[str]
-) -> Iterable[Count]:
-    found: dict[str, Count] = {}
-    for target in targets:
-        name, equals, rate = target.partition("=")
-        parts = _split_rate(rate, header)
-        if not equals or not name.strip() or parts is None:
-            faults.append(f"--target: expected NAME=SUCCESSES/TRIALS. Received: {target}")
-            continue
-        given = [_existing(one, header, faults) for one in parts]
-        usual = ("clicks", "impressions") if name.strip() == "ctr" else (None, None)
-        for place, (source, result) in enumerate(zip(given, usual, strict=True)):
+    header: Sequence[str], targets: Sequence[Target], faults: list[str]
+) -> tuple[Iterable[Count], Iterable[Target]]:
+    counts: dict[str, Count] = {}
+    found = []
+    for target in sorted(targets, key=lambda one: one.name != CTR.name):  # it names its counts
+        parts = _split_rate(f"{target.successes}/{target.trials}", header)
+        usual = CTR.count_columns if target.name == CTR.name else (None, None)
+        names = []
+        for part, place, name in zip(parts, (0, 1), usual, strict=True):
+            source = _existing(part, header, faults)
             if source is not None:
-                new = Count(source, result or source, fractional=place == 0 and name != "ctr")
-                found.setdefault(source, new)
-    return found.values()
+                fractional = place == 0 and target.name != CTR.name
+                counts.setdefault(source, Count(source, name or source, fractional))
+                names.append(counts[source].name)
+        if len(names) == 2:
+            found.append(Target(target.name, names[0], names[1]))
+    return counts.values(), found
 
 
-def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str] | None:
+def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str]:
     """The two columns of ``SUCCESSES/TRIALS``; names may have slashes of their own."""
     pieces = rate.split("/")
     ways = [
@@ -227,9 +232,7 @@ def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str] | None:
         for at in range(1, len(pieces))
     ]
     known = {one.casefold() for one in header}
-    return next((way for way in ways if all(one.casefold() in known for one in way)), None) or (
-        ways[0] if ways else None
-    )
+    return next((way for way in ways if all(one.casefold() in known for one in way)), ways[0])
 
 
 def _existing(name: str, header: Sequence[str], faults: list[str]) -> str | None:

@@ -1,23 +1,23 @@
-"""The whole of `adscore prepare`: exports -> a checked table, and what was done to get it."""
+"""The whole of `adscore prepare`: exports -> a checked table."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from adscore.creative import Target
 from adscore.errors import TableError
-from adscore.prepare.combine import Notes, combine, join, result, summed, with_images
+from adscore.prepare.combine import Notes, combine, join, more_than, result, summed, with_images
 from adscore.prepare.export import Export, ReadOptions, read_export
-from adscore.prepare.sift import LeftOut
 from adscore.progress import SILENT, Progress
 from adscore.table.location import Location, is_url
 
 ENDINGS = (".parquet", ".csv")
-_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class Prepared:
         table: A row for each creative (and day and value of the context, where asked for).
         exports: What was read.
         notes: What was merged, left out and found.
-        targets: The rates, as `adscore train --target` takes them.
+        targets: The rates to train.
         apart: Columns that keep rows of one ad apart.
     """
 
     table: pa.Table
     exports: Sequence[Export]
     notes: Notes
-    targets: Sequence[str]
+    targets: Sequence[Target]
     apart: Sequence[str]
 
 
@@ -108,10 +108,12 @@ def prepare(
     ads = summed(ads, counts, apart, notes)
     progress("looking for images")
     ads = with_images(ads, options.image_root or _beside(exports[0], ads), notes)
-    table = result(ads, apart, counts)
+    table = result(ads, apart, counts, layout.targets)
     if not table.num_rows:
         raise TableError("expected ads. Received: none after leaving out what is no ad")
-    return Prepared(table, found, notes, _targets(read.choices.targets, layout.counts), apart)
+    is_asked = bool(read.choices.targets)
+    targets = layout.targets if is_asked else _with_conversions(layout.targets, table, notes)
+    return Prepared(table, found, notes, _as_counted(targets, table), apart)
 
 
 def _require_files(names: Sequence[str]) -> None:
@@ -145,19 +147,18 @@ def _beside(export: str, ads: pa.Table) -> Path | None:
     return folder if here else None
 
 
-def _targets(asked: Sequence[str], counts: Sequence[object]) -> list[str]:
-    names = {count.source: count.name for count in counts}  # type: ignore[attr-defined]
-    targets = []
-    for target in asked:
-        name, _, rate = target.partition("=")
-        pair = next(
-            (names[one], names[two])
-            for one in names
-            for two in names
-            if f"{one}/{two}".casefold() == rate.strip().casefold()
-        )
-        targets.append(f"{name.strip()}={'/'.join(pair)}")
-    return targets or ["ctr=clicks/impressions"]
+def _with_conversions(targets: Sequence[Target], table: pa.Table, notes: Notes) -> Sequence[Target]:
+    """The targets, and the conversions that came with them, where they are some of the clicks."""
+    if "conversions" not in table.column_names or not pc.sum(table["conversions"]).as_py():
+        return targets
+    notes.over = more_than(table, "conversions", "clicks")
+    return targets if notes.over else [*targets, Target("cvr", "conversions", "clicks")]
+
+
+def _as_counted(targets: Sequence[Target], table: pa.Table) -> list[Target]:
+    """Targets that say where successes are parts of one."""
+    parts = {one.name for one in table.schema if pa.types.is_floating(one.type)}
+    return [replace(one, fractional=one.successes in parts) for one in targets]
 
 
 def write_prepared(table: pa.Table, out: Path) -> None:
@@ -185,113 +186,3 @@ def require_ending(out: Path) -> None:
         raise TableError(f"--out: expected a {' or '.join(ENDINGS)} file. Received: {out}")
     if not out.absolute().parent.is_dir():
         raise TableError(f"--out: expected an existing folder. Received: {out.absolute().parent}")
-
-
-# === What is said of it ===
-
-
-def lines(prepared: Prepared) -> Iterator[str]:
-    """All that was read, guessed, merged and left out, a line each."""
-    for export in prepared.exports:
-        yield from _lines_of_export(export)
-    notes = prepared.notes
-    if notes.unmatched:
-        rows = sum(notes.unmatched.values())
-        yield (
-            f"left out {_number(len(notes.unmatched), 'ad')} ({_number(rows, 'row')}) that the "
-            f"joined table does not list: {_first(list(notes.unmatched))}"
-        )
-    if notes.merged:
-        yield f"summed {_number(notes.merged, 'row')} into others of the same ad"
-    for name, ids in notes.differing.items():
-        found = f"{_number(len(ids), 'ad')} with more than one {name}"
-        yield f"{found}, the first is kept: {_first(ids)}"
-    yield from _lines_of_images(prepared)
-    yield f"{_number(prepared.table.num_rows, 'row')}: {', '.join(prepared.table.column_names)}"
-
-
-def _lines_of_export(export: Export) -> Iterator[str]:
-    layout = export.layout
-    rows = _number(export.rows, "row")
-    yield f"{export.name}: {layout.platform.name}; {export.file_layout}; {rows}"
-    used = [
-        ("creative_id", layout.id),
-        ("campaign_id", layout.campaign),
-        ("headline", " + ".join(layout.headlines) or None),
-        ("image", layout.image),
-        ("date", layout.date),
-        *((count.name, count.source) for count in layout.counts),
-    ]
-    yield "  columns: " + ", ".join(f"{name} = {source}" for name, source in used if source)
-    if export.shown_by:
-        kind = "a decimal comma" if export.decimal == "," else "a decimal point"
-        yield f"  numbers have {kind}, as {export.shown_by!r} shows"
-    for reason, left_out in _by_reason(export.left_out).items():
-        yield f"  left out {_number(len(left_out), 'row')}, {_REASONS[reason]}: {_shown(left_out)}"
-    if export.footers:
-        found = _number(len(export.footers), "line")
-        yield f"  left out {found} below the rows: {_first(export.footers)}"
-
-
-_REASONS = {
-    "totals": "totals (--keep-row N keeps one)",
-    "no ad": "without id and content, so no ads (--keep-row N keeps one)",
-    "blank": "blank",
-}
-
-
-def _by_reason(rows: Sequence[LeftOut]) -> dict[str, list[LeftOut]]:
-    found: dict[str, list[LeftOut]] = {}
-    for row in rows:
-        found.setdefault(row.reason, []).append(row)
-    return found
-
-
-def _shown(rows: Sequence[LeftOut]) -> str:
-    named = [f"row {one.row}" + (f" ({one.label})" if one.label else "") for one in rows[:_SHOWN]]
-    return ", ".join(named) + (", ..." if len(rows) > _SHOWN else "")
-
-
-def _lines_of_images(prepared: Prepared) -> Iterator[str]:
-    notes = prepared.notes
-    if notes.image_root is None:
-        if "image" in prepared.table.column_names:
-            yield "images were not looked for: name their folder with --image-root"
-        return
-    yield f"images: {notes.images_found} found below {notes.image_root}"
-    if notes.images_missing:
-        missing = notes.images_missing
-        yield f"images: {len(missing)} not found, left blank: {_first(missing)}"
-    if notes.images_unclear:
-        yield (
-            f"images: {len(notes.images_unclear)} names that several files have, left blank: "
-            f"{_first(notes.images_unclear)}"
-        )
-
-
-def train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
-    """The command that trains on the result."""
-    model = f"models/{PurePosixPath(exports[0]).stem.replace(' ', '-')}"
-    words = ["adscore", "train", str(out), model]
-    columns = prepared.table.column_names
-    if prepared.apart:
-        words += ["--id-column", "none"]  # an id stands in several rows
-    words += [f"--{name}-column none" for name in ("headline", "image") if name not in columns]
-    if "campaign_id" not in columns:
-        words += ["--group-column", "none"]
-    words += [f'--context-column "{name}"' for name in prepared.apart if name != "date"]
-    if list(prepared.targets) != ["ctr=clicks/impressions"]:
-        words += [f'--target "{target}"' for target in prepared.targets]
-    root = prepared.notes.image_root
-    if root is not None and root.resolve() != out.absolute().parent.resolve():
-        words += ["--image-root", str(root)]
-    return " ".join(words)
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def _first(items: Sequence[str]) -> str:
-    cut = [one if len(one) <= 60 else f"{one[:60]}..." for one in items[:_SHOWN]]
-    return ", ".join(cut) + (f", and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")

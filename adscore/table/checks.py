@@ -94,6 +94,7 @@ class CheckedCells:
         self._fractional = _fractional_columns(targets)
         self._could_be_fractional = {one.successes: one for one in targets if one.trials}
         self._faults = faults
+        self._of_truth: set[str] = set()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes the cells of further rows."""
@@ -110,6 +111,11 @@ class CheckedCells:
         """By column, the counts of all rows, (rows,)."""
         return {name: np.concatenate(parts) for name, parts in self._counts.items()}
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was made of cells that are no numbers."""
+        return [f"column {name!r}: True and False are 1 and 0" for name in sorted(self._of_truth)]
+
     def _readable(self, name: str, cells: Iterable[Any]) -> list[Any]:
         """The cells, without those that could not be read."""
         readable = []
@@ -122,6 +128,8 @@ class CheckedCells:
 
     def _numbers(self, name: str, cells: Sequence[Any]) -> NDArray[Any]:
         fractional = name in self._fractional
+        if any(map(_is_truth, cells)):
+            self._of_truth.add(name)
         numbers = [_number(cell) for cell in cells]
         good = [one is not None and (fractional or one.is_integer()) for one in numbers]
         for row, (cell, is_good) in enumerate(zip(cells, good, strict=True)):
@@ -139,6 +147,10 @@ def _fractional_columns(targets: Sequence[Target]) -> set[str]:
     """Columns that may hold parts of one, by all targets that name them."""
     whole = {name for one in targets for name in one.count_columns[one.fractional :]}
     return {one.successes for one in targets if one.fractional} - whole
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and value.lower() in _TRUTH)
 
 
 def _number(value: Any) -> float | None:

@@ -206,7 +206,7 @@ def _collected(
         target_columns={target.name: target.columns for target in targets},
         successes={target: successes for target, (successes, _) in counts.items()},
         trials={target: trials for target, (_, trials) in counts.items()},
-        remarks=stream.remarks,
+        remarks=(*stream.remarks, *read.remarks),
         columns=columns,
     )
 

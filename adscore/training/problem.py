@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from adscore.bundle import Present
 from adscore.creative import Columns, InputLimits
-from adscore.errors import InvalidCreativeError, TrainingError
+from adscore.errors import BrokenRowsError, InvalidCreativeError, TrainingError
 from adscore.progress import SILENT, Progress
 from adscore.scoring.image import ImageSize
 from adscore.scoring.preparation import context_ids, learn_values
@@ -302,7 +302,11 @@ def with_images(
     read = read_images(table, size, InputLimits(), encoder, progress)
     broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
-        raise table.broken_rows(broken)
+        error = table.broken_rows(broken)
+        if read.broken and len(read.broken) == has[1].sum():
+            where = "if they are in another folder, name it with --image-root"
+            error = BrokenRowsError(f"{error}\nNo image can be read: {where}", error.rows)
+        raise error
     return replace(data, images=read.values, image_index=read.index)
 
 

@@ -186,6 +186,7 @@ def test_a_fault_of_all_rows_is_no_success(
     message = refuse(*arguments, "--image-root", tmp_path)
     assert "all 60 rows have no score: 60 x image: expected an image file. The first: " in message
     assert f"No such file or directory, in {tmp_path}" in message
+    assert "another folder, name it with --image-root" in message
 
 
 def test_one_bad_row_of_each_kind_stops_nothing(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
+from adscore.creative import Target
 from adscore.errors import TableError
 from adscore.prepare.export import ReadOptions
 from adscore.prepare.layout import Choices
@@ -115,7 +116,9 @@ class Case:
         path = folder / "export"
         data = self.content if isinstance(self.content, bytes) else self.content.encode()
         path.write_bytes(data)
-        read = ReadOptions(SheetOptions(**self.sheet), Choices(**self.choices))
+        targets = tuple(map(Target.parse, self.choices.get("targets", ())))
+        choices = Choices(**{**self.choices, "targets": targets})
+        read = ReadOptions(SheetOptions(**self.sheet), choices)
         return prepare([str(path)], PrepareOptions(read))
 
 

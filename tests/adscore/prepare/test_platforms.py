@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from openpyxl import Workbook
 
 from adscore.prepare.platform import platforms
+from adscore.table import Columns, Target, read_table
 
 GOOGLE_DE = """Anzeigenbericht
 1. Juni 2026 - 30. Juni 2026
@@ -186,7 +188,49 @@ def test_a_context_keeps_a_row_for_each_of_its_values(prepared) -> None:
         "--context-column", "placement",
     )  # fmt: skip
     assert [(row["placement"], row["impressions"]) for row in rows] == [("top", 40), ("side", 20)]
-    assert '--context-column "placement"' in said
+    assert "--context-column placement" in said
+
+
+CONVERSIONS = """Campaign,Ad ID,Headline,Clicks,Impr.,Conversions,Avg. CPC
+A,1,Mowers,12,1298,1.50,0.5
+A,2,Spades,30,2500,2.25,0.5
+B,3,Sheets,7,800,0.00,0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("export", "options", "targets"),
+    [
+        (CONVERSIONS, (), "ctr=clicks/impressions --target cvr=conversions/clicks:fractional"),
+        (
+            CONVERSIONS.replace("1.50", "1.00").replace("2.25", "2.00"),
+            (),
+            "ctr=clicks/impressions --target cvr=conversions/clicks",
+        ),
+        (
+            CONVERSIONS,
+            ("--target", "cvr=conversions/impr.:fractional"),
+            "cvr=Conversions/Impr.:fractional",
+        ),
+        (CONVERSIONS.replace("0.00", "8"), (), ""),
+    ],
+)
+def test_conversions_become_a_target_of_training(
+    prepared, succeed, tmp_path: Path, export: str, options: tuple[str, ...], targets: str
+) -> None:
+    _, said = prepared(export, *options)
+    command = shlex.split(said.splitlines()[-1])
+    given = [one for at, one in enumerate(command) if command[at - 1] == "--target"]
+    assert given == [one for one in targets.split(" --target ") if one]
+    columns = Columns("creative_id", "headline", None, "campaign_id")
+    table = read_table(tmp_path / "out.parquet", columns, [Target.parse(one) for one in given])
+    assert len(table) == 3
+    assert ("1 ad with more conversions than clicks" in said) == (not targets)
+
+
+def test_the_command_that_follows_survives_a_shell(prepared) -> None:
+    _, said = prepared(CONVERSIONS, name="Ad report (1) & more.csv")
+    assert shlex.split(said.splitlines()[-1])[3] == "models/Ad-report-1-more"
 
 
 REFUSED = {

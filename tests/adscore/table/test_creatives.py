@@ -333,6 +333,7 @@ def test_labels_may_be_words_of_truth(tmp_path: Path, words: tuple[str, str]) ->
     path = write_csv(tmp_path, *(f"{n},a,{w}" for n, w in enumerate(words)), header="id,headline,y")
     table = read_table(path, TEXT_ALONE, [Target.parse("y=y")])
     assert table.successes["y"].tolist() == [1, 0]
+    assert table.remarks == ("column 'y': True and False are 1 and 0",)
 
 
 def test_paths_that_windows_wrote_are_found(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_every_broken_row_is_named_with_its_field_and_reason(
     assert "image:" in lines[4]
 
 
+def test_images_that_are_all_elsewhere_are_asked_for_by_their_folder(make_table: MakeTable) -> None:
+    with pytest.raises(TableError) as error:
+        load_training_data(make_table(3, images=["a.png", "b.png", "c.png"]), BOTH)
+    assert str(error.value).endswith("another folder, name it with --image-root")
+
+
 def test_broken_image_of_several_rows_is_an_error_of_each(make_table: MakeTable) -> None:
     good = make_table(9)
     with pytest.raises(TableError) as error:
