@@ -96,7 +96,9 @@ def prepare(
     header_line: Annotated[
         int | None, typer.Option(min=1, help="Line of the header.", show_default="found out")
     ] = None,
-    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook.")] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook, or file of an archive.")
+    ] = None,
 ) -> None:
     """Turns exports of ad platforms, as they are, into one checked table, a row a creative."""
     # Arrow reads this when it is imported; its own allocator keeps what it once had.
@@ -169,7 +171,7 @@ def _prepare(
     from adscore.cli.progress import shown_progress
     from adscore.errors import TableError
     from adscore.prepare.prepare import prepare, require_ending, write_prepared
-    from adscore.prepare.summary import lines, train_command
+    from adscore.prepare.summary import lines, next_step
 
     if out is None and not dry_run:
         raise TableError("--out: expected the file to write (or --dry-run). Received: none")
@@ -184,4 +186,4 @@ def _prepare(
     if dry_run or out is None:
         return
     write_prepared(prepared.table, out)
-    results().print(f"wrote {out}\n\nNext:\n  {train_command(prepared, out, exports)}")
+    results().print(f"wrote {out}\n\n{next_step(prepared, out, exports)}")

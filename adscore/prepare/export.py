@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from adscore.errors import TableError
 from adscore.prepare.days import written_days
+from adscore.prepare.headlines import is_nothing
 from adscore.prepare.layout import Choices, Layout, find_layout, require_headline_choice
 from adscore.prepare.platform import known_names, recognise
-from adscore.prepare.sift import LeftOut, Sifter, SiftOptions, is_nothing, without_sums
+from adscore.prepare.sift import LeftOut, Sifter, SiftOptions, without_sums
 from adscore.progress import SILENT, Progress
 from adscore.table.location import Location
 from adscore.table.numbers import Notation, looks_numeric
@@ -97,16 +98,15 @@ def read_export(
     location = Location.parse(name)
     short = location.path.rpartition("/")[2]
     progress(f"looking at {short}")
-    with _opened(location, short, options) as (sheet, _):
+    with _opened(location, short, options) as (sheet, share):
         platform = recognise(sheet.columns, options.platform)
         layout = find_layout(sheet.columns, platform, options.choices, short, counts=counts)
         notation, filled = _first_look(sheet, layout)
-    headlines = tuple(one for one in layout.headlines if one in filled)
-    require_headline_choice(headlines, options.choices, short)
-    layout = replace(layout, headlines=headlines)
-    decimal = notation.decimal(options.decimal, short)
-    progress(f"reading {short}")
-    with _opened(location, short, options) as (sheet, share):
+        headlines = tuple(one for one in layout.headlines if one in filled)
+        require_headline_choice(headlines, options.choices, short)
+        layout = replace(layout, headlines=headlines)
+        decimal = notation.decimal(options.decimal, short)
+        progress(f"reading {short}")
         sifter = Sifter(short, layout, options.sifting(decimal))
         ads = _sifted(
             sheet,

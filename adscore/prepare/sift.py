@@ -1,5 +1,6 @@
 """Rows of an export -> its ads, and what is no ad: totals, rows of campaigns, blank ones."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from adscore.errors import TableError
+from adscore.errors import TableError, cut
+from adscore.prepare.headlines import each_headline, headline, is_nothing, text_or_blank
 from adscore.prepare.layout import Count, Layout
 from adscore.table.numbers import NOTHING, read_counts
 from adscore.table.sheet import SheetRows
-from adscore.table.totals import ROUNDED_ID, rows_of_sums
+from adscore.table.totals import ROUNDED_ID, TOTAL_WORDS, is_total_label, rows_of_sums
 
 # Rows that are no ads, which are kept to be shown and judged.
 _MAX_SET_ASIDE = 10_000
 _SHOWN = 3
-_FLOAT_ID = r"^(\d+)\.0$"
+_NUMBERS = "expected numbers"
+_TOTAL_AT_AN_END = f"^{TOTAL_WORDS}|{TOTAL_WORDS}$"
+# An id as a float, or as a spreadsheet keeps one as text.
+_NUMBER_ID = r"^'?(\d+)(?:\.0)?$"
 # How a spreadsheet is kept from reading an id as a number.
 _AS_TEXT = r"^=\"(.*)\"$"
 
@@ -47,7 +52,7 @@ class LeftOut:
 
     Attributes:
         row: Its number, from 1 below the header.
-        reason: Why it is none: ``totals``, ``no ad`` or ``blank``.
+        reason: Why it is none: ``totals``, ``no ad``, ``no counts`` or ``blank``.
         label: What it calls itself.
         counts: Its counts, by name; NaN where it has none.
     """
@@ -94,6 +99,18 @@ class _Rows:
         return np.all(cells, axis=0) if cells else self.has_no_id
 
     @cached_property
+    def has_no_counts(self) -> NDArray[np.bool_]:
+        """Whether every count is blank or no number."""
+        held = [np.isnan(values) for values in self.counts.values()]
+        return np.all(held, axis=0) if held else np.zeros(len(self.numbers), bool)
+
+    @cached_property
+    def is_bad(self) -> NDArray[np.bool_]:
+        """Whether some count holds what is no number."""
+        held = [*self.bad.values()]
+        return np.any(held, axis=0) if held else np.zeros(len(self.numbers), bool)
+
+    @cached_property
     def has_no_kind(self) -> NDArray[np.bool_]:
         """Whether a cell is blank that every ad of the platform fills."""
         cells = [blank(self.texts[name]) for name in self.layout.required]
@@ -122,21 +139,25 @@ class Sifter:
         self._name, self._layout, self._options = name, layout, options
         zero = options.blank_is_zero
         self._blank_is_zero = layout.platform.blank_is_zero if zero is None else zero
-        self._faults: dict[str, list[int]] = {}
+        # By kind, the rows and the first of their cells.
+        self._faults: dict[str, tuple[list[int], list[str]]] = {}
+        self._last_counted = 0  # row
 
     def sift(self, batch: SheetRows) -> pa.Table:
         """The ads of a batch, in the columns of `Export.ads`; `suspect` says which may be sums."""
         rows = self._read(batch)
         self.rows += len(rows.numbers)
-        is_ad = self._judge(rows)
-        self._check(rows, is_ad)
+        may_be_ad = self._by_texts(rows)
+        is_ad = self._counted(rows, may_be_ad)
+        self._set_aside(rows, may_be_ad, is_ad)
+        self._check(rows, may_be_ad, is_ad)
         layout = self._layout
         headlines = [rows.texts[name] for name in layout.headlines]
         columns = {
             "id": self._bare_ids(rows, is_ad),
             "campaign": rows.column(layout.campaign),
-            "headline": _headline(headlines, self._options.headlines, len(rows.numbers)),
-            "image": _text_or_blank(rows.column(layout.image)),
+            "headline": headline(headlines, self._options.headlines, len(rows.numbers)),
+            "image": text_or_blank(rows.column(layout.image)),
             "date": rows.column(layout.date),
             **{name: rows.texts[name] for name in layout.context},
             **{count.name: pa.array(np.nan_to_num(v)) for count, v in rows.counts.items()},
@@ -146,7 +167,7 @@ class Sifter:
         kept = pa.array(is_ad)
         table = pa.table(columns).filter(kept)
         if self._options.headlines == "each" and len(headlines) > 1:
-            table = _each_headline(table, [one.filter(kept) for one in headlines])
+            table = each_headline(table, [one.filter(kept) for one in headlines])
         return _compact(table)
 
     def require_no_faults(self) -> None:
@@ -155,35 +176,55 @@ class Sifter:
         Raises:
             TableError: Something was.
         """
-        lines = [
-            f"{kind} ({len(rows)} {'row' if len(rows) == 1 else 'rows'}: "
-            f"{', '.join(map(str, rows[:_SHOWN]))}{', ...' if len(rows) > _SHOWN else ''})"
-            for kind, rows in self._faults.items()
-        ]
+        lines = []
+        for kind, (found, cells) in self._faults.items():
+            # Below the last ad with a count are notes.
+            ends = self._last_counted if kind.endswith(_NUMBERS) and self._last_counted else np.inf
+            rows = [row for row in found if row <= ends]
+            if rows:
+                received = [f" {cut(cell, 40)!r}" if cell else "" for cell in cells]
+                pairs = itertools.zip_longest(rows[:_SHOWN], received[: len(rows)], fillvalue="")
+                more = ", ..." if len(rows) > _SHOWN else ""
+                number = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+                shown = ", ".join(f"{row}{cell}" for row, cell in pairs)
+                lines.append(f"{kind} ({number}: {shown}{more})")
         if lines:
             raise TableError(f"{self._name}: " + "; ".join(lines))
 
     def _read(self, batch: SheetRows) -> _Rows:
         layout, cells = self._layout, batch.cells
         counts, bad = {}, {}
+        texts = {name: _plain_text(cells.column(name)) for name in layout.read()}
         for count in layout.counts:
-            column = pa.chunked_array([_plain_text(cells.column(count.source))])
+            column = pa.chunked_array([texts[count.source]])
             counts[count], bad[count] = read_counts(column, self._options.decimal)
-        texts = {name: _plain_text(cells.column(name)) for name in layout.texts()}
         return _Rows(layout, batch.numbers, texts, counts, bad)
 
     # === Which rows are ads ===
 
-    def _judge(self, rows: _Rows) -> NDArray[np.bool_]:
-        """Whether each row is an ad; the others are set aside with their reason."""
+    def _by_texts(self, rows: _Rows) -> NDArray[np.bool_]:
+        """Whether each row is an ad, by all but its counts."""
         no_id, no_content = rows.has_no_id, rows.has_no_content
         labelled = self._labelled(rows)
         kept = np.isin(rows.numbers, list(self._options.keep_rows))
-        is_ad = ~((no_id & no_content) | labelled | rows.has_no_kind) | kept
-        for at in np.flatnonzero(~is_ad).tolist():
-            if len(self.left_out) < _MAX_SET_ASIDE:
-                self.left_out.append(self._left_out(rows, at))
-        return is_ad
+        may_be_ad: NDArray[np.bool_] = ~((no_id & no_content) | labelled | rows.has_no_kind) | kept
+        return may_be_ad
+
+    def _counted(self, rows: _Rows, may_be_ad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the ads have a count; the others say nothing, or are notes below the rows."""
+        kept = np.isin(rows.numbers, list(self._options.keep_rows))
+        is_zero = ~rows.is_bad & self._blank_is_zero
+        counted = rows.numbers[may_be_ad & ~rows.has_no_counts]
+        self._last_counted = int(counted[-1]) if counted.size else self._last_counted
+        return may_be_ad & (~rows.has_no_counts | is_zero | kept)
+
+    def _set_aside(
+        self, rows: _Rows, may_be_ad: NDArray[np.bool_], is_ad: NDArray[np.bool_]
+    ) -> None:
+        """Keeps the first rows that are no ads, with their reason."""
+        for at in np.flatnonzero(~is_ad)[: _MAX_SET_ASIDE - len(self.left_out)].tolist():
+            found = self._left_out(rows, at)
+            self.left_out.append(replace(found, reason="no counts") if may_be_ad[at] else found)
 
     def _labelled(self, rows: _Rows) -> NDArray[np.bool_]:
         """Whether a label says that a row is a total: in place of its id, or where it has none.
@@ -198,6 +239,7 @@ class Sifter:
         for name in dict.fromkeys([layout.label, *layout.headlines]):
             if name != layout.campaign:
                 found |= bare & self._matching(rows.texts[name], platform.is_total_label)
+                found |= bare & self._names_its_campaign(rows, rows.texts[name])
         if layout.id is not None:
             ids = rows.texts[layout.id]
             found |= self._matching(ids, platform.is_total_label)
@@ -210,6 +252,18 @@ class Sifter:
         found = _array(pc.match_substring_regex(cells, pattern, ignore_case=True))
         for at in np.flatnonzero(found).tolist():
             found[at] = matches(str(cells[at]))
+        return found
+
+    def _names_its_campaign(self, rows: _Rows, cells: pa.Array) -> NDArray[np.bool_]:
+        """Which cells are the label of a subtotal: a word for it beside the row's campaign."""
+        found = np.zeros(len(rows.numbers), bool)
+        if self._layout.campaign is None:
+            return found
+        campaigns = rows.texts[self._layout.campaign]
+        ends = _array(pc.match_substring_regex(cells, _TOTAL_AT_AN_END, ignore_case=True))
+        for at in np.flatnonzero(ends & ~blank(campaigns)).tolist():
+            rest = str(cells[at]).replace(str(campaigns[at]), "", 1)
+            found[at] = rest != str(cells[at]) and is_total_label(rest.strip(" -:|"))
         return found
 
     def _left_out(self, rows: _Rows, at: int) -> LeftOut:
@@ -236,26 +290,27 @@ class Sifter:
 
     # === What is wrong with them ===
 
-    def _check(self, rows: _Rows, is_ad: NDArray[np.bool_]) -> None:
+    def _check(self, rows: _Rows, may_be_ad: NDArray[np.bool_], is_ad: NDArray[np.bool_]) -> None:
         if self._layout.date is not None:
             no_day = blank(rows.texts[self._layout.date])
             self._fault(f"column {self._layout.date!r}: expected days", rows, is_ad & no_day)
         for count, values in rows.counts.items():
             column, bad = f"column {count.source!r}", rows.bad[count]
-            self._fault(f"{column}: expected numbers", rows, is_ad & bad)
+            cells = rows.texts[count.source]
+            self._fault(f"{column}: {_NUMBERS}", rows, may_be_ad & bad, cells)
             missing = is_ad & np.isnan(values) & ~bad
             if not self._blank_is_zero:
                 remedy = "if a blank one is zero, say --blank-is-zero"
                 self._fault(f"{column}: expected counts; {remedy}", rows, missing)
             known = np.nan_to_num(values)
-            self._fault(f"{column}: expected counts from 0", rows, is_ad & (known < 0))
+            self._fault(f"{column}: expected counts from 0", rows, is_ad & (known < 0), cells)
             if not count.fractional:
                 parts = known != np.floor(known)
-                self._fault(f"{column}: expected whole numbers", rows, is_ad & parts)
+                self._fault(f"{column}: expected whole numbers", rows, is_ad & parts, cells)
 
     def _bare_ids(self, rows: _Rows, is_ad: NDArray[np.bool_]) -> pa.Array:
         """Ids without what only some exports put around them."""
-        ids = _text_or_blank(rows.column(self._layout.id))
+        ids = text_or_blank(rows.column(self._layout.id))
         damaged = pc.match_substring_regex(ids, f"^(?:{ROUNDED_ID.pattern})$")
         self._fault(
             "expected ids; a spreadsheet has rounded these (1.2E+17), so export them as text",
@@ -264,19 +319,20 @@ class Sifter:
         )
         for prefix in self._layout.platform.id_prefixes:
             ids = pc.replace_substring_regex(ids, f"^{re.escape(prefix)}", "")
-        return pc.replace_substring_regex(ids, _FLOAT_ID, r"\1")
+        return pc.replace_substring_regex(ids, _NUMBER_ID, r"\1")
 
-    def _fault(self, kind: str, rows: _Rows, where: NDArray[np.bool_]) -> None:
-        if where.any():
-            self._faults.setdefault(kind, []).extend(rows.numbers[where].tolist())
+    def _fault(
+        self, kind: str, rows: _Rows, where: NDArray[np.bool_], cells: pa.Array | None = None
+    ) -> None:
+        places = np.flatnonzero(where)
+        if places.size:
+            faulty, shown = self._faults.setdefault(kind, ([], []))
+            if cells is not None:
+                shown += [str(cells[at]) for at in places[: _SHOWN - len(shown)].tolist()]
+            faulty += rows.numbers[places].tolist()
 
 
 # === Cells ===
-
-
-def is_nothing(cells: pa.Array) -> pa.Array:
-    """Whether cells stand for nothing."""
-    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), value_set=pa.array(NOTHING))
 
 
 def blank(cells: pa.Array) -> NDArray[np.bool_]:
@@ -294,41 +350,6 @@ def _plain_text(cells: pa.Array) -> pa.Array:
     if pc.any(pc.starts_with(trimmed, '="')).as_py():
         trimmed = pc.replace_substring_regex(trimmed, _AS_TEXT, r"\1")
     return trimmed
-
-
-def _text_or_blank(cells: pa.Array) -> pa.Array:
-    return pc.if_else(is_nothing(cells), "", cells)
-
-
-# === Headlines ===
-
-
-def _headline(columns: Sequence[pa.Array], way: str | None, size: int) -> pa.Array:
-    if not columns:
-        return pa.array([""] * size, pa.string())
-    held = [_text_or_blank(one) for one in columns]
-    if len(held) == 1:
-        return held[0]
-    if way == "join":
-        joined = pc.binary_join_element_wise(*held, " ")
-        return pc.utf8_trim_whitespace(pc.replace_substring_regex(joined, " +", " "))
-    found = held[-1]
-    for one in reversed(held[:-1]):
-        found = pc.if_else(pc.equal(one, ""), found, one)
-    return found
-
-
-def _each_headline(table: pa.Table, headlines: Sequence[pa.Array]) -> pa.Table:
-    """A row for each headline of an ad, numbered after its id."""
-    tables = []
-    has_id = pc.not_equal(table["id"], "")
-    for number, cells in enumerate(headlines, 1):
-        ids = pc.binary_join_element_wise(pc.cast(table["id"], pa.string()), str(number), "#")
-        ids = pc.if_else(has_id, ids, "")  # an ad without an id is told by what it shows
-        one = table.set_column(table.column_names.index("id"), "id", ids)
-        one = one.set_column(one.column_names.index("headline"), "headline", cells)
-        tables.append(one.filter(pc.invert(is_nothing(cells))))
-    return pa.concat_tables(tables)
 
 
 def _compact(table: pa.Table) -> pa.Table:

@@ -62,6 +62,7 @@ def _lines_of_export(export: Export) -> Iterator[str]:
 _REASONS = {
     "totals": "totals (--keep-row N keeps one)",
     "no ad": "without id and content, so no ads (--keep-row N keeps one)",
+    "no counts": "without any count (--blank-is-zero reads blank ones as zeros)",
     "blank": "blank",
 }
 
@@ -95,8 +96,17 @@ def _lines_of_images(prepared: Prepared) -> Iterator[str]:
         )
 
 
-def train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
-    """The command that trains on the result, as a shell takes it."""
+def next_step(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
+    """The command that trains on the result, as a shell takes it; or why there is none."""
+    if not {"headline", "image"} & set(prepared.table.column_names):
+        return (
+            "There is nothing to train on yet, neither headline nor image: name their columns, or "
+            "the file that lists them with --join"
+        )
+    return f"Next:\n  {_train_command(prepared, out, exports)}"
+
+
+def _train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
     name = re.sub(r"[^\w.-]+", "-", PurePosixPath(exports[0].partition("?")[0]).stem).strip("-.")
     words = ["adscore", "train", str(out), f"models/{name or 'model'}"]
     columns = prepared.table.column_names

@@ -30,6 +30,7 @@ from adscore.table.sheet import (
     no_header,
     width,
 )
+from adscore.table.totals import is_total_label
 
 _BLOCK_BYTES = 1024 * 1024
 _QUOTES = "\"'"
@@ -59,10 +60,16 @@ def open_delimited(
         raise no_header(name)
     line = ends[at - 1] + 1 if at else 1
     places = named_columns(records[at])
-    body = _Body(Lines(file, encoding, skip=ends[at]), name, separator, len(records[at]))
+    reading: list[Lines] = []
     marks = SEPARATOR_WORDS.get(separator, repr(separator))
 
     def rows(sheet: Sheet, columns: Sequence[str]) -> Iterator[SheetRows]:
+        for earlier in reading:  # whose reader may have been left while it read ahead
+            earlier.close()
+        file.seek(0)
+        sheet.footers.clear()
+        reading[:] = [Lines(file, encoding, skip=ends[at])]
+        body = _Body(reading[0], name, separator, len(records[at]))
         return body.rows({one: places[one] for one in columns}, sheet.footers)
 
     return Sheet(name, tuple(places), f"{shown(encoding)}, {marks}, header in line {line}", rows)
@@ -94,10 +101,13 @@ class _Body:
 
         def judge(row: pyarrow.csv.InvalidRow) -> str:
             cells = next(csv.reader([row.text], delimiter=self.separator), [])
-            if any(cell.strip() for cell in cells[self.width :]):
+            beyond = " ".join(cells[self.width :]).strip()
+            if is_total_label(beyond):
+                footers.append(row.text.strip())
+            elif beyond:
                 self._long = row.text
                 return "error"
-            if width(cells) <= 1 < self.width:
+            elif width(cells) <= 1 < self.width:
                 footers.append(row.text.strip().strip(_QUOTES).strip())
             else:
                 self._short[row.number] = [*cells, *[""] * self.width]

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import re
+import threading
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -110,11 +111,7 @@ def _first_row(text: str, separator: str) -> tuple[list[str], bool]:
 def _plain_encoding(head: bytes, name: str, *, whole: bool) -> str:
     """The encoding of a file, as far as there is little doubt."""
     encoding = encoding_of(head, whole=whole)
-    if encoding in _SURE:
-        return encoding
-    if _is_utf8_with_faults(head):
-        return "utf-8"
-    if encoding == "cp1252":
+    if encoding in _SURE or encoding == "cp1252":
         return encoding
     raise TableError(
         f"{name}: expected text in UTF-8, UTF-16 or cp1252. Received: what may be {encoding}. Save "
@@ -171,7 +168,7 @@ def encoding_of(head: bytes, *, whole: bool) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
     except UnicodeDecodeError:
-        return _guessed_encoding(head)
+        return "utf-8" if _is_utf8_with_faults(head) else _guessed_encoding(head)
     return "utf-8"
 
 
@@ -263,6 +260,7 @@ class Lines(io.RawIOBase):
         super().__init__()
         # A lone carriage return ends a line for the reader of the header too.
         self._text = io.TextIOWrapper(cast("Any", file), encoding, errors, newline="")
+        self._lock = threading.Lock()  # Arrow reads ahead in a thread of its own
         for _ in range(skip):
             self._text.readline()
         self._rest = b""
@@ -271,10 +269,18 @@ class Lines(io.RawIOBase):
         """That it can be read, as `io` asks."""
         return True
 
+    def close(self) -> None:
+        """Leaves the file open, which may be read again."""
+        with self._lock:
+            if not self.closed:
+                self._text.detach()
+            super().close()
+
     def readinto(self, buffer: Any) -> int:
         """Fills a buffer with the next bytes of UTF-8."""
-        if not self._rest:
-            self._rest = self._text.read(1024 * 1024).encode("utf-8", "surrogatepass")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
+        with self._lock:
+            if not self._rest and not self.closed:
+                self._rest = self._text.read(1024 * 1024).encode("utf-8", "surrogatepass")
+            size = min(len(buffer), len(self._rest))
+            buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+            return size

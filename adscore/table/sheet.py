@@ -73,7 +73,7 @@ class Sheet:
     footers: list[str] = field(default_factory=list)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[SheetRows]:
-        """Its rows, once.
+        """Its rows from the first on; they can be read again, one reading after the other.
 
         Args:
             columns: Which columns, in this order; None means all.
@@ -138,13 +138,13 @@ def without_place(name: str) -> str:
 
 
 def sheet_of_rows(
-    name: str, header: Sequence[str], rows: Iterator[list[str]], layout: str
+    name: str, header: Sequence[str], rows: Callable[[], Iterator[list[str]]], layout: str
 ) -> Sheet:
-    """A sheet of rows that are lists of cells already."""
+    """A sheet of rows that are lists of cells already, which can be had again."""
     places = named_columns(header)
 
     def read(_: Sheet, columns: Sequence[str]) -> Iterator[SheetRows]:
-        filled = (row for row in rows if any(row))
+        filled = (row for row in rows() if any(row))
         first = 1
         while chunk := list(itertools.islice(filled, ROWS_AT_ONCE)):
             cells = [

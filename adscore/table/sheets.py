@@ -7,6 +7,7 @@ import gzip
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import IO, Any, cast
 
 import numpy as np
@@ -27,6 +28,15 @@ from adscore.table.sheet import (
 )
 from adscore.table.workbook import open_workbook
 
+# Where services put the rows of a page.
+_PAGES = ("results", "data", "rows", "items", "elements")
+# What files begin with that hold no table.
+_NO_TABLES = {
+    b"%pdf": "a PDF", b"<!doctype": "a web page", b"<html": "a web page", b"<table": "a web page",
+    b"<?xml": "XML", b"\x89png": "a picture", b"gif8": "a picture", b"\xff\xd8\xff": "a picture",
+}  # fmt: skip
+# Files of an archive that are read; others, such as a README.txt, may lie beside them.
+_TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".gz")
 # Files that only a workbook's archive holds: of Excel, and of LibreOffice.
 _OF_WORKBOOKS = {"xl/workbook.xml", "xl/workbook.bin", "content.xml"}
 
@@ -49,18 +59,17 @@ def open_sheet(
         TableError: It has no header, or is of a kind that cannot be read.
     """
     options = options or SheetOptions()
-    start = file.read(4)
+    start = file.read(16)
     file.seek(0)
     if start[:2] == b"\x1f\x8b":
         return open_sheet(cast("IO[bytes]", gzip.GzipFile(fileobj=file)), name, options, known)
-    if start == b"PK\x03\x04":
+    if start.startswith(b"PK\x03\x04"):
         return _open_zip(file, name, options, known)
-    if start == b"\xd0\xcf\x11\xe0":
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
         return open_workbook(file, name, options, known)
-    if start == b"PAR1":
+    if start.startswith(b"PAR1"):
         return _parquet(file, name)
-    if not start:
-        raise TableError(f"{name}: expected a table. Received: an empty file")
+    _require_table(start, name)
     head = file.read(HEAD_BYTES)
     file.seek(0)
     encoding = options.encoding or encoding_of(head, whole=len(head) < HEAD_BYTES)
@@ -68,6 +77,16 @@ def open_sheet(
     if text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{"):
         return _json(file, name, encoding)
     return open_delimited(file, text, encoding, name, options, known)
+
+
+def _require_table(start: bytes, name: str) -> None:
+    """Refuses a file that begins as no table does; services answer with pages where one logs in."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    found = next((what for mark, what in _NO_TABLES.items() if text.startswith(mark)), "")
+    if not start:
+        found = "an empty file"
+    if found:
+        raise TableError(f"{name}: expected a table. Received: {found}; export it as .csv or .xlsx")
 
 
 def _open_zip(file: IO[bytes], name: str, options: SheetOptions, known: KnownNames) -> Sheet:
@@ -78,17 +97,29 @@ def _open_zip(file: IO[bytes], name: str, options: SheetOptions, known: KnownNam
     if _OF_WORKBOOKS & set(archive.namelist()):
         file.seek(0)
         return open_workbook(file, name, options, known)
-    members = [
+    member, options = _member(archive, name, options)
+    if member.flag_bits & 1:
+        raise TableError(f"{name}: expected an archive without a password. Unpack it first")
+    return open_sheet(archive.open(member), f"{name}:{member.filename}", options, known)
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, options: SheetOptions
+) -> tuple[zipfile.ZipInfo, SheetOptions]:
+    """The only table of an archive, or the file that is named as its sheet."""
+    files = [
         one for one in archive.infolist() if not one.is_dir() and "__MACOSX" not in one.filename
     ]
-    if len(members) != 1:
+    for one in files:
+        if one.filename == options.sheet:
+            return one, replace(options, sheet=None)
+    tables = [one for one in files if one.filename.lower().endswith(_TABLES)] or files
+    if len(tables) != 1:
         raise TableError(
-            f"{name}: expected one file in the archive. Received: {len(members)}, "
-            f"{listed([one.filename for one in members])}; unpack it and name the one to read"
+            f"{name}: expected one table in the archive. Received: {len(tables)}, "
+            f"{listed([one.filename for one in tables])}; name the one to read with --sheet"
         )
-    if members[0].flag_bits & 1:
-        raise TableError(f"{name}: expected an archive without a password. Unpack it first")
-    return open_sheet(archive.open(members[0]), f"{name}:{members[0].filename}", options, known)
+    return tables[0], options
 
 
 def _parquet(file: IO[bytes], name: str) -> Sheet:
@@ -110,7 +141,7 @@ def _parquet(file: IO[bytes], name: str) -> Sheet:
 
 
 def _json(file: IO[bytes], name: str, encoding: str) -> Sheet:
-    """Objects, one a line or in a list; a list may stand under one key, as services answer."""
+    """Objects, one a line or in a list, which may stand in an answer or its pages."""
     text = file.read().decode(encoding).lstrip("\ufeff")
     try:
         try:
@@ -120,14 +151,46 @@ def _json(file: IO[bytes], name: str, encoding: str) -> Sheet:
             data = [json.loads(line, parse_float=_Decimal) for line in lines]
     except (json.JSONDecodeError, RecursionError) as error:
         raise TableError(f"{name}: expected JSON. Received: {error}") from error
-    if isinstance(data, dict):
-        lists = [one for one in data.values() if isinstance(one, list) and one]
-        data = lists[0] if len(lists) == 1 else [data]
+    data = _unwrapped(data)
     if not isinstance(data, list) or not all(isinstance(one, dict) for one in data) or not data:
         raise TableError(f"{name}: expected a list of objects. Received: other JSON")
+    data = [dict(_flat(one)) for one in data]
     header = list(dict.fromkeys(key for row in data for key in row))
-    rows = ([_json_text(row.get(key)) for key in header] for row in data)
+
+    def rows() -> Iterator[list[str]]:
+        return ([_json_text(row.get(key)) for key in header] for row in data)
+
     return sheet_of_rows(name, header, rows, "JSON")
+
+
+def _unwrapped(data: Any) -> Any:
+    """The objects of an answer: of the only list in it, or of all its pages."""
+    if isinstance(data, dict):
+        found = list(_lists_in(data))
+        return found[0] if len(found) == 1 else [data]
+    if isinstance(data, list) and all(isinstance(one, dict) for one in data):
+        pages = [one[key] for one in data for key in _PAGES if isinstance(one.get(key), list)]
+        if len(pages) == len(data):
+            return [row for page in pages for row in page]
+    return data
+
+
+def _lists_in(answer: dict[str, Any]) -> Iterator[list[Any]]:
+    """Lists of objects, at any depth."""
+    for value in answer.values():
+        if isinstance(value, dict):
+            yield from _lists_in(value)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield value
+
+
+def _flat(row: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of an object, those of objects in it by names with dots."""
+    for key, value in row.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 class _Decimal(float):

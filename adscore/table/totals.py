@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 # An id as a spreadsheet or a float writes one of many digits: its last ones are lost.
-ROUNDED_ID = re.compile(r"\d+(\.\d+)?[eE]\+\d+")
+ROUNDED_ID = re.compile(r"\d+([.,]\d+)?[eE]\+\d+")
 # With fewer, one row may by chance hold the sum of the others.
 MIN_ROWS_OF_A_SUM = 3
 
 # The words for a sum in the languages of platforms and spreadsheets.
 _WORDS = (
     r"(?:grand |sub-?|sub )?totals?|total (?:gene?ral|général|geral|generale)|totale|totali|totaal"
-    r"|totalt|i alt|gesamt|gesamtsumme|gesamtergebnis|insgesamt|summe|zwischensumme|somme"
+    r"|totalt|i alt|gesamt|gesamtsumme|gesamtergebnis|ergebnis|insgesamt|summe|zwischensumme|somme"
     r"|sous-total|suma|suma total|subtotal|soma|somma|razem|ogółem|celkem|összesen|toplam"
-    r"|genel toplam|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계"
+    r"|genel toplam|łącznie|yhteensä|totalsumma|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계"
 )
 # A word alone, or with what it is the sum of behind a mark: `Total: Ads`.
 _LABEL = re.compile(rf"(?:{_WORDS})\s*(?:[:\uff1a(\uff08].{{0,80}})?", re.IGNORECASE)

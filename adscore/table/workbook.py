@@ -48,15 +48,20 @@ def open_workbook(file: IO[bytes], name: str, options: SheetOptions, known: Know
         )
     visible = [one.name for one in book.sheets_metadata if str(one.visible).endswith(".Visible")]
     wanted = [options.sheet] if options.sheet is not None else visible
+    sheets = {title: book.get_sheet_by_name(title) for title in wanted}
     found: dict[str, tuple[int, list[str]]] = {}
-    for title in wanted:
-        head = list(itertools.islice(_rows(book, title), _ROWS_TO_LOOK_AT))
+    for title, sheet in sheets.items():
+        head = list(itertools.islice(_rows(sheet), _ROWS_TO_LOOK_AT))
         at = header_at(head, options, known)
         if at is not None and len(head) > at + 1:
             found[title] = at, head[at]
     title = _chosen(name, {title: known(header) for title, (_, header) in found.items()})
     at, header = found[title]
-    rows = itertools.islice(_rows(book, title), at + 1, None)
+    sheet = sheets[title]
+
+    def rows() -> Iterator[list[str]]:
+        return itertools.islice(_rows(sheet), at + 1, None)
+
     others = f" of {len(book.sheet_names)}" if len(book.sheet_names) > 1 else ""
     layout = f"workbook, sheet {title!r}{others}, header in line {at + 1}"
     return sheet_of_rows(name, header, rows, layout)
@@ -77,9 +82,8 @@ def _chosen(name: str, known: dict[str, int]) -> str:
     return likely[0]
 
 
-def _rows(book: Any, title: str) -> Iterator[list[str]]:
+def _rows(sheet: Any) -> Iterator[list[str]]:
     """The rows of a sheet from its first line on; cells merged below each other are all filled."""
-    sheet = book.get_sheet_by_name(title)
     left = sheet.start[1] if sheet.start else 0
     merged = {
         (row, column - left): bottom

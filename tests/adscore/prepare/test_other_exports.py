@@ -1,6 +1,8 @@
 """Exports of other languages, platforms, encodings and habits: what is open is asked."""
 
 import io
+import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,22 @@ TIKTOK_ROWS: list[list[object]] = [
 ]
 
 
+DV360 = """Creative,Creative ID,Campaign,Impressions,Clicks
+Mowers,1,Garden,1298,12
+Spades,2,Garden,2500,30
+Sheets,3,Home,800,7
+,,,4598,49
+Report Time:,2026/10/01 08:00 GMT
+Date Range:,2026/09/01 to 2026/10/01
+Reporting numbers are final
+"""
+API_ROWS = [
+    {"campaign": {"name": name}, "adGroupAd": {"ad": {"id": ad}},
+     "metrics": {"impressions": str(impressions), "clicks": str(clicks)}}
+    for name, (ad, (impressions, clicks)) in zip("AAB", ADS.items(), strict=True)
+]  # fmt: skip
+
+
 def workbook(**sheets: list[list[object]]) -> bytes:
     book = Workbook()
     book.remove(book.active)
@@ -95,6 +113,14 @@ def workbook(**sheets: list[list[object]]) -> bytes:
             sheet.append(row)
     file = io.BytesIO()
     book.save(file)
+    return file.getvalue()
+
+
+def archive(files: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
     return file.getvalue()
 
 
@@ -150,8 +176,42 @@ READ: dict[str, Case] = {
     "the same by the ads' names": Case(
         META_DE, dict(zip(("P1", "P2", "P3"), ADS.values(), strict=True)), {"id": "Anzeigenname"}
     ),
-    "Pinterest": Case(PINTEREST, ADS, {"targets": ("ctr=Pin clicks/Impressions",)}),
-    "Snap": Case(SNAP, ADS, {"targets": ("ctr=Swipe Ups/Paid Impressions",)}),
+    "Pinterest": Case(PINTEREST, ADS),
+    "Snap": Case(SNAP, ADS),
+    "Display & Video 360, with lines of its settings below": Case(DV360, ADS),
+    "the same as a spreadsheet saves it": Case(
+        DV360.replace("GMT\n", "GMT,,,\n").replace("01\n", "01,,,\n"), ADS
+    ),
+    "lines below the rows that have cells of counts": Case(
+        PLAIN + "Exported by,Jane,on,2026-10-01\n", ROWS
+    ),
+    "a total behind the last column": Case(PLAIN + ",,4598,49,Grand total\n", ROWS),
+    "subtotals that name their campaign in the column of headlines": Case(
+        PLAIN.replace("B,", "A,Total A,3798,42\nB,") + "B,B Total,800,7\n",
+        {"row 1": (1298, 12), "row 2": (2500, 30), "row 4": (800, 7)},
+    ),
+    "ids that a spreadsheet keeps as text": Case(
+        "ad_id,headline,impressions,clicks\n'1,a,1298,12\n'2,b,2500,30\n'3,c,800,7\n", ADS
+    ),
+    "a row of units": Case(
+        PLAIN.replace("clicks\n", "clicks\n,,number,number\n"),
+        {
+            "row 2": (1298, 12),
+            "row 3": (2500, 30),
+            "row 4": (800, 7),
+        },
+    ),
+    "an ad that nothing is known of": Case(PLAIN + "B,Towels,,\n", ROWS),
+    "an archive with a table and a note": Case(archive({"a.csv": PLAIN, "README.txt": "x"}), ROWS),
+    "the named file of an archive": Case(
+        archive({"a.csv": "x,y\n1,2\n", "b.csv": PLAIN}), ROWS, {}, {"sheet": "b.csv"}
+    ),
+    "pages of a service's answer": Case(
+        json.dumps([{"results": API_ROWS[:2]}, {"results": API_ROWS[2:], "fieldMask": "x"}]), ADS
+    ),
+    "an answer with its list inside": Case(
+        json.dumps({"code": 0, "data": {"page": {"number": 1}, "list": API_ROWS}}), ADS
+    ),
     "Microsoft's API": Case(MICROSOFT_API, ADS),
     "a workbook with titles": Case(
         workbook(Data=[["Report"], ["2026"], [], TIKTOK, *TIKTOK_ROWS]), ADS
@@ -248,8 +308,38 @@ def test_an_export_gives_its_ads_and_their_counts(case: Case, tmp_path: Path) ->
 NO_ADS: dict[str, tuple[int, int]] = {}
 ASKED: dict[str, tuple[Case, str]] = {
     "which clicks Meta means": (Case(META_FR, NO_ADS), "which clicks count"),
-    "what Pinterest's clicks are": (Case(PINTEREST, NO_ADS), "expected a column of clicks"),
-    "what Snap counts": (Case(SNAP, NO_ADS), "--target NAME=SUCCESSES/TRIALS"),
+    "which of Pinterest's clicks": (
+        Case(PINTEREST.replace("Spend", "Outbound clicks"), NO_ADS),
+        "'Pin clicks' or 'Outbound clicks'",
+    ),
+    "which clicks of any table": (
+        Case("ad_id,headline,impressions,clicks,link clicks\n1,a,10,2,1\n2,b,20,3,1\n", NO_ADS),
+        "which clicks count",
+    ),
+    "a web page where one logs in": (
+        Case("<!DOCTYPE html>\n<html><body>Log in</body></html>", NO_ADS),
+        "Received: a web page",
+    ),
+    "bytes that are no UTF-8": (
+        Case("campaign,headline\nGrün,".encode() + b"It\x92s\n", NO_ADS),
+        "expected text in UTF-8",
+    ),
+    "ids that a German workbook has rounded": (
+        Case("Anzeigen-ID;headline;impressions;clicks\n1,2E+17;a;10;1\n1,2E+17;b;10;1\n", NO_ADS),
+        "a spreadsheet has rounded",
+    ),
+    "numbers that nothing reads": (
+        Case(PLAIN.replace("1298,12", "1.3K,x").replace("2500,30", "2.5K,y"), NO_ADS),
+        "column 'impressions': expected numbers (2 rows: 1 '1.3K', 2 '2.5K')",
+    ),
+    "counts that are all in per cent": (
+        Case("headline,impressions,clicks\na,1%,2%\nb,3%,4%\n", NO_ADS),
+        "expected numbers (2 rows: 1 '2%', 2 '4%')",
+    ),
+    "which file of an archive": (
+        Case(archive({"a.csv": PLAIN, "b.csv": PLAIN}), NO_ADS),
+        "name the one to read with --sheet",
+    ),
     "which sheet is meant": (
         Case(workbook(A=[TIKTOK, *TIKTOK_ROWS], B=[TIKTOK, *TIKTOK_ROWS]), NO_ADS),
         "--sheet",
@@ -260,7 +350,7 @@ ASKED: dict[str, tuple[Case, str]] = {
     ),
     "a rate where counts should be": (
         Case(PLAIN.replace("12\n", "12%\n"), NO_ADS),
-        "column 'clicks': expected numbers (1 row: 1)",
+        "column 'clicks': expected numbers (1 row: 1 '12%')",
     ),
     "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
     "a missing day": (

@@ -228,6 +228,13 @@ def test_conversions_become_a_target_of_training(
     assert ("1 ad with more conversions than clicks" in said) == (not targets)
 
 
+def test_counts_alone_are_nothing_to_train_on(prepared) -> None:
+    rows, said = prepared("ad_id,campaign,impressions,clicks\n1,A,10,1\n2,A,20,2\n")
+    assert counts(rows) == {"1": (10, 1), "2": (20, 2)}
+    assert "nothing to train on yet" in said
+    assert "adscore train" not in said
+
+
 def test_the_command_that_follows_survives_a_shell(prepared) -> None:
     _, said = prepared(CONVERSIONS, name="Ad report (1) & more.csv")
     assert shlex.split(said.splitlines()[-1])[3] == "models/Ad-report-1-more"
