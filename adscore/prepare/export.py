@@ -14,7 +14,8 @@ from adscore.prepare.days import written_days
 from adscore.prepare.headlines import is_nothing
 from adscore.prepare.layout import Choices, Layout, find_layout, require_headline_choice
 from adscore.prepare.platform import known_names, recognise
-from adscore.prepare.sift import LeftOut, Sifter, SiftOptions, without_sums
+from adscore.prepare.sift import LeftOut, Sifter, SiftOptions
+from adscore.prepare.sums import without_sums
 from adscore.progress import SILENT, Progress
 from adscore.table.location import Location
 from adscore.table.numbers import Notation, looks_numeric

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,8 +15,8 @@ from adscore.errors import TableError, cut
 from adscore.prepare.headlines import each_headline, headline, is_nothing, text_or_blank
 from adscore.prepare.layout import Count, Layout
 from adscore.table.numbers import NOTHING, read_counts
-from adscore.table.sheet import SheetRows
-from adscore.table.totals import ROUNDED_ID, TOTAL_WORDS, is_total_label, rows_of_sums
+from adscore.table.sheet import SheetRows, without_place
+from adscore.table.totals import ROUNDED_ID, TOTAL_WORDS, is_total_label
 
 # Rows that are no ads, which are kept to be shown and judged.
 _MAX_SET_ASIDE = 10_000
@@ -52,7 +52,7 @@ class LeftOut:
 
     Attributes:
         row: Its number, from 1 below the header.
-        reason: Why it is none: ``totals``, ``no ad``, ``no counts`` or ``blank``.
+        reason: Why it is none: ``totals``, ``no ad``, ``no counts``, ``header`` or ``blank``.
         label: What it calls itself.
         counts: Its counts, by name; NaN where it has none.
     """
@@ -115,6 +115,13 @@ class _Rows:
         """Whether a cell is blank that every ad of the platform fills."""
         cells = [blank(self.texts[name]) for name in self.layout.required]
         return np.any(cells, axis=0) if cells else np.zeros(len(self.numbers), bool)
+
+    @cached_property
+    def is_header(self) -> NDArray[np.bool_]:
+        """Whether a row repeats the header, as between exports that were put into one file."""
+        cells = [_array(pc.equal(held, without_place(name))) for name, held in self.texts.items()]
+        is_header: NDArray[np.bool_] = np.all(cells, axis=0)
+        return is_header
 
     @property
     def labels(self) -> list[pa.Array]:
@@ -207,7 +214,8 @@ class Sifter:
         no_id, no_content = rows.has_no_id, rows.has_no_content
         labelled = self._labelled(rows)
         kept = np.isin(rows.numbers, list(self._options.keep_rows))
-        may_be_ad: NDArray[np.bool_] = ~((no_id & no_content) | labelled | rows.has_no_kind) | kept
+        no_ad = (no_id & no_content) | labelled | rows.has_no_kind | rows.is_header
+        may_be_ad: NDArray[np.bool_] = ~no_ad | kept
         return may_be_ad
 
     def _counted(self, rows: _Rows, may_be_ad: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -273,6 +281,7 @@ class Sifter:
         counts = {count.name: float(values[at]) for count, values in rows.counts.items()}
         is_blank = not label and not any(np.isfinite(value) for value in counts.values())
         reason = "totals" if total is not None else "blank" if is_blank else "no ad"
+        reason = "header" if rows.is_header[at] else reason
         return LeftOut(int(rows.numbers[at]), reason, label, counts)
 
     def _suspects(self, rows: _Rows) -> NDArray[np.bool_]:
@@ -358,41 +367,3 @@ def _compact(table: pa.Table) -> pa.Table:
         if pa.types.is_string(table.schema.field(name).type):
             table = table.set_column(at, name, table.column(at).dictionary_encode())
     return table
-
-
-# === Rows of sums that say nothing of it ===
-
-
-def without_sums(
-    ads: pa.Table, left_out: Sequence[LeftOut], counts: Sequence[str]
-) -> tuple[pa.Table, list[LeftOut]]:
-    """Leaves out rows that hold, in every count, the sum of others: totals without a label.
-
-    Args:
-        ads: Ads, with a column `suspect`.
-        left_out: Rows that were left out already; those that are sums are called so.
-        counts: Columns of counts.
-
-    Returns:
-        Ads without the column `suspect`, and all rows that were left out, in their order.
-    """
-    suspects = ads["suspect"].to_numpy().astype(bool)
-    found = list(left_out)
-    if counts and ads.num_rows:
-        held = np.stack([ads[name].to_numpy() for name in counts])  # (counts, rows)
-        rest = held[:, ~suspects].sum(axis=1)
-        found = [_named_total(one, rest) for one in found]
-        sums = rows_of_sums(held, suspects)
-        rows = ads["row"].to_numpy()
-        found += [LeftOut(int(rows[at]), "totals", text, {}) for at, text in sorted(sums.items())]
-        if sums:
-            kept = np.ones(ads.num_rows, bool)
-            kept[list(sums)] = False
-            ads = ads.filter(pa.array(kept))
-    return ads.drop_columns(["suspect"]), sorted(found, key=lambda one: one.row)
-
-
-def _named_total(one: LeftOut, total: NDArray[np.float64]) -> LeftOut:
-    counts = list(one.counts.values())
-    is_total = one.reason == "no ad" and np.allclose(counts, total, rtol=1e-9) and total.any()
-    return replace(one, reason="totals", label="the sum of all ads") if is_total else one

@@ -63,6 +63,7 @@ _REASONS = {
     "totals": "totals (--keep-row N keeps one)",
     "no ad": "without id and content, so no ads (--keep-row N keeps one)",
     "no counts": "without any count (--blank-is-zero reads blank ones as zeros)",
+    "header": "the header again",
     "blank": "blank",
 }
 

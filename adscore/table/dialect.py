@@ -178,11 +178,15 @@ _WESTERN = frozenset(
 )
 
 
+# Western words have a letter beyond ASCII here and there, seldom three in a row.
+_RUNS = re.compile(r"[^\W\d_a-zA-Z]{3,}")
+
+
 def _guessed_encoding(head: bytes) -> str:
     """One of the encodings before Unicode; that of Western Windows where nothing tells."""
     import charset_normalizer  # few tables need it
 
-    best = charset_normalizer.from_bytes(head[:65_536]).best()
+    best = charset_normalizer.from_bytes(head[:65_536], cp_exclusion=["mac_cyrillic"]).best()
     if best is None or best.encoding in ("ascii", "latin_1", "iso8859_1", "cp1252"):
         return "cp1252"
     # Short texts of Western Europe pass for many encodings: the usual one goes first.
@@ -194,6 +198,8 @@ def _guessed_encoding(head: bytes) -> str:
     likely = sum(one in _WESTERN for one in letters)
     # Cyrillic and the like are all letters beyond ASCII, and pass for Western ones.
     few = len(letters) < sum(one.isascii() and one.isalpha() for one in western)
+    in_runs = sum(len(run) for run in _RUNS.findall(western))
+    few = few and in_runs < 0.5 * len(letters)
     return "cp1252" if few and likely >= 0.8 * len(letters) else str(best.encoding)
 
 

@@ -282,6 +282,14 @@ READ: dict[str, Case] = {
         ROWS,
         {"targets": ("ctr=Клики/Показы",), "headline": "Заголовок", "campaign": "Кампания"},
     ),
+    "the same with few words in Cyrillic": Case(
+        PLAIN.replace("Mowers", "Косилки").replace("A,", "Сад,").encode("cp1251"),
+        ROWS,
+    ),
+    "two exports that were put into one file": Case(
+        PLAIN + PLAIN.replace("Mowers", "Rakes").replace("A,S", "A,Oak S"),
+        {**ROWS, "row 3": (1600, 14), "row 5": (1298, 12), "row 6": (2500, 30)},
+    ),
     "several headlines, joined": Case(RESPONSIVE, ADS, {"headlines": "join"}),
     "each headline of ads without ids": Case(
         RESPONSIVE.replace("Ad ID", "Number"),
@@ -352,6 +360,10 @@ ASKED: dict[str, tuple[Case, str]] = {
         Case(PLAIN.replace("12\n", "12%\n"), NO_ADS),
         "column 'clicks': expected numbers (1 row: 1 '12%')",
     ),
+    "another table below": (
+        Case(PLAIN + "device,type,impressions,clicks\nmobile,x,10,1\n", NO_ADS),
+        "column 'clicks': expected numbers (1 row: 4 'clicks')",
+    ),
     "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
     "a missing day": (
         Case(
@@ -380,6 +392,35 @@ def test_what_is_open_is_asked(case: Case, told: str, tmp_path: Path) -> None:
     with pytest.raises(TableError) as error:
         case.prepared(tmp_path)
     assert told in str(error.value)
+
+
+DAYS = {
+    "1 Sep 2026": "2 Sep 2026", "1-Sep-26": "2-Sep-26", "Tue, Sep 1, 2026": "Wed, Sep 2, 2026",
+    "1. Sept. 2026": "2. Sept. 2026", "1 septembre 2026": "2 septembre 2026",
+    "mar. 1 sept. 2026": "mer. 2 sept. 2026", "1 de set. de 2026": "2 de set. de 2026",
+    "1 wrz 2026": "2 wrz 2026", "2026. 9. 1.": "2026. 9. 2.", "2026年9月1日": "2026年9月2日",
+    "2026-09-01T00:00:00Z": "2026-09-02T00:00:00Z", "46266": "46267",
+    "2026-09-01 00:00:00+00:00": "2026-09-02 00:00:00+00:00", "20260901": "20260902",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), DAYS.items())
+def test_days_of_many_spellings_are_days(first: str, second: str, tmp_path: Path) -> None:
+    rows = f'1,"{first}",a,10,1\n1,"{second}",a,20,2\n1,"{first}",a,30,3\n'
+    case = Case(f"ad_id,day,headline,impressions,clicks\n{rows}", {}, {"date": "day"})
+    table = case.prepared(tmp_path).table
+    assert table["date"].to_pylist() == ["2026-09-01", "2026-09-02"]
+    assert table["impressions"].to_pylist() == [40, 20]
+
+
+@pytest.mark.parametrize("day", ["9/1/2026", "9/1/2026 12:00 AM"])
+def test_the_format_that_an_error_names_reads_the_days(day: str, tmp_path: Path) -> None:
+    content = f"ad_id,day,headline,impressions,clicks\n1,{day},a,10,1\n"
+    with pytest.raises(TableError, match="--date-format %m/%d/%Y"):
+        Case(content, {}, {"date": "day"}).prepared(tmp_path)
+    read = ReadOptions(choices=Choices(date="day"), date_format="%m/%d/%Y")
+    table = prepare([str(tmp_path / "export")], PrepareOptions(read)).table
+    assert table["date"].to_pylist() == ["2026-09-01"]
 
 
 def test_merged_cells_of_a_workbook_are_all_filled(tmp_path: Path) -> None:
