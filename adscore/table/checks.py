@@ -24,6 +24,8 @@ SHOWN_KINDS = 5
 
 # Truth as JSON and pandas write it.
 _TRUTH = {"true": 1, "false": 0}
+# As a spreadsheet shows a number that its column is too narrow for: without its last digits.
+_ROUNDED = re.compile(r"\d+([.,]\d+)?E[+]\d+")
 _GROUPED = re.compile(r"\d{1,3}([ ,.'\u00a0\u202f\u2019]\d{3})+")
 
 # Of int64; of float64 where a target's successes may be parts of one.
@@ -155,6 +157,8 @@ def _is_truth(value: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     """A cell as a number from 0, or None where it is none; ``12.0`` is how pandas writes 12."""
+    if isinstance(value, str) and _ROUNDED.fullmatch(value.strip()):
+        return None
     try:
         number = float(_TRUTH.get(value.lower(), value) if isinstance(value, str) else value)
     except (TypeError, ValueError):
@@ -173,6 +177,8 @@ def _remedy(cell: Any, target: Target | None = None) -> str:
     if target is not None:
         columns = replace(target, fractional=True).columns
         return f'Parts of one are read with --target "{target.name}={columns}"'
+    if _ROUNDED.fullmatch(text):
+        return "A spreadsheet has rounded it: format the column as a number, and export it again"
     if "%" in text:
         return "A rate in per cent is no count: name the columns of successes and trials"
     if _GROUPED.fullmatch(text):

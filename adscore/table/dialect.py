@@ -31,6 +31,18 @@ _ENCODING_WORDS = {
 }  # fmt: skip
 
 
+# What files begin with that hold no table, or hold one of another kind.
+_NO_TEXTS = {
+    b"%pdf": "a PDF; export it as .csv or .xlsx",
+    **dict.fromkeys((b"<!doctype", b"<html", b"<table", b"<?xml"),
+                    "a web page or XML; export it as .csv or .xlsx"),
+    **dict.fromkeys((b"\x89png", b"gif8", b"\xff\xd8\xff"), "a picture"),
+    **dict.fromkeys((b"pk\x03\x04", b"\xd0\xcf\x11\xe0"),
+                    "a workbook or archive, whatever its name says; adscore prepare reads it"),
+    b"par1": "a Parquet file; name it .parquet",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a table is written whose header is its first line.
@@ -55,6 +67,24 @@ class Dialect:
         return self.encoding == "cp1252"
 
 
+def require_text(start: bytes, name: str) -> None:
+    """Refuses a file that begins as no text with a table does.
+
+    Services answer with a page where one has to log in, and files have the wrong ending.
+
+    Args:
+        start: Its first bytes.
+        name: Names it in the error.
+
+    Raises:
+        TableError: It is empty, or of another kind.
+    """
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    found = next((what for mark, what in _NO_TEXTS.items() if text.startswith(mark)), "")
+    if found or not start:
+        raise TableError(f"{name}: expected a table. Received: {found or 'an empty file'}")
+
+
 def dialect_of(file: IO[bytes], name: str) -> Dialect:
     """Looks at the beginning of a file.
 
@@ -67,6 +97,8 @@ def dialect_of(file: IO[bytes], name: str) -> Dialect:
     """
     head = file.read(HEAD_BYTES)
     whole = len(head) < HEAD_BYTES
+    if head:
+        require_text(head[:16], name)
     encoding = _plain_encoding(head, name, whole=whole)
     text = codecs.getincrementaldecoder(encoding)(_errors(encoding)).decode(head, final=whole)
     said = SEPARATOR_LINE.match(text)

@@ -1,11 +1,11 @@
 """The kinds of table files, each read as a stream."""
 
-import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import IO, Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from adscore.errors import TableError
+from adscore.errors import TableError, cut
 from adscore.table.dialect import Dialect, dialect_of, header_below, plain, unpacked, utf8
+from adscore.table.json_rows import json_lines
 from adscore.table.location import Location
 
 # Bytes that are parsed together: a longer row cannot be read. Arrow reads 32 such blocks ahead.
@@ -69,7 +70,7 @@ def source_of(file: Location) -> Source:
             return _JsonLines(file)
     raise TableError(
         f"{file.name}: expected a .csv, .parquet or .jsonl table, or a folder of these. Received: "
-        f"a name that ends in {file.kind!r}; adscore prepare reads workbooks and zip files"
+        f"a name that ends in {file.kind!r}; adscore prepare reads workbooks, archives and JSON"
     )
 
 
@@ -153,6 +154,7 @@ class _Text(_File):
         names = [f"c{place}" for place in range(len(dialect.header))]
         wanted = [names[place] for place in places]
         with (
+            _rows_named(),
             self.file.open() as binary,
             pyarrow.csv.open_csv(
                 utf8(unpacked(binary), dialect.encoding),
@@ -172,7 +174,6 @@ class _Text(_File):
                     check_utf8=False,  # it is no more than an error of its row
                 ),
             ) as reader,
-            _long_rows_named(),
         ):
             yield from reader
 
@@ -183,11 +184,22 @@ class _Text(_File):
             return dialect_of(unpacked(binary), self.file.name)
 
 
+_WIDTH = re.compile(r".*Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
+
+
 @contextmanager
-def _long_rows_named() -> Iterator[None]:
+def _rows_named() -> Iterator[None]:
+    """Says of Arrow's errors which row they are about, and what to do."""
     try:
         yield
     except pa.ArrowInvalid as error:
+        if found := _WIDTH.fullmatch(str(error)):
+            expected, received, row = found.groups()
+            raise ValueError(
+                f"a row of {received} cells where the header has {expected}: {cut(row)!r}. Is a "
+                "separator in a cell without quotes? adscore prepare passes over empty cells, and "
+                "lines below the rows"
+            ) from error
         if "straddling" not in str(error):
             raise
         raise ValueError(
@@ -222,7 +234,10 @@ def require_distinct_columns(file: Location, names: list[str]) -> None:
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise TableError(f"{file.name}: expected distinct columns. Received: {repeated} twice")
+        raise TableError(
+            f"{file.name}: expected distinct columns. Received: {repeated} twice; rename them, or "
+            "let adscore prepare read the table, which tells them apart"
+        )
 
 
 # === .parquet ===
@@ -287,7 +302,7 @@ class _JsonLines(_File):
     def schema(self) -> pa.Schema:
         names: dict[str, None] = {}
         with self.file.open() as binary:
-            rows = _json_rows(unpacked(binary))
+            rows = json_lines(unpacked(binary))
             for _, (row, _) in zip(range(JSON_HEADER_LINES), rows, strict=False):
                 names.update(dict.fromkeys(name for name in row if _is_text(name)))
         if not names:
@@ -300,7 +315,7 @@ class _JsonLines(_File):
         with self.file.open() as binary:
             held: list[dict[str, str | None]] = []
             weight = 0
-            for row, size in _json_rows(unpacked(binary)):
+            for row, size in json_lines(unpacked(binary)):
                 held.append(row)  # names that are not asked for are passed over
                 weight += size
                 if len(held) == rows:
@@ -331,59 +346,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _json_rows(binary: IO[bytes]) -> Iterator[tuple[dict[str, str | None], int]]:
-    """The rows of a .jsonl file, each value as the text that stands there, and their bytes.
-
-    Raises:
-        ValueError: A line is no JSON object, or names a value twice.
-    """
-    decoder = json.JSONDecoder(
-        object_pairs_hook=_distinct, parse_float=_Decimal, parse_constant=_not_a_number
-    )
-    for number, line in enumerate(binary, start=1):
-        encoding = "utf-8-sig" if number == 1 else "utf-8"
-        text = line.decode(encoding, "surrogateescape").strip()
-        if not text:
-            continue
-        try:
-            row = decoder.decode(text)
-            if not isinstance(row, dict):
-                raise ValueError(f"expected an object. Received: {type(row).__name__}")
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"line {number}: {error}") from error
-        yield {name: _json_text(value) for name, value in row.items()}, len(line)
-
-
-class _Decimal(float):
-    """A number with a fraction or an exponent; as text what stands in the file."""
-
-    text: str
-
-    def __new__(cls, text: str) -> "_Decimal":
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"expected distinct names. Received: {repeated!r} twice")
-    return row
-
-
-def _not_a_number(text: str) -> Any:
-    raise ValueError(f"expected JSON. Received: {text}")
-
-
-def _json_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value) if isinstance(value, bool | dict | list) else str(value)

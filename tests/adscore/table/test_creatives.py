@@ -186,7 +186,15 @@ def test_zero_rows_of_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_rows_of_another_length_are_refused(tmp_path: Path) -> None:
-    assert "Expected 6 columns, got 7" in refusal(write_csv(tmp_path, ROW, f"{ROW},8"))
+    message = refusal(write_csv(tmp_path, ROW, f"{ROW},8"))
+    assert "a row of 7 cells where the header has 6" in message
+    assert "adscore prepare passes over empty cells" in message
+
+
+def test_counts_that_a_spreadsheet_shows_rounded_are_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, ROW, "c2,c,Buy,i.png,1.3E+06,4")
+    message = refusal(path, Columns(), CTR)
+    assert "Received: '1.3E+06'\nA spreadsheet has rounded it" in message
 
 
 @pytest.mark.parametrize("rows_before", [0, 20_000])

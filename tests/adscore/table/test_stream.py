@@ -78,7 +78,11 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     [
         ("a.csv", b"", "expected a header line"),
         ("a.csv", b"id,id\n1,2\n", "expected distinct columns"),
-        ("a.csv", b"id,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a.csv", b"id,b\n1,2\n1,2,3\n", "a row of 3 cells where the header has 2: '1,2,3'"),
+        ("a.csv", b"<!DOCTYPE html>\n<html>log in</html>", "Received: a web page"),
+        ("a.csv", b"PK\x03\x04" + bytes(20), "adscore prepare reads it"),
+        ("a.csv", b"PAR1" + bytes(20), "name it .parquet"),
+        ("a.csv", b"\xef\xbb\xbf\n%PDF-1.7\n", "Received: a PDF"),
         (
             "a.csv",
             "id,é,\udcff\n1,2,3\n".encode("utf-8", "surrogateescape"),
