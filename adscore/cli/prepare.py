@@ -115,8 +115,9 @@ def prepare(
             tuple(context_column or ()), _rates(target or ()), headlines,
         )  # fmt: skip
         read = ReadOptions(
-            SheetOptions(encoding, header_line, sheet), choices, platform, decimal, blank_is_zero,
-            frozenset(keep_row or ()), date_format,
+            SheetOptions(encoding, header_line, sheet), choices, platform,
+            decimal=decimal, blank_is_zero=blank_is_zero, keep_rows=frozenset(keep_row or ()),
+            date_format=date_format,
         )  # fmt: skip
         options = PrepareOptions(read, None if join is None else Join(join, on), image_root)
         _require_choices(read, on, join)

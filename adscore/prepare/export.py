@@ -13,7 +13,7 @@ from adscore.errors import TableError
 from adscore.prepare.days import written_days
 from adscore.prepare.headlines import is_nothing
 from adscore.prepare.layout import Choices, Layout, find_layout, require_headline_choice
-from adscore.prepare.platform import known_names, recognise
+from adscore.prepare.platform import GENERIC, known_names, recognise
 from adscore.prepare.sift import LeftOut, Sifter, SiftOptions
 from adscore.prepare.sums import without_sums
 from adscore.progress import SILENT, Progress
@@ -34,6 +34,7 @@ class ReadOptions:
         sheet: How their files are opened.
         choices: Which columns hold what.
         platform: The platform's key; None recognises it.
+        otherwise: The platform's key where none is recognised.
         decimal: The decimal mark; None finds it out.
         blank_is_zero: Whether a blank count is zero; None does as the platform does.
         keep_rows: Rows, counted from 1 below the header, that are ads whatever they look like.
@@ -43,6 +44,7 @@ class ReadOptions:
     sheet: SheetOptions = field(default_factory=SheetOptions)
     choices: Choices = field(default_factory=Choices)
     platform: str | None = None
+    otherwise: str = GENERIC
     decimal: str | None = None
     blank_is_zero: bool | None = None
     keep_rows: frozenset[int] = frozenset()
@@ -100,7 +102,7 @@ def read_export(
     short = location.path.rpartition("/")[2]
     progress(f"looking at {short}")
     with _opened(location, short, options) as (sheet, share):
-        platform = recognise(sheet.columns, options.platform)
+        platform = recognise(sheet.columns, options.platform, options.otherwise)
         layout = find_layout(sheet.columns, platform, options.choices, short, counts=counts)
         notation, filled = _first_look(sheet, layout)
         headlines = tuple(one for one in layout.headlines if one in filled)

@@ -8,6 +8,8 @@ from adscore.creative import NO_COLUMN, Target
 from adscore.errors import TableError
 from adscore.prepare.platform import Platform
 
+# Of columns on the way to the result.
+_OWN_NAMES = ("id", "campaign", "headline", "image", "date", "row", "suspect")
 HEADLINE_CHOICES = ("first", "join", "each")
 CTR = Target("ctr", "clicks", "impressions")
 
@@ -143,7 +145,13 @@ def find_layout(
         tuple(one for one in header if one in platform.rows_have),
         header[0],
     )
-    if not (layout.id or layout.headlines or layout.image):
+    faults += [
+        f"--context-column: {name!r} is a name that the result needs; rename the column, or name "
+        "it with the option for it, such as --date-column"
+        for name in layout.context
+        if name in _OWN_NAMES
+    ]
+    if not (layout.id or layout.headlines or layout.image or choices.id):
         faults.append(
             f"expected a column that tells ads apart. Received: {_listed(header)}. Name it with "
             "--id-column, --headline-column or --image-column"

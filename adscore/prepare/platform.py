@@ -98,12 +98,15 @@ def platforms() -> Mapping[str, Platform]:
     return found
 
 
-def recognise(header: Sequence[str], asked: str | None = None) -> Platform:
-    """The platform that a header is of; the generic one where none is recognised.
+def recognise(
+    header: Sequence[str], asked: str | None = None, otherwise: str = GENERIC
+) -> Platform:
+    """The platform that a header is of.
 
     Args:
         header: Names of the columns.
         asked: The key of the platform, where the user names it.
+        otherwise: The key where none is recognised.
 
     Raises:
         TableError: There is no such platform.
@@ -123,7 +126,7 @@ def recognise(header: Sequence[str], asked: str | None = None) -> Platform:
     best = max(marks(one) for one in known.values())
     found = [one for one in known.values() if marks(one) == best]
     if best[0] < _MIN_MARKS:
-        return known[GENERIC]
+        return known[otherwise]
     if len(found) > 1:
         keys = " or ".join(one.key for one in found)
         raise TableError(f"expected the export of one platform. Received: {keys}; say --platform")

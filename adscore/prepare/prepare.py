@@ -90,6 +90,11 @@ def prepare(
     _require_files([*exports, *joined])
     _require_different(exports)
     found = [read_export(name, read, progress=progress) for name in exports]
+    last = max(export.rows for export in found)
+    if max(read.keep_rows, default=0) > last:
+        raise TableError(
+            f"--keep-row: expected a row up to {last}. Received: {max(read.keep_rows)}"
+        )
     notes = Notes()
     ads = combine(found)
     if options.join is not None:
@@ -97,6 +102,7 @@ def prepare(
             read,
             choices=replace(read.choices, targets=(), context=(), date=None),
             keep_rows=frozenset(),
+            otherwise=found[0].layout.platform.key,
         )
         ads = join(
             ads, read_export(options.join.table, listing, counts=False, progress=progress), notes

@@ -29,6 +29,9 @@ def lines(prepared: Prepared) -> Iterator[str]:
     for name, ids in notes.differing.items():
         found = f"{_number(len(ids), 'ad')} with more than one {name}"
         yield f"{found}, the first is kept: {_first(ids)}"
+    for name in dict.fromkeys(c.name for one in prepared.exports for c in one.layout.counts):
+        if name not in prepared.table.column_names:
+            yield f"left out {name}, which not every export has"
     if notes.over:
         found = f"{_number(len(notes.over), 'ad')} with more conversions than clicks"
         yield f"{found}, so that they are no target: {_first(notes.over)}"
@@ -120,7 +123,7 @@ def _train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str
         words += ["--context-column", column] if column != "date" else []
     for target in prepared.targets if list(prepared.targets) != [CTR] else ():
         words += ["--target", f"{target.name}={target.columns}"]
-    root = prepared.notes.image_root
+    root = prepared.notes.image_root if "image" in columns else None
     if root is not None and root.resolve() != out.absolute().parent.resolve():
         words += ["--image-root", str(root)]
     return shlex.join(words)

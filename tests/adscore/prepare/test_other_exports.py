@@ -364,6 +364,10 @@ ASKED: dict[str, tuple[Case, str]] = {
         Case(PLAIN + "device,type,impressions,clicks\nmobile,x,10,1\n", NO_ADS),
         "column 'clicks': expected numbers (1 row: 4 'clicks')",
     ),
+    "a context that is a name of the result": (
+        Case(PLAIN.replace("campaign", "date"), NO_ADS, {"context": ("date",)}),
+        "--context-column: 'date' is a name that the result needs",
+    ),
     "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
     "a missing day": (
         Case(

@@ -240,6 +240,25 @@ def test_the_command_that_follows_survives_a_shell(prepared) -> None:
     assert shlex.split(said.splitlines()[-1])[3] == "models/Ad-report-1-more"
 
 
+def test_an_export_without_conversions_costs_them_and_that_is_said(prepared, tmp_path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(CONVERSIONS.replace(",Conversions", ",Sales"))
+    rows, said = prepared(CONVERSIONS, other)
+    assert counts(rows)["1"] == (2596, 24)
+    assert "left out conversions, which not every export has" in said
+
+
+def test_a_list_of_ads_is_read_as_its_report_is(prepared, tmp_path: Path) -> None:
+    ads = tmp_path / "ads.csv"
+    ads.write_text("Ad ID,Title\na:901,Socks for two\na:902,Warm feet\n")
+    rows, said = prepared(
+        META.replace(",Headline (ad settings)", ",Note"), "--join", ads,
+        "--target", "ctr=Link clicks/Impressions",
+    )  # fmt: skip
+    assert [row["headline"] for row in rows] == ["Socks for two", "Warm feet"]
+    assert "does not list: 903" in said
+
+
 REFUSED = {
     "one reading of a number": ("id,headline,impressions,clicks\na,x,1.298,3\n", "--decimal"),
     "a rate alone": ("id,headline,impressions,ctr\na,x,1000,2%\n", "rate alone"),
@@ -274,6 +293,10 @@ OPTIONS = {
     "no such folder of images": (["--image-root", "nowhere"], "expected a folder"),
     "an ending that cannot be written": (["--out", "x.xls"], ".parquet or .csv"),
     "an option without its other": (["--on", "Ad ID"], "--join"),
+    "a row that is not there": (
+        ["--keep-row", "9", "--target", "ctr=Link clicks/Impressions"],
+        "--keep-row: expected a row up to 4. Received: 9",
+    ),
 }
 
 
