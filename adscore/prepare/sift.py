@@ -22,6 +22,7 @@ from adscore.table.totals import ROUNDED_ID, TOTAL_WORDS, is_total_label
 _MAX_SET_ASIDE = 10_000
 _SHOWN = 3
 _NUMBERS = "expected numbers"
+_MAX_NOTES = 20
 _TOTAL_AT_AN_END = f"^{TOTAL_WORDS}|{TOTAL_WORDS}$"
 # An id as a float, or as a spreadsheet keeps one as text.
 _NUMBER_ID = r"^'?(\d+)(?:\.0)?$"
@@ -185,9 +186,7 @@ class Sifter:
         """
         lines = []
         for kind, (found, cells) in self._faults.items():
-            # Below the last ad with a count are notes.
-            ends = self._last_counted if kind.endswith(_NUMBERS) and self._last_counted else np.inf
-            rows = [row for row in found if row <= ends]
+            rows = self._without_notes(found) if kind.endswith(_NUMBERS) else found
             if rows:
                 received = [f" {cut(cell, 40)!r}" if cell else "" for cell in cells]
                 pairs = itertools.zip_longest(rows[:_SHOWN], received[: len(rows)], fillvalue="")
@@ -197,6 +196,11 @@ class Sifter:
                 lines.append(f"{kind} ({number}: {shown}{more})")
         if lines:
             raise TableError(f"{self._name}: " + "; ".join(lines))
+
+    def _without_notes(self, rows: list[int]) -> list[int]:
+        """Rows up to the last ad with a count: a few below it are notes, many are not."""
+        ads = [row for row in rows if row <= self._last_counted]
+        return ads if self._last_counted and len(rows) - len(ads) <= _MAX_NOTES else rows
 
     def _read(self, batch: SheetRows) -> _Rows:
         layout, cells = self._layout, batch.cells

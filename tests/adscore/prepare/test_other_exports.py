@@ -368,6 +368,10 @@ ASKED: dict[str, tuple[Case, str]] = {
         Case(PLAIN.replace("campaign", "date"), NO_ADS, {"context": ("date",)}),
         "--context-column: 'date' is a name that the result needs",
     ),
+    "more rows without numbers than notes are": (
+        Case(PLAIN + "A,Rakes,1.3K,1.1K\n" * 21, NO_ADS),
+        "column 'clicks': expected numbers (21 rows: 4 '1.1K'",
+    ),
     "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
     "a missing day": (
         Case(
