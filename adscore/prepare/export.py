@@ -1,5 +1,8 @@
 """One export, read and sifted: its ads with their counts, and what is no ad."""
 
+import gzip
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +25,8 @@ from adscore.table.numbers import Notation, looks_numeric
 from adscore.table.sheet import Sheet, SheetOptions, SheetRows
 from adscore.table.sheets import open_sheet
 
+# What unpacking a file raises that broke off, or was changed.
+_DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError)
 _BATCHES_TO_UNIFY = 50
 _CELLS_TO_JUDGE = 1_000
 
@@ -145,7 +150,15 @@ def _opened(
         def share() -> float | None:
             return min(1.0, file.tell() / size) if size else None
 
-        yield open_sheet(file, name, options.sheet, known_names), share
+        try:
+            yield open_sheet(file, name, options.sheet, known_names), share
+        except UnicodeDecodeError as error:
+            raise TableError(
+                f"{name}: expected text in {error.encoding} to its end. Received: {error.reason}; "
+                "name the encoding with --encoding, or save the file as CSV UTF-8"
+            ) from error
+        except _DAMAGED as error:
+            raise TableError(f"{name}: cannot be unpacked, it may be damaged: {error}") from error
 
 
 def _sifted(sheet: Sheet, layout: Layout, sifter: Sifter, told: Callable[[], None]) -> pa.Table:

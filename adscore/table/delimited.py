@@ -162,11 +162,6 @@ class _Body:
         lines = cast("Any", io.BufferedReader(self.lines, _BLOCK_BYTES))
         try:
             yield from pyarrow.csv.open_csv(lines, read, parse, convert)
-        except UnicodeDecodeError as error:
-            raise TableError(
-                f"{self.name}: expected text in {error.encoding} to its end. Received: "
-                f"{error.reason}; name the encoding with --encoding, or save the file as CSV UTF-8"
-            ) from error
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return

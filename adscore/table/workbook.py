@@ -39,16 +39,20 @@ def open_workbook(file: IO[bytes], name: str, options: SheetOptions, known: Know
 
     try:
         book = CalamineWorkbook.from_filelike(file)
+        visible = [
+            one.name for one in book.sheets_metadata if str(one.visible).endswith(".Visible")
+        ]
+        wanted = visible if options.sheet is None else [options.sheet]
+        sheets = {
+            title: book.get_sheet_by_name(title) for title in wanted if title in book.sheet_names
+        }
     except CalamineError as error:
         raise TableError(f"{name}: expected a workbook. Received: {error}") from error
-    if options.sheet is not None and options.sheet not in book.sheet_names:
+    if options.sheet is not None and options.sheet not in sheets:
         raise TableError(
             f"{name}: expected a sheet {options.sheet!r} (--sheet). "
             f"Received: {listed(book.sheet_names)}"
         )
-    visible = [one.name for one in book.sheets_metadata if str(one.visible).endswith(".Visible")]
-    wanted = [options.sheet] if options.sheet is not None else visible
-    sheets = {title: book.get_sheet_by_name(title) for title in wanted}
     found: dict[str, tuple[int, list[str]]] = {}
     for title, sheet in sheets.items():
         head = list(itertools.islice(_rows(sheet), _ROWS_TO_LOOK_AT))

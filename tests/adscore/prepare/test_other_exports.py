@@ -1,5 +1,6 @@
 """Exports of other languages, platforms, encodings and habits: what is open is asked."""
 
+import gzip
 import io
 import json
 import zipfile
@@ -371,6 +372,18 @@ ASKED: dict[str, tuple[Case, str]] = {
     "more rows without numbers than notes are": (
         Case(PLAIN + "A,Rakes,1.3K,1.1K\n" * 21, NO_ADS),
         "column 'clicks': expected numbers (21 rows: 4 '1.1K'",
+    ),
+    "a workbook that broke off": (
+        Case(workbook(A=[TIKTOK, *TIKTOK_ROWS])[:-400], NO_ADS),
+        "export: ",
+    ),
+    "half a character of UTF-16": (
+        Case(PLAIN.encode("utf-16-be")[:-1], NO_ADS),
+        "to its end. Received: truncated data",
+    ),
+    "a packed file that broke off": (
+        Case(gzip.compress(PLAIN.encode() * 99)[:-20], NO_ADS),
+        "it may be damaged",
     ),
     "an open notation": (Case(PLAIN.replace("1298", "1.298"), NO_ADS), "--decimal"),
     "a missing day": (
