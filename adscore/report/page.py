@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from adscore.report.words import change_text, metric_text, odds, percent, points
+from adscore.report.words import change_text, metric_text, odds, percent, points, share_below
 
 # Characters that no HTML document may hold, whatever the headline's author typed.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "percent": percent,
         "pixels": _pixels,
         "points": points,
+        "share_below": share_below,
         "side": lambda effect: "up" if effect >= 0 else "down",
     }
     return environment

@@ -212,6 +212,11 @@ class _Group:
     ties: Sequence[str]
     ahead: Sequence[bool]
 
+    @property
+    def rows(self) -> int:
+        """Rows of the table that its lines stand for."""
+        return sum(1 + len(entry.others) for entry in self.entries)
+
 
 def _entry(row: int, cells: Mapping[str, Any], look: Look, result: Result) -> _Entry:
     identity, *_ = cells.values()

@@ -83,3 +83,8 @@ def change_text(values: tuple[float | int | None, float | int | None], name: str
     if name in _SHARES:
         return f"{sign}{percent(abs(change), 2).removesuffix('%')} points"
     return f"{sign}{abs(change):,}" if isinstance(change, int) else f"{sign}{abs(change):.4f}"
+
+
+def share_below(percentile: float) -> str:
+    """A percentile in whole per cent; one that some are above is never written as 100."""
+    return f"{percentile if percentile == 100 else min(percentile, 99):.0f}"

@@ -67,7 +67,7 @@ def test_the_page_ranks_every_row_inside_its_campaign_and_says_what_went_wrong(
     root = ElementTree.fromstring(text.partition("\n")[2])
     said = " ".join("".join(root.itertext()).split())
     assert "60 creatives of awkward.csv" in said
-    assert "Scored58of 60 creatives" in said
+    assert "Scored58of 60 rows" in said
     assert "image: expected an image file" in said
     assert "'gone/" in said
     groups = groups_of(page)
@@ -96,6 +96,7 @@ def test_a_creative_that_comes_again_is_shown_once(
     (group,) = groups_of(page)
     lines = [" ".join("".join(line.itertext()).split()) for line in lines_of(group)]
     assert len(lines) == 3
+    assert "3 creatives in 8 rows of t.csv" in page.read_text(encoding="utf-8")
     ids = [row.partition(",")[0] for row in rows[:3]]
     for identity, others in zip(ids, ("2 more rows", "2 more rows", "1 more row"), strict=True):
         [line] = [line for line in lines if identity in line]
