@@ -209,6 +209,8 @@ def _write_report(
 
 def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> None:
     """Says what was written, and why rows failed; too many end the command with exit status 1."""
+    from adscore.table.images import NO_FILE
+
     all_failed = summary.errors == summary.rows
     too_many = all_failed or (max_errors is not None and summary.errors > max_errors)
     failures = f", {summary.errors} of them with an error" if summary.errors else ""
@@ -226,7 +228,7 @@ def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> Non
     if summary.errors:
         rows = f"all {summary.rows}" if all_failed else f"{summary.errors} of {summary.rows}"
         text = f"{rows} rows have no score: {_counted(summary)}"
-        if all_failed and "image: expected an image file" in summary.reasons:
+        if all_failed and any(NO_FILE in one.example for one in summary.reasons.values()):
             text += ". If the images are in another folder, name it with --image-root"
         if too_many:
             fail(TableError(text))

@@ -2,12 +2,16 @@
 
 import base64
 import binascii
+import errno
 import os
 import posixpath
 from pathlib import Path
 
 from adscore.errors import InvalidCreativeError, Reason, TableError, cut
 from adscore.table.location import Location, is_url, open_regular
+
+# What the system says of a file that is not there.
+NO_FILE = os.strerror(errno.ENOENT)
 
 
 def is_data_uri(name: str) -> bool:

@@ -15,6 +15,7 @@ from adscore.scoring.image import ImageSize
 from adscore.scoring.preparation import context_ids, learn_values
 from adscore.scoring.text import normalise
 from adscore.table import CreativeTable
+from adscore.table.images import NO_FILE
 from adscore.training.encoders.published import Encoders, ImageEncoder
 from adscore.training.images import Broken, read_images
 from adscore.training.likelihood import Outcomes
@@ -303,7 +304,8 @@ def with_images(
     broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
         error = table.broken_rows(broken)
-        if read.broken and len(read.broken) == has[1].sum():
+        gone = [row for row, text in read.broken if NO_FILE in text]
+        if gone and len(gone) == has[1].sum():
             where = "if they are in another folder, name it with --image-root"
             error = BrokenRowsError(f"{error}\nNo image can be read: {where}", error.rows)
         raise error
