@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from adscore.training import TrainingOptions, TrainingResult
 
 DEFAULT_TARGET = "ctr=clicks/impressions"
+ENGINES = ("local", "spark")
 
 
 def _encoder(instead: str) -> object:
@@ -93,6 +94,9 @@ def train(
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave out rows with faults, and list them.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="Where features are computed: local or spark.")
+    ] = "local",
 ) -> None:
     """Trains a model from creatives and their results; writes its next version, MODEL/1, ..."""
     from adscore.cli.metrics import print_agreement, print_metrics
@@ -112,6 +116,7 @@ def train(
             text_encoder=text_encoder,
             image_encoder=image_encoder,
             align=align,
+            engine=engine,
         )
         with columns_in_use(given, options=options_of_counts(targets)) as columns:
             _require_two_parts(columns, align=align)
@@ -147,6 +152,9 @@ def _checked_options(model: Path, preset: str, **choices: Any) -> "TrainingOptio
 
     require_model_dir(model)
     require_choice("--preset", preset, PRESETS)
+    require_choice("--engine", choices["engine"], ENGINES)
+    if choices["engine"] == "spark":
+        importlib.import_module("pyspark")  # before a table is read
     options = TrainingOptions(PRESETS[preset], **choices)
     require_encoders(options.text_encoder, options.image_encoder, options.preset)
     return options

@@ -1,4 +1,4 @@
-"""Scoring on Spark: a thin adapter over the core that every engine runs.
+"""Scoring on Spark: a thin adapter over the core that every engine runs; and other work there.
 
 Each Python worker of an executor opens the model once, when its first batch comes, and scores on
 the one core that Spark gives to a task. The result is that of the local engine, to the last bit.
@@ -14,12 +14,13 @@ import sys
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from pyspark import SparkFiles
+from pyspark import Broadcast, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
@@ -93,9 +94,7 @@ def score_to(out: Path, model: Path, table: str, options: ScoringOptions) -> Sum
     stream = open_stream(table, options.read)
     stream.require_rows()
     pieces = [piece for source in stream.sources for piece in source.pieces()]
-    # Executors must run the Python, and so the packages, of the driver.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    spark = SparkSession.builder.appName("adscore score").getOrCreate()
+    spark = _session("adscore score")
     task = replace(
         _Task.of(spark, model, options.below(stream.folder)),
         table=replace(stream, sources=tuple(pieces)),
@@ -116,6 +115,13 @@ def _summary(scores: DataFrame, task: "_Task") -> Summary:
     reasons = ({row[0]: Failures(row["count(1)"], row["min(example)"])} for row in found.collect())
     left_out = task.context_left_out
     return Summary(task.bundle, scores.count(), merged(reasons), context_left_out=left_out)
+
+
+def _session(name: str) -> SparkSession:
+    """The session that there is, e.g. of spark-submit, or else one with a worker for each core."""
+    # Executors must run the Python, and so the packages, of the driver.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    return SparkSession.builder.appName(name).getOrCreate()
 
 
 def _require_ids(options: ScoringOptions) -> None:
@@ -180,6 +186,54 @@ class _Task:
             for number in batch.column(0).to_pylist():
                 piece = replace(self.table, sources=(self.table.sources[number],))
                 yield from piece.batches(BATCH_ROWS)
+
+
+# === For other work than scoring ===
+
+# What is done to some rows on an executor: what all tasks share, rows -> rows.
+Work = Callable[[Any, pa.RecordBatch], pa.RecordBatch]
+
+
+class Cluster:
+    """Does work on the executors of a session, some rows of the driver's at a time.
+
+    Args:
+        name: Of a session that is begun where there is none, and ended by `close`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._is_new = SparkSession.getActiveSession() is None
+        self._spark = _session(name)
+        self.tasks = max(1, self._spark.sparkContext.defaultParallelism)
+
+    def close(self) -> None:
+        """Frees executors and the JVM, where nobody else has begun the session."""
+        if self._is_new:
+            self._spark.stop()
+
+    def shared(self, value: Any) -> Broadcast[Any]:
+        """Sends to all executors, once, what every task needs."""
+        return self._spark.sparkContext.broadcast(value)
+
+    def run(
+        self, rows: pa.Table, work: Work, shared: Broadcast[Any], schema: pa.Schema
+    ) -> pa.Table:
+        """Does work to rows, an equal part of them in each task.
+
+        Args:
+            rows: As many as the driver has memory for, their results too.
+            work: Sees at most `BATCH_ROWS` of them at a time.
+            shared: What else it needs.
+            schema: Of what it gives.
+        """
+
+        def parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                for start in range(0, batch.num_rows, BATCH_ROWS):
+                    yield work(shared.value, batch.slice(start, BATCH_ROWS))
+
+        frame = self._spark.createDataFrame(rows).repartition(self.tasks)
+        return frame.mapInArrow(parts, from_arrow_schema(schema)).toArrow()
 
 
 # === On the driver ===

@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 from adscore.bundle import Present
 from adscore.scoring.ngrams import headline_statistics, ngram_ids
 from adscore.scoring.text import HeadlineTokenizer, train_tokenizer
-from adscore.training.encoders.feature_cache import (
-    FeatureCache,
-    cache_directory,
-    headline_features,
-)
+from adscore.training.encoders.encoding import HeadlineEncoding, headline_features
+from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
 from adscore.training.problem import Problem
 
 ROWS_AT_ONCE = 256
@@ -147,8 +144,8 @@ def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
     if encoder is None:
         return "", columns
     problem.progress(f"encoding {len(distinct):,} headlines")
-    cache = FeatureCache(cache_directory())
-    stored = headline_features(encoder, distinct, cache, problem.progress)
+    encoding, cache = HeadlineEncoding(encoder), FeatureCache(cache_directory())
+    stored = headline_features(distinct, encoding, cache, problem.progress)
     columns["headline_features"] = Column(stored.values, stored.index[index])
     return encoder.tokenizer, columns
 

@@ -1,7 +1,8 @@
 """A table -> the problem that a training solves: its rows as arrays, the options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,15 @@ from adscore.scoring.preparation import context_ids, learn_values
 from adscore.scoring.text import normalise
 from adscore.table import CreativeTable
 from adscore.table.images import NO_FILE
+from adscore.training.encoders.encoding import HeadlineEncoding
+from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
 from adscore.training.encoders.published import Encoders, ImageEncoder
-from adscore.training.images import Broken, read_images
+from adscore.training.images import (
+    Broken,
+    EncodeAll,
+    ReadImages,
+    read_images,
+)
 from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.split import Split, fold_groups, split_groups
@@ -42,6 +50,7 @@ class TrainingOptions:
         image_encoder: The same of images.
         align: Whether headline-image agreement is learned too.
         force: Whether a version is written that is clearly worse than the one before it.
+        engine: Where features are computed, ``"local"`` or ``"spark"``; the rest is done here.
     """
 
     preset: Preset = DEFAULT
@@ -51,6 +60,7 @@ class TrainingOptions:
     image_encoder: str | None = None
     align: bool = False
     force: bool = False
+    engine: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +214,35 @@ def read_problem(
         data, Split.of_all(len(data)), preset, used, options.seed, options.align, progress
     )
     _require_outcomes(problem)
-    data = with_images(data, broken, table, preset, encoders.image, progress)
+    read = partial(read_images, table, ImageSize.of(preset.preprocessing), used.image, progress)
+    images = read() if options.engine == "local" else _on_spark(problem, read)
+    data = with_images(data, broken, table, preset, images)
     return replace(problem, data=data).on(problem.split)
+
+
+def _on_spark(problem: Problem, read: Callable[[EncodeAll], ReadImages]) -> ReadImages:
+    """Has the features of headlines computed on Spark, which the cache then holds, and of images.
+
+    Raises:
+        TrainingError: There are none to compute.
+    """
+    from adscore.offline.spark import Cluster
+    from adscore.training.cluster import encode_there, keep_headlines
+
+    encoders = problem.encoders
+    if encoders == Encoders():
+        raise TrainingError(
+            "--engine spark: expected features to compute. Received: a preset that reads pixels "
+            "and tokens, which are trained on this machine"
+        )
+    cluster = Cluster("adscore train")
+    try:
+        if encoders.text is not None:
+            cache = FeatureCache(cache_directory())
+            keep_headlines(cluster, problem.data.headlines, HeadlineEncoding(encoders.text), cache)
+        return read(encode_there(cluster))
+    finally:
+        cluster.close()
 
 
 def _require_outcomes(problem: Problem) -> None:
@@ -269,7 +306,8 @@ def load_training_data(
     table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
 ) -> TrainingData:
     """Reads all of a table but its context; see `with_images`."""
-    return with_images(*load_rows(table), table, preset, encoder)
+    read = read_images(table, ImageSize.of(preset.preprocessing), encoder)
+    return with_images(*load_rows(table), table, preset, read)
 
 
 def with_images(
@@ -277,30 +315,25 @@ def with_images(
     broken: Broken,
     table: CreativeTable,
     preset: Preset,
-    encoder: ImageEncoder | None = None,
-    progress: Progress = SILENT,
+    read: ReadImages,
 ) -> TrainingData:
-    """Checks every row and every distinct image, and keeps what towers read of the images.
+    """Checks every row, and adds what towers read of the images.
 
     Args:
         data: The rows.
         broken: Those whose headline cannot be read.
         table: Their table.
-        preset: The size of its images; and whether each row must have whatever any row has, or
-            a headline or an image alone will do.
-        encoder: Makes features of the images; None keeps their pixels.
-        progress: Is told how many images were read.
+        preset: Whether each row must have whatever any row has, or a headline or an image alone
+            will do.
+        read: The images.
 
     Raises:
         TableError: Rows whose headline or image is missing or cannot be read. It counts them
             all and names the first few.
-        TrainingError: The cache of features cannot be used.
     """
     unreadable = {row for row, _ in broken}  # there, and an error already
     texts = [bool(text) or row in unreadable for row, text in enumerate(data.headlines)]
     has = np.array([texts, [bool(image) for image in table.images]])
-    size = ImageSize.of(preset.preprocessing)
-    read = read_images(table, size, InputLimits(), encoder, progress)
     broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
     if broken:
         error = table.broken_rows(broken)

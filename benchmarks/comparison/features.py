@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from adscore.creative import InputLimits
 from adscore.scoring.image import ImageSize, Pixels, decode
 from adscore.table import CreativeTable
-from adscore.training.encoders.feature_cache import (
-    FeatureCache,
-    ImageFeatures,
-    cache_directory,
+from adscore.training.encoders.encoding import (
+    HeadlineEncoding,
+    ImageEncoding,
     headline_features,
 )
+from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
 from adscore.training.encoders.folder import onnx_file, resolve_encoder
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
 from comparison.tasks import Prepared
@@ -30,19 +30,20 @@ def text_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
     """The encoder's final output for every headline, (rows, width)."""
     distinct, index = np.unique(np.array(prepared.headlines, dtype=object), return_inverse=True)
     opened = open_text_encoder(encoder)
-    stored = headline_features(opened, distinct.tolist(), FeatureCache(cache_directory()))
+    encoding, cache = HeadlineEncoding(opened), FeatureCache(cache_directory())
+    stored = headline_features(distinct.tolist(), encoding, cache)
     return stored.read()[index, : _final_width(encoder, opened.width)]
 
 
 def image_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
     """The encoder's final output for every image, (rows, width)."""
     opened = open_image_encoder(encoder)
-    features, keys = ImageFeatures(opened, FeatureCache(cache_directory())), list[bytes]()
+    encoding, cache, keys = ImageEncoding(opened), FeatureCache(cache_directory()), list[bytes]()
     for pixels in _pixels(prepared.table, opened.size):
-        some = [features.key(image.tobytes()) for image in pixels]
-        features.keep(some, pixels)
+        some = [encoding.key(image.tobytes()) for image in pixels]
+        cache.features(some, opened.width, lambda rows, p=pixels: encoding.encode(p[rows]))
         keys += some
-    return features.stored(keys).read()[:, : _final_width(encoder, opened.width)]
+    return cache.stored(keys, opened.width).read()[:, : _final_width(encoder, opened.width)]
 
 
 def colours(prepared: Prepared) -> NDArray[np.float32]:

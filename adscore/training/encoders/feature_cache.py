@@ -1,6 +1,5 @@
 """Features of headlines and images, computed once and kept on disk by their content."""
 
-import hashlib
 import itertools
 import os
 import sqlite3
@@ -9,25 +8,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adscore.errors import TrainingError
-from adscore.progress import SILENT, Progress
-from adscore.scoring.graphs import Graph, RuntimeOptions
-from adscore.scoring.image import Pixels
-from adscore.scoring.text import SubwordTokenizer
-from adscore.training.encoders.published import ImageEncoder, TextEncoder
 
 Features = NDArray[np.float16]
-Compute = Callable[[Sequence[int]], NDArray[np.float32]]
+Compute = Callable[[Sequence[int]], NDArray[np.floating[Any]]]
 
 DIRECTORY_VARIABLE = "ADSCORE_CACHE"
 FILE = "features.sqlite3"
 # Of the format of the files, raised with each change. Each has a folder of its own, so that
 # several versions of adscore may train at once.
-FORMAT = "format-2"
+FORMAT = "format-3"
 
 FLOAT16_BYTES = 2
 MAX_FLOAT16 = float(np.finfo(np.float16).max)
@@ -36,9 +31,6 @@ MAX_FLOAT16 = float(np.finfo(np.float16).max)
 ROWS_A_WRITE = 256
 LOCK_TIMEOUT_SECONDS = 60.0
 
-# Larger batches are no faster, and their maps no longer fit the processor's caches.
-BATCH = 16
-
 
 def cache_directory() -> Path:
     """`$ADSCORE_CACHE`, or `~/.cache/adscore`."""
@@ -46,9 +38,10 @@ def cache_directory() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "adscore"
 
 
-def content_key(encoder: bytes, content: bytes) -> bytes:
-    """What features are kept under: SHA-256 of the encoder's digest and its input's bytes."""
-    return hashlib.sha256(encoder + hashlib.sha256(content).digest()).digest()
+def halved(features: NDArray[np.floating[Any]]) -> Features:
+    """Features as they are kept; what half precision cannot hold is cut."""
+    kept: Features = np.clip(features, -MAX_FLOAT16, MAX_FLOAT16).astype(np.float16)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +99,51 @@ class FeatureCache:
                 index[rows] = self._append(connection, [keys[row] for row in rows], computed)
         return Stored(self._values(width), index)
 
-    def known(self, keys: Sequence[bytes], width: int) -> NDArray[np.int64]:
-        """Where features are, (n,); -1 where they are missing.
+    def stored(self, keys: Sequence[bytes], width: int) -> Stored:
+        """Features that have been kept, in the order of the keys.
+
+        Raises:
+            TrainingError: As `features`, or some are missing.
+        """
+
+        def missing(rows: Sequence[int]) -> NDArray[np.float32]:
+            raise TrainingError(
+                f"{self._path}: expected features that were kept. Received: none for {len(rows)} "
+                "of them and perhaps more; another program has deleted them. Train again"
+            )
+
+        return self.features(keys, width, missing)
+
+    def keep(self, keys: Sequence[bytes], features: NDArray[np.floating[Any]]) -> None:
+        """Keeps features that were computed, (n, width), in one transaction.
+
+        Raises:
+            TrainingError: As `features`.
+        """
+        if len(keys):
+            with self._connection() as connection:
+                self._append(connection, keys, features)
+
+    def known(self, keys: Sequence[bytes], width: int) -> NDArray[np.bool_]:
+        """Which features are there, (n,).
 
         Raises:
             TrainingError: As `features`.
         """
         with self._connection() as connection:
-            return self._places(connection, keys, width)
+            return self._places(connection, keys, width) >= 0
+
+    def keys(self, width: int) -> frozenset[bytes]:
+        """What all features of a width are kept under.
+
+        Raises:
+            TrainingError: As `features`.
+        """
+        with self._connection() as connection:
+            rows = connection.execute("SELECT key FROM places WHERE width = ?", (width,))
+            found = [key for (key,) in rows]
+            known = self._places(connection, found, width) >= 0
+        return frozenset(itertools.compress(found, known.tolist()))
 
     def _places(
         self, connection: sqlite3.Connection, keys: Sequence[bytes], width: int
@@ -127,7 +157,10 @@ class FeatureCache:
         return places
 
     def _append(
-        self, connection: sqlite3.Connection, keys: Sequence[bytes], computed: NDArray[np.float32]
+        self,
+        connection: sqlite3.Connection,
+        keys: Sequence[bytes],
+        computed: NDArray[np.floating[Any]],
     ) -> NDArray[np.int64]:
         """Writes rows behind all others, and returns their places."""
         width = computed.shape[1]
@@ -135,10 +168,9 @@ class FeatureCache:
             connection.execute("BEGIN IMMEDIATE")  # one writer at a time
             first = self._rows(width)
             places = np.arange(first, first + len(keys))
-            halved = np.clip(computed, -MAX_FLOAT16, MAX_FLOAT16).astype(np.float16)
             with self._file(width).open("r+b" if self._file(width).exists() else "wb") as file:
                 file.seek(first * width * FLOAT16_BYTES)  # over what an interruption left
-                file.write(halved.tobytes())
+                file.write(halved(computed).tobytes())
                 file.flush()
                 os.fsync(file.fileno())
             rows = zip(keys, itertools.repeat(width), places.tolist(), strict=False)
@@ -179,79 +211,3 @@ class FeatureCache:
                 f"{self._path}: the cache of features cannot be used: {error}. Delete it, or "
                 f"name another folder in {DIRECTORY_VARIABLE}"
             ) from error
-
-
-# === Encoding ===
-
-
-def headline_features(
-    encoder: TextEncoder,
-    headlines: Sequence[str],
-    cache: FeatureCache,
-    progress: Progress = SILENT,
-) -> Stored:
-    """Features of normalised headlines; `progress` is told how many have theirs."""
-    digest = encoder.digest()
-    keys = [content_key(digest, text.encode()) for text in headlines]
-    graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
-    tokenizer = SubwordTokenizer(
-        encoder.tokenizer,
-        encoder.tokens,
-        padding_id=encoder.padding_id,
-        pads_left=encoder.pads_left,
-    )
-
-    def compute(rows: Sequence[int]) -> NDArray[np.float32]:
-        size = 1 if encoder.apart else BATCH
-        parts = []
-        for start in range(0, len(rows), size):
-            texts = [headlines[row] for row in rows[start : start + size]]
-            arrays, _ = tokenizer.encode(texts)
-            parts.append(graph.run({name: arrays[name] for name in graph.input_names})["features"])
-            done = rows[min(start + size, len(rows)) - 1] + 1
-            progress.advance(done / len(headlines), f"{done:,} of {len(headlines):,}")
-        return np.concatenate(parts)
-
-    return cache.features(keys, encoder.width, compute)
-
-
-class ImageFeatures:
-    """Features of images as they are read, some at a time: no more pixels are held than these.
-
-    Args:
-        encoder: The encoder.
-        cache: Where features are kept.
-    """
-
-    def __init__(self, encoder: ImageEncoder, cache: FeatureCache) -> None:
-        self._digest, self._width, self._cache = encoder.digest(), encoder.width, cache
-        self._model = encoder.model
-        self._graph: Graph | None = None
-
-    def key(self, content: bytes) -> bytes:
-        """What the features of an image are kept under."""
-        return content_key(self._digest, content)
-
-    def known(self, keys: Sequence[bytes]) -> NDArray[np.bool_]:
-        """Which features are there already, (n,)."""
-        return self._cache.known(keys, self._width) >= 0
-
-    def keep(self, keys: Sequence[bytes], pixels: Pixels) -> None:
-        """Computes and keeps the features of some images, (n, height, width, 3) uint8."""
-        self._cache.features(keys, self._width, lambda rows: self._encode(pixels[rows]))
-
-    def stored(self, keys: Sequence[bytes]) -> Stored:
-        """Features of all images, which have been kept."""
-        return self._cache.features(keys, self._width, self._encode_none)
-
-    def _encode(self, pixels: Pixels) -> NDArray[np.float32]:
-        if self._graph is None:  # opened where there is anything to do
-            self._graph = Graph(self._model.SerializeToString(), RuntimeOptions())
-        batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-        return np.concatenate([self._graph.run({"pixels": some})["features"] for some in batches])
-
-    def _encode_none(self, rows: Sequence[int]) -> NDArray[np.float32]:
-        raise TrainingError(
-            f"expected the features of {len(rows)} images that were kept. Received: none; another "
-            "program has deleted the cache of features"
-        )

@@ -1,5 +1,6 @@
 """Features on disk: looked up by content, never half written, shared by trainings."""
 
+import pickle
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -7,23 +8,22 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from adscore.creative import InputLimits
 from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.image import ImageSize
 from adscore.table import Columns, read_table
 from adscore.training import images
-from adscore.training.encoders.feature_cache import (
-    FORMAT,
-    FeatureCache,
-    cache_directory,
-    content_key,
+from adscore.training.encoders.encoding import (
+    HeadlineEncoding,
+    ImageEncoding,
     headline_features,
 )
+from adscore.training.encoders.feature_cache import FORMAT, FeatureCache, cache_directory
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
-from adscore.training.images import read_images
+from adscore.training.images import ReadImages, read_images
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Less"]
+SIZE = ImageSize(16, 16)
 
 
 @pytest.fixture
@@ -47,42 +47,66 @@ def table(sample_dir):
     return log.without(range(20, 60))
 
 
+@pytest.fixture
+def read(table, image_encoder, cache):
+    """Reads the features of the table's images."""
+    encoder = open_image_encoder(str(image_encoder))
+    return lambda: read_images(table, SIZE, encoder)
+
+
+def features_of(encoder, headlines, cache):
+    return headline_features(headlines, HeadlineEncoding(encoder), FeatureCache(cache)).read()
+
+
+def of_rows(read: ReadImages):
+    return read.values[read.index]
+
+
 def test_known_headlines_are_not_encoded_again(text_encoder, cache, runs):
     encoder = open_text_encoder(str(text_encoder))
-    runs.clear()
-    first = headline_features(encoder, HEADLINES, FeatureCache(cache))
-    assert sum(runs) == len(HEADLINES)
-    runs.clear()
+    first = features_of(encoder, HEADLINES, cache)
     again = open_text_encoder(str(text_encoder))
     runs.clear()
-    second = headline_features(again, [*HEADLINES[::-1], "new"], FeatureCache(cache))
-    assert sum(runs) == 1
-    assert np.array_equal(first.read(), second.read()[2::-1])
+    assert np.array_equal(features_of(again, HEADLINES[::-1], cache), first[::-1])
+    assert not runs
+    features_of(again, [*HEADLINES, "new"], cache)
+    assert len(runs) == 1
 
 
-def test_known_images_are_neither_decoded_nor_encoded_again(image_encoder, cache, runs, table):
-    encoder = open_image_encoder(str(image_encoder))
-    size = ImageSize(16, 16)
-    runs.clear()
-    first = read_images(table, size, InputLimits(), encoder)
-    assert sum(runs) == 20
+def test_known_images_are_neither_decoded_nor_encoded_again(read, runs):
+    first = read()
+    assert len(runs) == 2  # of 16 images, and of 4 with copies of the last
     assert first.values.dtype == np.float16
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "decode", None)
-        again = read_images(table, size, InputLimits(), encoder)
-    assert sum(runs) == 20
-    assert np.array_equal(first.values[first.index], again.values[again.index])
+        again = read()
+    assert len(runs) == 2
+    assert np.array_equal(of_rows(first), of_rows(again))
 
 
-def test_features_are_those_of_the_decoded_pixels(image_encoder, cache, table, monkeypatch):
+def test_features_are_those_of_the_decoded_pixels(image_encoder, table, read, monkeypatch):
     monkeypatch.setattr(images, "IMAGES_AT_ONCE", 7)
+    kept = of_rows(read())
     encoder = open_image_encoder(str(image_encoder))
-    size = ImageSize(16, 16)
-    kept = read_images(table, size, InputLimits(), encoder)
-    pixels = read_images(table, size, InputLimits(), None)
     graph = Graph(encoder.model.SerializeToString(), RuntimeOptions())
-    expected = graph.run({"pixels": pixels.values[pixels.index]})["features"]
-    np.testing.assert_allclose(kept.values[kept.index], expected, rtol=1e-3, atol=1e-3)
+    expected = graph.run({"pixels": of_rows(read_images(table, SIZE, None))})["features"]
+    np.testing.assert_allclose(kept, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_features_do_not_depend_on_what_is_encoded_beside_them(text_encoder, image_encoder):
+    rng = np.random.default_rng(0)
+    words = ["save", "20%", "on", "running", "shoes", "a", "calmer", "way"]
+    texts = [" ".join(rng.choice(words, rng.integers(1, 9))) for _ in range(40)]
+    pixels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    headline = HeadlineEncoding(open_text_encoder(str(text_encoder)))
+    image = ImageEncoding(open_image_encoder(str(image_encoder)))
+    # As they come out of a process elsewhere, which has one thread.
+    other_headline, other_image = pickle.loads(pickle.dumps((headline, image)))
+    all_texts, all_pixels = headline.encode(texts), image.encode(pixels)
+    for rows in np.array_split(rng.permutation(40), 7):
+        some = other_headline.encode([texts[row] for row in rows])
+        assert np.array_equal(some, all_texts[rows])
+        assert np.array_equal(other_image.encode(pixels[rows]), all_pixels[rows])
 
 
 def test_another_encoder_has_features_of_its_own(text_encoder, cache, change_json):
@@ -91,13 +115,12 @@ def test_another_encoder_has_features_of_its_own(text_encoder, cache, change_jso
     change_json(pooling, pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
     after = open_text_encoder(str(text_encoder))
     assert before.digest() != after.digest()
-    mean = headline_features(before, HEADLINES, FeatureCache(cache))
-    again = headline_features(after, HEADLINES, FeatureCache(cache))
-    assert not np.allclose(mean.read(), again.read())
+    mean = features_of(before, HEADLINES, cache)
+    assert not np.allclose(mean, features_of(after, HEADLINES, cache))
 
 
 def test_interrupted_run_keeps_what_was_written(tmp_path):
-    keys = [content_key(b"encoder", bytes([row % 256, row // 256])) for row in range(600)]
+    keys = [bytes([row % 256, row // 256]) for row in range(600)]
 
     def fail_late(rows):
         if rows[0] >= 256:
@@ -118,7 +141,7 @@ def test_interrupted_run_keeps_what_was_written(tmp_path):
 
 
 def test_trainings_share_one_cache_at_once(tmp_path):
-    keys = [content_key(b"encoder", str(row).encode()) for row in range(700)]
+    keys = [str(row).encode() for row in range(700)]
 
     def train(_):
         compute = lambda rows: np.array(rows, np.float32)[:, None]  # noqa: E731
