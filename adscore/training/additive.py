@@ -9,6 +9,7 @@ these, and so no validation rows of its own.
 n rows, f features, v n-gram ids, m members, t targets; a column is one member's of one target.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit, logit
 
+from adscore.training.feature_rows import FeatureRows, InMemory, times, transposed_times
 from adscore.training.likelihood import Outcomes, starting_point
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Rows, Strengths, choose_strengths, evidence
@@ -36,33 +38,35 @@ class Design:
     """Features of some rows.
 
     Attributes:
-        dense: Features by part, ``"headline"``, ``"image"`` and ``"context"``, (n, f) float32
-            each; rows of zeros where a part is absent.
+        dense: Features by part, ``"headline"``, ``"image"`` and ``"context"``, (n, f) each; rows
+            of zeros where a part is absent.
         ngrams: Weighted n-grams of the headlines, (n, v) float32; None without them.
         widths: By part, how many features each of its blocks has, by name; each block has a
             variance of its own.
     """
 
-    dense: Mapping[str, Features]
+    dense: Mapping[str, FeatureRows]
     ngrams: sparse.csr_matrix | None
     widths: Mapping[str, Mapping[str, int]]
 
     @property
-    def blocks(self) -> dict[str, "Features | sparse.csr_matrix"]:
-        """Blocks by name, in the order of the parts; n-grams come last."""
-        found: dict[str, Features | sparse.csr_matrix] = {}
-        for part, features in self.dense.items():
-            start = 0
-            for name, width in self.widths[part].items():
-                found[f"{part} {name}"] = features[:, start : start + width]
-                start += width
-        if self.ngrams is not None:
-            found[NGRAMS] = self.ngrams
-        return found
+    def blocks(self) -> list[str]:
+        """Names of the blocks, in the order of the parts; n-grams come last."""
+        found = [f"{part} {name}" for part in self.dense for name in self.widths[part]]
+        return found if self.ngrams is None else [*found, NGRAMS]
+
+    def ends(self, part: str) -> list[int]:
+        """Where each block of a part ends but the last."""
+        return list(itertools.accumulate(self.widths[part].values()))[:-1]
 
     def kernels(self, rows: Rows) -> dict[str, Array]:
         """Products of the features of some rows, by block, (rows, rows)."""
-        return {name: _products(block[rows]) for name, block in self.blocks.items()}
+        found: list[Any] = []
+        for part, features in self.dense.items():
+            found += np.split(features.taken(rows), self.ends(part), axis=1)
+        if self.ngrams is not None:
+            found.append(self.ngrams[rows])
+        return dict(zip(self.blocks, map(_products, found), strict=True))
 
 
 def _products(block: Any) -> Array:  # an array, or a sparse one
@@ -92,7 +96,7 @@ class AdditiveHeads:
 
     def parts(self, design: Design) -> dict[str, Features]:
         """What each part adds to the logits of some rows, (n, m * t) float32 each."""
-        parts = {name: features @ self.dense[name] for name, features in design.dense.items()}
+        parts = {name: times(each, self.dense[name]) for name, each in design.dense.items()}
         if design.ngrams is not None:
             parts["headline"] = parts["headline"] + design.ngrams @ self.ngrams
         return parts
@@ -121,17 +125,35 @@ def fit_additive(
         kept[:] = 1
     columns = _Columns(design, outcomes, kept, strengths)
     weights, bias = columns.fit()
-    added = (block @ part for block, part in zip(design.blocks.values(), weights, strict=True))
-    shares = {
-        name: each.reshape(len(each), members, -1).mean(axis=1).std(axis=0)
-        for name, each in zip(design.blocks, added, strict=True)
-    }
-    dense = {}
-    for part in design.dense:
-        found = [weights.pop(0) for _ in design.widths[part]]
-        dense[part] = np.concatenate(found).astype(np.float32)
-    ngrams = weights.pop().astype(np.float32) if design.ngrams is not None else None
+    dense = dict(zip(design.dense, weights, strict=False))
+    ngrams = weights[-1] if design.ngrams is not None else None
+    shares = _shares(design, dense, ngrams, members)
     return AdditiveHeads(dense, ngrams, bias.astype(np.float32), folds, strengths, shares)
+
+
+def _shares(
+    design: Design, dense: Mapping[str, Features], ngrams: Features | None, members: int
+) -> dict[str, Array]:
+    """By block, the deviation over the rows of what it adds to the members' mean logit, (t,)."""
+
+    def mean(weights: Features) -> Features:
+        found: Features = weights.reshape(len(weights), members, -1).mean(axis=1)
+        return found
+
+    added: list[Array] = []
+    for part, features in design.dense.items():
+        ends, weights = design.ends(part), mean(dense[part])
+        blocks = np.zeros((len(ends) + 1, features.shape[0], weights.shape[1]))
+        pairs = np.split(weights, ends)
+        for rows, piece in features.pieces():
+            for block, each, found in zip(
+                np.split(piece, ends, axis=1), pairs, blocks, strict=True
+            ):
+                found[rows] = block @ each
+        added += list(blocks)
+    if design.ngrams is not None and ngrams is not None:
+        added.append(design.ngrams @ mean(ngrams))
+    return {name: each.std(axis=0) for name, each in zip(design.blocks, added, strict=True)}
 
 
 class _Columns:
@@ -148,12 +170,14 @@ class _Columns:
         self, design: Design, outcomes: Outcomes, kept: Array, strengths: Strengths
     ) -> None:
         members, targets = kept.shape[1], outcomes.trials.shape[1]
-        self._blocks = list(design.blocks.values())
-        self._scales = [
-            np.tile(np.sqrt(strengths.blocks[name]), members).astype(np.float32)
-            for name in design.blocks
-        ]
-        self._ends = np.cumsum([block.shape[1] for block in self._blocks])
+        self._parts = [*design.dense.values()]
+        widths = [width for part in design.dense for width in design.widths[part].values()]
+        if design.ngrams is not None:
+            self._parts.append(InMemory(design.ngrams))
+            widths.append(design.ngrams.shape[1])
+        scales = [np.tile(np.sqrt(strengths.blocks[name]), members) for name in design.blocks]
+        self._scales = np.repeat(np.array(scales, np.float32), widths, axis=0)  # (all f, m * t)
+        self._ends = np.cumsum([part.shape[1] for part in self._parts])[:-1]
         self._offsets = np.tile(strengths.offsets, members)
         number, rows = outcomes.groups, np.arange(len(outcomes.groups))
         self._groups = sparse.csr_matrix((np.ones(len(rows)), (number, rows)))
@@ -171,8 +195,8 @@ class _Columns:
         self._trials = np.tile(outcomes.trials, members)
 
     def fit(self) -> tuple[list[Features], Array]:
-        """Weights by block, (f, m * t), and bias, (m * t,)."""
-        weights = np.zeros((int(self._ends[-1]), len(self._offsets)), np.float32)
+        """Weights by part, n-grams last, (f, m * t) each, and bias, (m * t,)."""
+        weights = np.zeros_like(self._scales)
         bias = np.zeros(len(self._offsets))
         if self._labels.any():
             counts = (self._kept * values for values in (self._successes, self._trials))
@@ -180,8 +204,7 @@ class _Columns:
             bias[self._labels] = logit(successes / trials)[self._labels]
         for _ in range(NEWTON_STEPS if self._labels.any() else 1):
             weights, bias = self._step(weights, bias)
-        parts = np.split(weights, self._ends[:-1])
-        return [part * scale for part, scale in zip(parts, self._scales, strict=True)], bias
+        return np.split(weights * self._scales, self._ends), bias
 
     def _step(self, weights: Features, bias: Array) -> tuple[Features, Array]:
         """One step of Newton: of rates, whose loss is a square, the last one."""
@@ -223,15 +246,14 @@ class _Columns:
 
     def _logits(self, weights: Features) -> Array:
         total = np.zeros(self._goal.shape)
-        parts = np.split(weights, self._ends[:-1])
-        for block, part, scale in zip(self._blocks, parts, self._scales, strict=True):
-            total += block @ (part * scale)
+        scaled = np.split(weights * self._scales, self._ends)
+        for features, part in zip(self._parts, scaled, strict=True):
+            total += times(features, part)
         return total
 
     def _gradients(self, values: Array) -> Features:
         values = values.astype(np.float32)
-        pairs = zip(self._blocks, self._scales, strict=True)
-        return np.concatenate([(block.T @ values) * scale for block, scale in pairs])
+        return np.concatenate([transposed_times(p, values) for p in self._parts]) * self._scales
 
 
 def conjugate_gradients(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from scipy import sparse
 from adscore.bundle import Choice, Present
 from adscore.training.additive import AdditiveHeads, Design, fit_additive
 from adscore.training.calibration import HeldOut, Known
+from adscore.training.feature_rows import FeatureRows, InMemory, in_pieces, keep_rows
 from adscore.training.inputs import Inputs
 from adscore.training.likelihood import Start, starting_point
 from adscore.training.network import Network, additive_core, build_network
@@ -34,6 +36,7 @@ class AdditiveFit:
         heads: The weights.
         start: What the counts of the fitted rows say without the creatives.
         inputs: Of every row.
+        added: By part, what it adds to the logits of the fitted rows, (n, m * t) each.
     """
 
     problem: Problem
@@ -42,15 +45,15 @@ class AdditiveFit:
     heads: AdditiveHeads
     start: Start
     inputs: Inputs
+    added: Mapping[str, Array]
 
     def held_out(self) -> Callable[[Known], HeldOut]:
         """What is known of each fitted row -> what the member that never saw its group predicts."""
         rows, folds = self.problem.fitted, self.heads.folds
-        parts = self._parts(self.inputs, rows)
         outcomes = self.problem.data.outcomes(rows)
 
         def predict(known: Known) -> HeldOut:
-            logit = self._logits(parts, known)
+            logit = self._logits(self.added, known)
             return HeldOut(
                 logit=logit[np.arange(len(logit)), folds],
                 log_concentration=np.broadcast_to(self.start.log_concentration, logit[:, 0].shape),
@@ -84,7 +87,11 @@ class AdditiveFit:
         return build_network(self.towers, core, len(self.problem.data.targets))
 
     def _parts(self, inputs: Inputs, rows: NDArray[np.int64]) -> dict[str, Array]:
-        return self.heads.parts(read_design(inputs, self.towers, self.encodings, rows))
+        pieces = [
+            self.heads.parts(read_design(inputs, self.towers, self.encodings, some))
+            for some in in_pieces(rows)
+        ]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def _logits(self, parts: Mapping[str, Array], known: Known) -> NDArray[np.float64]:
         total = self.heads.bias + sum(
@@ -102,7 +109,8 @@ def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
     design = read_design(inputs, towers, encodings, rows)
     outcomes = problem.data.outcomes(rows)
     heads = fit_additive(design, outcomes, problem.preset.members, problem.seed)
-    return AdditiveFit(problem, towers, encodings, heads, starting_point(outcomes), inputs)
+    start, added = starting_point(outcomes), heads.parts(design)
+    return AdditiveFit(problem, towers, encodings, heads, start, inputs, added)
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:
@@ -152,22 +160,32 @@ def read_design(
         encodings: Of the context, see `context_encodings`.
         rows: Which rows.
     """
-    read = inputs.batch(rows, ("present", "context_ids", "ngram_ids"))
-    dense: dict[str, Array] = {}
+    dense: dict[str, FeatureRows] = {}
     ngrams = None
     for name, tower in towers.items():
-        present = read["present"][:, Present[name.upper()], None]
-        dense[name] = tower.features(inputs, rows) * present
+        present = partial(_present, inputs, part=Present[name.upper()])
+        features = (tower.features(inputs, some) * present(some) for some in in_pieces(rows))
+        dense[name] = keep_rows(features, (len(rows), tower.trunk.output.shape[1]))
         if tower.wide is not None:
             [weights] = tower.wide.get_layer("ngram_weight").get_weights()
-            weighted = _weighted(read["ngram_ids"], weights[:, 0])
-            ngrams = sparse.diags_array(present[:, 0]) @ weighted
-    if encodings:
-        dense["context"] = _looked_up(encodings, read["context_ids"])
+            ids = zip(in_pieces(rows), inputs.pieces("ngram_ids", rows), strict=True)
+            weighted = [
+                sparse.diags_array(present(some)[:, 0]) @ _weighted(each, weights[:, 0])
+                for some, each in ids
+            ]
+            ngrams = sparse.vstack(weighted, format="csr")
     blocks = {name: dict(tower.blocks) for name, tower in towers.items()}
     if encodings:
-        blocks["context"] = {"values": dense["context"].shape[1]}
+        looked_up = _looked_up(encodings, inputs.batch(rows, ("context_ids",))["context_ids"])
+        dense["context"] = InMemory(looked_up)
+        blocks["context"] = {"values": looked_up.shape[1]}
     return Design(dense, ngrams, blocks)
+
+
+def _present(inputs: Inputs, rows: NDArray[np.int64], part: Present) -> Array:
+    """Whether some rows have a part, (n, 1)."""
+    found: Array = inputs.batch(rows, ("present",))["present"][:, part, None]
+    return found
 
 
 def _weighted(ids: NDArray[np.int32], weights: Array) -> sparse.csr_matrix:

@@ -153,7 +153,7 @@ def _wide(ids: Tensor, fitted_ids: NDArray[np.int32], options: AlignmentOptions)
     """Hashed n-grams weighted by how rare they are, scaled to unit length: (b, n) -> (b, a)."""
     weight = keras.layers.Embedding(options.ngram_buckets, 1, trainable=False, name="ngram_weight")
     weights = weight(ids)  # (b, n, 1)
-    weight.set_weights([inverse_frequency(fitted_ids, options.ngram_buckets)])
+    weight.set_weights([inverse_frequency([fitted_ids], options.ngram_buckets)])
     weights = keras.layers.Dropout(options.ngram_dropout, name="ngram_dropout")(weights)
     # A step of Adam has one size for every weight: a row that is stored smaller than it is
     # used moves faster.

@@ -24,6 +24,8 @@ MAX_VARIANCE = 0.95
 MIN_CONCENTRATION = 0.05
 # Fewer groups say too little of one rate in ten; their likeliest spread is steadier.
 MIN_GROUPS = 50
+# More rows take their time, and change the numbers by less than they are known.
+MAX_ROWS = 20_000
 # Of a shift of logits.
 MAX_SHIFT = 5.0
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
@@ -93,7 +95,7 @@ def calibrate_patterns(
             among them; none for a network that needs all it reads.
         mean: As `calibrate` has it.
     """
-    whole = np.stack(calibrate(predict(present), mean=mean))
+    whole = np.stack(calibrate(_thinned(predict(present)), mean=mean))
     found = np.repeat(whole[:, None], PATTERNS, axis=1)
     for count in range(1, len(parts)):
         for pattern in itertools.combinations(parts, count):
@@ -101,8 +103,27 @@ def calibrate_patterns(
             known[:, pattern] = present[:, pattern]
             if known[:, : Present.CONTEXT].any():
                 number = sum(PATTERN_BITS[part] for part in pattern)
-                found[:, number] = np.stack(calibrate(predict(known), mean=mean))
+                found[:, number] = np.stack(calibrate(_thinned(predict(known)), mean=mean))
     return Calibration(*found)
+
+
+def _thinned(held_out: HeldOut) -> HeldOut:
+    """At most `MAX_ROWS` of the rows, drawn from all groups."""
+    count, outcomes = len(held_out.logit), held_out.outcomes
+    if count <= MAX_ROWS:
+        return held_out
+    kept = np.sort(np.random.default_rng(0).choice(count, MAX_ROWS, replace=False))
+    return HeldOut(
+        held_out.logit[kept],
+        held_out.log_concentration[kept],
+        held_out.disagreement[kept],
+        Outcomes(
+            outcomes.successes[kept],
+            outcomes.trials[kept],
+            np.unique(outcomes.groups[kept], return_inverse=True)[1],
+            outcomes.grouped,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

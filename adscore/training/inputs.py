@@ -13,6 +13,7 @@ from adscore.scoring.ngrams import headline_statistics, ngram_ids
 from adscore.scoring.text import HeadlineTokenizer, train_tokenizer
 from adscore.training.encoders.encoding import HeadlineEncoding, headline_features
 from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
+from adscore.training.feature_rows import Moments, in_pieces
 from adscore.training.problem import Problem
 
 ROWS_AT_ONCE = 256
@@ -71,6 +72,15 @@ class Inputs:
         """The same, `ROWS_AT_ONCE` rows at a time."""
         for start in range(0, len(rows), ROWS_AT_ONCE):
             yield self.read_by(model, rows[start : start + ROWS_AT_ONCE])
+
+    def pieces(self, name: str, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """One input of some rows, in pieces that fit in memory."""
+        for some in in_pieces(rows):
+            yield self.batch(some, (name,))[name]
+
+    def moments(self, name: str, rows: NDArray[np.int64]) -> Moments:
+        """Mean and variance of one input over some rows."""
+        return Moments(self.pieces(name, rows), self.columns[name].values.shape[1])
 
     def predict(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """A model's outputs for some rows, by name, (rows, ...) each."""

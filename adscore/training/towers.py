@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from adscore.scoring.text import HeadlineTokenizer
 from adscore.training.encoders.statistics import WIDTHS as STATISTICS
+from adscore.training.feature_rows import Moments
 from adscore.training.inputs import Inputs
 from adscore.training.presets import Preset
 from adscore.training.problem import Problem
@@ -33,8 +34,6 @@ FINAL_IMAGE_LENGTH = 0.5
 INNER_IMAGE_LENGTH = 0.25
 STATISTICS_LENGTH = 1.0  # of all statistics of a headline or an image together
 MIN_LENGTH = 1e-6
-
-ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,7 @@ class KerasTower:
 
     def features(self, inputs: Inputs, rows: NDArray[np.int64]) -> Array:
         """Features of the trunk for some rows, (rows, f)."""
-        batches = np.array_split(rows, max(1, len(rows) // ROWS_AT_ONCE))
-        read = (inputs.read_by(self.trunk, batch) for batch in batches)
-        return np.concatenate([np.asarray(self.trunk(batch, training=False)) for batch in read])
+        return np.asarray(self.trunk(inputs.read_by(self.trunk, rows), training=False))
 
 
 def build_towers(problem: Problem, inputs: Inputs) -> dict[str, KerasTower]:
@@ -87,9 +84,10 @@ def _headline_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64])
         tokenizer = HeadlineTokenizer(inputs.tokenizer, preset.preprocessing.headline_tokens)
         trunk = lstm_trunk(preset, tokenizer.vocabulary_size)
         return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
-    read = inputs.batch(fitted, ("headline_features", "headline_statistics", "ngram_ids"))
-    trunk, blocks = headline_feature_trunk(read, () if encoder is None else encoder.blocks)
-    weights = inverse_frequency(read["ngram_ids"], preset.ngram_buckets)
+    names = inputs.columns.keys() & {"headline_features", "headline_statistics"}
+    moments = {name: inputs.moments(name, fitted) for name in names}
+    trunk, blocks = headline_feature_trunk(moments, () if encoder is None else encoder.blocks)
+    weights = inverse_frequency(inputs.pieces("ngram_ids", fitted), preset.ngram_buckets)
     projection = _projection_on_features(problem, trunk, projection_name)
     wide = wide_branch(weights, projection.output.shape[1])
     return replace(assemble_tower(name, trunk, projection, wide), blocks=blocks)
@@ -101,8 +99,7 @@ def _image_tower(problem: Problem, inputs: Inputs, fitted: NDArray[np.int64]) ->
     if encoder is None:
         trunk = conv_trunk(preset)
         return assemble_tower(name, trunk, trained_projection(preset, trunk, projection_name))
-    features = inputs.batch(fitted, ("image_features",))["image_features"]
-    trunk, blocks = image_feature_trunk(features, encoder.blocks)
+    trunk, blocks = image_feature_trunk(inputs.moments("image_features", fitted), encoder.blocks)
     projection = _projection_on_features(problem, trunk, projection_name)
     return replace(assemble_tower(name, trunk, projection), blocks=blocks)
 
@@ -170,13 +167,13 @@ def conv_trunk(preset: Preset) -> keras.Model:
 
 
 def headline_feature_trunk(
-    read: Mapping[str, Array], widths: Sequence[int]
+    moments: Mapping[str, Moments], widths: Sequence[int]
 ) -> tuple[keras.Model, dict[str, int]]:
     """Builds what headlines are described by -> the same centred and scaled, block by block.
 
     Args:
-        read: Of the rows that are fitted to: `headline_features` (rows, f) of an encoder,
-            `headline_statistics` (rows, s), or both.
+        moments: Of the rows that are fitted to: `headline_features` of an encoder,
+            `headline_statistics`, or both.
         widths: Of the encoder's outputs, the final one first; none without one.
 
     Returns:
@@ -187,17 +184,16 @@ def headline_feature_trunk(
         features = inputs["headline_features"] = keras.Input(
             (sum(widths),), name="headline_features"
         )
-        centred = _standardised(features, read["headline_features"], scale=False)
+        centred = _standardised(features, moments["headline_features"], scale=False)
         final, *inner = _blocks(centred, widths)
         parts += [final * FINAL_TEXT_LENGTH, *map(_of_inner_length, inner)]
         blocks = {"encoder": widths[0], "inner layers": sum(widths[1:])}
-    if "headline_statistics" in read:
-        known = read["headline_statistics"]
-        given = inputs["headline_statistics"] = keras.Input(
-            known.shape[1:], name="headline_statistics"
-        )
-        parts.append(_scores(given, known) * float(STATISTICS_LENGTH / np.sqrt(known.shape[1])))
-        blocks["statistics"] = known.shape[1]
+    if "headline_statistics" in moments:
+        known = moments["headline_statistics"]
+        width = len(known.mean)
+        given = inputs["headline_statistics"] = keras.Input((width,), name="headline_statistics")
+        parts.append(_scores(given, known) * float(STATISTICS_LENGTH / np.sqrt(width)))
+        blocks["statistics"] = width
     return keras.Model(inputs, _joined(parts), name="headline_trunk"), _kept(blocks)
 
 
@@ -207,26 +203,26 @@ def _of_inner_length(block: Tensor) -> Tensor:
 
 
 def image_feature_trunk(
-    features: Array, widths: Sequence[int]
+    moments: Moments, widths: Sequence[int]
 ) -> tuple[keras.Model, dict[str, int]]:
     """Builds image_features (b, f) -> z-scores, each block of one typical length.
 
     Args:
-        features: Of the rows that are fitted to, (rows, f).
+        moments: Of the rows that are fitted to.
         widths: Of the outputs that they are made of: final and inner ones of an encoder, which may
             be missing, then the statistics.
 
     Returns:
         The trunk, and widths of its blocks by name.
     """
-    inputs = keras.Input(features.shape[1:], name="image_features")
+    inputs = keras.Input((len(moments.mean),), name="image_features")
     count = len(widths) - len(STATISTICS)
     lengths = [FINAL_IMAGE_LENGTH] * min(1, count) + [INNER_IMAGE_LENGTH] * max(0, count - 1)
     lengths += [STATISTICS_LENGTH / np.sqrt(len(STATISTICS))] * len(STATISTICS)
     parts = [
         block * float(length / np.sqrt(width))
         for block, length, width in zip(
-            _blocks(_scores(inputs, features), widths), lengths, widths, strict=True
+            _blocks(_scores(inputs, moments), widths), lengths, widths, strict=True
         )
     ]
     trunk = keras.Model({"image_features": inputs}, _joined(parts), name="image_trunk")
@@ -242,13 +238,13 @@ def _kept(blocks: Mapping[str, int]) -> dict[str, int]:
     return {name: width for name, width in blocks.items() if width}
 
 
-def _scores(inputs: Tensor, features: Array) -> Tensor:
+def _scores(inputs: Tensor, moments: Moments) -> Tensor:
     """Z-scores without outliers."""
-    scores = _standardised(inputs, features, scale=True)
+    scores = _standardised(inputs, moments, scale=True)
     return keras.ops.clip(scores, -MAX_DEVIATION, MAX_DEVIATION)
 
 
-def _standardised(inputs: Tensor, features: Array, *, scale: bool) -> Tensor:
+def _standardised(inputs: Tensor, moments: Moments, *, scale: bool) -> Tensor:
     """Centred features, divided by their deviations or not."""
     # Frozen, it is a standardisation whose numbers are weights; keras.layers.Normalization
     # with given numbers exports them as inputs of the graph.
@@ -256,11 +252,8 @@ def _standardised(inputs: Tensor, features: Array, *, scale: bool) -> Tensor:
         center=False, scale=False, epsilon=0.0, trainable=False, name=f"standardised_{inputs.name}"
     )
     scores = layer(inputs)
-    mean = features.mean(axis=0, dtype=np.float64)
-    variance = np.ones_like(mean)
-    if scale:
-        variance = features.var(axis=0, dtype=np.float64) + 1e-8
-    layer.set_weights([mean.astype(np.float32), variance.astype(np.float32)])
+    variance = moments.variance + 1e-8 if scale else np.ones_like(moments.mean)
+    layer.set_weights([moments.mean.astype(np.float32), variance.astype(np.float32)])
     return scores
 
 
@@ -326,14 +319,17 @@ def wide_branch(weights: Array, width: int) -> keras.Model:
     return keras.Model(ids, total / length, name="wide")
 
 
-def inverse_frequency(ids: NDArray[np.int32], buckets: int) -> Array:
+def inverse_frequency(pieces: Iterable[NDArray[np.int32]], buckets: int) -> Array:
     """Weight of each n-gram id, (buckets, 1): log((1 + rows) / (1 + rows with it)) + 1.
 
     Args:
-        ids: Distinct ids of each row, padded with 0, (rows, n).
+        pieces: Distinct ids of each row, padded with 0, (rows, n) each.
         buckets: Number of ids; that of padding weighs nothing.
     """
-    count = np.bincount(ids.ravel(), minlength=buckets)
-    weight = np.log((1 + len(ids)) / (1 + np.minimum(count, len(ids)))) + 1
+    rows, count = 0, np.zeros(buckets, np.int64)
+    for ids in pieces:
+        rows += len(ids)
+        count += np.bincount(ids.ravel(), minlength=buckets)
+    weight = np.log((1 + rows) / (1 + np.minimum(count, rows))) + 1
     weight[0] = 0.0
     return weight[:, None].astype(np.float32)

@@ -1,12 +1,15 @@
 """Additive heads: what each member learns, and from which rows."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
+from adscore.training import feature_rows
 from adscore.training.additive import NGRAMS, AdditiveHeads, Design, fit_additive
+from adscore.training.feature_rows import InMemory, Moments
 from adscore.training.likelihood import Outcomes
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Strengths
@@ -19,7 +22,7 @@ BLOCK = "headline encoder"
 def design() -> Design:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(60, 4)).astype(np.float32)
-    return Design({"headline": features}, None, {"headline": {"encoder": 4}})
+    return Design({"headline": InMemory(features)}, None, {"headline": {"encoder": 4}})
 
 
 @pytest.fixture
@@ -85,7 +88,8 @@ def test_groups_that_differ_alone_leave_the_weights_as_they_are(outcomes: Outcom
     # Every row of a group has a rate of its own level; the feature tells levels, never rows.
     group = outcomes.groups
     features = np.repeat(np.random.default_rng(2).normal(size=(12, 1)), 5, axis=0)
-    design = Design({"headline": features.astype(np.float32)}, None, {"headline": {"encoder": 1}})
+    rows = InMemory(features.astype(np.float32))
+    design = Design({"headline": rows}, None, {"headline": {"encoder": 1}})
     rates = 1 / (1 + np.exp(3 - features[:, 0]))
     counts = np.stack([np.round(900 * rates)] * 2, axis=1)
     told = Outcomes(counts, np.full((60, 2), 900.0), group, grouped=True)
@@ -112,3 +116,48 @@ def test_ngrams_are_a_block_of_their_own(design: Design, outcomes: Outcomes) -> 
     assert fit.ngrams is not None
     assert fit.ngrams.any()
     assert not fit.dense["headline"].any()
+
+
+@pytest.mark.parametrize("rows_at_once", [7, 100])
+def test_features_on_disk_give_the_weights_of_those_in_memory(
+    rows_at_once: int, outcomes: Outcomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_rows, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setenv("ADSCORE_CACHE", str(tmp_path))
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(60, 6)).astype(np.float32)
+    ngrams = sparse.csr_matrix(rng.random((60, 9), np.float32))
+
+    def fitted(limit: int) -> AdditiveHeads:
+        monkeypatch.setattr(feature_rows, "MAX_BYTES", limit)
+        pieces = (features[some] for some in feature_rows.in_pieces(np.arange(60)))
+        rows = feature_rows.keep_rows(pieces, features.shape)
+        assert isinstance(rows, feature_rows.OnDisk) == (limit == 0)
+        design = Design({"image": rows}, ngrams, {"image": {"encoder": 2, "statistics": 4}})
+        kernels.append(design.kernels(np.array([50, 3, 11])))
+        blocks = dict.fromkeys(design.blocks, np.full(2, 0.2))
+        chosen = Strengths(blocks, np.full(2, 0.5), np.ones(2, dtype=bool))
+        return fit_additive(design, outcomes, MEMBERS, 0, chosen)
+
+    kernels: list[dict[str, np.ndarray]] = []
+    memory, disk = fitted(10**6), fitted(0)
+    for name, kernel in kernels[0].items():
+        assert np.array_equal(kernels[1][name], kernel)
+    assert memory.dense["image"].all()
+    for name, shares in memory.shares.items():
+        np.testing.assert_allclose(disk.shares[name], shares, rtol=1e-4)
+    np.testing.assert_allclose(disk.dense["image"], memory.dense["image"], rtol=1e-3, atol=1e-5)
+    assert disk.ngrams == pytest.approx(memory.ngrams, rel=1e-3, abs=1e-5)
+    assert not list(tmp_path.rglob("*"))  # the file has no name
+
+
+@pytest.mark.parametrize("sizes", [[5], [3, 1, 6], []])
+def test_moments_of_pieces_are_those_of_all_rows(sizes: list[int]) -> None:
+    rng = np.random.default_rng(4)
+    pieces = [rng.normal(7, 3, size=(size, 2)).astype(np.float32) for size in sizes]
+    found = Moments(iter(pieces), 2)
+    if sizes:
+        every_row = np.concatenate(pieces)
+        assert found.mean == pytest.approx(every_row.mean(axis=0), rel=1e-6)
+        assert found.variance == pytest.approx(every_row.var(axis=0), rel=1e-6)
+    assert found.mean.shape == found.variance.shape == (2,)

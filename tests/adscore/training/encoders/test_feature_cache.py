@@ -1,7 +1,11 @@
 """Features on disk: looked up by content, never half written, shared by trainings."""
 
 import pickle
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -138,6 +142,42 @@ def test_interrupted_run_keeps_what_was_written(tmp_path):
     found = FeatureCache(tmp_path).features(keys, 1, compute)
     assert asked == list(range(256, 600))
     assert found.read()[:, 0].tolist() == list(range(600))
+
+
+KILLED = """
+import os, signal, sys
+from adscore.scoring.image import ImageSize
+from adscore.table import Columns, read_table
+from adscore.training import images
+from adscore.training.encoders import feature_cache, published
+
+written = []
+def kill_the_second(file):
+    written.append(file)
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+feature_cache.os.fsync = kill_the_second
+images.IMAGES_AT_ONCE = 8
+table = read_table(sys.argv[1], Columns(), []).without(range(20, 60))
+encoder = published.open_image_encoder(sys.argv[2])
+images.read_images(table, ImageSize(16, 16), encoder)
+"""
+
+
+def test_a_killed_training_goes_on_from_the_features_it_has(sample_dir, image_encoder, cache, read):
+    """Killed after the file was written, and before the database was."""
+    arguments = [str(sample_dir / "creatives.csv"), str(image_encoder)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    decoded = []
+    decode = images.decode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "decode", lambda *image: (decoded.append(image), decode(*image))[1])
+        resumed = read()
+    assert len(decoded) == 20 - 8
+    shutil.rmtree(cache)
+    assert np.array_equal(of_rows(resumed), of_rows(read()))
 
 
 def test_trainings_share_one_cache_at_once(tmp_path):
