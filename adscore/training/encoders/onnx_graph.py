@@ -152,6 +152,13 @@ def dimensions(value: Any) -> list[int | None]:
     return [axis.dim_value if axis.HasField("dim_value") else None for axis in shape]
 
 
+def described(value: Any) -> str:
+    """A tensor for an error's text, such as ``pixel_values float32 [batch, 3, 224, 224]``."""
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    shape = [axis.dim_param or axis.dim_value or "?" for axis in value.type.tensor_type.shape.dim]
+    return f"{value.name} {'float32' if kind == 'float' else kind} [{', '.join(map(str, shape))}]"
+
+
 def with_parts_as_outputs(model: Model) -> Model:
     """A copy that gives, one by one, the tensors which `GraphEditor.finish` joined."""
     copy = onnx.ModelProto()

@@ -43,6 +43,7 @@ from adscore.training.encoders.folder import (
 )
 from adscore.training.encoders.onnx_graph import (
     Model,
+    described,
     dimensions,
     graph_inputs,
     read_model,
@@ -246,7 +247,8 @@ def _require_tokens(model: Model, folder: Path) -> None:
     if not needed <= set(names) <= known or not integers:
         raise TrainingError(
             f"{folder}: expected a text encoder that reads int64 {' and '.join(sorted(needed))}, "
-            f"and token_type_ids at most. Received: one that reads {', '.join(names)}"
+            "and token_type_ids at most. Received: one that reads "
+            f"{', '.join(map(described, graph_inputs(model)))}"
         )
 
 
@@ -328,7 +330,7 @@ def _require_pixels(model: Model, folder: Path, size: ImageSize) -> None:
         or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT
         or not any(_fits(shapes[0], layout) for layout in layouts)
     ):
-        received = ", ".join(f"{v.name} {s}" for v, s in zip(inputs, shapes, strict=True))
+        received = ", ".join(map(described, inputs))
         raise TrainingError(
             f"{folder}: expected an image encoder that reads float32 pixels "
             f"(batch, 3, {size.height}, {size.width}) or (batch, {size.height}, {size.width}, 3) "

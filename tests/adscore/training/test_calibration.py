@@ -4,7 +4,14 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.evaluation import interval_coverage
-from adscore.training.calibration import MIN_GROUPS, HeldOut, calibrate, widening
+from adscore.training import calibration
+from adscore.training.calibration import (
+    MIN_GROUPS,
+    HeldOut,
+    calibrate,
+    calibrate_patterns,
+    widening,
+)
 from adscore.training.likelihood import Outcomes
 
 ROWS = 4_000
@@ -49,6 +56,31 @@ def test_calibration_finds_known_slope_shift_and_concentration_of_each_target() 
     np.testing.assert_allclose(slopes, slope, atol=0.06)
     np.testing.assert_allclose(slopes * -4 + shifts, slope * -4 + shift, atol=0.03)
     np.testing.assert_allclose(np.log(50.0) + spreads, np.log(concentration), atol=0.12)
+
+
+def test_of_many_rows_some_of_all_groups_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    predicted = rng.normal(-4.0, 0.7, (ROWS, 1))
+    successes, trials = simulate(rng, 0.6 * predicted - 1, 300.0)
+    stated = np.full_like(predicted, np.log(50.0))
+    known = np.ones((ROWS, 3), np.float32)
+    told = held_out(predicted, stated, successes, trials, groups=400)
+    seen = []
+
+    def calibrated() -> np.ndarray:
+        found = calibrate_patterns(lambda _: told, known, [], mean=True)
+        return np.stack([found.slope, found.shift, found.log_concentration_shift])[:, 0, 0]
+
+    whole = calibrated()
+    monkeypatch.setattr(calibration, "MAX_ROWS", 1_000)
+    monkeypatch.setattr(
+        calibration,
+        "calibrate",
+        lambda rows, *, mean: (seen.append(rows), calibrate(rows, mean=mean))[1],
+    )
+    np.testing.assert_allclose(calibrated(), whole, atol=0.25)
+    assert [len(rows.logit) for rows in seen] == [1_000]
+    assert len(np.unique(seen[0].outcomes.groups)) > 350
 
 
 def test_predictions_add_up_where_much_shown_creatives_have_lower_rates() -> None:

@@ -12,8 +12,13 @@ from adscore.errors import TrainingError
 from adscore.scoring.graphs import Graph, RuntimeOptions
 from adscore.scoring.text import SubwordTokenizer
 from adscore.training.encoders.onnx_graph import MIN_OPSET, opset
-from adscore.training.encoders.published import open_image_encoder, open_text_encoder
+from adscore.training.encoders.published import (
+    open_image_encoder,
+    open_text_encoder,
+    require_encoders,
+)
 from adscore.training.encoders.statistics import WIDTHS, image_statistics
+from adscore.training.presets import DEFAULT
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan"]
 
@@ -198,6 +203,16 @@ def test_graph_of_another_size_than_the_folder_says_is_refused(image_encoder, ch
         TrainingError, match=r"\(batch, 3, 24, 16\) or .* alone. Received: pixel_values"
     ):
         open_image_encoder(str(image_encoder))
+
+
+@pytest.mark.parametrize("kind", ["float16", "uint8"])
+def test_pixels_of_another_type_are_refused_by_its_name(image_encoder, kind):
+    path = image_encoder / "onnx" / "model.onnx"
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DataType.Value(kind.upper())
+    onnx.save(model, path)
+    with pytest.raises(TrainingError, match=rf"alone. Received: pixel_values {kind} \[b, 3, 16"):
+        require_encoders(None, str(image_encoder), DEFAULT)
 
 
 @pytest.mark.parametrize(
