@@ -41,7 +41,10 @@ def image_embeddings(prepared: Prepared, encoder: str) -> NDArray[np.float32]:
     encoding, cache, keys = ImageEncoding(opened), FeatureCache(cache_directory()), list[bytes]()
     for pixels in _pixels(prepared.table, opened.size):
         some = [encoding.key(image.tobytes()) for image in pixels]
-        cache.features(some, opened.width, lambda rows, p=pixels: encoding.encode(p[rows]))
+        there = cache.known(some, opened.width)
+        missing = [key for key, known in zip(some, there.tolist(), strict=True) if not known]
+        if missing:
+            cache.keep(missing, encoding.encode(pixels[~there]))
         keys += some
     return cache.stored(keys, opened.width).read()[:, : _final_width(encoder, opened.width)]
 
