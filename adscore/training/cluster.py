@@ -127,7 +127,7 @@ def _encode_images(shared: _Images, batch: pa.RecordBatch) -> pa.RecordBatch:
     images = [path if file is None else file for path, file in cells]
     with ThreadPoolExecutor(DOWNLOADS) as pool:
         found = encode_images(
-            images, reader, encoding, lambda keys: [not key or key in known for key in keys], pool
+            images, reader, encoding, lambda keys: [key in known for key in keys], pool
         )
     features: list[bytes | None] = [None] * len(images)
     for number, row in zip(found.computed, halved(found.features), strict=True):
