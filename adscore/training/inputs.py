@@ -1,5 +1,6 @@
 """What towers and core read of every row: token ids or pixels, or the features of encoders."""
 
+import mmap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,7 +58,7 @@ class Inputs:
     ) -> dict[str, NDArray[Any]]:
         """The inputs of some rows, by name; all inputs unless some are named."""
         return {
-            name: _in_memory(column.values[column.index[rows]])
+            name: _in_memory(column, rows)
             for name, column in self.columns.items()
             if names is None or name in names
         }
@@ -165,6 +166,11 @@ def _read_images(problem: Problem) -> dict[str, Column]:
     return {name: Column(problem.data.images, problem.data.image_index)}
 
 
-def _in_memory(values: NDArray[Any]) -> NDArray[Any]:
+def _in_memory(column: Column, rows: NDArray[np.int64]) -> NDArray[Any]:
     """As towers read it: features are kept in half of their precision."""
+    values = column.values[column.index[rows]]
+    mapped: Any = column.values.base
+    if isinstance(mapped, mmap.mmap):
+        # Pages that were read stay in the system's cache, and are no longer this process's memory.
+        mapped.madvise(mmap.MADV_DONTNEED)
     return values.astype(np.float32) if values.dtype == np.float16 else values
