@@ -78,7 +78,8 @@ test-quick: $(STAMP)  ## run the tests but those marked slow
 
 .PHONY: test-spark
 test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
-	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py $(ARGS)
+	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py \
+		tests/adscore/training/encoders/test_on_spark.py $(ARGS)
 
 .PHONY: test-page
 test-page: $(STAMP)  ## test the page in a browser; installs Debian's chromium where there is none
