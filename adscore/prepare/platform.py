@@ -15,7 +15,7 @@ from adscore.table.totals import TOTAL_WORDS, is_total_label, may_be_total_label
 # What a column can be, in the order in which messages name them.
 ROLES = ("id", "campaign", "headline", "image", "date", "impressions", "clicks", "conversions")
 GENERIC = "generic"
-# Columns that tell a platform; one alone may be chance.
+# Columns that tell a platform; one alone may be chance, unless it knows the others best, too.
 _MIN_MARKS = 2
 
 
@@ -125,7 +125,8 @@ def recognise(
 
     best = max(marks(one) for one in known.values())
     found = [one for one in known.values() if marks(one) == best]
-    if best[0] < _MIN_MARKS:
+    others = max(marks(one)[1] for one in known.values() if one is not found[0])
+    if best[0] < _MIN_MARKS and not (best[0] and best[1] > others):
         return known[otherwise]
     if len(found) > 1:
         keys = " or ".join(one.key for one in found)

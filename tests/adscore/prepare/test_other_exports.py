@@ -157,6 +157,9 @@ SUBTOTALS = [
     ["", "", "", "", 4598, 49],
 ]
 READ: dict[str, Case] = {
+    "Microsoft by one of its columns": Case(
+        PLAIN.replace("campaign,headline", "Campaign name,Title part 1"), ROWS
+    ),
     "Google in French": Case(GOOGLE_FR, ADS),
     "the same in cp1252": Case(GOOGLE_FR.replace("\u202f", "\xa0").encode("cp1252"), ADS),
     "the same in UTF-16, big end first": Case(b"\xfe\xff" + GOOGLE_FR.encode("utf-16-be"), ADS),
