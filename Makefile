@@ -70,6 +70,7 @@ screenshots: $(DEMO)/model  ## take the pictures of docs/page.md anew; needs chr
 
 .PHONY: test
 test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
+	@$(if $(ARGS),,sh tools/install_browser.sh)
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: test-quick
@@ -83,7 +84,7 @@ test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is 
 
 .PHONY: test-page
 test-page: $(STAMP)  ## test the page in a browser; installs Debian's chromium where there is none
-	@command -v "$${ADSCORE_CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --no-install-recommends chromium
+	@sh tools/install_browser.sh
 	@$(BIN)/python -m pytest tests/web $(ARGS)
 
 .PHONY: test-node
