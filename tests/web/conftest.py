@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from adscore.scoring.scorer import Scorer
 from adscore_server.config import ServerConfig
@@ -21,7 +20,7 @@ from adscore_server.server import Server
 from adscore_web.app import create_app
 from adscore_web.config import PageConfig
 from adscore_web.frames import CONTENT_TYPE
-from adscore_web.running import listen
+from adscore_web.running import listen, web_server
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,10 @@ class Answer:
     @property
     def error(self) -> Any:
         return json.loads(self.body)["error"]
+
+
+# `adscore page` where adscore is not installed, and its entry points are missing.
+COMMAND = "import typer; from adscore_web.commands import page; typer.run(page)"
 
 
 class LivePage:
@@ -78,8 +81,7 @@ def frame(values: object, image: bytes = b"") -> bytes:
 @contextlib.contextmanager
 def served(config: PageConfig) -> Iterator[LivePage]:
     listening = listen(config)
-    settings = uvicorn.Config(create_app(config), log_level="warning", access_log=False)
-    server = uvicorn.Server(settings)
+    server = web_server(create_app(config))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -179,9 +181,10 @@ class Visitor:
 def browser() -> Iterator[Any]:
     """Debian's chromium, or the program that ADSCORE_CHROMIUM names, driven by Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make setup")
-    program = os.environ.get("ADSCORE_CHROMIUM") or shutil.which("chromium")
+    names = os.environ.get("ADSCORE_CHROMIUM") or "chromium chromium-headless-shell"
+    program = next(filter(None, map(shutil.which, names.split())), None)
     if program is None:
-        pytest.skip("needs chromium: make test-page installs it")
+        pytest.skip(f"needs one of {names}: make test-page installs it")
     with sync_api.sync_playwright() as driver:
         launched = driver.chromium.launch(executable_path=program, args=QUIET)
         yield launched
@@ -214,16 +217,20 @@ def banners(sample_dir: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def findings() -> Callable[[Any], list[str]]:
-    """What axe-core finds serious or critical on a page."""
+    """What axe-core finds serious or critical on a page, as it is in light and in dark."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
 
     def look(page: Any) -> list[str]:
-        violations = axe.Axe().run(page).response["violations"]
-        return [
-            f"{one['id']}: {node['html'][:200]}"
-            for one in violations
-            if one["impact"] in ("serious", "critical")
-            for node in one["nodes"]
-        ]
+        found = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            violations = axe.Axe().run(page).response["violations"]
+            found += [
+                f"{scheme}: {one['id']}: {node['html'][:200]}"
+                for one in violations
+                if one["impact"] in ("serious", "critical")
+                for node in one["nodes"]
+            ]
+        return found
 
     return look

@@ -13,10 +13,9 @@ import pytest
 
 from adscore_server.server import Server
 
-pytestmark = pytest.mark.slow
+from .conftest import COMMAND
 
-# The same command where adscore is not installed, and its entry points are missing.
-COMMAND = "import typer; from adscore_web.commands import page; typer.run(page)"
+pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager

@@ -34,9 +34,9 @@ def tab_to(page: Any, selector: str) -> None:
 
 
 def test_by_mouse(
-    visit: Callable[..., Any], banners: list[Path], findings: Callable[..., Any]
+    visit: Callable[..., Any], banners: list[Path], findings: Callable[..., Any], tmp_path: Path
 ) -> None:
-    visitor = visit(color_scheme="light")
+    visitor = visit()
     page = visitor.open()
     assert findings(page) == []
     page.get_by_label("New headline").click()
@@ -48,6 +48,10 @@ def test_by_mouse(
     wait_for_cells(page, 6)
     assert "tied" in page.locator("#answer").inner_text()
     assert findings(page) == []
+    page.get_by_role("button", name="Ranking").click()
+    page.locator(".rank").first.wait_for()
+    assert findings(page) == []
+    page.get_by_role("button", name="Grid").click()
 
     page.locator(".cell").first.click()
     page.locator(".parts").wait_for()
@@ -68,6 +72,12 @@ def test_by_mouse(
     page.locator("#model summary").click()
     assert "Trained on" in page.locator("#model-facts").inner_text()
     assert findings(page) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Page (.html)").click()
+    download.value.save_as(tmp_path / "saved.html")
+    saved = visitor.context.new_page()
+    saved.goto((tmp_path / "saved.html").as_uri())
+    assert findings(saved) == []
     assert visitor.complaints == []
 
 
@@ -82,7 +92,7 @@ def decide(page: Any) -> None:
 def test_by_keys_alone(
     visit: Callable[..., Any], banners: list[Path], findings: Callable[..., Any]
 ) -> None:
-    visitor = visit(color_scheme="dark", reduced_motion="reduce")
+    visitor = visit(reduced_motion="reduce")
     page = visitor.open()
     assert findings(page) == []
     page.keyboard.press("Tab")
@@ -97,6 +107,7 @@ def test_by_keys_alone(
     chooser.value.set_files(banners[:3])
     wait_for_cells(page, 6)
     assert "6 combinations are scored" in page.locator("#live").text_content()
+    assert findings(page) == []
 
     tab_to(page, ".cell")  # one stop for the whole grid
     press(page, "Control+Home", "ArrowDown", "ArrowRight")
@@ -136,5 +147,8 @@ def test_by_keys_alone(
     page.keyboard.press("Enter")
     page.locator("#notice").get_by_text("2 combinations were taken. One line was left").wait_for()
     assert page.locator("#trials-B1").input_value() == "4,000"
+    with page.expect_download():
+        page.locator("#download-csv").focus()  # it lies before the numbers
+        page.keyboard.press("Enter")
     assert findings(page) == []
     assert visitor.complaints == []

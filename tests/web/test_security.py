@@ -1,13 +1,19 @@
 """What a hostile site, a hostile caller or a hostile file name can do to the page: nothing."""
 
+import asyncio
+import contextlib
 import re
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from adscore_web.guard import POLICY
+from adscore_web.guard import POLICY, Guard
 
 SCRIPT = "<script>alert(1)</script>\"'&{{7*7}}"
 
@@ -192,3 +198,118 @@ def test_script_in_a_text_comes_back_as_json_alone(page: Any, banner: bytes) -> 
     answer = page.post("scores", {"headlines": [SCRIPT], "context": {SCRIPT: SCRIPT}}, banner)
     assert answer.headers["content-type"] == "application/json"
     assert answer.error["kind"] == "invalid"
+
+
+# === Further ways in ===
+
+
+def test_refusals_of_every_kind_carry_the_policy(page: Any, banner: bytes) -> None:
+    body = page.request("GET", "/").body.decode()
+    [script] = re.findall(r"(/static/\w+/app\.js)\"></script>", body)
+    answers = {
+        200: page.request("GET", script),
+        400: page.request("POST", "/api/scores", b"{}", content_type="application/octet-stream"),
+        403: page.request("GET", "/", host="evil.example"),
+        404: page.post("scores", {"headlines": ["a"], "model": "nothing"}, banner),
+        405: page.request("DELETE", "/", origin=f"http://{page.place}"),
+        413: page.post("scores", {"headlines": ["a"] * 101}),
+        415: page.post("scores", {}, content_type="text/plain"),
+    }
+    assert {status: one.status for status, one in answers.items()} == {one: one for one in answers}
+    policies = {one.headers["content-security-policy"] for one in answers.values()}
+    assert policies == {POLICY}
+
+
+def test_even_an_answer_of_a_fault_carries_the_policy() -> None:
+    async def faulty(_: Request) -> Response:
+        raise RuntimeError
+
+    app = Guard(Starlette(routes=[Route("/", faulty)]), frozenset({"localhost"}))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+    }  # fmt: skip
+    with pytest.raises(RuntimeError):
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 500
+    assert (b"content-security-policy", POLICY.encode()) in sent[0]["headers"]
+
+
+def test_a_websocket_is_not_opened(page: Any) -> None:
+    answer = page.request(
+        "GET", "/api/models", connection="upgrade", upgrade="websocket",
+        sec_websocket_version="13", sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ==",
+    )  # fmt: skip
+    assert answer.status == 200  # an answer like any other, and no change of the protocol
+    assert "upgrade" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"headlines": ["a"] * 150_000}, 413),
+        ({"headlines": ["a"], "context": {str(one): "a" for one in range(50_000)}}, 400),
+        ({"headlines": [["a"] * 100_000]}, 400),
+        ({"headlines": ["a" * 2_000_000]}, 400),
+    ],
+    ids=["headlines", "names", "nested", "long"],
+)
+def test_no_number_of_parts_is_too_much(page: Any, values: dict[str, Any], status: int) -> None:
+    assert page.post("scores", values).status == status
+
+
+def test_no_number_of_boxes_or_arms_is_too_much(page: Any, banner: bytes) -> None:
+    assert (
+        page.post("explain", {"headline": "a", "boxes": [[0, 0, 9, 9]] * 5000}, banner).status
+        == 413
+    )
+    assert page.post("decide", {"arms": [{}] * 5000}).status == 413
+
+
+def test_headers_without_end_are_cut_off(page: Any) -> None:
+    with socket.create_connection((page.host, page.port), timeout=60) as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\nhost: {page.place}\r\nx: ".encode())
+        with contextlib.suppress(ConnectionError):  # it hangs up before all of it is sent
+            for _ in range(64):
+                connection.sendall(b"a" * 16_384)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(4096)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert page.request("GET", "/healthz").status == 200
+
+
+def test_two_hosts_or_a_forwarded_one_are_no_way_in(page: Any) -> None:
+    lines = ["GET / HTTP/1.1", f"host: {page.place}", "host: evil.example", "", ""]
+    with socket.create_connection((page.host, page.port), timeout=60) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        assert re.match(rb"HTTP/1.1 40[03] ", connection.recv(4096))
+    answer = page.request("GET", "/", host="evil.example", x_forwarded_host=page.place)
+    assert answer.status == 403
+
+
+def test_behind_a_proxy_its_name_and_the_prefix_alone_are_served(
+    start_page: Callable[..., Any],
+) -> None:
+    live = start_page(prefix="/ads", allowed_hosts=("ads.example.com",))
+    proxied = {"host": "ads.example.com", "x_forwarded_proto": "https"}
+    assert live.request("GET", "/", **proxied).status == 200
+    # The proxy ends TLS, so browsers say https of the very host.
+    own = live.post("scores", {"headlines": ["a"]}, origin="https://ads.example.com", **proxied)
+    assert own.status == 200
+    other = live.post("scores", {"headlines": ["a"]}, origin="https://evil.example", **proxied)
+    assert other.status == 403
+    live.prefix = ""
+    for path in ("/", "/healthz", "/api/models", "/ads/../healthz", "/adsx/"):
+        assert live.request("GET", path, **proxied).status == 404
+    live.prefix = "/ads"
+    refused = live.request("GET", "/nothing", **proxied)
+    assert (refused.status, refused.headers["content-security-policy"]) == (404, POLICY)

@@ -1,6 +1,8 @@
 """What people see of a server that goes, comes back, changes its model, or asks who they are."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,11 +47,29 @@ def problem(page: Any, text: str) -> None:
     page.locator("#problem").get_by_text(text).wait_for()
 
 
-def test_a_server_that_goes_and_comes_back_is_waited_for(
-    visit: Callable[..., Any], start_page: Callable[..., Any], model_dir: Path, banners: list[Path]
+@contextlib.contextmanager
+def server_process(model: Path, address: str = "127.0.0.1:0") -> Iterator[str]:
+    """`adscore serve` as a process that is killed at the end; gives its address."""
+    command = [sys.executable, "-m", "adscore", "serve", str(model), "--address", address]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line.startswith("Ready on ")
+        yield line.split()[2].removesuffix(":")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_server_that_is_killed_and_comes_back_is_waited_for(
+    visit: Callable[..., Any],
+    start_page: Callable[..., Any],
+    model_dir: Path,
+    banners: list[Path],
+    findings: Callable[[Any], list[str]],
 ) -> None:
-    with serving(model_dir) as server:
-        address = server.address
+    with server_process(model_dir) as address:
         page = visit(start_page(address, timeout_seconds=2)).open()
         fill(page, banners[:2])
         wait_for_cells(page, 4)
@@ -58,7 +78,8 @@ def test_a_server_that_goes_and_comes_back_is_waited_for(
     assert page.locator(".cell").count() == 4  # what is known stays
     page.get_by_label("New headline").fill("Typed while it was gone")
     page.get_by_label("New headline").press("Enter")
-    with serving(model_dir, address=address):
+    assert findings(page) == []
+    with server_process(model_dir, address):
         wait_for_cells(page, 9)
         page.locator("#problem").wait_for(state="hidden")
 

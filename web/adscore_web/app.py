@@ -10,7 +10,6 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -49,7 +48,7 @@ def read_assets() -> dict[str, Asset]:
     return found
 
 
-def create_app(config: PageConfig) -> Starlette:
+def create_app(config: PageConfig) -> Guard:
     """Builds the app; nothing is connected before the first call.
 
     Raises:
@@ -90,13 +89,14 @@ def create_app(config: PageConfig) -> Starlette:
     routes = inner
     if config.prefix:
         routes = [Route(config.prefix, index), Mount(config.prefix, routes=inner)]
-    guard = Middleware(Guard, hosts=config.hosts)
-    return Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
+    # Around all of it, so that what Starlette answers where a call fails is guarded too.
+    return Guard(Starlette(routes=routes, lifespan=lifespan), config.hosts)
 
 
 def _render(config: PageConfig, version: str, assets: Sequence[str]) -> str:
     loader = PackageLoader("adscore_web")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     texts = json.loads((files("adscore_web") / "texts.json").read_text(encoding="utf-8"))
     settings = {
         "base": f"{config.prefix}/",

@@ -39,9 +39,10 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request of ASGI."""
+        """Handles one request of ASGI; the page has no WebSocket."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:

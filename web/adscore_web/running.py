@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from adscore_client import AdscoreError, AuthenticationError, Client
 from adscore_web.app import create_app
@@ -80,6 +81,16 @@ def run_page(
     show(f"Page on {url}")
     if opens_browser:
         webbrowser.open(url)
+    asyncio.run(web_server(app, tls).serve(sockets=[listening]))
+
+
+def web_server(app: ASGIApp, tls: PageFiles | None = None) -> uvicorn.Server:
+    """What speaks HTTP in front of the app.
+
+    Args:
+        app: The app.
+        tls: What encrypts it; None for plain text.
+    """
     settings = uvicorn.Config(
         app,
         ssl_certfile=tls.certificate if tls else None,
@@ -87,11 +98,13 @@ def run_page(
         access_log=False,
         log_level="warning",
         server_header=False,
+        http="h11",  # which limits the headers of a request, to 64 KiB
         ws="none",
+        proxy_headers=False,  # nothing here depends on who calls, and a caller could write them
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    asyncio.run(uvicorn.Server(settings).serve(sockets=[listening]))
+    return uvicorn.Server(settings)
 
 
 def listen(config: PageConfig) -> socket.socket:

@@ -1,35 +1,35 @@
 // Puts the page together.
 
-import { setToken } from "./api.js";
+import { models, setToken } from "./api.js";
+import * as arrivals from "./arrivals.js";
+import * as banners from "./banners.js";
+import * as context from "./context.js";
 import { byId, h, show } from "./dom.js";
 import * as detail from "./detail.js";
 import * as downloads from "./downloads.js";
 import * as grid from "./grid.js";
-import { measured } from "./files.js";
+import { onChange } from "./drawing.js";
 import * as header from "./header.js";
-import * as inputs from "./inputs.js";
+import * as headlines from "./headlines.js";
 import * as live from "./live.js";
+import * as notice from "./notice.js";
 import { loadModels, pump, retry } from "./scoring.js";
-import { change, memory, onChange, onWork, restore, state } from "./state.js";
+import { change, memory, onWork, restore, state } from "./state.js";
 import { t } from "./texts.js";
 
 async function main() {
   onWork(pump);
-  for (const part of [inputs, header, grid, detail, live, downloads]) part.start();
+  for (const part of [arrivals, headlines, banners, context, notice, header, grid, detail, live, downloads]) part.start();
   onChange(drawProblem);
   for (const name of ["grid", "ranking"]) {
     byId(`view-${name}`).addEventListener("click", () => change(() => (state.view = name)));
   }
-  const known = loadModels();
+  const asked = models(); // while the database opens
+  asked.catch(() => {}); // loadModels hears of it
   await restore();
   change();
-  for (const image of state.images) showAgain(image);
-  await known;
-}
-
-async function showAgain(image) {
-  const size = await measured(memory.blobs.get(image.id));
-  if (!image.refusal) await inputs.addThumbnail(image, size ?? { width: 360, height: 1 });
+  for (const image of state.images) if (!image.refusal) banners.addThumbnail(image);
+  await loadModels(asked);
 }
 
 // === Why nothing goes on ===

@@ -49,21 +49,23 @@ export function picker(image, explanation) {
 }
 
 function boxOver(image, element, number, size) {
-  const [left, top, right, bottom] = element.box;
   const isOwn = element.kind === "BOX";
-  const vars = {
-    "--left": `${(100 * left) / size.width}%`,
-    "--top": `${(100 * top) / size.height}%`,
-    "--width": `${(100 * (right - left)) / size.width}%`,
-    "--height": `${(100 * (bottom - top)) / size.height}%`,
-  };
   const kind = `box ${element.effect === null ? "" : element.effect < 0 ? "down" : "up"}`;
-  if (!isOwn) return h("span", { class: kind, vars, "aria-hidden": "true" }, h("b", {}, String(number + 1)));
-  return h(
+  const label = h("b", {}, String(number + 1));
+  if (!isOwn) return lay(h("span", { class: kind, "aria-hidden": "true" }, label), element.box, size);
+  const button = h(
     "button",
-    { type: "button", class: `${kind} own`, vars, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
-    h("b", {}, String(number + 1)),
+    { type: "button", class: `${kind} own`, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
+    label,
   );
+  return lay(button, element.box, size);
+}
+
+/** Puts an element over a box of the picture. */
+function lay(element, [left, top, right, bottom], { width, height }) {
+  const shares = { left: left / width, top: top / height, width: (right - left) / width, height: (bottom - top) / height };
+  for (const [name, share] of Object.entries(shares)) element.style.setProperty(`--${name}`, `${100 * share}%`);
+  return element;
 }
 
 function elementLine(image, element, number) {
@@ -87,6 +89,7 @@ function addBox(image, size) {
 }
 
 function removeBox(image, number) {
+  focusSoon("box-add");
   change(() => boxesOf(image).splice(number, 1));
 }
 
@@ -103,11 +106,7 @@ function nudge(event, image, number, size) {
   const fits = box[0] >= 0 && box[1] >= 0 && box[2] <= size.width && box[3] <= size.height;
   if (!fits || box[2] - box[0] < MIN_PIXELS || box[3] - box[1] < MIN_PIXELS) return;
   boxesOf(image)[number] = box;
-  const element = event.currentTarget;
-  element.style.setProperty("--left", `${(100 * box[0]) / size.width}%`);
-  element.style.setProperty("--top", `${(100 * box[1]) / size.height}%`);
-  element.style.setProperty("--width", `${(100 * (box[2] - box[0])) / size.width}%`);
-  element.style.setProperty("--height", `${(100 * (box[3] - box[1])) / size.height}%`);
+  lay(event.currentTarget, box, size);
   clearTimeout(settling);
   settling = setTimeout(() => change(), SETTLE_MILLISECONDS); // then its effect is asked for
 }
@@ -129,9 +128,7 @@ function drag(event, image) {
   const move = (moved) => {
     const to = at(moved);
     box = [Math.min(from[0], to[0]), Math.min(from[1], to[1]), Math.max(from[0], to[0]), Math.max(from[1], to[1])].map(Math.round);
-    const [width, height] = [photo.naturalWidth, photo.naturalHeight];
-    const sides = { left: box[0] / width, top: box[1] / height, width: (box[2] - box[0]) / width, height: (box[3] - box[1]) / height };
-    for (const [name, share] of Object.entries(sides)) shape.style.setProperty(`--${name}`, `${100 * share}%`);
+    lay(shape, box, { width: photo.naturalWidth, height: photo.naturalHeight });
   };
   const end = () => {
     area.removeEventListener("pointermove", move);

@@ -3,9 +3,10 @@
 import { isPassing, placements, post } from "./api.js";
 import { picker } from "./boxes.js";
 import { announce, byId, h, icon, iconButton, show } from "./dom.js";
+import { draw, onChange } from "./drawing.js";
 import { tag, targetName } from "./grid.js";
 import { effect, interval, percent } from "./numbers.js";
-import { cellKey, change, draw, memory, onChange, ranking, state, usableHeadlines } from "./state.js";
+import { cellKey, change, memory, ranking, state, usableHeadlines } from "./state.js";
 import { known, t } from "./texts.js";
 
 const MAX_KEPT = 100;
@@ -155,7 +156,6 @@ function checks(one) {
   if (listed?.error) return listed.error.kind === "unsupported" ? null : h("p", { class: "why" }, failure(listed.error));
   const all = listed?.value.placements ?? [];
   const pick = ({ target }) => change(() => (state.placement = target.value));
-  const byPlatform = Map.groupBy ? Map.groupBy(all, (each) => each.platform) : grouped(all);
   const chosen = all.some((each) => each.name === state.placement);
   return h(
     "div",
@@ -166,16 +166,10 @@ function checks(one) {
       "select",
       { id: "placement", "data-key": "placement", on: { change: pick } },
       h("option", { value: "" }, t("checks.choose")),
-      [...byPlatform].map(([platform, some]) => h("optgroup", { label: platform }, some.map((each) => h("option", { value: each.name, selected: each.name === state.placement }, each.title)))),
+      [...new Set(all.map((each) => each.platform))].map((platform) => h("optgroup", { label: platform }, all.filter((each) => each.platform === platform).map((each) => h("option", { value: each.name, selected: each.name === state.placement }, each.title)))),
     ),
     chosen && findings(one),
   );
-}
-
-function grouped(all) {
-  const groups = new Map();
-  for (const one of all) groups.set(one.platform, [...(groups.get(one.platform) ?? []), one]);
-  return groups;
 }
 
 function findings(one) {

@@ -1,11 +1,11 @@
 // What people take along: a table, a page that needs no other file, or text to paste.
 
 import { byId, download, h, inert, picture } from "./dom.js";
-import { bar, placed, tag } from "./grid.js";
+import { bar, placed, scale, tag } from "./grid.js";
 import { quality } from "./header.js";
 import { interval, percent } from "./numbers.js";
 import { memory, model, state } from "./state.js";
-import { notice } from "./inputs.js";
+import { notice } from "./notice.js";
 import { t } from "./texts.js";
 
 const BOM = "\ufeff"; // by which spreadsheets know UTF-8
@@ -107,8 +107,7 @@ const mainOf = (ranked, tied, pictures) => h(
 const contextText = () => Object.entries(state.context).map(([name, value]) => `${name}: ${value}.`).join(" ");
 
 function savedTable(ranked, pictures) {
-  const targets = ranked.map((one) => one.target);
-  const range = { low: Math.min(...targets.map((one) => one.lower)), high: Math.max(...targets.map((one) => one.upper)) };
+  const range = scale(ranked);
   const columns = ["place", "banner", "what", "rate", "interval", "percentile"].map((name) => t(`download.column.${name}`, { name: state.target }));
   return h(
     "table",
@@ -125,7 +124,7 @@ function savedRow(one, range, pictures) {
     h("td", {}, String(one.place)),
     h("td", {}, one.image && picture(pictures.get(one.image.id), { width: 96 })),
     h("td", {}, h("span", { class: "code" }, one.code), " ", one.headline?.text ?? "", one.image && h("span", { class: "file" }, one.image.name), one.score.warnings.map(tag)),
-    h("td", {}, h("strong", {}, percent(one.target.mean))),
+    h("td", {}, h("strong", {}, range.write(one.target.mean))),
     h("td", {}, bar(one.target, range), interval(one.target)),
     h("td", {}, one.target.percentile.toFixed(0)),
   );

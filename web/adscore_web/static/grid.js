@@ -1,8 +1,9 @@
 // The right side: what is best, the grid of all combinations, and the same as a ranking.
 
 import { byId, h, icon, picture, show } from "./dom.js";
+import { draw, onChange } from "./drawing.js";
 import { interval, leading, logit, percent, percentLike } from "./numbers.js";
-import { axes, cellKey, change, codeOf, draw, memory, onChange, ranking, spread, state } from "./state.js";
+import { axes, cellKey, change, codeOf, memory, ranking, spread, state } from "./state.js";
 import { isWorking } from "./scoring.js";
 import { known, t } from "./texts.js";
 
@@ -91,7 +92,8 @@ function bestParts(ranked) {
     const means = averages(ranked, part);
     if (means.length < 2) return null;
     const [{ item }] = means;
-    return h("li", {}, h("span", {}, t(`answer.${part}`)), " ", h("span", { class: "code" }, item.code), " ", item[text]);
+    const words = item === ranked[0][part] ? "" : item[text]; // which stand above
+    return h("li", {}, h("span", {}, t(`answer.${part}`)), " ", h("span", { class: "code" }, item.code), " ", words);
   });
   return parts.some(Boolean) && h("ul", { class: "best-parts" }, parts);
 }
@@ -173,7 +175,7 @@ function cell(headline, image, one, range, tied) {
       vars: { "--heat": heat(one.target, range) },
       on: { click: () => select(code), focus: () => (current = code) },
     },
-    h("span", { class: "place" }, one.place === 1 ? icon("star") : null, String(one.place)),
+    h("span", { class: "place" }, one.place === 1 && tied === 1 && icon("star"), String(one.place)),
     h("strong", {}, range.write(one.target.mean)),
     bar(one.target, range),
     h("span", { class: "ends" }, interval(one.target)),
@@ -182,7 +184,7 @@ function cell(headline, image, one, range, tied) {
 }
 
 /** The ends of all intervals, and of all means. */
-function scale(ranked) {
+export function scale(ranked) {
   const targets = ranked.map((one) => one.target);
   return {
     low: Math.min(...targets.map((target) => target.lower)),
@@ -242,7 +244,7 @@ function drawRanking(ranked, tied) {
 }
 
 function rankRow(one, range, tied) {
-  const ends = one.leads && one.place === tied && tied > 1 && h("li", { class: "tie-line", role: "note" }, t("ranking.tie", { count: tied }));
+  const ends = one.leads && one.place === tied && tied > 1 && h("li", { class: "tie-line" }, t("ranking.tie", { count: tied }));
   const row = h(
     "li",
     { class: one.leads ? "rank leads" : "rank" },

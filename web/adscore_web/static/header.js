@@ -1,10 +1,11 @@
 // The top: which model, how good it was on groups that it had not seen, and what it learned from.
 
 import { byId, h, show } from "./dom.js";
+import { onChange } from "./drawing.js";
 import { targetName } from "./grid.js";
 import { count, percent } from "./numbers.js";
 import { forget, useModel } from "./scoring.js";
-import { change, memory, model, onChange, state } from "./state.js";
+import { change, memory, model, state } from "./state.js";
 import { t } from "./texts.js";
 
 // As they are listed; the order says what counts.

@@ -2,10 +2,11 @@
 
 import { post } from "./api.js";
 import { announce, byId, h, icon, iconButton, picture, show } from "./dom.js";
+import { draw, onChange } from "./drawing.js";
 import { bar, targetName } from "./grid.js";
 import { interval, percent, share } from "./numbers.js";
-import { cellKey, change, draw, memory, onChange, ranking, state } from "./state.js";
-import { notice } from "./inputs.js";
+import { cellKey, change, memory, ranking, state } from "./state.js";
+import { notice } from "./notice.js";
 import { predict } from "./scoring.js";
 import { known, t } from "./texts.js";
 
@@ -154,10 +155,9 @@ function countField(code, part, label) {
   const id = `${part}-${code}`;
   const { fault } = counted(code);
   const typed = ({ target }) => {
-    clearTimeout(typing);
     state.live = arms().map((each) => each.code); // what has counts stays, wherever it ranks
     (state.counts[code] ??= {})[part] = target.value;
-    typing = setTimeout(() => change(), TYPING_MILLISECONDS);
+    changeSoon();
   };
   return h(
     "label",
@@ -165,6 +165,11 @@ function countField(code, part, label) {
     h("span", {}, label, h("span", { class: "unseen" }, ` ${code}`)),
     h("input", { id, inputmode: "numeric", autocomplete: "off", value: state.counts[code]?.[part] ?? "", "data-key": id, "aria-invalid": fault ? "true" : null, "aria-describedby": fault ? `fault-${code}` : null, on: { input: typed, change: () => change(), paste: (event) => pastedInto(event, code) } }),
   );
+}
+
+function changeSoon() {
+  clearTimeout(typing);
+  typing = setTimeout(change, TYPING_MILLISECONDS);
 }
 
 function addRow(running) {
@@ -187,9 +192,8 @@ function setLive(edit) {
 
 function options() {
   const typed = ({ target }) => {
-    clearTimeout(typing);
     state.horizon = target.value;
-    typing = setTimeout(() => change(), TYPING_MILLISECONDS);
+    changeSoon();
   };
   const pick = ({ target }) => change(() => (state.aim = target.value));
   return [

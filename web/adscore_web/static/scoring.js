@@ -3,7 +3,8 @@
 
 import { CallError, isPassing, models, post } from "./api.js";
 import { announce } from "./dom.js";
-import { axes, cellKey, change, draw, hasSpread, keepSpread, memory, model, partKey, ranking, state } from "./state.js";
+import { draw } from "./drawing.js";
+import { axes, cellKey, change, hasSpread, keepSpread, memory, model, partKey, ranking, state } from "./state.js";
 import { t } from "./texts.js";
 
 const AT_ONCE = 4; // browsers open six connections; the page's other calls need some
@@ -18,15 +19,15 @@ let timer = 0;
 let learning = false;
 
 /** Learns what models the server has, and goes on with the one that was used. */
-export async function loadModels() {
+export async function loadModels(asked = models()) {
   try {
-    const { models: found, default: usual } = await models();
+    const { models: found, default: usual } = await asked;
     if (!found.length) throw new CallError({ kind: "not_ready" });
     memory.models = found;
     memory.problem = null;
     change(() => chooseKnown(found, usual));
   } catch (error) {
-    fail(error, loadModels);
+    fail(error);
   }
 }
 
@@ -122,7 +123,7 @@ function take(score, key, headline, image) {
 const plain = ({ kind, reason, field, message }) => ({ kind, reason, field, message });
 
 /** Says why nothing goes on, and tries again where time may mend it. */
-function fail(error, again = retry) {
+function fail(error) {
   const problem = { kind: error.kind ?? "page_failed", message: error.message };
   // The same problem stays the same object, and what people do about it is not disturbed.
   if (memory.problem?.kind !== problem.kind || problem.kind === "token") memory.problem = problem;
@@ -135,7 +136,7 @@ function fail(error, again = retry) {
     const wait = error.retry_after_seconds ?? Math.min(FIRST_WAIT_SECONDS * 2 ** waits++, MAX_WAIT_SECONDS);
     memory.work.retryAt = Date.now() + 1000 * wait;
     clearTimeout(timer);
-    timer = setTimeout(() => again(), 1000 * wait);
+    timer = setTimeout(retry, 1000 * wait);
   }
   draw();
 }

@@ -1,5 +1,6 @@
 // What the tab holds. Everything that changes it goes through `change`, so that it is drawn and kept.
 
+import { draw } from "./drawing.js";
 import { letters } from "./numbers.js";
 import * as storage from "./storage.js";
 import { settings } from "./texts.js";
@@ -13,6 +14,7 @@ const empty = () => ({
   context: {}, // value by name
   placement: "",
   headlines: [], // {id, code, text}
+  draft: "", // what stands in the last row, which is no headline yet
   images: [], // {id, code, name, size, width, height, digest, refusal}
   next: { headline: 0, image: 1 }, // codes that were not given yet
   cells: {}, // scores, by cellKey
@@ -39,24 +41,13 @@ export const memory = {
   placements: [],
   problem: null, // {kind, ...}: why nothing goes on
   work: { done: 0, total: 0, retryAt: 0 },
-  undo: null, // {text, back}
 };
 
-const DRAWING_SHARE = 4; // drawing may take a quarter of the time, however slow the machine is
-
-const views = [];
-let drawing = false;
-let drawn = 0; // when the last drawing ended
-let took = 0; // and how long it took, in milliseconds
 let keeping = 0;
-
 let pump = () => {};
 
 /** Registers what has work to do after each change, before anything is drawn. */
 export const onWork = (work) => (pump = work);
-
-/** Registers what draws a part of the page; it is called after each change. */
-export const onChange = (view) => views.push(view);
 
 /** Changes the state, draws the page with the next frame, and keeps the state soon.
  *
@@ -72,65 +63,6 @@ export function change(work = () => {}, soon = KEEP_MILLISECONDS) {
   else keep();
 }
 
-/** Draws the page with one of the next frames. */
-export function draw() {
-  if (drawing) return;
-  drawing = true;
-  setTimeout(() => requestAnimationFrame(drawNow), drawn + (DRAWING_SHARE - 1) * took - performance.now());
-}
-
-function drawNow() {
-  drawing = false;
-  if (isInUse()) {
-    held = true;
-    return;
-  }
-  const started = performance.now();
-  for (const view of views) view();
-  drawn = performance.now();
-  took = drawn - started;
-}
-
-// === What people have under their fingers is not drawn anew ===
-
-const MENU_MILLISECONDS = 8000; // no event tells that a menu was closed without a choice
-
-let pressed = false;
-let composing = false; // letters of an input method
-let held = false; // a drawing waits
-let menu = 0; // when a menu was opened
-
-const isInUse = () => pressed || composing || performance.now() - menu < MENU_MILLISECONDS;
-
-function release() {
-  if (!held) return;
-  held = false;
-  draw();
-}
-
-function watchHands() {
-  const opens = ({ target }) => (menu = target.closest?.("select") ? performance.now() : -Infinity);
-  const up = () => {
-    pressed = false;
-    setTimeout(release); // after the click that this makes
-  };
-  const closed = () => {
-    menu = -Infinity;
-    release();
-  };
-  menu = -Infinity;
-  addEventListener("pointerdown", (event) => { pressed = true; opens(event); }, true);
-  addEventListener("pointerup", up, true);
-  addEventListener("pointercancel", up, true);
-  addEventListener("compositionstart", () => (composing = true), true);
-  addEventListener("compositionend", () => { composing = false; release(); }, true);
-  addEventListener("change", closed, true);
-  addEventListener("focusout", closed, true);
-  setInterval(() => held && !isInUse() && release(), 500);
-}
-
-watchHands();
-
 function keep() {
   keeping = 0;
   const wanted = new Set(usedKeys());
@@ -138,12 +70,12 @@ function keep() {
   storage.keepState(structuredClone({ ...state, cells: fresh(state.cells), predictions: fresh(state.predictions) }));
 }
 
-addEventListener("pagehide", () => keeping && keep());
+// A page that is left has time for little; scores can be made again.
+addEventListener("pagehide", () => storage.keepAtOnce({ ...state, cells: undefined, predictions: undefined }));
 
 /** Fills the state with what the tab held before a reload. */
 export async function restore() {
   const kept = await storage.open();
-  if (!kept) return;
   Object.assign(state, empty(), kept.state);
   stamp = "";
   memory.blobs = kept.files;

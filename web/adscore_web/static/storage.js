@@ -7,17 +7,26 @@ const DAY = 86_400_000;
 let database = null;
 let tab = "";
 
-/** Opens the storage and returns what this tab held, or null. Without storage the page works on. */
+/** Opens the storage and returns what this tab held. Without storage the page works on. */
 export async function open() {
   tab = await ownTab();
-  try {
-    database = await opened();
-  } catch {
-    return null; // a private window, or a full disk
-  }
+  database = await opened().catch(() => null); // a private window, or a full disk
   const [state, files] = await Promise.all([get("tabs", tab), all("files", tab)]);
   forgetOld();
-  return state ? { state: state.value, files: new Map(files.map((file) => [file.id, file.blob])) } : null;
+  const value = { ...state?.value, ...JSON.parse(sessionStorage.getItem(lastName()) ?? "{}") };
+  sessionStorage.removeItem(lastName()); // after a crash it would be old
+  return { state: value, files: new Map(files.map((file) => [file.id, file.blob])) };
+}
+
+const lastName = () => `last-${tab}`; // a copied tab has another name, and takes nothing from its original
+
+/** Keeps a small state before the page is gone: a database would be too slow. */
+export function keepAtOnce(value) {
+  try {
+    sessionStorage.setItem(lastName(), JSON.stringify(value));
+  } catch {
+    // It is too large; what was kept a moment ago has to do.
+  }
 }
 
 /** A name for this tab. A copied tab has its original's session: whoever comes later gets a new name. */
@@ -70,12 +79,6 @@ const all = async (store, name) => (await run(store, "readonly", (open) => open.
 export const keepFile = (id, blob) => run("files", "readwrite", (open) => open.put({ tab, id, blob }));
 export const dropFile = (id) => run("files", "readwrite", (open) => open.delete([tab, id]));
 export const keepState = (value) => run("tabs", "readwrite", (open) => open.put({ tab, time: Date.now(), value }));
-
-/** Forgets what this tab held. */
-export async function clear() {
-  await run("files", "readwrite", (open) => open.delete(ofTab(tab)));
-  await run("tabs", "readwrite", (open) => open.delete(tab));
-}
 
 /** Forgets what closed tabs left behind two weeks ago. */
 async function forgetOld() {
