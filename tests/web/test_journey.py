@@ -72,6 +72,8 @@ def test_by_mouse(
     page.locator("#model summary").click()
     assert "Trained on" in page.locator("#model-facts").inner_text()
     assert findings(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#model-facts").wait_for(state="hidden")
     with page.expect_download() as download:
         page.get_by_role("button", name="Page (.html)").click()
     download.value.save_as(tmp_path / "saved.html")

@@ -15,6 +15,13 @@ const QUALITIES = ["pairwise_accuracy_significant", "pairwise_accuracy", "auc"];
 
 export function start() {
   onChange(drawHeader);
+  const sheet = byId("model"); // covers what lies below, so that it goes by itself
+  addEventListener("pointerdown", ({ target }) => sheet.contains(target) || (sheet.open = false));
+  addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !sheet.open) return;
+    sheet.open = false;
+    sheet.querySelector("summary").focus();
+  });
 }
 
 function drawHeader() {
