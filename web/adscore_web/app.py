@@ -56,7 +56,7 @@ def create_app(config: PageConfig) -> Guard:
     """
     api, assets = Api(config), read_assets()
     contents = b"".join(asset.body for asset in assets.values())
-    version = hashlib.sha256(contents).hexdigest()[:12]
+    version = hashlib.sha256(contents).hexdigest()[:8]
     page = _render(config, version, list(assets))
 
     async def index(_: Request) -> Response:

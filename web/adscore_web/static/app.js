@@ -44,7 +44,7 @@ function drawProblem() {
   shown = problem;
   if (!problem) return show(area);
   const isToken = problem.kind === "token";
-  const again = h("button", { type: "button", "data-key": "retry", on: { click: retry } }, t("problem.retry"));
+  const again = h("button", { "data-key": "retry", on: { click: retry } }, t("problem.retry"));
   show(
     area,
     h("div", {}, h("h2", {}, t(`problem.${problem.kind}.title`)), h("p", {}, t(`problem.${problem.kind}.text`, problem))),
@@ -60,7 +60,7 @@ function tokenForm() {
     setToken(field.value);
     retry();
   };
-  return h("form", { class: "token", on: { submit } }, h("label", { for: "token" }, t("problem.token.label")), field, h("button", {}, t("problem.token.button")));
+  return h("form", { class: "token", on: { submit } }, h("label", { for: "token" }, t("problem.token.label")), field, h("button", { type: "submit" }, t("problem.token.button")));
 }
 
 main();

@@ -1,6 +1,6 @@
 // Banners as tiles: looked at before they are sent anywhere, and shown small.
 
-import { byId, focusSoon, h, iconButton, picture, show } from "./dom.js";
+import { byId, codeTag, focusSoon, h, iconButton, picture, show } from "./dom.js";
 import { onChange } from "./drawing.js";
 import { digest, measured, thumbnail } from "./files.js";
 import { offerUndo } from "./notice.js";
@@ -27,7 +27,7 @@ function bannerTile(image) {
   return h(
     "li",
     { class: refusal ? "banner refused" : "banner" },
-    h("div", { class: "frame" }, picture(memory.pictures.get(image.id)), h("span", { class: "code" }, image.code)),
+    h("div", { class: "frame" }, picture(memory.pictures.get(image.id)), codeTag(image.code)),
     h(
       "div",
       { class: "facts" },

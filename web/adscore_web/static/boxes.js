@@ -38,7 +38,7 @@ export function picker(image, explanation) {
     place();
   });
   place();
-  const add = h("button", { type: "button", class: "quiet", "data-key": "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
+  const add = h("button", { class: "quiet", "data-key": "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
   return [
     area,
     h("div", { class: "box-tools" }, add, h("span", { class: "hint", id: "box-help" }, t("boxes.help"))),
@@ -55,7 +55,7 @@ function boxOver(image, element, number, size) {
   if (!isOwn) return lay(h("span", { class: kind, "aria-hidden": "true" }, label), element.box, size);
   const button = h(
     "button",
-    { type: "button", class: `${kind} own`, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
+    { class: `${kind} own`, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
     label,
   );
   return lay(button, element.box, size);

@@ -18,7 +18,7 @@ export function inert(make) {
 
 /** Makes an element: h("button", { class: "x", on: { click } }, "Text", child, null). */
 export function h(tag, properties = {}, ...children) {
-  return fill(owner.createElement(tag), properties, children);
+  return fill(owner.createElement(tag), tag === "button" ? { type: "button", ...properties } : properties, children);
 }
 
 /** Makes an element of SVG. */
@@ -44,6 +44,9 @@ function fill(element, properties, children) {
   element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
+
+/** The letter or number by which people know a headline, a banner or both. */
+export const codeTag = (code) => h("span", { class: "code" }, code);
 
 export const byId = (id) => document.getElementById(id);
 
@@ -101,7 +104,7 @@ const ICONS = {
 /** A button with a picture; its words are its name, shown or not. */
 export function iconButton(name, label, click, properties = {}) {
   const kind = properties.class ?? "quiet";
-  return h("button", { type: "button", ...properties, class: `icon-button ${kind}`, "aria-label": label, title: label, on: { click } }, icon(name));
+  return h("button", { ...properties, class: `icon-button ${kind}`, "aria-label": label, title: label, on: { click } }, icon(name));
 }
 
 /** A banner's picture, or a box that stands for it. */

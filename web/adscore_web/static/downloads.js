@@ -1,6 +1,6 @@
 // What people take along: a table, a page that needs no other file, or text to paste.
 
-import { byId, download, h, inert, picture } from "./dom.js";
+import { byId, codeTag, download, h, inert, picture } from "./dom.js";
 import { bar, placed, scale, tag } from "./grid.js";
 import { quality } from "./header.js";
 import { interval, percent } from "./numbers.js";
@@ -123,7 +123,7 @@ function savedRow(one, range, pictures) {
     { class: one.leads ? "leads" : "" },
     h("td", {}, String(one.place)),
     h("td", {}, one.image && picture(pictures.get(one.image.id), { width: 96 })),
-    h("td", {}, h("span", { class: "code" }, one.code), " ", one.headline?.text ?? "", one.image && h("span", { class: "file" }, one.image.name), one.score.warnings.map(tag)),
+    h("td", {}, codeTag(one.code), " ", one.headline?.text ?? "", one.image && h("span", { class: "file" }, one.image.name), one.score.warnings.map(tag)),
     h("td", {}, h("strong", {}, range.write(one.target.mean))),
     h("td", {}, bar(one.target, range), interval(one.target)),
     h("td", {}, one.target.percentile.toFixed(0)),

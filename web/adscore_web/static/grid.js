@@ -1,6 +1,6 @@
 // The right side: what is best, the grid of all combinations, and the same as a ranking.
 
-import { byId, h, icon, picture, show } from "./dom.js";
+import { byId, codeTag, h, icon, picture, show } from "./dom.js";
 import { draw, onChange } from "./drawing.js";
 import { interval, leading, logit, percent, percentLike } from "./numbers.js";
 import { axes, cellKey, change, codeOf, memory, ranking, spread, state } from "./state.js";
@@ -22,16 +22,23 @@ export function start() {
   }).observe(byId("results"));
 }
 
-/** Ranked combinations with place and tie; `tied` is how many cannot be told apart from the first. */
+/** Ranked combinations with place, tie and the warnings of their own.
+ *
+ * `tied` is how many cannot be told apart from the first; `shared` are the warnings that all have.
+ */
 export function placed() {
   const ranked = ranking();
   const tied = leading(ranked.map((one) => one.target), spread());
-  ranked.forEach((one, place) => Object.assign(one, { place: place + 1, leads: place < tied }));
-  return { ranked, tied };
+  const shared = (ranked[0]?.score.warnings ?? []).filter((each) => ranked.every((one) => one.score.warnings.includes(each)));
+  ranked.forEach((one, place) => {
+    const warnings = one.score.warnings.filter((each) => !shared.includes(each));
+    Object.assign(one, { place: place + 1, leads: place < tied, warnings });
+  });
+  return { ranked, tied, shared };
 }
 
 function drawResults() {
-  const { ranked, tied } = placed();
+  const { ranked, tied, shared } = placed();
   const { done, total } = memory.work;
   byId("welcome").hidden = total > 0 || ranked.length > 0;
   byId("results").hidden = total === 0;
@@ -42,7 +49,7 @@ function drawResults() {
   drawNeeded();
   drawJump(ranked);
   if (byId("results").hidden) return;
-  show(byId("answer"), answer(ranked, tied));
+  show(byId("answer"), answer(ranked, tied, shared));
   for (const name of ["grid", "ranking"]) byId(`view-${name}`).setAttribute("aria-pressed", String(state.view === name));
   for (const name of ["grid", "ranking"]) byId(name).classList.toggle("some-lead", tied < ranked.length);
   byId("grid").hidden = state.view !== "grid";
@@ -54,7 +61,7 @@ function drawResults() {
 /** On a phone, where the results lie below the inputs: the first of them, and the way there. */
 function drawJump([best]) {
   byId("jump").hidden = !best || !resultsBelow;
-  show(byId("jump"), best && [h("span", {}, h("span", { class: "code" }, best.code), " ", percent(best.target.mean)), h("span", {}, t("jump"))]);
+  show(byId("jump"), best && [h("span", {}, codeTag(best.code), " ", percent(best.target.mean)), h("span", {}, t("jump"))]);
 }
 
 /** Says what is still missing where one part alone was given. */
@@ -67,7 +74,7 @@ function drawNeeded() {
 
 // === The answer ===
 
-function answer(ranked, tied) {
+function answer(ranked, tied, shared) {
   if (!ranked.length) return null;
   const [best] = ranked;
   const url = best.image && memory.pictures.get(best.image.id);
@@ -77,25 +84,26 @@ function answer(ranked, tied) {
     h(
       "div",
       { class: "best-words" },
-      h("p", { class: "eyebrow" }, t(`answer.${kind === "clear" || kind === "only" ? "best" : "first"}`), " ", h("span", { class: "code" }, best.code)),
+      h("p", { class: "eyebrow" }, t(`answer.${kind === "clear" || kind === "only" ? "best" : "first"}`), " ", codeTag(best.code)),
       best.headline && h("p", { class: "best-headline" }, best.headline.text),
       h("p", { class: "best-rate" }, h("strong", {}, percent(best.target.mean)), " ", t("answer.interval", { name: targetName(state.target), interval: interval(best.target) })),
       h("p", { class: "verdict" }, t(`answer.${kind}`, { count: tied - 1, total: ranked.length })),
       bestParts(ranked),
+      shared.map((one) => h("p", { class: "hint" }, tag(one), known(`warning.${one}`) && t(`warning.${one}.long`))),
     ),
   ];
 }
 
 /** The best headline over all banners, and the best banner over all headlines. */
 function bestParts(ranked) {
+  if (["headline", "image"].some((part) => averages(ranked, part).length < 2)) return null;
   const parts = [["headline", "text"], ["image", "name"]].map(([part, text]) => {
     const means = averages(ranked, part);
-    if (means.length < 2) return null;
     const [{ item }] = means;
     const words = item === ranked[0][part] ? "" : item[text]; // which stand above
-    return h("li", {}, h("span", {}, t(`answer.${part}`)), " ", h("span", { class: "code" }, item.code), " ", words);
+    return h("li", {}, h("span", {}, t(`answer.${part}`)), " ", codeTag(item.code), " ", words);
   });
-  return parts.some(Boolean) && h("ul", { class: "best-parts" }, parts);
+  return h("ul", { class: "best-parts" }, parts);
 }
 
 /** Mean logit of each headline or banner over its row or column, the highest first. */
@@ -144,14 +152,14 @@ function columnHead(image, isBest) {
   if (!image) return t("grid.no_banner");
   return [
     picture(memory.pictures.get(image.id)),
-    h("span", { class: "head-code" }, h("span", { class: "code" }, image.code), isBest && bestMark("image")),
+    h("span", { class: "head-code" }, codeTag(image.code), isBest && bestMark("image")),
     h("span", { class: "file", title: image.name }, image.name),
   ];
 }
 
 function rowHead(headline, isBest) {
   if (!headline) return t("grid.no_headline");
-  return [h("span", { class: "head-code" }, h("span", { class: "code" }, headline.code), isBest && bestMark("headline")), h("span", { class: "head-text" }, headline.text)];
+  return [h("span", { class: "head-code" }, codeTag(headline.code), isBest && bestMark("headline")), h("span", { class: "head-text" }, headline.text)];
 }
 
 const bestMark = (part) => h("span", { class: "mark", title: t(`answer.${part}`) }, icon("star"), h("span", { class: "unseen" }, t(`answer.${part}`)));
@@ -179,7 +187,7 @@ function cell(headline, image, one, range, tied) {
     h("strong", {}, range.write(one.target.mean)),
     bar(one.target, range),
     h("span", { class: "ends" }, interval(one.target)),
-    one.score.warnings.length ? h("span", { class: "flag" }, icon("warning")) : null,
+    one.warnings.length > 0 && h("span", { class: "flag" }, icon("warning")),
   );
 }
 
@@ -239,7 +247,7 @@ function drawRanking(ranked, tied) {
   show(
     byId("ranking"),
     h("ol", {}, shown.map((one) => rankRow(one, range, tied))),
-    shown.length < ranked.length && h("button", { type: "button", class: "quiet wide", on: { click: more } }, t("ranking.all", { count: ranked.length })),
+    shown.length < ranked.length && h("button", { class: "quiet wide", on: { click: more } }, t("ranking.all", { count: ranked.length })),
   );
 }
 
@@ -253,11 +261,11 @@ function rankRow(one, range, tied) {
     h(
       "div",
       { class: "rank-words" },
-      h("p", {}, h("span", { class: "code" }, one.code), " ", one.headline?.text ?? one.image?.name),
-      one.score.warnings.length ? h("p", { class: "tags" }, one.score.warnings.map(tag)) : null,
+      h("p", {}, codeTag(one.code), " ", one.headline?.text ?? one.image?.name),
+      one.warnings.length > 0 && h("p", { class: "tags" }, one.warnings.map(tag)),
     ),
     h("div", { class: "rank-rate" }, h("strong", {}, range.write(one.target.mean)), h("span", { class: "ends" }, interval(one.target)), bar(one.target, range)),
-    h("button", { type: "button", class: "quiet", "data-key": `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
+    h("button", { class: "quiet", "data-key": `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
   );
   return [row, ends];
 }

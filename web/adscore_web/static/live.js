@@ -1,10 +1,10 @@
 // Live numbers: impressions and clicks so far -> how sure each is the best, and how to split the rest.
 
 import { post } from "./api.js";
-import { announce, byId, h, icon, iconButton, picture, show } from "./dom.js";
+import { announce, byId, codeTag, h, icon, iconButton, picture, show } from "./dom.js";
 import { draw, onChange } from "./drawing.js";
 import { bar, targetName } from "./grid.js";
-import { interval, percent, share } from "./numbers.js";
+import { percent, share } from "./numbers.js";
 import { cellKey, change, memory, ranking, state } from "./state.js";
 import { notice } from "./notice.js";
 import { predict } from "./scoring.js";
@@ -128,7 +128,7 @@ function liveRow(one, arm, ends) {
     "li",
     { class: "live-row" },
     one.image && picture(memory.pictures.get(one.image.id)),
-    h("p", { class: "live-name" }, h("span", { class: "code" }, code), " ", name),
+    h("p", { class: "live-name" }, codeTag(code), " ", name),
     countField(code, "trials", t("live.trials")),
     countField(code, "successes", t(state.target === "ctr" ? "live.clicks" : "live.successes", { target: targetName(state.target) })),
     iconButton("close", t("live.remove", { code }), () => setLive((codes) => codes.filter((other) => other !== code)), { "data-key": `live-remove-${code}` }),
@@ -146,7 +146,7 @@ function outcome(arm, ends) {
     { class: "outcome" },
     h("div", {}, h("span", { class: "hint" }, t("live.best")), h("strong", {}, share(arm.chance_best)), h("span", { class: "share", "aria-hidden": "true", vars: { "--share": `${100 * arm.chance_best}%` } })),
     h("div", {}, h("span", { class: "hint" }, t("live.share")), h("strong", {}, share(arm.share)), h("span", { class: "share split", "aria-hidden": "true", vars: { "--share": `${100 * arm.share}%` } })),
-    h("div", {}, h("span", { class: "hint" }, t("live.rate", { predicted: percent(arm.predicted), observed: seen })), h("strong", {}, percent(arm.mean)), h("span", { class: "ends" }, interval(arm)), bar(arm, ends)),
+    h("div", {}, h("span", { class: "hint" }, t("live.rate", { predicted: percent(arm.predicted), observed: seen })), h("strong", {}, percent(arm.mean)), bar(arm, ends)),
     words && h("span", { class: `tag ${words}` }, words === "lead" && icon("star"), t(`live.tag.${words}`)),
   );
 }
@@ -216,7 +216,7 @@ function pasteArea() {
     h("summary", { "data-key": "live-paste-open" }, t("live.paste")),
     h("label", { for: "live-paste", class: "hint" }, t("live.paste_hint")),
     field,
-    h("button", { type: "button", class: "quiet", "data-key": "live-paste-take", on: { click: take } }, t("live.paste_take")),
+    h("button", { class: "quiet", "data-key": "live-paste-take", on: { click: take } }, t("live.paste_take")),
   );
 }
 

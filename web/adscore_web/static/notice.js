@@ -2,7 +2,7 @@
 
 import { announce, byId, focusSoon, h, iconButton, show } from "./dom.js";
 import { onChange } from "./drawing.js";
-import { change, startOver } from "./state.js";
+import { change, startOver, state } from "./state.js";
 import { t } from "./texts.js";
 
 export function start() {
@@ -42,6 +42,7 @@ function undo() {
 }
 
 function drawNotice() {
+  byId("start-over").hidden = !state.headlines.length && !state.images.length;
   const dismiss = () => {
     undoable = null;
     notice("");
@@ -51,7 +52,7 @@ function drawNotice() {
   show(
     byId("notice"),
     text && h("span", {}, text),
-    undoable && h("button", { type: "button", class: "link", "data-key": "undo", on: { click: undo } }, t("undo.button")),
+    undoable && h("button", { class: "link", "data-key": "undo", on: { click: undo } }, t("undo.button")),
     text && iconButton("close", t("notice.close"), dismiss, { "data-key": "dismiss" }),
   );
 }
