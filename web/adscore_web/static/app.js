@@ -44,7 +44,7 @@ function drawProblem() {
   shown = problem;
   if (!problem) return show(area);
   const isToken = problem.kind === "token";
-  const again = h("button", { "data-key": "retry", on: { click: retry } }, t("problem.retry"));
+  const again = h("button", { key: "retry", on: { click: retry } }, t("problem.retry"));
   show(
     area,
     h("div", {}, h("h2", {}, t(`problem.${problem.kind}.title`)), h("p", {}, t(`problem.${problem.kind}.text`, problem))),
@@ -53,7 +53,7 @@ function drawProblem() {
 }
 
 function tokenForm() {
-  const field = h("input", { type: "password", id: "token", autocomplete: "off", "data-key": "token" });
+  const field = h("input", { type: "password", id: "token", autocomplete: "off", key: "token" });
   const submit = (event) => {
     event.preventDefault();
     if (!field.value.trim()) return;

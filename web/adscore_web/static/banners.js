@@ -5,9 +5,8 @@ import { onChange } from "./drawing.js";
 import { digest, measured, thumbnail } from "./files.js";
 import { offerUndo } from "./notice.js";
 import { bytes } from "./numbers.js";
-import { refusalText } from "./refusals.js";
 import { addImage, change, memory, model, readsImages, refusalOf, remove, state } from "./state.js";
-import { t } from "./texts.js";
+import { refusalText, t } from "./texts.js";
 
 const UNKNOWN = { width: 360, height: 1 }; // of a thumbnail, where the size of the picture is not known
 
@@ -34,7 +33,7 @@ function bannerTile(image) {
       h("span", { class: "file", title: image.name }, image.name),
       refusal ? h("p", { class: "why" }, refusalText(refusal)) : h("span", { class: "size" }, [size, bytes(image.size)].filter(Boolean).join(", ")),
     ),
-    iconButton("close", t("banners.remove", { code: image.code, name: image.name }), () => removeBanner(image), { "data-key": `remove-${image.id}` }),
+    iconButton("close", t("banners.remove", { code: image.code, name: image.name }), () => removeBanner(image), { key: `remove-${image.id}` }),
   );
 }
 

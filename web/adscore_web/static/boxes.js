@@ -19,12 +19,15 @@ const whole = (image) => {
   return urls.get(image.id);
 };
 
+/** Elements that get a box and a number. */
+export const shown = (elements) => elements.filter((one) => one.kind === "BOX" || Math.abs(one.effect) >= NOTABLE);
+
 /** The picture of a banner with boxes over it, and a list of what each element does. */
 export function picker(image, explanation) {
   const size = { width: image.width ?? 0, height: image.height ?? 0 };
   const own = state.boxes[image.id] ?? [];
   const all = explanation?.elements ?? own.map((box) => ({ kind: "BOX", box, effect: null }));
-  const elements = all.filter((one) => one.kind === "BOX" || Math.abs(one.effect) >= NOTABLE);
+  const elements = shown(all);
   const photo = h("img", { src: whole(image), alt: t("boxes.alt", { name: image.name }), draggable: "false" });
   const area = h("div", { class: "canvas", on: { pointerdown: (event) => drag(event, image) } }, photo);
   const place = () => {
@@ -38,7 +41,7 @@ export function picker(image, explanation) {
     place();
   });
   place();
-  const add = h("button", { class: "quiet", "data-key": "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
+  const add = h("button", { class: "quiet", key: "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
   return [
     area,
     h("div", { class: "box-tools" }, add, h("span", { class: "hint", id: "box-help" }, t("boxes.help"))),
@@ -55,7 +58,7 @@ function boxOver(image, element, number, size) {
   if (!isOwn) return lay(h("span", { class: kind, "aria-hidden": "true" }, label), element.box, size);
   const button = h(
     "button",
-    { class: `${kind} own`, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", "data-key": `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
+    { class: `${kind} own`, "aria-label": t("boxes.label", { number: number + 1 }), "aria-describedby": "box-help", key: `box-${number}`, on: { keydown: (event) => nudge(event, image, number, size) } },
     label,
   );
   return lay(button, element.box, size);
@@ -75,7 +78,7 @@ function elementLine(image, element, number) {
     {},
     h("span", {}, `${number + 1}. ${what}`),
     h("strong", {}, element.effect === null ? "…" : effect(element.effect)),
-    element.kind === "BOX" && iconButton("close", t("boxes.remove", { number: number + 1 }), () => removeBox(image, number), { "data-key": `box-remove-${number}` }),
+    element.kind === "BOX" && iconButton("close", t("boxes.remove", { number: number + 1 }), () => removeBox(image, number), { key: `box-remove-${number}` }),
   );
 }
 

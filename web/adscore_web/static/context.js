@@ -29,7 +29,7 @@ function contextField(name, values) {
   };
   const options = [["", t("context.any")], ...values.map((value) => [value, value])];
   const field = values.length
-    ? h("select", { id, "data-key": id, on: { change: set } }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)))
-    : h("input", { id, "data-key": id, value: chosen, placeholder: t("context.any"), on: { change: set } });
+    ? h("select", { id, key: id, on: { change: set } }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)))
+    : h("input", { id, key: id, value: chosen, placeholder: t("context.any"), on: { change: set } });
   return h("div", { class: "field" }, h("label", { for: id }, name), field);
 }

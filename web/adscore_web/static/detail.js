@@ -1,7 +1,7 @@
 // One combination looked into: what the model reacts to, and whether it may run.
 
 import { isPassing, placements, post } from "./api.js";
-import { picker } from "./boxes.js";
+import { picker, shown } from "./boxes.js";
 import { announce, byId, h, icon, iconButton, show } from "./dom.js";
 import { draw, onChange } from "./drawing.js";
 import { tag, targetName } from "./grid.js";
@@ -46,8 +46,8 @@ function drawDetail() {
     h(
       "div",
       { class: "detail-head" },
-      h("h2", { id: "detail-title", tabindex: -1, "data-key": "detail-title" }, t("detail.title", { code: one.code })),
-      iconButton("close", t("detail.close"), close, { "data-key": "detail-close" }),
+      h("h2", { id: "detail-title", tabindex: -1, key: "detail-title" }, t("detail.title", { code: one.code })),
+      iconButton("close", t("detail.close"), close, { key: "detail-close" }),
     ),
     h("p", { class: "detail-rate" }, h("strong", {}, percent(one.target.mean)), " ", t("answer.interval", { name: targetName(state.target), interval: interval(one.target) }), " ", t("detail.percentile", { value: one.target.percentile.toFixed(0) })),
     one.score.warnings.length > 0 && h("ul", { class: "warnings" }, one.score.warnings.map((warning) => h("li", {}, tag(warning), known(`warning.${warning}`) && t(`warning.${warning}.long`)))),
@@ -94,13 +94,13 @@ function explanation(one) {
 function reasons(one, explained) {
   if (!explained) return h("p", { class: "waiting", role: "status" }, t("detail.waiting"));
   if (explained.error) return h("p", { class: "why" }, failure(explained.error));
-  const { words, parts, remainder, ideas } = explained.value;
+  const { words, parts, remainder, ideas, elements } = explained.value;
   return [
     words.length > 0 && [h("h3", {}, t("detail.words")), wordLine(one.headline.text.trim(), words)],
     h("h3", {}, t("detail.parts")),
     partBars(parts, remainder),
     h("h3", {}, t("detail.ideas")),
-    ideas.length ? h("ol", { class: "ideas" }, ideas.slice(0, 6).map(ideaLine)) : h("p", { class: "hint" }, t("detail.no_ideas")),
+    ideas.length ? h("ol", { class: "ideas" }, ideas.slice(0, 6).map((idea) => ideaLine(idea, elements))) : h("p", { class: "hint" }, t("detail.no_ideas")),
     h("p", { class: "hint" }, t("detail.caution")),
   ];
 }
@@ -146,8 +146,11 @@ function partBars(parts, remainder) {
   );
 }
 
-const ideaLine = (idea) =>
-  h("li", {}, h("strong", { class: "up-text" }, effect(idea.effect)), " ", idea.what, " ", h("span", { class: "hint" }, t("detail.within", { lower: effect(idea.lower), upper: effect(idea.upper) })));
+function ideaLine(idea, elements) {
+  const number = idea.kind === "DROP_ELEMENT" && shown(elements).indexOf(elements[idea.position]) + 1;
+  const what = number ? t("detail.without", { number }) : idea.what;
+  return h("li", {}, h("strong", { class: "up-text" }, effect(idea.effect)), " ", what, " ", h("span", { class: "hint" }, t("detail.within", { lower: effect(idea.lower), upper: effect(idea.upper) })));
+}
 
 // === Checks ===
 
@@ -164,7 +167,7 @@ function checks(one) {
     h("label", { for: "placement", class: "unseen" }, t("checks.placement")),
     h(
       "select",
-      { id: "placement", "data-key": "placement", on: { change: pick } },
+      { id: "placement", key: "placement", on: { change: pick } },
       h("option", { value: "" }, t("checks.choose")),
       [...new Set(all.map((each) => each.platform))].map((platform) => h("optgroup", { label: platform }, all.filter((each) => each.platform === platform).map((each) => h("option", { value: each.name, selected: each.name === state.placement }, each.title)))),
     ),

@@ -21,8 +21,7 @@ export function h(tag, properties = {}, ...children) {
   return fill(owner.createElement(tag), tag === "button" ? { type: "button", ...properties } : properties, children);
 }
 
-/** Makes an element of SVG. */
-export function svg(tag, properties = {}, ...children) {
+function svg(tag, properties = {}, ...children) {
   return fill(owner.createElementNS(SVG, tag), properties, children);
 }
 
@@ -35,6 +34,8 @@ function fill(element, properties, children) {
       for (const [type, listener] of Object.entries(value)) element.addEventListener(type, (event) => replacing || listener(event));
     } else if (name === "vars") {
       for (const [key, number] of Object.entries(value)) element.style.setProperty(key, number);
+    } else if (name === "key") {
+      element.dataset.key = value;
     } else if (name === "value" || name === "checked" || name === "selected") {
       element[name] = value;
     } else {
@@ -93,12 +94,10 @@ export function icon(name) {
 const ICONS = {
   add: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",
-  copy: "M9 9h10v11H9zM15 9V4H5v11h4",
-  down: "M12 4v11m-5-4l5 5 5-5M5 20h14",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01",
   warning: "M12 4l9 16H3zM12 10v4m0 3h.01",
   check: "M5 12l5 5 9-10",
-  star: "M12 3.5l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.500 9.700l5.900-.8z",
+  star: "M12 3.5l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.5 9.7l5.9-.8z",
 };
 
 /** A button with a picture; its words are its name, shown or not. */

@@ -1,7 +1,7 @@
 // What people take along: a table, a page that needs no other file, or text to paste.
 
 import { byId, codeTag, download, h, inert, picture } from "./dom.js";
-import { bar, placed, scale, tag } from "./grid.js";
+import { bar, leadWords, placed, scale, tag, targetName, verdictKind } from "./grid.js";
 import { quality } from "./header.js";
 import { interval, percent } from "./numbers.js";
 import { memory, model, state } from "./state.js";
@@ -58,8 +58,8 @@ function lines() {
 }
 
 function verdict(ranked, tied) {
-  const kind = ranked.length === 1 ? "only" : tied === 1 ? "clear" : tied === ranked.length ? "all" : "some";
-  return t(`answer.${kind}`, { count: tied - 1, total: ranked.length });
+  const kind = verdictKind(ranked, tied);
+  return `${leadWords(kind)} ${ranked[0].code}. ${t(`answer.${kind}`, { count: tied - 1, total: ranked.length })}`;
 }
 
 const made = () => t("download.made", { model: state.model, version: state.version, quality: quality(model()) });
@@ -108,7 +108,7 @@ const contextText = () => Object.entries(state.context).map(([name, value]) => `
 
 function savedTable(ranked, pictures) {
   const range = scale(ranked);
-  const columns = ["place", "banner", "what", "rate", "interval", "percentile"].map((name) => t(`download.column.${name}`, { name: state.target }));
+  const columns = ["place", "banner", "what", "rate", "interval", "percentile"].map((name) => t(`download.column.${name}`, { name: targetName(state.target) }));
   return h(
     "table",
     { class: "saved-table" },

@@ -78,13 +78,13 @@ function answer(ranked, tied, shared) {
   if (!ranked.length) return null;
   const [best] = ranked;
   const url = best.image && memory.pictures.get(best.image.id);
-  const kind = ranked.length === 1 ? "only" : tied === 1 ? "clear" : tied === ranked.length ? "all" : "some";
+  const kind = verdictKind(ranked, tied);
   return [
     best.image && h("div", { class: "best-picture" }, picture(url)),
     h(
       "div",
       { class: "best-words" },
-      h("p", { class: "eyebrow" }, t(`answer.${kind === "clear" || kind === "only" ? "best" : "first"}`), " ", codeTag(best.code)),
+      h("p", { class: "eyebrow" }, leadWords(kind), " ", codeTag(best.code)),
       best.headline && h("p", { class: "best-headline" }, best.headline.text),
       h("p", { class: "best-rate" }, h("strong", {}, percent(best.target.mean)), " ", t("answer.interval", { name: targetName(state.target), interval: interval(best.target) })),
       h("p", { class: "verdict" }, t(`answer.${kind}`, { count: tied - 1, total: ranked.length })),
@@ -93,6 +93,11 @@ function answer(ranked, tied, shared) {
     ),
   ];
 }
+
+/** How far the first is ahead, as the texts know it. */
+export const verdictKind = (ranked, tied) => (ranked.length === 1 ? "only" : tied === 1 ? "clear" : tied === ranked.length ? "all" : "some");
+
+export const leadWords = (kind) => t(kind === "clear" || kind === "only" ? "answer.best" : "answer.first");
 
 /** The best headline over all banners, and the best banner over all headlines. */
 function bestParts(ranked) {
@@ -177,7 +182,7 @@ function cell(headline, image, one, range, tied) {
       class: `cell${one.leads ? " leads" : ""}`,
       "aria-label": name,
       "aria-pressed": String(code === state.selected),
-      "data-key": `cell-${code}`,
+      key: `cell-${code}`,
       "data-code": code,
       tabindex: code === current ? 0 : -1,
       vars: { "--heat": heat(one.target, range) },
@@ -265,7 +270,7 @@ function rankRow(one, range, tied) {
       one.warnings.length > 0 && h("p", { class: "tags" }, one.warnings.map(tag)),
     ),
     h("div", { class: "rank-rate" }, h("strong", {}, range.write(one.target.mean)), h("span", { class: "ends" }, interval(one.target)), bar(one.target, range)),
-    h("button", { class: "quiet", "data-key": `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
+    h("button", { class: "quiet", key: `why-${one.code}`, "aria-pressed": String(one.code === state.selected), "aria-label": t("ranking.why_of", { code: one.code }), on: { click: () => select(one.code) } }, t("ranking.why")),
   );
   return [row, ends];
 }

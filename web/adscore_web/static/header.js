@@ -38,7 +38,7 @@ function drawHeader() {
   show(
     byId("model-name"),
     several
-      ? h("select", { "aria-label": t("model.choose"), "data-key": "model", on: { change: pick } }, models.map((one) => h("option", { value: key(one), selected: one === chosen }, t("model.name", one))))
+      ? h("select", { "aria-label": t("model.choose"), key: "model", on: { change: pick } }, models.map((one) => h("option", { value: key(one), selected: one === chosen }, t("model.name", one))))
       : h("span", {}, t("model.name", chosen)),
   );
   show(byId("target"), chosen.targets.length > 1 && targetMenu(chosen));
@@ -50,7 +50,7 @@ function targetMenu(chosen) {
   const pick = ({ target }) => change(() => (state.target = target.value));
   return [
     h("label", { for: "target-menu", class: "unseen" }, t("model.target")),
-    h("select", { id: "target-menu", "data-key": "target", on: { change: pick } }, chosen.targets.map((name) => h("option", { value: name, selected: name === state.target }, name))),
+    h("select", { id: "target-menu", key: "target", on: { change: pick } }, chosen.targets.map((name) => h("option", { value: name, selected: name === state.target }, name))),
   ];
 }
 

@@ -3,9 +3,8 @@
 import { announce, byId, h, focusSoon, icon, iconButton, show } from "./dom.js";
 import { onChange } from "./drawing.js";
 import { notice, offerUndo } from "./notice.js";
-import { refusalText } from "./refusals.js";
 import { addHeadlines, change, readsHeadlines, refusalOf, remove, state } from "./state.js";
-import { settings, t } from "./texts.js";
+import { refusalText, settings, t } from "./texts.js";
 
 const TYPING_MILLISECONDS = 500;
 
@@ -32,7 +31,7 @@ function headlineRow(headline, place) {
     "aria-label": label,
     "aria-invalid": refusal ? "true" : null,
     "aria-describedby": refusal ? `why-${headline.id}` : null,
-    "data-key": `headline-${headline.id}`,
+    key: `headline-${headline.id}`,
     on: {
       input: () => typed(headline, field),
       change: () => change(),
@@ -45,7 +44,7 @@ function headlineRow(headline, place) {
     { class: refusal ? "item refused" : "item" },
     h("span", { class: "code", "aria-hidden": "true" }, headline.code),
     field,
-    iconButton("close", t("headlines.remove", { code: headline.code }), () => removeByButton(headline, place), { "data-key": `remove-${headline.id}` }),
+    iconButton("close", t("headlines.remove", { code: headline.code }), () => removeByButton(headline, place), { key: `remove-${headline.id}` }),
     refusal && h("p", { class: "why", id: `why-${headline.id}` }, refusalText(refusal)),
   );
 }
@@ -57,7 +56,7 @@ function newHeadlineRow() {
     value: state.draft,
     placeholder: t(state.headlines.length ? "headlines.another" : "headlines.first"),
     "aria-label": t("headlines.new"),
-    "data-key": "headline-new",
+    key: "headline-new",
     on: {
       input: () => {
         state.draft = field.value;

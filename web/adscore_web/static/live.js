@@ -131,7 +131,7 @@ function liveRow(one, arm, ends) {
     h("p", { class: "live-name" }, codeTag(code), " ", name),
     countField(code, "trials", t("live.trials")),
     countField(code, "successes", t(state.target === "ctr" ? "live.clicks" : "live.successes", { target: targetName(state.target) })),
-    iconButton("close", t("live.remove", { code }), () => setLive((codes) => codes.filter((other) => other !== code)), { "data-key": `live-remove-${code}` }),
+    iconButton("close", t("live.remove", { code }), () => setLive((codes) => codes.filter((other) => other !== code)), { key: `live-remove-${code}` }),
     fault && h("p", { class: "why", id: `fault-${code}` }, fault),
     !fault && arm && outcome(arm, ends),
   );
@@ -163,7 +163,7 @@ function countField(code, part, label) {
     "label",
     { class: "count-field" },
     h("span", {}, label, h("span", { class: "unseen" }, ` ${code}`)),
-    h("input", { id, inputmode: "numeric", autocomplete: "off", value: state.counts[code]?.[part] ?? "", "data-key": id, "aria-invalid": fault ? "true" : null, "aria-describedby": fault ? `fault-${code}` : null, on: { input: typed, change: () => change(), paste: (event) => pastedInto(event, code) } }),
+    h("input", { id, inputmode: "numeric", autocomplete: "off", value: state.counts[code]?.[part] ?? "", key: id, "aria-invalid": fault ? "true" : null, "aria-describedby": fault ? `fault-${code}` : null, on: { input: typed, change: () => change(), paste: (event) => pastedInto(event, code) } }),
   );
 }
 
@@ -181,7 +181,7 @@ function addRow(running) {
     "div",
     { class: "field" },
     h("label", { for: "live-add" }, t("live.add")),
-    h("select", { id: "live-add", "data-key": "live-add", on: { change: add } }, h("option", { value: "" }, t("live.choose")), others.slice(0, 200).map((one) => h("option", { value: one.code }, `${one.code}  ${percent(one.target.mean)}`))),
+    h("select", { id: "live-add", key: "live-add", on: { change: add } }, h("option", { value: "" }, t("live.choose")), others.slice(0, 200).map((one) => h("option", { value: one.code }, `${one.code}  ${percent(one.target.mean)}`))),
   );
 }
 
@@ -197,8 +197,8 @@ function options() {
   };
   const pick = ({ target }) => change(() => (state.aim = target.value));
   return [
-    h("label", { class: "count-field" }, h("span", {}, t("live.horizon")), h("input", { id: "horizon", inputmode: "numeric", value: state.horizon, placeholder: t("live.horizon_usual"), "data-key": "horizon", on: { input: typed, change: () => change() } })),
-    h("label", { class: "count-field" }, h("span", {}, t("live.aim")), h("select", { id: "aim", "data-key": "aim", on: { change: pick } }, ["earn", "learn"].map((aim) => h("option", { value: aim, selected: aim === state.aim }, t(`live.aims.${aim}`))))),
+    h("label", { class: "count-field" }, h("span", {}, t("live.horizon")), h("input", { id: "horizon", inputmode: "numeric", value: state.horizon, placeholder: t("live.horizon_usual"), key: "horizon", on: { input: typed, change: () => change() } })),
+    h("label", { class: "count-field" }, h("span", {}, t("live.aim")), h("select", { id: "aim", key: "aim", on: { change: pick } }, ["earn", "learn"].map((aim) => h("option", { value: aim, selected: aim === state.aim }, t(`live.aims.${aim}`))))),
   ];
 }
 
@@ -208,15 +208,15 @@ let pasted = ""; // what stands in the area, and whether it is open
 let isOpen = false;
 
 function pasteArea() {
-  const field = h("textarea", { id: "live-paste", rows: 3, value: pasted, on: { input: () => (pasted = field.value) }, placeholder: t("live.paste_example"), "data-key": "live-paste" });
+  const field = h("textarea", { id: "live-paste", rows: 3, value: pasted, on: { input: () => (pasted = field.value) }, placeholder: t("live.paste_example"), key: "live-paste" });
   const take = () => takeTable(field.value) && (field.value = pasted = "");
   return h(
     "details",
     { class: "paste", open: isOpen, on: { toggle: ({ target }) => (isOpen = target.open) } },
-    h("summary", { "data-key": "live-paste-open" }, t("live.paste")),
+    h("summary", { key: "live-paste-open" }, t("live.paste")),
     h("label", { for: "live-paste", class: "hint" }, t("live.paste_hint")),
     field,
-    h("button", { class: "quiet", "data-key": "live-paste-take", on: { click: take } }, t("live.paste_take")),
+    h("button", { class: "quiet", key: "live-paste-take", on: { click: take } }, t("live.paste_take")),
   );
 }
 

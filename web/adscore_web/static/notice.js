@@ -52,7 +52,7 @@ function drawNotice() {
   show(
     byId("notice"),
     text && h("span", {}, text),
-    undoable && h("button", { class: "link", "data-key": "undo", on: { click: undo } }, t("undo.button")),
-    text && iconButton("close", t("notice.close"), dismiss, { "data-key": "dismiss" }),
+    undoable && h("button", { class: "link", key: "undo", on: { click: undo } }, t("undo.button")),
+    text && iconButton("close", t("notice.close"), dismiss, { key: "dismiss" }),
   );
 }

@@ -134,7 +134,6 @@ function fail(error) {
   }
   if (isPassing(error)) {
     const wait = error.retry_after_seconds ?? Math.min(FIRST_WAIT_SECONDS * 2 ** waits++, MAX_WAIT_SECONDS);
-    memory.work.retryAt = Date.now() + 1000 * wait;
     clearTimeout(timer);
     timer = setTimeout(retry, 1000 * wait);
   }

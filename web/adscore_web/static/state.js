@@ -40,7 +40,7 @@ export const memory = {
   models: [],
   placements: [],
   problem: null, // {kind, ...}: why nothing goes on
-  work: { done: 0, total: 0, retryAt: 0 },
+  work: { done: 0, total: 0 }, // combinations
 };
 
 let keeping = 0;
@@ -158,7 +158,7 @@ export function keepSpread(prediction) {
 }
 
 export const cellKey = (headline, image) => `${common()}\n${headline?.text.trim() ?? ""}\n${image?.digest ?? ""}`;
-export const partKey = (part) => `${state.model} ${state.version}\n${part.text?.trim() ?? part.digest}`;
+export const partKey = (part) => `${modelKey()}\n${part.text?.trim() ?? part.digest}`;
 
 export const refusalOf = (part) => part.refusal ?? state.refusals[partKey(part)] ?? null;
 

@@ -20,3 +20,10 @@ export const known = (key) => lookUp(key) !== undefined;
 function lookUp(key) {
   return key.split(".").reduce((part, name) => (part && Object.hasOwn(part, name) ? part[name] : undefined), texts);
 }
+
+/** Why a headline or a banner has no scores, in the page's words where it has some. */
+export function refusalText({ reason, kind, message }) {
+  const plain = (message ?? "").replace(/^[a-z]+(\[\w*\])?: ./, (start) => start.slice(-1).toUpperCase()); // without the field's name
+  for (const key of [`reason.${reason}`, `refused.${kind}`]) if (known(key)) return t(key, { message: plain });
+  return plain || t("refused.other");
+}
