@@ -88,7 +88,7 @@ def decide(page: Any) -> None:
         page.get_by_label("Impressions").nth(place).fill(trials)
         page.get_by_label("Clicks").nth(place).fill(clicks)
     page.get_by_text(re.compile(r"^Run [AB]\d: it is best with a chance of")).last.wait_for()
-    assert "switch off" in page.locator("#live-rows").inner_text()
+    page.locator("#live-rows").get_by_text("switch off").last.wait_for()
 
 
 def test_by_keys_alone(
