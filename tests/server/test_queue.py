@@ -25,8 +25,11 @@ ONE_CORE = ServerConfig("127.0.0.1:0", decode_threads=1)
 class Item(Call):
     """A call that brings a number."""
 
-    def __init__(self, item: int, *, alone: bool = False, waited_seconds: float = 0.0) -> None:
+    def __init__(
+        self, item: int, *, alone: bool = False, waited_seconds: float = 0.0, caller: str = ""
+    ) -> None:
         super().__init__("/test")
+        self.caller = caller
         self.item, self.alone = item, alone
         self.arrival -= waited_seconds
         self.result: Future[int] = Future()
@@ -74,10 +77,16 @@ def work() -> Iterator[HeldWork]:
 def make_queue(work: HeldWork) -> Iterator[Callable[..., WorkQueue]]:
     made: list[WorkQueue] = []
 
-    def make(workers: int = 1, max_together: int = 100, pressure: Any = None) -> WorkQueue:
-        made.append(
-            WorkQueue(work, workers, max_together, pressure, lambda call: getattr(call, "alone"))  # noqa: B009
-        )
+    def make(
+        workers: int = 1,
+        max_together: int = 100,
+        pressure: Any = None,
+        batch_seconds: float = math.inf,
+    ) -> WorkQueue:
+        def is_alone(call: Any) -> bool:
+            return bool(call.alone)
+
+        made.append(WorkQueue(work, workers, max_together, pressure, is_alone, batch_seconds))
         return made[-1]
 
     yield make
@@ -142,6 +151,28 @@ def test_a_worker_takes_its_share_and_leaves_the_rest_to_the_others(
     work.released.set()
     results(items)
     assert max(map(len, work.batches)) == 3
+
+
+def test_callers_take_turns_however_many_calls_one_of_them_sends(
+    make_queue: Callable[..., WorkQueue], work: HeldWork
+) -> None:
+    queue = make_queue(max_together=1)
+    items = [put_first(queue, work)]
+    items += put(queue, *(Item(number, caller="many") for number in range(2, 6)))
+    items += put(queue, Item(10, caller="few"), Item(11, caller="few"))
+    work.released.set()
+    results(items)
+    assert work.batches == [[1], [2], [10], [3], [11], [4], [5]]
+
+
+def test_calls_that_take_long_are_not_worked_on_together(
+    make_queue: Callable[..., WorkQueue], work: HeldWork
+) -> None:
+    queue = make_queue(batch_seconds=1e-9)
+    items = [put_first(queue, work), *put(queue, *map(Item, range(2, 5)))]
+    work.released.set()
+    results(items)
+    assert work.batches == [[1], [2], [3], [4]]
 
 
 def test_dropped_calls_are_never_worked_on_and_their_batch_mates_are(

@@ -3,8 +3,10 @@
 The contract:
 
 - There is no timer. A worker that is free takes what waits: calls that may be worked on together,
-  at most `max_together` and its share of those that wait, so that an idle server adds no delay and
-  a busy one makes batches by itself. It does everything for them, up to the answer.
+  at most `max_together`, its share of those that wait, and what takes some 30 ms. So an idle server
+  adds no delay, a busy one makes batches by itself, and one of dear calls makes small ones. The
+  worker does everything for them, up to the answer.
+- Callers take turns, see `WaitingCalls`.
 - A call of many creatives comes back as a `Pieces` of work. Calls and pieces take turns, and so do
   the pieces of different calls.
 - A call that is dropped before it is taken is never worked on; nor is one whose caller has gone.
@@ -25,10 +27,14 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from adscore_server.calls.call import Call
+from adscore_server.calls.waiting import WaitingCalls
 from adscore_server.errors import CallAbandonedError, OverloadedError
 
 # How much what a worker took last counts in the moving average of the time that a call takes.
 _SMOOTHING = 0.1
+# What the calls of a batch should take together, by that average: a batch of calls that take long
+# saves nothing, and all of them wait for the last.
+_BATCH_SECONDS = 0.03
 # What a call may wait under pressure in any case: threads that change hands take some of it.
 _MIN_PATIENCE_SECONDS = 0.02
 
@@ -79,6 +85,7 @@ class WorkQueue:
         max_together: Calls that are worked on together, at least 1.
         pressure: Says how many calls there should be; None means any number.
         is_alone: Whether a call is worked on without others.
+        batch_seconds: What calls that are worked on together should take, one call in any case.
     """
 
     def __init__(
@@ -88,11 +95,13 @@ class WorkQueue:
         max_together: int,
         pressure: Pressure | None = None,
         is_alone: Callable[[Call], bool] = lambda _: False,
+        batch_seconds: float = _BATCH_SECONDS,
     ) -> None:
         self._work, self._workers, self._max_together = work, workers, max_together
         self._pressure, self._is_alone = pressure, is_alone
+        self._batch_seconds = batch_seconds
         self._lock = threading.Lock()
-        self._calls: deque[Call] = deque()
+        self._calls = WaitingCalls()
         self._pieces: deque[Pieces] = deque()
         self._pieces_first = self._put_under_pressure = False
         self._stopping = False
@@ -203,25 +212,29 @@ class WorkQueue:
             return [], None, []
         capacity = math.inf if self._pressure is None else self._pressure.capacity
         if capacity < math.inf:
-            return [self._calls.pop()], None, self._take_late(capacity)
+            return [self._calls.take_newest()], None, self._take_late(capacity)
         self._put_under_pressure = False
-        first = self._calls.popleft()
-        calls = [first]
-        if not self._is_alone(first):
-            share = min(self._max_together, -(-(len(self._calls) + 1) // self._workers))
-            while len(calls) < share and self._calls and not self._is_alone(self._calls[0]):
-                calls.append(self._calls.popleft())
+        share = min(self._together(), -(-len(self._calls) // self._workers))
+        calls = [self._calls.take()]
+        if not self._is_alone(calls[0]):
+            while len(calls) < share and self._calls and not self._is_alone(self._calls.first()):
+                calls.append(self._calls.take())
         return calls, None, []
+
+    def _together(self) -> int:
+        """How many calls a batch may hold now."""
+        most = self._max_together
+        if most * self._call_seconds <= self._batch_seconds:
+            return most
+        return max(1, int(self._batch_seconds / self._call_seconds))
 
     def _take_late(self, capacity: float) -> list[Call]:
         """Takes out the calls that have waited longer than so few would have them wait."""
         seconds = (capacity - self._workers) * self._call_seconds / self._workers
         oldest = time.monotonic() - max(seconds, _MIN_PATIENCE_SECONDS)
         # What was let in before the pressure, and is soon done, is in nobody's way.
-        kept = 0 if self._put_under_pressure else self._max_together * self._workers
-        late = []
-        while len(self._calls) > kept and self._calls[0].arrival < oldest:
-            late.append(self._calls.popleft())
+        kept = 0 if self._put_under_pressure else self._together() * self._workers
+        late = self._calls.take_older(oldest, kept)
         self._refused += len(late)
         return late
 
