@@ -78,6 +78,7 @@ def read_model(path: Any, where: str) -> Model:
     keep_opsets(model, {entry.domain: entry.version for entry in model.opset_import}, used)
     model = _brought_up(model, f"{where}: {path.name}")
     _drop_constant_inputs(model)
+    _free_batch(model)
     return model
 
 
@@ -144,6 +145,14 @@ def _drop_constant_inputs(model: Model) -> None:
     inputs = graph_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(inputs)
+
+
+def _free_batch(model: Model) -> None:
+    """An encoder that was exported for one creative mostly runs on any number of them."""
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def dimensions(value: Any) -> list[int | None]:

@@ -57,6 +57,9 @@ from adscore.training.presets import Preset
 # depend on the headlines beside it.
 BATCH_DEPENDENT = {"DynamicQuantizeLinear"}
 
+# Creatives that an encoder is tried on when it is opened; a number that nobody exports one for.
+PROBE = 3
+
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
@@ -307,12 +310,12 @@ def open_image_encoder(location: str) -> ImageEncoder:
     shape = (
         (size.height, size.width, 3) if has_channels_last(model) else (3, size.height, size.width)
     )
-    probe = {name: np.zeros((2, *shape), np.float32)}
+    probe = {name: np.zeros((PROBE, *shape), np.float32)}
     known = {2: "(batch, width)", 3: "(batch, patches, width)", 4: "(batch, width, h, w)"}
     output = _output(model, probe, folder, known)
     scale, shift = read_scaling(folder, config)
     parts = add_image_features(model, output, size, scale, shift)
-    pixels = np.zeros((2, size.height, size.width, 3), np.uint8)
+    pixels = np.zeros((PROBE, size.height, size.width, 3), np.uint8)
     blocks = _blocks(parts, {"pixels": pixels}, folder)
     return ImageEncoder(encoder_name(location, folder), parts, blocks, size)
 
@@ -345,7 +348,7 @@ def _fits(shape: Sequence[int | None], layout: tuple[int, ...]) -> bool:
 
 
 def _probe_tokens() -> dict[str, NDArray[np.int64]]:
-    return {name: np.full((2, 5), name == "attention_mask", np.int64) for name in TOKEN_INPUTS}
+    return {name: np.full((PROBE, 5), name == "attention_mask", np.int64) for name in TOKEN_INPUTS}
 
 
 def _output(
@@ -356,12 +359,12 @@ def _output(
     shapes = {name: array.shape for name, array in found.items()}
     for rank in ranks:
         for name, shape in shapes.items():
-            if len(shape) == rank and shape[0] == 2:
+            if len(shape) == rank and shape[0] == PROBE:
                 return name, rank
     received = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
     raise TrainingError(
         f"{folder}: expected an output of shape {' or '.join(ranks.values())}. "
-        f"Received for a batch of 2: {received}"
+        f"Received for a batch of {PROBE}: {received}"
     )
 
 
@@ -378,6 +381,6 @@ def _run(
         return graph.run(probe)
     except Exception as error:  # ONNX Runtime's and protobuf's have no common base
         raise TrainingError(
-            f"{folder}: expected an encoder that ONNX Runtime can run on a batch of 2. "
-            f"Received: {error}"
+            f"{folder}: expected an encoder that ONNX Runtime can run on a batch of "
+            f"{PROBE}. Received: {error}"
         ) from error

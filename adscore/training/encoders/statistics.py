@@ -53,7 +53,12 @@ def add_statistics(editor: GraphEditor, size: ImageSize) -> list[str]:
     if factor > 1:
         colours = _averaged(editor, colours, (factor, factor))
     opposed = editor.add("Conv", colours, editor.constant(OPPONENTS[:, :, None, None]))
-    most, least = (editor.add(name, colours, axes=[1]) for name in ("ReduceMax", "ReduceMin"))
+    # Channel by channel: what names the axes of a reduction changes with the opset.
+    each = [
+        editor.add("Gather", colours, editor.constant(np.array([channel])), axis=1)
+        for channel in range(3)
+    ]
+    most, least = (editor.add(name, *each) for name in ("Max", "Min"))
     channels = editor.add("Concat", opposed, editor.add("Sub", most, least), axis=1)
     moments = (_mean(editor, channels), _deviation(editor, channels))
     return [

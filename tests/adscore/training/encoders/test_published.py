@@ -107,19 +107,44 @@ def test_image_features_are_the_end_and_statistics_of_every_resolution(image_enc
     assert (encoder.size.height, encoder.size.width, encoder.size.resampling) == (16, 16, 3)
 
 
-@pytest.mark.parametrize("version", [11, 13])
-def test_encoder_of_older_operators_is_converted_when_it_is_opened(image_encoder, version):
+@pytest.mark.parametrize("version", [11, 13, 18, 21])
+def test_encoder_of_any_operators_is_opened_and_an_old_one_converted(image_encoder, version):
     path = image_encoder / "onnx" / "model.onnx"
     expected = open_image_encoder(str(image_encoder)).model
     model = onnx.load(path)
-    model.opset_import[0].version = version  # its operators have not changed since
+    model.opset_import[0].version = version  # its operators are the same in all of them
     onnx.save(model, path)
     converted = open_image_encoder(str(image_encoder)).model
-    assert opset(converted) == MIN_OPSET
+    assert opset(converted) == max(MIN_OPSET, version)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     assert features_of(converted, {"pixels": pixels}) == pytest.approx(
         features_of(expected, {"pixels": pixels}), rel=1e-5
     )
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_encoder_that_was_exported_for_a_fixed_batch_takes_any(image_encoder, batch):
+    path = image_encoder / "onnx" / "model.onnx"
+    expected = open_image_encoder(str(image_encoder)).model
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    received = features_of(open_image_encoder(str(image_encoder)).model, {"pixels": pixels})
+    assert received == pytest.approx(features_of(expected, {"pixels": pixels}), rel=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_encoder_whose_nodes_hold_a_fixed_batch_is_refused(image_encoder, batch):
+    path = image_encoder / "onnx" / "model.onnx"
+    model = onnx.load(path)
+    last = model.graph.node[-1]
+    shape = onnx.numpy_helper.from_array(np.array([batch, 6]), "shape")
+    model.graph.initializer.append(shape)
+    last.CopyFrom(helper.make_node("Reshape", [last.input[0], "shape"], list(last.output)))
+    onnx.save(model, path)
+    with pytest.raises(TrainingError, match=r"on a batch of 3. Received: "):
+        open_image_encoder(str(image_encoder))
 
 
 def test_encoder_that_cannot_be_converted_is_refused_when_it_is_opened(image_encoder):
@@ -193,7 +218,7 @@ def test_text_encoder_is_refused_as_an_image_encoder(text_encoder, image_encoder
 
 def test_output_of_another_rank_is_refused(image_encoder, write_toy_conv_net):
     write_toy_conv_net(image_encoder / "onnx" / "model.onnx", end="one number")
-    with pytest.raises(TrainingError, match=r"output of shape .*Received .*: embedding \[2\]"):
+    with pytest.raises(TrainingError, match=r"output of shape .*Received .*: embedding \[3\]"):
         open_image_encoder(str(image_encoder))
 
 
