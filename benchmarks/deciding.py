@@ -4,7 +4,8 @@
 
 The replay needs the headline tests of the Upworthy Research Archive (`upworthy/packages.parquet`
 under --data). A model is trained on one half of the tests, by a digest of their ids, and the other
-half is replayed. The rest needs nothing.
+half is replayed. The rest needs nothing: it trains on `adscore sample`, and takes the groups of
+another seed, whose true rates are known.
 """
 
 import argparse
@@ -12,8 +13,8 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from adscore.bundle import Spread
 from adscore.creative import Creative
 from adscore.scoring.scorer import Scorer
 from adscore.training.spreads import estimate_spread
-from deciding_bench import checks, replay
+from deciding_bench import checks, exact, replay, truth
+from deciding_bench.sample import sample_tests
 from shared.model import run_adscore
 from shared.table import format_table
 
@@ -39,37 +41,38 @@ TRIALS = (0, 50, 200, 1_000, 5_000)
 ARMS = (4, 5)
 # Randomisation of these weeks is doubtful.
 DOUBTFUL_WEEKS = (201326, 201402)
-PARTS = ("replay", "truth", "status", "speed")
-APART = 0.14
+KNOWN_SHARES = (0.0, 0.1, 0.3, 0.5)
+PARTS = ("replay", "truth", "sample", "status", "exact", "speed")
 _BATCH = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints what was measured; returns the exit status."""
     options = _parser().parse_args(arguments)
-    spread = Spread(between_groups=0.61, residual=0.26)
-    log = None
-    if options.data is not None and {"replay", "truth"} & set(options.part):
-        with tempfile.TemporaryDirectory(prefix="deciding-") as folder:
+    parts = set(options.part)
+    with tempfile.TemporaryDirectory(prefix="deciding-") as folder:
+        if options.data is None and {"replay", "truth"} & parts:
+            print("replay and truth skipped: they need --data DIR\n")
+        elif {"replay", "truth"} & parts:
             log = prepared(options, Path(folder))
-        spread = log.known.spread
-        print(f"spreads of the bundle: {spread}; of the tests without the model: {log.without}\n")
-    if "replay" in options.part:
-        if log is None:
-            print("replay skipped: it needs --data DIR\n")
-        else:
-            _print_replays(log, options)
-    if "truth" in options.part:
-        _print_truth(log, spread)
-    if "status" in options.part:
-        _print_status(spread, options.groups)
-    if "speed" in options.part:
-        seconds, busy, megabytes = checks.speed_of_groups(options.many)
-        print(
-            f"{options.many:,} groups of 5 arms: {seconds:.1f} s, {busy:.1f} s of processors, peak "
-            f"memory {megabytes:.0f} MB"
-        )
-        print(f"one group of 10 arms: {checks.speed_of_one():.2f} ms of a processor")
+            print(
+                f"spreads of the bundle: {log.known.spread}; without predictions: {log.without}\n"
+            )
+            if "replay" in parts:
+                _print_replays(log, options)
+            if "truth" in parts:
+                _print_truth_of_tests(log)
+        if {"sample", "status"} & parts:
+            tests, spread = sample_tests(Path(folder))
+            print(f"spreads of a bundle of the sample: {spread}\n")
+            if "sample" in parts:
+                _print_truth({"sample": [tests]}, spread)
+            if "status" in parts:
+                _print_status(tests, spread, options.groups)
+    if "exact" in parts:
+        _print_exact(options.compared)
+    if "speed" in parts:
+        _print_speed(options.many)
     return 0
 
 
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--impressions", nargs="+", type=int, default=list(IMPRESSIONS), help="of an arm")
     add("--repeats", type=int, default=2, help="draws of each test's true rates")
     add("--groups", type=int, default=1_000, help="of equal arms")
+    add("--compared", type=int, default=40, help="random groups computed in other ways")
     add("--many", type=int, default=100_000, help="groups whose time is taken")
     return parser
 
@@ -188,7 +192,7 @@ def _tests(
         ]
         logits = np.tile(logit(np.array(rates)).reshape(-1, arms), (repeats, 1))
         n, c = (np.tile(x[rows].reshape(-1, arms), (repeats, 1)) for x in (trials, successes))
-        yield replay.Tests(logits, replay.true_rates(n, c, without, mean, seed=arms))
+        yield replay.Tests(logits, replay.true_rates(n, c, without, mean, seed=arms), n, c)
 
 
 # === What is printed ===
@@ -217,39 +221,71 @@ def _print_replays(log: Log, options: argparse.Namespace) -> None:
         print(format_table(rows), "\n", flush=True)
 
 
-def _print_truth(log: Log | None, spread: Spread) -> None:
-    rows = [["impressions an arm", *(f"{n:,}" for n in TRIALS)]]
-    sources = {"drawn as the model says": [checks.drawn(spread, 2_000, 4, seed=2)]}
-    if log is not None:
-        sources["tests"] = [(one.logits, one.rates) for one in log.tests]
-    for name, parts in sources.items():
-        found = [
-            [checks.check_truth(*part, spread, n, seed=n + 1) for part in parts] for n in TRIALS
-        ]
-        weights = [len(part[0]) for part in parts]
-        for label, of in (
-            ("rates in 90 % intervals", lambda one: one.coverage),
-            ("error of chances to be best", lambda one: one.chance_error),
-        ):
-            means = [np.average([of(x) for x in column], weights=weights) for column in found]
-            rows.append([f"{name}: {label}", *(f"{mean:.3f}" for mean in means)])
-        leaders = [sum(x.leaders for x in column) for column in found]
-        losses = [
-            sum(x.leaders * x.leader_loss for x in column if x.leaders) / max(1, count)
-            for column, count in zip(found, leaders, strict=True)
-        ]
-        rows.append([f"{name}: leaders", *map(str, leaders)])
-        rows.append([f"{name}: their mean loss", *(f"{loss:.2%}" for loss in losses)])
+def _print_truth_of_tests(log: Log) -> None:
+    """Tests, and how much of what is off comes from drawing their true rates without the model."""
+    spread = log.known.spread
+    as_model = [truth.drawn_tests(one, spread, seed=2) for one in log.tests]
+    redrawn = [
+        replace(
+            one,
+            rates=replay.true_rates(one.trials, one.successes, log.without, log.known.mean, seed=3),
+        )
+        for one in as_model
+    ]
+    sources = {
+        "tests, rates drawn without the model": log.tests,
+        "groups as the model says": as_model,
+        "these, rates drawn anew without the model": redrawn,
+    }
+    _print_truth(sources, spread)
+    rows = [["share of the real counts known", *(f"{share:.0%}" for share in KNOWN_SHARES)]]
+    found = [truth.observed_best(log.tests, spread, share, seed=4) for share in KNOWN_SHARES]
+    rows.append(["tests: error of chances to be best in the rest", *map(_error, found)])
     print(format_table(rows), "\n", flush=True)
 
 
-def _print_status(spread: Spread, groups: int) -> None:
-    for name, apart in (("alike", 0.0), (f"{APART:g} logits apart", APART)):
-        false = checks.false_leaders(spread, groups, apart)
-        right = checks.found(spread, groups, apart)
+def _print_truth(sources: Mapping[str, Sequence[replay.Tests]], spread: Spread) -> None:
+    rows = [["impressions an arm", *(f"{n:,}" for n in TRIALS)]]
+    for name, tests in sources.items():
+        found = [truth.check_truth(tests, spread, n, seed=n + 1) for n in TRIALS]
+        rows += [
+            [f"{name}: rates in 90 % intervals", *(f"{one.coverage:.3f}" for one in found)],
+            [f"{name}: error of chances to be best", *(_error(one.error) for one in found)],
+            [f"{name}: leaders", *(str(one.leaders) for one in found)],
+            [f"{name}: their mean loss", *(f"{one.leader_loss:.2%}" for one in found)],
+        ]
+    print(format_table(rows), "\n", flush=True)
+
+
+def _error(error: truth.ChanceError) -> str:
+    return f"{error.found:.3f} ({error.by_chance:.3f} by chance)"
+
+
+def _print_status(tests: replay.Tests, spread: Spread, groups: int) -> None:
+    alike = np.full((groups, tests.logits.shape[1]), logit(checks.RATE))
+    predicted = np.resize(tests.logits, alike.shape)
+    predicted += alike - predicted.mean(axis=1, keepdims=True)
+    for name, logits in (("alike", alike), ("of the sample's creatives", predicted)):
+        false, right = checks.false_leaders(logits, spread), checks.found(logits, spread)
         print(f"predictions {name}: {groups:,} groups of four equal arms, a leader in {false:.1%}")
         print(f"    one arm better by a fifth: leads by 30,000 an arm in {right:.1%}", flush=True)
     print()
+
+
+def _print_exact(groups: int) -> None:
+    print(f"{groups} random groups, the most that anything is off:")
+    print(f"chances, of brute force: {exact.worst_chance(groups):.4f}")
+    print(f"chances of one flat prior, of bayesian-testing: {exact.worst_of_peer(groups):.4f}")
+    print(f"values of two targets, of draws: {exact.worst_value(groups)}\n", flush=True)
+
+
+def _print_speed(groups: int) -> None:
+    seconds, busy, megabytes = checks.speed_of_groups(groups)
+    print(
+        f"{groups:,} groups of 5 arms: {seconds:.1f} s, {busy:.1f} s of processors, peak "
+        f"memory {megabytes:.0f} MB"
+    )
+    print(f"one group of 10 arms: {checks.speed_of_one():.2f} ms of a processor")
 
 
 if __name__ == "__main__":

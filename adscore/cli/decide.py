@@ -179,13 +179,9 @@ def _dates(column: str | None, half_life_days: float | None) -> "Dates | None":
     """Raises ValueError where there is a half-life without dates, or it is not above 0."""
     from adscore.decision.rows import Dates
 
-    if half_life_days is not None and not (math.isfinite(half_life_days) and half_life_days > 0):
-        raise ValueError(f"--half-life: expected days above 0. Received: {half_life_days:g}")
-    if column is None:
-        if half_life_days is not None:
-            raise ValueError("--half-life: expected --date-column with it. Received: none")
-        return None
-    return Dates(column, half_life_days)
+    if half_life_days is not None and column is None:
+        raise ValueError("--half-life: expected --date-column with it. Received: none")
+    return None if column is None else Dates(column, half_life_days)
 
 
 # === What is written ===
@@ -278,15 +274,20 @@ def _json_writer(path: Path | None, asked: "TableDecisions") -> Iterator["Decisi
 
 
 def _print(first: Sequence["Decision"], counts: Counter[str]) -> None:
+    from adscore.report.words import chance, whole_percent
+
     for decision in first:
         arms = sorted(decision.arms, key=lambda arm: -arm.share)
-        shares = ", ".join(f"{cut(arm.id, 40)} {arm.share:.0%}" for arm in arms[:_SHOWN_ARMS])
+        shares = ", ".join(
+            f"{cut(arm.id, 40)} {whole_percent(arm.share)}" for arm in arms[:_SHOWN_ARMS]
+        )
         more = len(arms) - _SHOWN_ARMS
         rest = f" and {more} more" if more > 0 else ""
-        best, chance = cut(decision.leader, 40), decision.best.chance_best
+        best, said = cut(decision.leader, 40), chance(decision.best.chance_best)
+        is_best = f"is the best with a chance of {said}" if len(arms) > 1 else "is alone"
         results().print(
-            f"{cut(decision.group, 40)}: {decision.status}; {best} is the best with a chance of "
-            f"{chance:.0%}; next traffic: {shares}{rest}"
+            f"{cut(decision.group, 40)}: {decision.status}; {best} {is_best}; next traffic: "
+            f"{shares}{rest}"
         )
     total = sum(counts.values())
     more = total - len(first)

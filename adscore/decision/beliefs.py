@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr
+from scipy.special import expit, logit, ndtr
 
+from adscore.creative import MIN_RATE
 from adscore.decision.comparison import (
     MAX_ARMS_WITH_NODES,
     Table,
     antiderivative,
     common_nodes,
 )
-from adscore.decision.posterior import Posterior, crossing, log_miss
+from adscore.decision.posterior import Posterior, crossing, log_miss, normal_scores
 
 Array = NDArray[np.float64]
 
@@ -114,7 +115,7 @@ class Rates(Belief):
         total = below[..., -1:].copy()
         below /= total
         density /= total
-        return Table(weights, nodes, values, density, np.clip(below, 0, 1, out=below))
+        return Table(weights, nodes, values, density, below)
 
     def _density(self, nodes: Array, part: slice, pull: Array | None) -> tuple[Array, Array]:
         """Each arm's density, but for a factor, and its slope, (g, j, a, n) each."""
@@ -125,24 +126,29 @@ class Rates(Belief):
         offsets = self.posterior.offsets[:, self.posterior.coarse][:, part, None, None]
         prior = offsets + evidence.logits[:, None, :, None]
 
-        left = 1.0 if pull is None else pull[:, None, :, None]
         u = nodes[:, :, None]
         if pull is not None:
-            u = means + (u - means) / left
-        # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2
-        away = u - prior
+            left = pull[:, None, :, None]
+            u = u / left + means * (1 - 1 / left)
+        # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2, over that
+        # at the mean. Its derivative is successes - trials * rate - precision * (u - prior).
         odds = np.exp(np.minimum(u, _MAX_LOGIT))  # pulled far apart, nodes of others lie far out
-        density = successes * u - trials * (np.log1p(odds) + np.maximum(u - _MAX_LOGIT, 0))
-        density -= precision / 2 * away**2
-        density -= successes * means + trials * log_miss(means)
-        density += precision / 2 * (means - prior) ** 2
+        missed = np.log1p(odds)
+        missed += np.maximum(u - _MAX_LOGIT, 0)
+        odds /= 1 + odds
+        slope = u * -precision
+        density = slope / 2
+        density += successes + precision * prior
+        density *= u
+        density -= trials * missed
+        at_mean = successes + precision * (prior - means / 2)
+        density -= at_mean * means + trials * log_miss(means)
         np.exp(density, out=density)
-        # Its derivative, with rate = odds / (1 + odds).
-        slope = successes - trials * (odds / (1 + odds))
-        away *= precision
-        slope -= away
+        slope += successes + precision * prior
+        slope -= trials * odds
         slope *= density
-        slope /= left
+        if pull is not None:
+            slope /= left
         return density, slope
 
 
@@ -150,9 +156,10 @@ class Rates(Belief):
 class Values(Belief):
     """What is known of the sums of several targets' rates, each times what a success is worth.
 
-    Given all offsets, the sum is taken for log-normal with its own mean and variance, which holds
-    well for a sum of rates that are each known to a few tens of per cent (Fenton 1960, "The sum of
-    log-normal probability distributions in scatter transmission systems").
+    Where arms are compared, the sum is taken for log-normal given all offsets, with its own mean
+    and variance, which holds well for a sum of rates that are each known to a few tens of per cent
+    (Fenton 1960, "The sum of log-normal probability distributions in scatter transmission
+    systems").
 
     Attributes:
         posteriors: Of the rates of each target.
@@ -168,19 +175,14 @@ class Values(Belief):
         return sum((worth * one.mean() for one, worth in pairs), np.zeros(1))
 
     def quantile(self, probability: float) -> Array:
-        """See `Belief`."""
-        weights, means, deviations = self._logarithms()
-        # (g, a): over all offsets
-        centre = (weights[..., None] * means).sum(axis=1)
-        spread = deviations**2 + (means - centre[:, None]) ** 2
-        whole = np.sqrt((weights[..., None] * spread).sum(axis=1))
-        reach = np.linspace(-_VALUE_REACH, _VALUE_REACH, _VALUE_NODES)
-        nodes = centre[..., None] + whole[..., None] * reach  # (g, a, n)
-        below = np.zeros_like(nodes)
-        for place in range(weights.shape[1]):
-            score = (nodes - means[:, place, :, None]) / deviations[:, place, :, None]
-            below += weights[:, place, None, None] * ndtr(score)
-        quantile: Array = np.exp(crossing(nodes, below, probability))
+        """See `Belief`; by sums over the densities of the targets, which are independent."""
+        first, *others = zip(self.posteriors, self.worth, strict=True)
+        one, worth = first
+        values, chances = worth * expit(one.nodes), one.density  # (g, a, k)
+        for one, worth in others:
+            logs, below = _sum(values, chances, one, worth)
+            values, chances = np.exp(logs), np.gradient(below, axis=-1)
+        quantile: Array = np.exp(crossing(logs, normal_scores(below), probability))
         return quantile
 
     def noise(self) -> Array:
@@ -226,6 +228,48 @@ class Values(Belief):
             variance = _every_pair(variance, worth**2 * squares, np.add)
         log_variance = np.log1p(variance / mean**2)
         return weights, np.log(mean) - log_variance / 2, np.sqrt(log_variance)
+
+
+def _sum(values: Array, chances: Array, one: Posterior, worth: float) -> tuple[Array, Array]:
+    """The distribution of values, of which each has a chance, and one more target's together.
+
+    Args:
+        values: (g, a, k).
+        chances: Of each, (g, a, k); they sum to 1.
+        one: What is known of the target's rates.
+        worth: What a success of it is worth.
+
+    Returns:
+        Even nodes of the sum's logarithm, (g, a, n), and the chance to be below each.
+    """
+    further = worth * expit(one.nodes)
+    means, variances = [], []
+    for nodes, weights in ((values, chances), (further, one.density)):
+        means.append((nodes * weights).sum(axis=-1))
+        variances.append((nodes**2 * weights).sum(axis=-1) - means[-1] ** 2)
+    mean = means[0] + means[1]
+    deviation = np.sqrt(np.log1p((variances[0] + variances[1]) / mean**2))
+    reach = np.linspace(-_VALUE_REACH, _VALUE_REACH, _VALUE_NODES)
+    logs = np.log(mean)[..., None] + deviation[..., None] * reach
+    # What the target may bring at most where the rest has each of its values, (g, a, n, k).
+    rest = (np.exp(logs)[..., None] - values[..., None, :]) / worth
+    at = logit(np.clip(rest, MIN_RATE**2, 1 - MIN_RATE))
+    below = ndtr(_on_even_nodes(at, one.nodes, one.scores()))
+    return logs, (below * chances[..., None, :]).sum(axis=-1)
+
+
+def _on_even_nodes(at: Array, nodes: Array, values: Array) -> Array:
+    """A function of even nodes, (g, a, k), between them, at (g, a, n, m) places."""
+    step = nodes[..., 1] - nodes[..., 0]
+    place = (at - nodes[..., 0][..., None, None]) / step[..., None, None]
+    place = np.clip(place, 0, nodes.shape[-1] - 1 - 1e-9)
+    left = place.astype(np.intp)
+    flat = left.reshape(*left.shape[:2], -1)
+    low, high = (
+        np.take_along_axis(values, flat + one, axis=-1).reshape(left.shape) for one in (0, 1)
+    )
+    between: Array = low + (place - left) * (high - low)
+    return between
 
 
 def _parts_of(offsets: int, arms: int) -> Iterator[slice]:

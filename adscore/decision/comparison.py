@@ -24,6 +24,10 @@ _REACH = 5.5
 # Of a group. Each arm brings an equal part of them, spread over its own density.
 _NODES = 90
 _MIN_NODES_OF_AN_ARM = 17
+# Less is no chance at all, as far as sums can tell.
+_NO_CHANCE = 1e-12
+# Whose logarithm is still a number.
+_LEAST = 1e-300
 # Of more arms, the nodes of those that reach highest are enough: the others are seldom the best.
 MAX_ARMS_WITH_NODES = 32
 
@@ -92,9 +96,10 @@ def compare(tables: Iterable[Table], control: NDArray[np.int64]) -> Comparison:
     has_control = bool((control >= 0).any())
     for number, table in enumerate(tables):
         others = _product_of_others(table.below)
-        lost = integral(table.below * (1 - others), table.values[:, :, None])
-        loss = loss + (lost * table.weights[..., None]).sum(axis=1)
         best = best + _chance_best(table, others)
+        np.subtract(1, others, out=others)
+        others *= table.below
+        loss = loss + _average(table, _integral(others, table.values))
         if has_control:
             chance = _chance_above(table, control)
             above = above + chance if number else chance
@@ -108,36 +113,36 @@ def chance_best(tables: Iterable[Table]) -> Array:
 
 
 def _chance_best(table: Table, others: Array) -> Array:
-    best = integral(table.density * others, table.nodes[:, :, None])
+    best = _integral(table.density * others, table.nodes)
     best /= best.sum(axis=-1, keepdims=True)
-    average: Array = (best * table.weights[..., None]).sum(axis=1)
-    return average
+    best[best < _NO_CHANCE] = 0
+    return _average(table, best)
 
 
 def _chance_above(table: Table, control: NDArray[np.int64]) -> Array:
     place = np.maximum(control, 0)[:, None, None, None]
     below = np.take_along_axis(table.below, place, axis=2)
     density = np.take_along_axis(table.density, place, axis=2)
-    above = integral(table.density * below, table.nodes[:, :, None])
-    under = integral(table.below * density, table.nodes[:, :, None])
-    average = (above / (above + under) * table.weights[..., None]).sum(axis=1)
+    above = _integral(table.density * below, table.nodes)
+    under = _integral(table.below * density, table.nodes)
+    average = _average(table, above / (above + under))
     arms = np.arange(average.shape[1])
     without = (control[:, None] < 0) | (arms == control[:, None])
     return np.where(without, np.nan, average)
 
 
+def _average(table: Table, given: Array) -> Array:
+    """Over the nodes of the offset, (g, j, a) -> (g, a)."""
+    average: Array = (given * table.weights[..., None]).sum(axis=1)
+    return average
+
+
 def _product_of_others(below: Array) -> Array:
     """For each arm the product over all others, (g, j, a, n)."""
-    arms = below.shape[2]
-    product = np.empty_like(below)
-    product[:, :, 0] = 1
-    for arm in range(1, arms):
-        np.multiply(product[:, :, arm - 1], below[:, :, arm - 1], out=product[:, :, arm])
-    after = np.ones_like(below[:, :, 0])
-    for arm in range(arms - 2, -1, -1):
-        after = after * below[:, :, arm + 1]
-        product[:, :, arm] *= after
-    return product
+    product = np.maximum(below, _LEAST)
+    np.log(product, out=product)
+    np.subtract(product.sum(axis=2, keepdims=True), product, out=product)
+    return np.exp(product, out=product)
 
 
 def antiderivative(values: Array, slopes: Array, x: Array) -> Array:
@@ -147,16 +152,22 @@ def antiderivative(values: Array, slopes: Array, x: Array) -> Array:
     slopes at its ends would say otherwise.
     """
     step = np.diff(x, axis=-1)
-    parts = step / 2 * (values[..., :-1] + values[..., 1:])
-    parts += step**2 / 12 * (slopes[..., :-1] - slopes[..., 1:])
+    parts = values[..., :-1] + values[..., 1:]
+    parts *= step / 2
+    bend = slopes[..., :-1] - slopes[..., 1:]
+    bend *= step**2 / 12
+    parts += bend
     np.maximum(parts, 0, out=parts)
-    integral = np.zeros(np.broadcast_shapes(values.shape, x.shape))
+    integral = np.zeros_like(values)
     np.cumsum(parts, axis=-1, out=integral[..., 1:])
     return integral
 
 
-def integral(values: Array, x: Array) -> Array:
-    """By the trapezoid rule, over the last axis."""
+def _integral(values: Array, x: Array) -> Array:
+    """By the trapezoid rule, of every arm's values at its group's nodes, (g, j, a)."""
     half = np.diff(x, axis=-1) / 2
-    integral: Array = (half * (values[..., :-1] + values[..., 1:])).sum(axis=-1)
+    weights = np.zeros_like(x)
+    weights[..., 1:] += half
+    weights[..., :-1] += half
+    integral: Array = (values @ weights[..., None])[..., 0]
     return integral

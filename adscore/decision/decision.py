@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from adscore.bundle import Spread
 from adscore.creative import Warning
 from adscore.decision.figures import Figures, Question, find_figures
-from adscore.decision.groups import Arm, DecisionSettings, Group, Prediction, check_arms
+from adscore.decision.groups import (
+    MAX_COUNT,
+    Arm,
+    DecisionSettings,
+    Group,
+    Prediction,
+    check_arms,
+)
 from adscore.decision.posterior import Evidence, sloped
 from adscore.decision.status import STATUSES, Status
 
@@ -171,14 +178,16 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
     told = [_evidence(groups, target, settings) for target in settings.targets]
     tried = np.max([one.trials for one in told], axis=0)  # (g, a)
     horizon = tried.sum(axis=1)
+    # Before the first count, none to come would send all of it to what is predicted to be best.
+    left = np.where(horizon > 0, horizon, MAX_COUNT)
     if settings.horizon is not None:
-        horizon = np.full(len(groups), float(settings.horizon))
+        left = horizon = np.full(len(groups), float(settings.horizon))
     control = [_place(group, settings.control) for group in groups]
     question = Question(
         settings.aim,
         settings.tolerance,
         [settings.worth[target] for target in settings.targets],
-        horizon,
+        left,
         np.array(control),
     )
     seen = np.array([group.in_training for group in groups])
@@ -189,7 +198,7 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
     figures = find_figures(trusted, question)
     taken = zip(*(_taken(one) for one in told), strict=True)  # by group, target and arm
     rows = zip(groups, _rows(figures), taken, horizon.tolist(), tried.tolist(), strict=True)
-    for group, row, predictions, left, trials in rows:
+    for group, row, predictions, to_come, trials in rows:
         by_arm = zip(*predictions, strict=True)
         of_arms = zip(group.arms, row.arms, row.targets, by_arm, strict=True)
         arms = tuple(_arm(*one, settings) for one in of_arms)
@@ -198,7 +207,7 @@ def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Dec
             status=STATUSES[row.status],
             leader=arms[row.leader].id,
             relative_loss=arms[row.leader].relative_loss,
-            horizon=left,
+            horizon=to_come,
             arms=arms,
             warnings=tuple(_warnings(group, trials, settings)),
         )

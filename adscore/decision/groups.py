@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 from adscore.bundle import Spread
 from adscore.creative import MIN_RATE
@@ -14,6 +15,7 @@ MAX_ARMS = 1_000
 # Offsets of more targets at once are more combinations than are worth their time.
 MAX_VALUED_TARGETS = 3
 TOLERANCE = 0.01
+MAX_COUNT = 2.0**53  # the largest that is exact
 MAX_LOGIT = 20.0  # of a prediction: rates of one in hundreds of millions
 
 
@@ -108,9 +110,9 @@ class DecisionSettings:
             )
         if self.horizon is not None:
             _require("horizon", self.horizon, "a number of at least 0")
-        if not 0 < self.tolerance < 1:
+        if not (is_finite(self.tolerance) and 0 < self.tolerance < 1):
             raise DecisionError(
-                "tolerance", f"expected a share between 0 and 1. Received: {self.tolerance:g}"
+                "tolerance", f"expected a share between 0 and 1. Received: {self.tolerance!r:.80}"
             )
 
     @property
@@ -139,8 +141,9 @@ def check_arms(group: Group, settings: DecisionSettings) -> None:
         for target in settings.targets:
             field_path = f"arms[{place}].counts[{target}]"
             trials, successes = arm.trials.get(target, 0), arm.successes.get(target, 0)
-            _require(f"{field_path}.trials", trials, "a number of at least 0")
-            _require(f"{field_path}.successes", successes, "a number of at least 0")
+            for name, count in (("trials", trials), ("successes", successes)):
+                expected = f"a number from 0 to {MAX_COUNT:g}"
+                _require(f"{field_path}.{name}", count, expected, MAX_COUNT)
             if successes > trials * (1 + 1e-9):
                 raise DecisionError(
                     f"{field_path}.successes",
@@ -163,6 +166,12 @@ def check_group(group: Group, settings: DecisionSettings) -> None:
         )
 
 
-def _require(field_path: str, value: float, expected: str) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise DecisionError(field_path, f"expected {expected}. Received: {value:g}")
+def is_finite(value: object) -> bool:
+    """Whether it is a number, and neither infinite nor NaN."""
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+def _require(field_path: str, value: float, expected: str, most: float = math.inf) -> None:
+    if not (is_finite(value) and 0 <= value <= most):
+        received = f"{value:g}" if isinstance(value, Real) else f"{value!r:.80}"
+        raise DecisionError(field_path, f"expected {expected}. Received: {received}")

@@ -10,23 +10,26 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from adscore.creative import Columns, Target
-from adscore.decision.groups import Arm, Group, Prediction
-from adscore.errors import TableError, cut
+from adscore.decision.groups import Arm, Group, Prediction, is_finite
+from adscore.errors import DecisionError, TableError, cut
 from adscore.table import Piece, values
 from adscore.table.checks import CheckedCells, Faults, checked_counts
+from adscore.table.numbers import is_nothing
 
 # Some 100 MB of Python objects.
 MAX_ARMS_HELD = 150_000
 _FILES = 64
 ONE_GROUP = "all"  # where no column says what belongs together
+_UNNAMED = (
+    "Rows without one may be totals, which adscore prepare leaves out; or name another column"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,18 @@ class Dates:
     Attributes:
         column: Holds days, as dates or as texts that begin with YYYY-MM-DD.
         half_life_days: After so many days a count is worth half; None for ever the same.
+
+    Raises:
+        DecisionError: The half-life is no number above 0.
     """
 
     column: str
     half_life_days: float | None = None
+
+    def __post_init__(self) -> None:
+        half_life = self.half_life_days
+        if half_life is not None and not (is_finite(half_life) and half_life > 0):
+            raise DecisionError("half-life", f"expected days above 0. Received: {half_life!r:.80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,10 @@ class RowColumns:
 
 @dataclass(slots=True)
 class _Sums:
-    """What the rows of one creative add up to, in the order in which they are put aside."""
+    """What the rows of one creative add up to, in the order in which they are put aside.
+
+    Counts are worth what they are on the last day, if days are known.
+    """
 
     rows: int = 0
     logits: list[float] = field(default_factory=list)
@@ -69,16 +83,27 @@ class _Sums:
     successes: list[float] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     first_day: int | None = None
+    last_day: int | None = None
 
-    def add(self, other: "_Sums") -> None:
+    def add(self, other: "_Sums", half_life_days: float | None) -> None:
+        if self.first_day is not None and other.first_day is not None:
+            last = max(self.last_day or 0, other.last_day or 0)
+            for one in (self, other):
+                one.age(last, half_life_days)
+            self.first_day = min(self.first_day, other.first_day)
         for name in ("logits", "trials", "successes"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            both = zip(mine, theirs, strict=True) if mine else ()
-            setattr(self, name, [a + b for a, b in both] or theirs)
+            both = zip(getattr(self, name), getattr(other, name), strict=True)
+            setattr(self, name, [a + b for a, b in both])
         self.rows += other.rows
         self.warnings = list(dict.fromkeys([*self.warnings, *other.warnings]))
-        days = [day for day in (self.first_day, other.first_day) if day is not None]
-        self.first_day = min(days, default=None)
+
+    def age(self, day: int, half_life_days: float | None) -> None:
+        """Lets counts be worth what they are on a day, the last one or a later."""
+        if half_life_days is not None and self.last_day is not None:
+            left = 0.5 ** ((day - self.last_day) / half_life_days)
+            self.trials = [left * count for count in self.trials]
+            self.successes = [left * count for count in self.successes]
+        self.last_day = day
 
 
 _Groups = dict[str, dict[str, _Sums]]
@@ -100,7 +125,7 @@ class GroupsOfRows:
         self._unscored_count = 0
         self._held: _Groups = {}
         self._arms = 0
-        self._reference: int | None = None  # a day that weights are relative to
+        self._half_life_days = columns.dates and columns.dates.half_life_days
         self._newest = 0
         self._exits = ExitStack()
         self._folder: Path | None = None
@@ -122,22 +147,24 @@ class GroupsOfRows:
         days = self._days(piece)
         ids = scores.column(0).to_pylist()
         groups = cells.texts[columns.group] if columns.group else [ONE_GROUP] * len(ids)
+        for name in filter(None, (columns.group, columns.id)):
+            self._require_named(piece.first_row, name, cells.texts[name])
         logits = [_logits(scores, target.name) for target in columns.targets]
         errors, warnings = (scores.column(name).to_pylist() for name in ("error", "warnings"))
         for row, (group, identity) in enumerate(zip(groups, ids, strict=True)):
             if errors[row] is not None:
                 self._refuse(piece.first_row + row, identity, errors[row])
                 continue
-            weight = self._weight(days[row])
             self._add(
                 group,
                 identity,
                 _Sums(
                     1,
                     [column[row] for column in logits],
-                    [weight * float(trials[row]) for _, trials in counts],
-                    [weight * float(successes[row]) for successes, _ in counts],
+                    [float(trials[row]) for _, trials in counts],
+                    [float(successes[row]) for successes, _ in counts],
                     list(filter(None, warnings[row].split(";"))),
+                    days[row],
                     days[row],
                 ),
             )
@@ -153,12 +180,11 @@ class GroupsOfRows:
             TableError: Some rows are no good; the first of each kind are named.
         """
         self._require_good_rows()
-        scale = 1.0 if self._reference is None else 1 / self._weight(self._newest)
         for held in self._parts():
             for name, sums in held.items():
                 first_days = [one.first_day for one in sums.values() if one.first_day is not None]
                 seen = is_in_training(name, min(first_days, default=None))
-                yield Group(name, [self._arm(*item, scale) for item in sums.items()], seen)
+                yield Group(name, [self._arm(*item) for item in sums.items()], seen)
 
     # === Rows ===
 
@@ -177,31 +203,30 @@ class GroupsOfRows:
                     )
         return counts
 
+    def _require_named(self, first_row: int, column: str, cells: Sequence[str]) -> None:
+        for row, cell in enumerate(cells, first_row):
+            if is_nothing(cell):
+                text = f"expected a name. Received: {cell!r}, which would join what has none"
+                self._faults.add(row, f"column {column!r}", text, _UNNAMED)
+
     def _days(self, piece: Piece) -> list[int | None]:
         dates = self._columns.dates
         if dates is None:
             return [None] * piece.rows.num_rows
+        # Somewhere tomorrow has begun.
+        latest = datetime.now(UTC).date().toordinal() + 1
         days: list[int | None] = []
         for row, cell in enumerate(values(piece.rows, dates.column), piece.first_row):
             day = _day(cell)
-            if day is None:
-                self._faults.add(
-                    row,
-                    f"column {dates.column!r}",
-                    f"expected a date, or text that begins with YYYY-MM-DD. Received: {cut(cell)}",
-                )
+            if day is None or day > latest:
+                expected = "a date, or text that begins with YYYY-MM-DD"
+                if day is not None:
+                    expected = "a day that has begun: counts are never newer"
+                text = f"expected {expected}. Received: {cut(cell)}"
+                self._faults.add(row, f"column {dates.column!r}", text)
             days.append(day)
             self._newest = max(self._newest, day or 0)
         return days
-
-    def _weight(self, day: int | None) -> float:
-        """What a count of a day is worth, over one of the reference day."""
-        dates = self._columns.dates
-        if dates is None or dates.half_life_days is None or day is None:
-            return 1.0
-        if self._reference is None:
-            self._reference = day
-        return float(np.exp2((day - self._reference) / dates.half_life_days))
 
     def _refuse(self, row: int, identity: str, error: str) -> None:
         self._unscored_count += 1
@@ -227,7 +252,7 @@ class GroupsOfRows:
             if self._arms >= self._max_arms:
                 self._put_aside()
         else:
-            held.add(sums)
+            held.add(sums, self._half_life_days)
 
     def _put_aside(self) -> None:
         if self._folder is None:
@@ -254,16 +279,20 @@ class GroupsOfRows:
             with path.open(encoding="utf-8") as file:
                 for line in file:
                     group, identity, *rest = json.loads(line)
-                    groups.setdefault(group, {}).setdefault(identity, _Sums()).add(_Sums(*rest))
+                    arms, sums = groups.setdefault(group, {}), _Sums(*rest)
+                    held = arms.setdefault(identity, sums)
+                    if held is not sums:
+                        held.add(sums, self._half_life_days)
             yield groups
 
-    def _arm(self, identity: str, sums: _Sums, scale: float) -> Arm:
+    def _arm(self, identity: str, sums: _Sums) -> Arm:
+        sums.age(self._newest, self._half_life_days)
         names = [target.name for target in self._columns.targets]
         return Arm(
             identity,
             {n: Prediction(x / sums.rows) for n, x in zip(names, sums.logits, strict=True)},
-            {n: x * scale for n, x in zip(names, sums.trials, strict=True)},
-            {n: x * scale for n, x in zip(names, sums.successes, strict=True)},
+            dict(zip(names, sums.trials, strict=True)),
+            dict(zip(names, sums.successes, strict=True)),
             tuple(sums.warnings),
         )
 

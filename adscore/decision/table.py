@@ -177,7 +177,7 @@ def _settings(
         raise DecisionError(
             "values", f"expected values of {', '.join(names)}. Received: one of {unread[0]!r}"
         )
-    worth = {name: float(values.get(name, 0 if values else 1)) for name in names}
+    worth = {name: values.get(name, 0.0 if values else 1.0) for name in names}
     spreads = {name: one for name, one in manifest.spreads.items() if name in worth}
     return DecisionSettings(
         worth, spreads, question.aim, question.horizon, question.tolerance, question.control
@@ -377,16 +377,21 @@ def decide_table(table: Any, model: str | Path, **options: Unpack[_TableOptions]
         options.get("context_columns"),
     )
     targets = options.get("targets")
-    day = options.get("date_column")
+    day, half_life = options.get("date_column"), options.get("half_life_days")
+    if half_life is not None and not day:
+        raise DecisionError("half-life", "expected date_column with it. Received: none")
+    aim = options.get("aim", Aim.EARN)
+    if aim not in list(Aim):
+        raise DecisionError("aim", f"expected earn or learn. Received: {aim!r:.80}")
     question = TableQuestion(
         given.over(read_manifest(bundle).training.columns),
         [Target.parse(f"{name}={text}") for name, text in targets.items()] if targets else None,
         options.get("values"),
-        Aim(options.get("aim", Aim.EARN)),
+        Aim(aim),
         options.get("horizon"),
         options.get("tolerance", TOLERANCE),
         options.get("control"),
-        Dates(day, options.get("half_life_days")) if day else None,
+        Dates(day, half_life) if day else None,
         str(options.get("image_root") or ""),
     )
     asked = TableDecisions(table, bundle, question)

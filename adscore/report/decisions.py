@@ -1,28 +1,31 @@
-"""The report of decisions: a card for each group, with a picture of what is known of its arms."""
+"""The report of decisions: a card for each group that says what to do, how surely, and why."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adscore.creative import InputLimits
+from adscore.creative import InputLimits, Warning
 from adscore.decision import ArmDecision, Decision, DecisionWarning, Status
 from adscore.decision.status import SHOWN_ERRORS
 from adscore.decision.table import TableDecisions, TableQuestion
 from adscore.errors import InvalidCreativeError, cut
+from adscore.report.hills import MAX_ARMS_DRAWN, is_rate, observed_rate, posterior_chart
 from adscore.report.page import render, write_page
-from adscore.report.ranking import HALF_WIDTH
-from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
+from adscore.report.scores import WARNINGS as OF_SCORES
+from adscore.report.svg import Chart
 from adscore.report.thumbnails import thumbnail_uri
-from adscore.report.words import group_word, percent
+from adscore.report.words import chance, group_word, percent, whole_percent
 from adscore.table import ImageSource, image_cells, open_stream, texts
 
 MAX_CARDS = 60
-MAX_ARMS_DRAWN = 10
+# More of one group are folded away, unless they get traffic.
+MAX_ARMS_OPEN = 8
 _THUMBNAIL_SIDE = 120
-_POINTS = 61
-_REACH = 3.0
 _BATCH_ROWS = 256
+_NAME_CHARACTERS = 44
+_QUOTES = "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+_NAMED = 2  # of those to do the same with
 # An arm whose share and chance are both below it may be switched off.
 _HARDLY_ANY = 0.01
 
@@ -31,7 +34,8 @@ WARNINGS = {
     "they were trusted little. Train it again, or on more groups.",
     DecisionWarning.GROUP_IN_TRAINING: "The model was trained on this group, so its prediction "
     "sets no creative apart here: no click counts twice.",
-    DecisionWarning.HORIZON_ASSUMED: "As many impressions as there were so far are taken to come.",
+    DecisionWarning.HORIZON_ASSUMED: "As many impressions as there were so far are taken to come; "
+    "before the first ones, no end of them.",
     DecisionWarning.NO_COUNTS: "Nothing was counted yet: all that is known is the prediction.",
     DecisionWarning.ONE_ARM: "There is one creative, and nothing to choose.",
     DecisionWarning.ARMS_UNTRIED: "Some creatives were hardly shown: of these the prediction "
@@ -64,6 +68,8 @@ class ArmCard:
         advice: What to do with its traffic.
         share: Of the next traffic, in words.
         chances: To be the best and, where there is a control, to be above it, in words.
+        rates: What is expected of it, was predicted and was observed, in words.
+        warnings: Why its prediction is trusted less, in words.
     """
 
     arm: ArmDecision
@@ -73,6 +79,8 @@ class ArmCard:
     advice: str
     share: str
     chances: Sequence[str]
+    rates: str
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +90,23 @@ class Card:
     Attributes:
         decision: What is known of it.
         verdict: That in a sentence.
+        action: What to do now, in another.
         next_step: What would change the decision.
         arms: Its arms, the largest share first.
+        folded: Those of them that are many and get next to nothing.
         chart: Where their rates lie.
+        how_many: Of them are drawn, in words; empty where all are.
         warnings: What to know beside.
     """
 
     decision: Decision
     verdict: str
+    action: str
     next_step: str
     arms: Sequence[ArmCard]
+    folded: Sequence[ArmCard]
     chart: Chart
+    how_many: str
     warnings: Sequence[str]
 
 
@@ -127,6 +141,8 @@ class DecisionReport:
         """
         seen = _look_up(self._shown, table, question)
         settings = self.asked.settings
+        # What is true of every group is said once.
+        common = [one for one in DecisionWarning if all(one in d.warnings for d in self._shown)]
         page = render(
             "decisions.html.jinja",
             model=f"{self.asked.model} version {self.asked.model_version}",
@@ -136,86 +152,138 @@ class DecisionReport:
             group_word=group_word(question.columns.group),
             counts={str(status): count for status, count in self._counts.items()},
             total=sum(self._counts.values()),
-            cards=[decision_card(one, settings.targets, seen) for one in self._shown],
+            warnings=[WARNINGS[one] for one in common],
+            cards=[decision_card(one, settings.targets, seen, common) for one in self._shown],
         )
         write_page(path, page)
 
 
 def decision_card(
-    decision: Decision, targets: Sequence[str], seen: dict[tuple[str, str], Seen]
+    decision: Decision,
+    targets: Sequence[str],
+    seen: dict[tuple[str, str], Seen],
+    said: Collection[DecisionWarning] = (),
 ) -> Card:
-    """What a person is told of one group."""
+    """What a person is told of one group.
+
+    Args:
+        decision: What is known of it.
+        targets: What is counted.
+        seen: What arms look like, by group and id.
+        said: Warnings that stand elsewhere.
+    """
+    of_arms = {arm.id: seen.get((decision.group, arm.id), Seen()) for arm in decision.arms}
+    names = {name: _name(name, one) for name, one in of_arms.items()}
     arms = sorted(decision.arms, key=lambda arm: (-arm.share, -arm.mean))
     total = sum(_trials(arm) for arm in arms)
+    cards = [
+        ArmCard(
+            arm,
+            of_arms[arm.id],
+            _trials(arm),
+            observed_rate(arm),
+            _advice(arm, _trials(arm) / total if total else 1 / len(arms), decision),
+            whole_percent(arm.share),
+            list(_chances(arm, len(arms))),
+            ", ".join(_rates(arm, of_rate=is_rate(decision))),
+            [OF_SCORES[Warning(one)][0] for one in arm.warnings],
+        )
+        for arm in arms
+    ]
+    shown = max(MAX_ARMS_OPEN, sum(arm.share >= _HARDLY_ANY for arm in arms))
+    many = len(arms) > MAX_ARMS_DRAWN
     return Card(
         decision,
-        _verdict(decision),
-        _next_step(decision),
-        [
-            ArmCard(
-                arm,
-                seen.get((decision.group, arm.id), Seen()),
-                _trials(arm),
-                _observed(arm, targets),
-                _advice(arm, _trials(arm) / total if total else 1 / len(arms), decision),
-                whole_percent(arm.share),
-                list(_chances(arm)),
-            )
-            for arm in arms
-        ],
+        _verdict(decision, names),
+        _action(cards, names, decision),
+        _next_step(decision, names),
+        cards[:shown],
+        cards[shown:],
         posterior_chart(decision, targets),
-        [WARNINGS[warning] for warning in decision.warnings],
+        f"The {MAX_ARMS_DRAWN} highest of {len(arms)}." if many else "",
+        [WARNINGS[warning] for warning in decision.warnings if warning not in said],
     )
 
 
 # === Words ===
 
 
-def _verdict(decision: Decision) -> str:
+def _name(identity: str, seen: Seen) -> str:
+    """What a person calls it: its headline, which is quoted, or its id."""
+    if not seen.headline:
+        return cut(identity, _NAME_CHARACTERS)
+    return f"{_QUOTES[0]}{cut(seen.headline, _NAME_CHARACTERS)}{_QUOTES[1]}"
+
+
+def _verdict(decision: Decision, names: Mapping[str, str]) -> str:
     best = decision.best
-    name = cut(best.id, 60)
+    name = names[best.id]
     if decision.status is Status.TIE:
         return "A tie: whichever of them runs, hardly anything is lost. Choose by other reasons."
     if decision.status is Status.LEADER:
-        return f"Run {name}: it is the best with a chance of {whole_percent(best.chance_best)}."
+        return f"Run {name}: it is the best with a chance of {chance(best.chance_best)}."
     if len(decision.arms) == 1:
         return f"{name} is alone in its group."
+    if DecisionWarning.NO_COUNTS in decision.warnings:
+        return (
+            f"Nothing was counted yet. By the prediction alone {name} is the best with a chance of "
+            f"{chance(best.chance_best)}."
+        )
     return (
         f"Not settled. {name} is ahead, and the best with a chance of "
-        f"{whole_percent(best.chance_best)}; choosing it now would lose "
+        f"{chance(best.chance_best)}; choosing it now would lose "
         f"{percent(decision.relative_loss, 2)} of the best rate on average."
     )
 
 
-def _next_step(decision: Decision) -> str:
+def _action(arms: Sequence[ArmCard], names: Mapping[str, str], decision: Decision) -> str:
+    """What to do with the next traffic; empty where there is nothing to do."""
+    if len(arms) == 1 or decision.status is Status.TIE:
+        return ""
+    if DecisionWarning.NO_COUNTS in decision.warnings:
+        return "Now: split the first traffic as below."
+    parts = []
+    for advice, words in (("give more", "give more to"), ("switch off", "switch off")):
+        of_kind = [one for one in arms if one.advice == advice]
+        if of_kind:
+            named = [names[one.arm.id] for one in of_kind[:_NAMED]]
+            more = len(of_kind) - _NAMED
+            named += [f"{more} more"] if more > 0 else []
+            *most, last = named
+            parts.append(f"{words} {', '.join(most)}{' and ' if most else ''}{last}")
+    return f"Now: {'; '.join(parts)}." if parts else "Now: leave the split as it is."
+
+
+def _next_step(decision: Decision, names: Mapping[str, str]) -> str:
     """What would change the decision, as far as the rates are what they seem."""
     if decision.status is Status.TIE:
-        return "Only a new creative would: these cannot differ by more than the tolerance."
+        return "only a new creative: these cannot differ by more than the tolerance."
     best = decision.best
     others = [arm for arm in decision.arms if arm.id != best.id]
     if not others:
-        return "Another creative in the group."
+        return "another creative in the group."
+    if DecisionWarning.NO_COUNTS in decision.warnings:
+        return "the first counts; look again when each creative has had some hundred impressions."
     rival = max(others, key=lambda arm: arm.mean)
+    name, other = names[best.id], names[rival.id]
     if decision.status is Status.LEADER:
-        return (
-            f"If the rate of {cut(rival.id, 60)} rose above {percent(best.mean)}, for instance as "
-            f"{cut(best.id, 60)} wears out."
-        )
+        above = _amount(best.mean, of_rate=is_rate(decision))
+        return f"{other} rising above {above}, for instance as {name} wears out."
     behind = math.log(best.mean / rival.mean)
     if behind < 1e-3:
-        return f"{cut(rival.id, 60)} and {cut(best.id, 60)} look alike: only much more traffic."
-    rate = (best.mean + rival.mean) / 2 if len(best.targets) == 1 else _least_rate(best)
+        return f"only much more traffic: {other} and {name} look alike."
+    rate = (best.mean + rival.mean) / 2 if is_rate(decision) else _least_rate(best)
     needed = 2 * (SHOWN_ERRORS / behind) ** 2 / rate - min(_trials(best), _trials(rival))
     if needed <= 0:
-        return f"A few more days: {cut(rival.id, 60)} is nearly out."
+        return f"a few more days: {other} is nearly out."
     return (
-        f"If {cut(best.id, 60)} is as far ahead of {cut(rival.id, 60)} as it seems, about "
-        f"{_rounded(needed):,} more impressions of each would show it."
+        f"about {_rounded(needed):,} more impressions of each would show whether {name} is as far "
+        f"ahead of {other} as it seems."
     )
 
 
 def _advice(arm: ArmDecision, share_so_far: float, decision: Decision) -> str:
-    if len(decision.arms) == 1:
+    if len(decision.arms) == 1 or decision.status is Status.TIE:
         return "keep"
     if arm.share < _HARDLY_ANY and arm.chance_best < _HARDLY_ANY:
         return "switch off"
@@ -224,26 +292,27 @@ def _advice(arm: ArmDecision, share_so_far: float, decision: Decision) -> str:
     return "give less" if arm.share < share_so_far / 1.2 else "keep"
 
 
-def _chances(arm: ArmDecision) -> Iterator[str]:
-    yield f"best with a chance of {whole_percent(arm.chance_best)}"
+def _chances(arm: ArmDecision, arms: int) -> Iterator[str]:
+    if arms > 1:
+        yield f"best with a chance of {chance(arm.chance_best)}"
     if arm.chance_above_control is not None:
-        yield f"above the control with a chance of {whole_percent(arm.chance_above_control)}"
+        yield f"above the control with a chance of {chance(arm.chance_above_control)}"
 
 
-def whole_percent(share: float) -> str:
-    """A share or chance in whole per cent; what is nearly none or all of it does not look it."""
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+def _rates(arm: ArmDecision, *, of_rate: bool) -> Iterator[str]:
+    yield f"expected {_amount(arm.mean, of_rate=of_rate)}"
+    yield f"predicted {_amount(arm.predicted, of_rate=of_rate)}"
+    observed = observed_rate(arm)
+    if observed is not None:
+        yield f"observed {percent(observed)} of {round(_trials(arm)):,}"
+
+
+def _amount(number: float, *, of_rate: bool) -> str:
+    return percent(number) if of_rate else f"{number:.3g}"
 
 
 def _trials(arm: ArmDecision) -> float:
     return max(target.trials for target in arm.targets.values())
-
-
-def _observed(arm: ArmDecision, targets: Sequence[str]) -> float | None:
-    only = arm.targets[targets[0]]
-    return only.successes / only.trials if len(targets) == 1 and only.trials else None
 
 
 def _least_rate(arm: ArmDecision) -> float:
@@ -254,87 +323,6 @@ def _rounded(number: float) -> int:
     """To two digits: an estimate is no more exact."""
     power = int(10 ** max(0, math.floor(math.log10(number)) - 1))
     return math.ceil(number / power) * power
-
-
-# === The picture ===
-
-
-def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
-    """Where the rates of the arms lie, the best on top.
-
-    Densities are drawn normal in logits, or of values in logarithms, through the ends of the 90 %
-    interval.
-    """
-    arms = sorted(decision.arms, key=lambda arm: -arm.mean)[:MAX_ARMS_DRAWN]
-    is_rate = len(targets) == 1 and all(arm.upper < 1 for arm in arms)
-    curves = [_density(arm, is_rate=is_rate) for arm in arms]
-    shown = [x for curve in curves for x, _ in curve]
-    low, high = min(shown), max(shown)
-    count = len(arms)
-    ticks = [(count - place - 0.85, cut(arm.id, 10)) for place, arm in enumerate(arms)]
-    label = targets[0] if len(targets) == 1 else "value"
-    make_axis = rate_axis if is_rate else number_axis
-    plot = Plot(make_axis(low, high, f"{label} of each creative"), Axis(0, count + 0.2, ticks, ""))
-    marks: list[Mark] = []
-    for place, (arm, curve) in enumerate(zip(arms, curves, strict=True)):
-        marks += _row(plot, arm, curve, count - place - 1, targets)
-    said = ", ".join(
-        f"{cut(arm.id, 30)} {percent(arm.lower)} to {percent(arm.upper)}" for arm in arms
-    )
-    return Chart(
-        plot,
-        f"90% intervals: {said}",
-        marks,
-        ("Creative", "Predicted", "Expected", "90% interval", "Chance to be best"),
-        [
-            (
-                arm.id,
-                percent(arm.predicted),
-                percent(arm.mean),
-                f"{percent(arm.lower)} to {percent(arm.upper)}",
-                whole_percent(arm.chance_best),
-            )
-            for arm in arms
-        ],
-    )
-
-
-def _row(
-    plot: Plot,
-    arm: ArmDecision,
-    curve: Sequence[tuple[float, float]],
-    base: int,
-    targets: Sequence[str],
-) -> Iterator[Mark]:
-    points = [(x, base + 0.1 + 0.95 * y) for x, y in curve]
-    path = plot.line(points, "").place["points"]
-    left, right = plot.x(points[0][0]), plot.x(points[-1][0])
-    floor = plot.y(base + 0.1)
-    whole = f"{left:.1f},{floor:.1f} {path} {right:.1f},{floor:.1f}"
-    yield Mark("polygon", "model-area", {"points": whole})
-    yield plot.line(points, "model-line thin")
-    if plot.x_axis.low <= arm.predicted <= plot.x_axis.high:
-        yield plot.diamond(arm.predicted, base + 0.1, "few", radius=4)
-    observed = _observed(arm, targets)
-    if observed is not None and plot.x_axis.low <= observed <= plot.x_axis.high:
-        yield plot.dot(observed, base + 0.1, "observed", radius=4)
-
-
-def _density(arm: ArmDecision, *, is_rate: bool) -> list[tuple[float, float]]:
-    """Points of the density over its highest."""
-    inside = [max(end, 1e-12) for end in (arm.lower, arm.upper)]
-    low, high = (math.log(end / (1 - end)) if is_rate else math.log(end) for end in inside)
-    centre = (low + high) / 2
-    deviation = max((high - low) / (2 * HALF_WIDTH), 1e-6)
-    points = []
-    for number in range(_POINTS):
-        score = _REACH * (2 * number / (_POINTS - 1) - 1)
-        u = centre + deviation * score
-        x = 1 / (1 + math.exp(-u)) if is_rate else math.exp(u)
-        scale = x * (1 - x) if is_rate else x
-        points.append((x, math.exp(-(score**2) / 2) / scale))
-    highest = max(y for _, y in points)
-    return [(x, y / highest) for x, y in points]
 
 
 # === What the arms look like ===

@@ -59,6 +59,18 @@ def percent(share: float, digits: int = 3) -> str:
     return f"{100 * share:.{max(decimals, 0)}f}%"
 
 
+def whole_percent(share: float) -> str:
+    """A share in whole per cent; what is nearly none or all of it does not look it."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def chance(share: float) -> str:
+    """A chance in whole per cent; what is not yet come never looks certain."""
+    return whole_percent(min(max(share, 1e-9), 1 - 1e-9))
+
+
 def metric_text(value: float | int | None, name: str) -> str:
     """A metric as a person reads it; a dash where it has no meaning."""
     if value is None:

@@ -36,10 +36,14 @@ class Tests:
     Attributes:
         logits: Predicted, (g, a).
         rates: True ones, (g, a).
+        trials: What was really counted, (g, a).
+        successes: The same.
     """
 
     logits: Array
     rates: Array
+    trials: Array
+    successes: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,29 +205,31 @@ def _whole(trials: Array, rng: np.random.Generator) -> Array:
 
 def true_rates(trials: Array, successes: Array, spread: Spread, mean: float, seed: int) -> Array:
     """Draws each test's rates from its own posterior, without the model, (g, a)."""
-    rng = np.random.default_rng(seed)
-    groups = len(trials)
-    drawn = []
-    for start in range(0, groups, 64):
-        chosen = slice(start, start + 64)
-        shape = trials[chosen].shape
-        posterior = find_posterior(
-            Evidence(
-                np.full(shape, logit(mean)),
-                np.full(shape, spread.residual),
-                np.full(shape[0], spread.between_groups),
-                trials[chosen],
-                successes[chosen],
-            )
-        )
+    shape = trials.shape
+    evidence = Evidence(
+        np.full(shape, logit(mean)),
+        np.full(shape, spread.residual),
+        np.full(shape[0], spread.between_groups),
+        trials,
+        successes,
+    )
+    return drawn_rates(evidence, 1, np.random.default_rng(seed))[0]
+
+
+def drawn_rates(evidence: Evidence, draws: int, rng: np.random.Generator) -> Array:
+    """Draws from the posterior, (draws, g, a)."""
+    parts = []
+    for start in range(0, len(evidence.logits), 64):
+        posterior = find_posterior(evidence.rows(slice(start, start + 64)))
+        shape = (draws, *posterior.evidence.logits.shape)
         reach = posterior.coarse_weights().cumsum(axis=1)
-        offset = (reach < rng.random((shape[0], 1))).sum(axis=1)[:, None, None]
+        offset = (reach < rng.random((*shape[:2], 1))).sum(axis=-1)  # (draws, g)
+        groups = np.arange(shape[1])
         means, deviations = (
-            np.take_along_axis(column, offset, axis=2)[..., 0]
-            for column in (posterior.means, posterior.deviations)
+            column[groups, :, offset] for column in (posterior.means, posterior.deviations)
         )
-        drawn.append(expit(means + deviations * rng.standard_normal(shape)))
-    return np.concatenate(drawn)
+        parts.append(expit(means + deviations * rng.standard_normal(shape)))
+    return np.concatenate(parts, axis=1)
 
 
 def with_predictions(tests: Tests, how: str, seed: int) -> Tests:

@@ -122,6 +122,18 @@ def test_model_without_spreads_says_so(start_server: Any, model_dir: Path) -> No
     assert DecisionWarning.NO_COUNTS in decision.warnings
 
 
+def test_groups_that_say_little_are_answered_and_never_settled(client: Any) -> None:
+    one = client.decide([Arm("a", PREDICTION, {"ctr": (5_000, 80)})])
+    assert (one.status, one.shares) == (DecisionStatus.OPEN, {"a": 1.0})
+    assert DecisionWarning.ONE_ARM in one.warnings
+    none = client.decide([Arm("a", PREDICTION), Arm("b", PREDICTION)])
+    assert none.status is DecisionStatus.OPEN
+    assert none.shares == pytest.approx({"a": 0.5, "b": 0.5}, abs=1e-6)
+    lopsided = client.decide([Arm("a", PREDICTION, {"ctr": (1e12, 2e10)}), Arm("b", PREDICTION)])
+    assert lopsided.status is DecisionStatus.OPEN
+    assert DecisionWarning.ARMS_UNTRIED in lopsided.warnings
+
+
 def counted(trials: float, successes: float, target: str = "ctr") -> list[Arm]:
     return [Arm("a", PREDICTION, {target: (trials, successes)})]
 
@@ -144,12 +156,18 @@ TARGET = "arms[1].prediction.targets[ctr]"
         (counted(5, 6), {}, "arms[0].counts[ctr].successes", "COUNTS_INVALID"),
         (counted(-1, 0), {}, "arms[0].counts[ctr].trials", "COUNTS_INVALID"),
         (counted(math.nan, 0), {}, "arms[0].counts[ctr].trials", "COUNTS_INVALID"),
+        (counted(math.inf, 0), {}, "arms[0].counts[ctr].trials", "COUNTS_INVALID"),
+        (counted(1e300, 0), {}, "arms[0].counts[ctr].trials", "COUNTS_INVALID"),
+        (counted(10, -math.inf), {}, "arms[0].counts[ctr].successes", "COUNTS_INVALID"),
         (counted(5, 1, "sales"), {}, "arms[0].counts[sales]", "TARGET_UNKNOWN"),
         (ONE, {"values": {"sales": 1}}, "values[sales]", "TARGET_UNKNOWN"),
         (ONE, {"values": {"ctr": 0}}, "values", "DECISION_INVALID"),
         (ONE, {"control": "b"}, "control", "DECISION_INVALID"),
         (ONE, {"tolerance": 0}, "tolerance", "DECISION_INVALID"),
         (ONE, {"horizon": -1}, "horizon", "DECISION_INVALID"),
+        (ONE, {"horizon": math.inf}, "horizon", "DECISION_INVALID"),
+        (ONE, {"tolerance": math.nan}, "tolerance", "DECISION_INVALID"),
+        (ONE, {"values": {"ctr": math.nan}}, "values[ctr]", "DECISION_INVALID"),
         ([*ONE, *ONE], {}, "arms[1].id", "DECISION_INVALID"),
         ([Arm("", PREDICTION)], {}, "arms[0].id", "DECISION_INVALID"),
         ([Arm("x" * 300, PREDICTION)], {}, "arms[0].id", "ID_TOO_LONG"),

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from datetime import date, timedelta
+import math
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from adscore import decide_table
 from adscore.cli.app import app
 from adscore.decision import rows
+from adscore.errors import DecisionError
 
 
 @pytest.fixture
@@ -80,6 +82,23 @@ def test_python_gives_the_rows_of_the_command(run, log, model_dir, tmp_path):
         decide_table(table, model_dir, **unknown)
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"aim": "win"}, "aim: expected earn or learn. Received: 'win'"),
+        ({"horizon": "many"}, "horizon: expected a number of at least 0. Received: 'many'"),
+        ({"horizon": math.inf}, "horizon: expected a number of at least 0. Received: inf"),
+        ({"tolerance": None}, "tolerance: expected a share between 0 and 1. Received: None"),
+        ({"values": {"ctr": "x"}}, r"values\[ctr\]: expected a number of at least 0"),
+        ({"half_life_days": 3}, "half-life: expected date_column with it"),
+        ({"date_column": "day", "half_life_days": -1}, "half-life: expected days above 0"),
+    ],
+)
+def test_python_refuses_bad_options(log, model_dir, options, text):
+    with pytest.raises(DecisionError, match=text):
+        decide_table(log(), model_dir, **options)
+
+
 def result_frame(table: Path) -> Any:
     import pandas
 
@@ -102,6 +121,26 @@ def test_days_of_a_creative_add_up_and_old_ones_count_less(run, log, model_dir, 
     assert counts(out) == {(1_500, 30)}
 
 
+def test_order_and_distance_of_days_do_not_matter(log, model_dir):
+    days = ["2026-01-31", "2026-01-21", "2026-02-10", "1926-01-01", "2026-02-10"]
+
+    def dated(row, order):
+        return [{**row, "day": day, "impressions": "1000", "clicks": "20"} for day in order]
+
+    answers = [
+        decide_table(
+            log(lambda row, order=order: dated(row, order)), model_dir,
+            date_column="day", half_life_days=half_life,
+        )
+        for half_life in (10, 1e-3)
+        for order in (days, days[::-1])
+    ]  # fmt: skip
+    expected = [2_000 + 500 + 250, 2_000 + 500 + 250, 2_000, 2_000]
+    for answer, trials in zip(answers, expected, strict=True):
+        assert answer["ctr_trials"].to_pylist() == pytest.approx([trials] * len(answer))
+    assert answers[0]["share"].to_pylist() == pytest.approx(answers[1]["share"].to_pylist())
+
+
 def counts(path: Path) -> set[tuple[float, float]]:
     groups = json.loads(path.read_text())["groups"].values()
     return {(arm["trials"], arm["successes"]) for group in groups for arm in group["arms"]}
@@ -112,7 +151,8 @@ def test_counts_from_after_the_training_do_not_count_twice(run, log, model_dir, 
         return lambda row: [{**row, "day": day}]
 
     out = tmp_path / "d.json"
-    for day, expected in (("2020-01-01", True), ("2999-01-01", False)):
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    for day, expected in (("2020-01-01", True), (tomorrow.isoformat(), False)):
         run(
             log(dated(day), campaigns=10), "--model", model_dir, "--json", out,
             "--date-column", "day",
@@ -151,7 +191,11 @@ def test_control_is_named_in_its_own_group_alone(run, log, model_dir):
         (["--value", "ctr=-1"], "--value: expected NAME=X, X at least 0"),
         (["--value", "sales=1"], "expected targets of the model: ctr. Received: 'sales'"),
         (["--half-life", "3"], "--half-life: expected --date-column with it"),
-        (["--date-column", "x", "--half-life", "0"], "--half-life: expected days above 0"),
+        (
+            ["--date-column", "x", "--half-life", "0"],
+            "half-life: expected days above 0. Received: 0",
+        ),
+        (["--date-column", "x", "--half-life", "nan"], "half-life: expected days above 0"),
         (["--date-column", "day"], "'day' is named by --date-column"),
         (["--tolerance", "2"], "tolerance: expected a share between 0 and 1"),
         (["--horizon", "-1"], "horizon: expected a number of at least 0"),
@@ -170,6 +214,19 @@ def test_bad_rows_are_named_together(run, log, model_dir):
     assert "row 1, target 'ctr': expected at most as many 'clicks' as trials, 10. Received: 99" in (
         run(log(more_clicks), "--model", model_dir, code=1)
     )
+
+    def unnamed(row):
+        return [{**row, "campaign_id": "", "creative_id": "n/a"}]
+
+    said = run(log(unnamed), "--model", model_dir, code=1)
+    assert "row 1, column 'campaign_id': expected a name. Received: ''" in said
+    assert "row 1, column 'creative_id': expected a name. Received: 'n/a'" in said
+
+    for day, text in (("2226-01-01", "a day that has begun"), ("01/02/2026", "YYYY-MM-DD")):
+        table = log(lambda row, day=day: [{**row, "day": day}])
+        said = run(table, "--model", model_dir, "--date-column", "day", code=1)
+        assert "row 1, column 'day': expected a da" in said
+        assert text in said
 
     def no_image(row):
         return [{**row, "image": "/nowhere.png"}]

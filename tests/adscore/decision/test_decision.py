@@ -207,7 +207,8 @@ def test_value_of_targets_that_are_the_same_is_that_of_one():
     ("arms", "changes", "text"),
     [
         ([arm("a", 10, 11)], {}, r"arms\[0\]\.counts\[ctr\]\.successes: .*trials, 10\. .*11"),
-        ([arm("a"), arm("b", -1)], {}, r"arms\[1\]\.counts\[ctr\]\.trials: .*at least 0.*-1"),
+        ([arm("a"), arm("b", -1)], {}, r"arms\[1\]\.counts\[ctr\]\.trials: .*from 0 to .*-1"),
+        ([arm("a", 1e16, 1)], {}, r"arms\[0\]\.counts\[ctr\]\.trials: .*from 0 to 9.*1e\+16"),
         ([arm("a", math.nan)], {}, r"arms\[0\]\.counts\[ctr\]\.trials: .*nan"),
         ([arm("a", math.inf, 1)], {}, r"arms\[0\]\.counts\[ctr\]\.trials: .*inf"),
         ([arm("a"), arm("a")], {}, r"arms\[1\]\.id: expected an id of its own"),
@@ -227,6 +228,32 @@ def test_control_counts_in_groups_that_have_it_and_a_single_group_must():
     assert decided(arm("a"), arm("b"), control="c").arms[0].chance_above_control is None
     with pytest.raises(DecisionError, match=r"control: expected the id .*'a'.*Received: 'c'"):
         check_group(Group("group", [arm("a")]), asked(control="c"))
+
+
+def test_before_the_first_count_each_gets_its_chance_unless_a_horizon_is_given():
+    arms = (arm("a"), arm("b", rate=0.02))
+    decision = decided(*arms)
+    assert decision.status is Status.OPEN
+    assert [one.share for one in decision.arms] == pytest.approx(
+        [one.chance_best for one in decision.arms], abs=1e-3
+    )
+    assert decided(*arms, horizon=100).best.share > 0.95
+
+
+def test_enormous_counts_are_answered_like_any_other():
+    tie = decided(arm("a", 1e12, 1.5e10), arm("b", 1e12, 1.5e10), tolerance=1e-5)
+    assert tie.status is Status.TIE
+    assert tie.best.chance_best == pytest.approx(0.5, abs=0.01)
+    open_still = decided(arm("a", 1e12, 1.5e10), arm("b", 1e12, 1.51e10), arm("c", 100, 2))
+    assert open_still.status is Status.OPEN
+    assert open_still.arms[2].chance_best > 0.05
+
+
+def test_arm_with_all_the_traffic_settles_nothing():
+    decision = decided(arm("a", 1e6, 15_000), arm("b"), arm("c", 1, 1))
+    assert decision.status is Status.OPEN
+    assert DecisionWarning.ARMS_UNTRIED in decision.warnings
+    assert all(one.share > 0.02 for one in decision.arms)
 
 
 def test_too_many_arms_are_refused():

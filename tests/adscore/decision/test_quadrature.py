@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_expit
 
-from adscore.decision.beliefs import Rates
-from adscore.decision.comparison import compare
 from adscore.decision.posterior import Evidence, find_posterior
+from deciding_bench import exact
 
 CASES: dict[str, Any] = {
     "nothing counted": ([-4, -4.2, -4.1], [0.3, 0.3, 0.3], 0.5, [0, 0, 0], [0, 0, 0]),
@@ -19,51 +18,49 @@ CASES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def brute_force(logits, residual, between, trials, successes):
-    """Mean, chance of being best, loss and chance above the first, (arms,) each."""
-    offsets = np.linspace(-6 * between, 6 * between, 401)
-    u = np.linspace(-12, 4, 16_001)
-    rates = expit(u)
-    rows = list(zip(logits, residual, trials, successes, strict=True))
-    log_weights, densities = [], []
-    for m in offsets:
-        logs = [c * u + n * log_expit(-u) - ((u - m - s) / r) ** 2 / 2 for s, r, n, c in rows]
-        tops = [log.max() for log in logs]
-        raw = [np.exp(log - top) for log, top in zip(logs, tops, strict=True)]
-        evidence = sum(top + np.log(d.sum()) for top, d in zip(tops, raw, strict=True))
-        log_weights.append(evidence - (m / between) ** 2 / 2)
-        densities.append([d / d.sum() for d in raw])
-    weights = np.exp(np.array(log_weights) - max(log_weights))
-    weights /= weights.sum()
-    arms = len(rows)
-    mean, best, loss, above = (np.zeros(arms) for _ in range(4))
-    for weight, density in zip(weights, densities, strict=True):
-        if weight < 1e-9:
-            continue
-        below = [np.cumsum(d) - d / 2 for d in density]
-        for arm in range(arms):
-            others = np.prod([below[k] for k in range(arms) if k != arm], axis=0)
-            mean[arm] += weight * (density[arm] * rates).sum()
-            best[arm] += weight * (density[arm] * others).sum()
-            gap = below[arm] * (1 - others)
-            loss[arm] += weight * ((gap[1:] + gap[:-1]) / 2 * np.diff(rates)).sum()
-            above[arm] += weight * (density[arm] * below[0]).sum()
-    return mean, best, loss, above
+def evidence(logits, residual, between, trials, successes):
+    first, second, third, fourth = (
+        np.array([values], float) for values in (logits, residual, trials, successes)
+    )
+    return Evidence(first, second, np.array([between]), third, fourth)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_figures_are_those_of_brute_force(case):
-    logits, residual, between, trials, successes = case
-    columns = (np.array([values], float) for values in (logits, residual, trials, successes))
-    first, second, third, fourth = columns
-    posterior = find_posterior(Evidence(first, second, np.array([between]), third, fourth))
-    found = compare(Rates(posterior).tables(), np.array([0]))
-    mean, best, loss, above = brute_force(*case)
-    assert posterior.mean()[0] == pytest.approx(mean, rel=1e-3)
-    assert found.chance_best[0] == pytest.approx(best, abs=2e-3)
-    assert found.loss[0] == pytest.approx(loss, abs=1e-3 * mean.max())
+    found, expected = (
+        exact.figures_of_one([evidence(*case)], [1.0]),
+        exact.brute_force(evidence(*case)),
+    )
+    loss = found.relative_loss[0] * (expected.mean + expected.loss).max()
+    assert found.mean[0] == pytest.approx(expected.mean, rel=1e-3)
+    assert found.chance_best[0] == pytest.approx(expected.chance_best, abs=2e-3)
+    assert loss == pytest.approx(expected.loss, abs=1e-3 * expected.mean.max())
     assert np.isnan(found.chance_above[0, 0])
-    assert found.chance_above[0, 1:] == pytest.approx(above[1:], abs=2e-3)
+    assert found.chance_above[0, 1:] == pytest.approx(expected.chance_above[1:], abs=2e-3)
+
+
+def test_ends_of_the_interval_are_those_of_brute_force():
+    for case in CASES.values():
+        found = find_posterior(evidence(*case))
+        draws = exact.drawn_values([evidence(*case)], [1.0], 200_000, seed=0)
+        for end in (0.05, 0.95):
+            assert found.quantile(end)[0] == pytest.approx(np.quantile(draws, end, 0), rel=0.02)
+
+
+def test_values_of_several_targets_are_those_of_draws():
+    clicks = evidence([-4, -4.2, -4.1], [0.3, 0.3, 0.6], 0.7, [50, 20, 3000], [0, 0, 33])
+    sales = evidence([-7, -6.5, -6.8], [0.3, 0.3, 0.6], 0.4, [50, 20, 3000], [0, 0, 2])
+    leads = evidence([-5, -5.5, -5.2], [0.2] * 3, 1.0, [50, 20, 3000], [0, 0, 12])
+    for targets, worth in (([clicks, sales], [1.0, 20.0]), ([clicks, sales, leads], [1, 20, 3.0])):
+        found = exact.figures_of_one(targets, worth)
+        values = exact.drawn_values(targets, worth, 200_000, seed=0)
+        best = np.bincount(values.argmax(axis=1), minlength=3) / len(values)
+        loss = 1 - values.mean(axis=0) / values.max(axis=1).mean()
+        assert found.mean[0] == pytest.approx(values.mean(axis=0), rel=5e-3)
+        assert found.lower[0] == pytest.approx(np.quantile(values, 0.05, 0), rel=0.02)
+        assert found.upper[0] == pytest.approx(np.quantile(values, 0.95, 0), rel=0.02)
+        assert found.chance_best[0] == pytest.approx(best, abs=0.01)
+        assert found.relative_loss[0] == pytest.approx(loss, abs=0.01)
 
 
 def test_interval_holds_rates_that_are_drawn_as_the_model_says():
@@ -73,11 +70,11 @@ def test_interval_holds_rates_that_are_drawn_as_the_model_says():
     rates = expit(logits + rng.normal(0, 0.6, (groups, 1)) + rng.normal(0, 0.3, (groups, arms)))
     for trials in (0, 400, 5_000):
         counted = np.full((groups, arms), float(trials))
-        evidence = Evidence(
+        told = Evidence(
             logits, np.full((groups, arms), 0.3), np.full(groups, 0.6), counted,
             rng.binomial(trials, rates).astype(float),
         )  # fmt: skip
-        posterior = find_posterior(evidence)
+        posterior = find_posterior(told)
         held = (posterior.quantile(0.05) < rates) & (rates < posterior.quantile(0.95))
         assert held.mean() == pytest.approx(0.9, abs=0.03)
 
@@ -93,7 +90,5 @@ def test_log_evidence_is_that_of_brute_force():
         likelihood += np.log(arm)
     prior = np.exp(-((offsets / between) ** 2) / 2) / (between * np.sqrt(2 * np.pi))
     total = np.log((prior * np.exp(likelihood)).sum() * (offsets[1] - offsets[0]))
-    columns = (np.array([values], float) for values in (logits, residual, trials, successes))
-    first, second, third, fourth = columns
-    evidence = Evidence(first, second, np.array([between]), third, fourth)
-    assert find_posterior(evidence).log_evidence[0] == pytest.approx(total, abs=1e-3)
+    found = find_posterior(evidence(*CASES["unlike arms"])).log_evidence[0]
+    assert found == pytest.approx(total, abs=1e-3)
