@@ -251,23 +251,21 @@ def _sum(values: Array, chances: Array, one: Posterior, worth: float) -> tuple[A
     deviation = np.sqrt(np.log1p((variances[0] + variances[1]) / mean**2))
     reach = np.linspace(-_VALUE_REACH, _VALUE_REACH, _VALUE_NODES)
     logs = np.log(mean)[..., None] + deviation[..., None] * reach
-    # What the target may bring at most where the rest has each of its values, (g, a, n, k).
-    rest = (np.exp(logs)[..., None] - values[..., None, :]) / worth
-    at = logit(np.clip(rest, MIN_RATE**2, 1 - MIN_RATE))
-    below = ndtr(_on_even_nodes(at, one.nodes, one.scores()))
-    return logs, (below * chances[..., None, :]).sum(axis=-1)
+    whole, scores, below = np.exp(logs), one.scores(), np.zeros_like(logs)
+    for place in range(values.shape[-1]):
+        # What the target may bring at most where the rest has one of its values.
+        left = (whole - values[..., place, None]) / worth
+        at = logit(np.clip(left, MIN_RATE**2, 1 - MIN_RATE))
+        below += chances[..., place, None] * ndtr(_on_even_nodes(at, one.nodes, scores))
+    return logs, below
 
 
 def _on_even_nodes(at: Array, nodes: Array, values: Array) -> Array:
-    """A function of even nodes, (g, a, k), between them, at (g, a, n, m) places."""
-    step = nodes[..., 1] - nodes[..., 0]
-    place = (at - nodes[..., 0][..., None, None]) / step[..., None, None]
-    place = np.clip(place, 0, nodes.shape[-1] - 1 - 1e-9)
+    """A function of even nodes, (g, a, k), between them, at (g, a, n) places."""
+    step = nodes[..., 1:2] - nodes[..., :1]
+    place = np.clip((at - nodes[..., :1]) / step, 0, nodes.shape[-1] - 1 - 1e-9)
     left = place.astype(np.intp)
-    flat = left.reshape(*left.shape[:2], -1)
-    low, high = (
-        np.take_along_axis(values, flat + one, axis=-1).reshape(left.shape) for one in (0, 1)
-    )
+    low, high = (np.take_along_axis(values, left + one, axis=-1) for one in (0, 1))
     between: Array = low + (place - left) * (high - low)
     return between
 
