@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_REACH = 5.5
-# Of a group. Each arm brings an equal part of them, spread over its own density.
-_NODES = 90
-_MIN_NODES_OF_AN_ARM = 17
+_REACH = 5.0
+# Of a group. Each arm brings an equal part of them, spread over its own density. Of groups as
+# unlike as they come, chances were off by 0.0016 at most (`deciding_bench.exact`).
+_NODES = 75
+_MIN_NODES_OF_AN_ARM = 14
+_SMOOTHED = 3
 # Less is no chance at all, as far as sums can tell.
 _NO_CHANCE = 1e-12
 # Whose logarithm is still a number.
@@ -82,7 +84,14 @@ def common_nodes(means: Array, deviations: Array) -> Array:
         arms = MAX_ARMS_WITH_NODES
     reach = np.linspace(-_REACH, _REACH, max(_MIN_NODES_OF_AN_ARM, -(-_NODES // arms)))
     nodes = means[..., None] + deviations[..., None] * reach
-    return np.sort(nodes.reshape(*nodes.shape[:2], -1), axis=-1)
+    nodes = np.sort(nodes.reshape(*nodes.shape[:2], -1), axis=-1)
+    # Where densities overlap, nodes lie anyhow. Means of neighbours lie more evenly, which halves
+    # the error of all sums; those of many would leave a narrow density too few.
+    together = min(arms, _SMOOTHED)
+    sums = np.cumsum(nodes, axis=-1)
+    sums[..., together:] -= sums[..., :-together].copy()
+    even: Array = sums[..., together - 1 :] / together
+    return even
 
 
 def compare(tables: Iterable[Table], control: NDArray[np.int64]) -> Comparison:

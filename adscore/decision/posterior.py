@@ -27,9 +27,9 @@ _REACH = 6.0
 _MAX_STEP = 1.2
 _MAX_RATE_STEP = 0.8
 _OFFSET_NODES = (13, 25, 49, 97)
-# Of these, some a standard deviation apart, from -4 to 4, are enough to average a smooth function
+# Of these, some a standard deviation apart, from -3 to 3, are enough to average a smooth function
 # of m.
-_COARSE_REACH = 4
+_COARSE_REACH = 3
 _RATE_NODES = (32, 64, 128, 256)
 _NEWTON_STEPS = 50
 _TOLERANCE = 1e-7
