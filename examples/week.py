@@ -59,8 +59,8 @@ def main(model: str) -> None:
             clicks += clicked
     total = DAYS * IMPRESSIONS_A_DAY
     print(
-        f"clicks of the week: {clicks:,}; an even split would have had {total * rates.mean():,.0f}, "
-        f"the best alone {total * rates.max():,.0f}"
+        f"clicks of the week: {clicks:,}; an even split would have had "
+        f"{total * rates.mean():,.0f}, the best alone {total * rates.max():,.0f}"
     )
 
 
