@@ -145,7 +145,10 @@ class DecisionWarning(OpenEnum):
     GROUP_IN_TRAINING = "GROUP_IN_TRAINING"
     """The model was trained on this group, so its prediction was taken for less."""
     HORIZON_ASSUMED = "HORIZON_ASSUMED"
-    """No horizon was given: as many trials as there were so far are taken to come."""
+    """No horizon was given: as many trials as there were so far are taken to come.
+
+    Before the first one, each arm's share is its chance of being best.
+    """
     NO_COUNTS = "NO_COUNTS"
     """No arm was tried yet: all that is known is the prediction."""
     ONE_ARM = "ONE_ARM"
