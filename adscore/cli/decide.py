@@ -33,8 +33,9 @@ from adscore.errors import AdscoreError, cut
 
 if TYPE_CHECKING:
     from adscore.decision import Decision
+    from adscore.decision.output import DecisionWriter
     from adscore.decision.rows import Dates
-    from adscore.decision.table import DecisionWriter, TableDecisions, TableQuestion
+    from adscore.decision.table import TableDecisions, TableQuestion
 
 ENGINES = ("local", "spark")
 AIMS = ("earn", "learn")
@@ -215,7 +216,8 @@ class _Outputs:
 def _decide(table: str, model: Path, question: "TableQuestion", outputs: _Outputs) -> None:
     """Decides for all groups, and writes and prints what comes of it."""
     from adscore.cli.progress import shown_progress
-    from adscore.decision.table import TableDecisions, result_batches, result_schema
+    from adscore.decision.output import result_batches, result_schema
+    from adscore.decision.table import TableDecisions
     from adscore.offline.files import new_file
     from adscore.report.decisions import DecisionReport
 
@@ -257,7 +259,7 @@ def _decide(table: str, model: Path, question: "TableQuestion", outputs: _Output
 @contextmanager
 def _json_writer(path: Path | None, asked: "TableDecisions") -> Iterator["DecisionWriter | None"]:
     """Writes a file that appears under its name when the block ends without an exception."""
-    from adscore.decision.table import DecisionWriter
+    from adscore.decision.output import DecisionWriter
 
     if path is None:
         yield None
