@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import TypeGuard
 
 from adscore.bundle import Spread
 from adscore.creative import MIN_RATE
@@ -141,9 +142,9 @@ def check_arms(group: Group, settings: DecisionSettings) -> None:
         for target in settings.targets:
             field_path = f"arms[{place}].counts[{target}]"
             trials, successes = arm.trials.get(target, 0), arm.successes.get(target, 0)
-            for name, count in (("trials", trials), ("successes", successes)):
+            for name, counted in (("trials", trials), ("successes", successes)):
                 expected = f"a number from 0 to {MAX_COUNT:g}"
-                _require(f"{field_path}.{name}", count, expected, MAX_COUNT)
+                _require(f"{field_path}.{name}", counted, expected, MAX_COUNT)
             if successes > trials * (1 + 1e-9):
                 raise DecisionError(
                     f"{field_path}.successes",
@@ -166,12 +167,12 @@ def check_group(group: Group, settings: DecisionSettings) -> None:
         )
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: object) -> TypeGuard[float]:
     """Whether it is a number, and neither infinite nor NaN."""
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _require(field_path: str, value: float, expected: str, most: float = math.inf) -> None:
+def _require(field_path: str, value: object, expected: str, most: float = math.inf) -> None:
     if not (is_finite(value) and 0 <= value <= most):
         received = f"{value:g}" if isinstance(value, Real) else f"{value!r:.80}"
         raise DecisionError(field_path, f"expected {expected}. Received: {received}")

@@ -125,7 +125,7 @@ class GroupsOfRows:
         self._unscored_count = 0
         self._held: _Groups = {}
         self._arms = 0
-        self._half_life_days = columns.dates and columns.dates.half_life_days
+        self._half_life_days = columns.dates.half_life_days if columns.dates else None
         self._newest = 0
         self._exits = ExitStack()
         self._folder: Path | None = None
