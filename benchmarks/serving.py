@@ -85,7 +85,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         cores=len(os.sched_getaffinity(0)),
         all_kinds=not options.quick,
         before=options.before and options.before.resolve(),
-        before_model=options.before and train_model(folder / "before", options.before.resolve()),
+        before_model=options.before
+        and train_model(folder / "before", project=options.before.resolve()),
     )
     results.start_file(options.results, _machine(settings))
 

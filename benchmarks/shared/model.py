@@ -20,11 +20,12 @@ def run_adscore(*arguments: object, project: Path = PROJECT) -> None:
     )
 
 
-def train_model(folder: Path, project: Path = PROJECT) -> Path:
+def train_model(folder: Path, *options: str, project: Path = PROJECT) -> Path:
     """A model of the default preset, trained on the simulated log in `folder / "log"`."""
     print("training a model on `adscore sample` ...", file=sys.stderr, flush=True)
     run_adscore("sample", folder / "log", project=project)
-    run_adscore("train", folder / "log/creatives.csv", folder / "model", project=project)
+    table = folder / "log/creatives.csv"
+    run_adscore("train", table, folder / "model", *options, project=project)
     return folder / "model"
 
 

@@ -199,4 +199,6 @@ def join(front: Model, back: bytes, features: str) -> bytes:
     front = compose.add_prefix(front, "encoder/", rename_inputs=False, rename_outputs=False)
     tower.ir_version = front.ir_version
     joined = compose.merge_models(front, tower, io_map=[(FEATURES, features)])
+    versions = {entry.domain: entry.version for entry in joined.opset_import}
+    keep_opsets(joined, versions, set(versions))  # `merge_models` names each twice
     return bytes(joined.SerializeToString(deterministic=True))
