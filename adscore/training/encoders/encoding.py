@@ -10,6 +10,7 @@ They travel to other machines; a graph is opened where it is first needed.
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,25 +27,40 @@ Floats = NDArray[np.float32]
 # Larger batches are no faster, and their maps no longer fit the processor's caches.
 BATCH = 16
 
+EncoderT = TypeVar("EncoderT", TextEncoder, ImageEncoder)
 
-class HeadlineEncoding:
-    """Encodes normalised headlines.
+
+class _Encoding(Generic[EncoderT]):
+    """An encoder at work; the graph is opened when it is first needed.
 
     Args:
         encoder: The encoder.
         threads: That work on its graph; 0 means one for each core.
     """
 
-    def __init__(self, encoder: TextEncoder, threads: int = 0) -> None:
-        self.encoder, self._threads = encoder, threads
+    def __init__(self, encoder: EncoderT, threads: int = 0) -> None:
+        self.encoder: EncoderT = encoder
+        self._threads = threads
         self._digest = encoder.digest()
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.encoder, 1)  # elsewhere a task has one core
 
+    def _key_of(self, content: bytes) -> bytes:
+        """SHA-256 of the encoder's digest and its input's bytes."""
+        return hashlib.sha256(self._digest + hashlib.sha256(content).digest()).digest()
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return Graph(self.encoder.model.SerializeToString(), RuntimeOptions(self._threads))
+
+
+class HeadlineEncoding(_Encoding[TextEncoder]):
+    """Encodes normalised headlines; see `_Encoding`."""
+
     def key(self, headline: str) -> bytes:
         """What the features of a headline are kept under."""
-        return _key(self._digest, headline.encode())
+        return self._key_of(headline.encode())
 
     def encode(self, headlines: Sequence[str]) -> Floats:
         """Features of some headlines, (n, width)."""
@@ -57,10 +73,6 @@ class HeadlineEncoding:
             alike = {name: arrays[name][rows, kept] for name in self._graph.input_names}
             features[rows] = _in_batches(self._graph, alike, 1 if self.encoder.apart else BATCH)
         return features
-
-    @cached_property
-    def _graph(self) -> Graph:
-        return Graph(self.encoder.model.SerializeToString(), RuntimeOptions(self._threads))
 
     @cached_property
     def _tokenizer(self) -> SubwordTokenizer:
@@ -100,37 +112,16 @@ def headline_features(
     return Stored(found.values, index)
 
 
-class ImageEncoding:
-    """Encodes pixels.
-
-    Args:
-        encoder: The encoder.
-        threads: That work on its graph; 0 means one for each core.
-    """
-
-    def __init__(self, encoder: ImageEncoder, threads: int = 0) -> None:
-        self.encoder, self._threads = encoder, threads
-        self._digest = encoder.digest()
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.encoder, 1)  # elsewhere a task has one core
+class ImageEncoding(_Encoding[ImageEncoder]):
+    """Encodes pixels; see `_Encoding`."""
 
     def key(self, content: bytes) -> bytes:
         """What the features of an image are kept under."""
-        return _key(self._digest, content)
+        return self._key_of(content)
 
     def encode(self, pixels: Pixels) -> Floats:
         """Features of some images, (n, height, width, 3) uint8 -> (n, width)."""
         return _in_batches(self._graph, {"pixels": pixels}, BATCH)
-
-    @cached_property
-    def _graph(self) -> Graph:
-        return Graph(self.encoder.model.SerializeToString(), RuntimeOptions(self._threads))
-
-
-def _key(encoder: bytes, content: bytes) -> bytes:
-    """SHA-256 of the encoder's digest and its input's bytes."""
-    return hashlib.sha256(encoder + hashlib.sha256(content).digest()).digest()
 
 
 def _in_batches(graph: Graph, inputs: Mapping[str, NDArray[np.generic]], size: int) -> Floats:
