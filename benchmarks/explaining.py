@@ -23,7 +23,9 @@ from shared.model import run_adscore
 from shared.table import format_table
 
 TARGET = "ctr=clicks/impressions"
-MODELS = ("default", "encoders", "baseline")
+MODELS = ("default", "encoders", "network", "baseline")
+# Of these nothing but sums is measured: they learn too little of a sample, or take too long to.
+SUMS_ALONE = ("network", "baseline")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", choices=MODELS, default=list(MODELS))
     add("--creatives", type=int, default=1_000, help="that are explained (%(default)s)")
     add("--each", type=int, default=200, help="of each other measure (%(default)s)")
+    add("--shuffles", type=int, default=5, help="of the labels, each a model (%(default)s)")
     add("--keep", type=Path, help="folder of models, which are trained where it lacks them")
     add("--no-server", action="store_true", help="leave the server out")
     add("--markdown", action="store_true", help="print the table for a document")
@@ -63,49 +66,52 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> Iterator[m
     sample = planted_creatives(options.creatives, options.creatives // 10, seed=1)
     some = sample[: options.each]
     yield from measures.sums(scorer, [one.creative for one in sample])
-    if name == "baseline":  # it learns next to nothing of the sample, and has no ensemble
+    if name in SUMS_ALONE:
         return
     yield from measures.true_boxes(scorer, sample, options.each)
     if can_find_text():
         yield from measures.found_text(scorer, sample, options.each)
     yield from measures.planted_words(scorer, sample)
     yield from measures.ideas(scorer, some)
-    control = Scorer.open(_model(name, folder, options.encoders, shuffled=True))
-    yield from measures.shuffled(scorer, control, some)
+    controls = [
+        Scorer.open(_model(name, folder, options.encoders, shuffle))
+        for shuffle in range(1, options.shuffles + 1)
+    ]
+    yield from measures.shuffled(scorer, controls, some)
     yield from measures.seconds(scorer, some)
     if not options.no_server:
         yield from serving.score_latency(path, some)
 
 
-def _model(name: str, folder: Path, encoders: Path | None, *, shuffled: bool = False) -> Path:
-    """A model of the sample, trained unless the folder has it."""
+def _model(name: str, folder: Path, encoders: Path | None, shuffle: int = 0) -> Path:
+    """A model of the sample, trained unless the folder has it; of shuffled labels, of any but 0."""
     log = folder / "log"
     if not log.exists():
         run_adscore("sample", log)
-    path = folder / (f"{name}-shuffled" if shuffled else name)
+    path = folder / (f"{name}-shuffled-{shuffle}" if shuffle else name)
     if path.exists():
         return path
     print(f"training {path.name} ...", file=sys.stderr, flush=True)
-    table = _shuffled(log / "creatives.csv") if shuffled else log / "creatives.csv"
+    table = _shuffled(log / "creatives.csv", shuffle) if shuffle else log / "creatives.csv"
     extra: list[object] = []
     if name == "encoders":
         assert encoders is not None
         extra += ["--text-encoder", encoders / "minilm-l6"]
         extra += ["--image-encoder", encoders / "mobilenet-v2"]
-    preset = "baseline" if name == "baseline" else "default"
+    preset = "default" if name == "encoders" else name
     run_adscore("train", table, path, "--preset", preset, "--target", TARGET, *extra)
     return path
 
 
-def _shuffled(table: Path) -> Path:
+def _shuffled(table: Path, seed: int) -> Path:
     """The table with the counts of its rows exchanged at random."""
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     counts = [(row["impressions"], row["clicks"]) for row in rows]
-    random.Random(0).shuffle(counts)  # noqa: S311
+    random.Random(seed).shuffle(counts)  # noqa: S311
     for row, (impressions, clicks) in zip(rows, counts, strict=True):
         row["impressions"], row["clicks"] = impressions, clicks
-    path = table.with_name("shuffled.csv")
+    path = table.with_name(f"shuffled-{seed}.csv")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -15,7 +15,7 @@ from adscore.checks.rules import Placement, Rule
 from adscore.checks.text import OcrMissingError
 from adscore.cores import in_order
 from adscore.creative import Creative, InputLimits
-from adscore.errors import InvalidCreativeError
+from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.pixel_budget import PixelBudget
 
 # Files of up to 100 MiB are taken by some platforms, but a banner is decoded here.
@@ -85,6 +85,8 @@ class Checker:
 
     def check(self, creative: Creative) -> Checked:
         """Checks one creative; what is wrong with it is a finding, never an error."""
+        if not creative.image and not creative.headline.strip():
+            return self.unreadable(creative, _nothing_given())
         seen = self._look(creative.image) if creative.image else None
         findings = list(seen.findings if seen else ())
         findings += self._about_headline(creative.headline, seen.lines if seen else ())
@@ -198,6 +200,14 @@ def check_creatives(
             group.append(checked)
             progress(len(group))
     return CheckReport(placement.name, tuple(checker.compared(group)), tuple(checker.not_checked))
+
+
+def _nothing_given() -> InvalidCreativeError:
+    return InvalidCreativeError(
+        "headline",
+        Reason.HEADLINE_MISSING,
+        "expected a headline, an image or both. Received: neither",
+    )
 
 
 def _is_twin(one: Checked, other: Checked, rule: Rule) -> bool:

@@ -17,6 +17,8 @@ _FARTHEST = 0.04
 # Of the letters, what must lie inside their strokes to give the colour of the ink; of thinner ones
 # the farthest part does. Both from the sample: benchmarks/checking.py.
 _MIN_INSIDE, _INNERMOST = 0.05, 0.35
+# Share of what looks like ink that must lie apart from the box's edge to be all of it.
+_MIN_INNER = 0.3
 # Levels of 255 within which pixels count as the most common colour.
 _ALIKE_LEVELS = 16
 
@@ -67,21 +69,39 @@ def separate(patch: Pixels) -> Inked:
     pixels = patch.astype(np.float64)
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     along = _towards_ink(pixels, _common_colour(edge))
-    mask = _middle_line(along > _HALF_WAY)
+    mask = _inner(_middle_line(along > _HALF_WAY))
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return Inked(pixels.mean((0, 1)), pixels.mean((0, 1)), mask)
-    inside = np.zeros(mask.shape, bool)
-    inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    inside = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     # By place and not by colour: the ground may be striped.
     near = ndimage.binary_dilation(along > _SOFT_EDGE, np.ones((3, 3)))
-    around = inside & ~near
-    ground = pixels[around if around.any() else ~mask].mean(axis=0)
+    ground = _ground(pixels[inside], near[inside], mask[inside])
     inner = ndimage.binary_erosion(mask, np.ones((3, 3)))
     if inner.sum() < _MIN_INSIDE * mask.sum():  # thin strokes are all soft edge
         away = np.linalg.norm(pixels - ground, axis=2)
         inner = mask & (away >= np.quantile(away[mask], 1 - _INNERMOST))
     return Inked(np.median(pixels[inner], axis=0), ground, mask)
+
+
+def _ground(
+    pixels: NDArray[np.float64], near: NDArray[np.bool_], mask: NDArray[np.bool_]
+) -> Colour:
+    """Mean colour of the ground, under the letters as it is next to them."""
+    hidden = near if not near.all() else mask
+    if hidden.all():
+        return pixels.mean(axis=(0, 1))
+    nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    mean: Colour = pixels[tuple(nearest)].mean(axis=(0, 1))
+    return mean
+
+
+def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Ink without what reaches in from the box's edge, such as the ground around a round badge."""
+    parts, _ = ndimage.label(mask, np.ones((3, 3)))
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    inner = mask & ~np.isin(parts, edge[edge > 0])
+    return inner if inner.sum() >= _MIN_INNER * mask.sum() else mask
 
 
 def _towards_ink(pixels: NDArray[np.float64], ground: Colour) -> NDArray[np.float64]:

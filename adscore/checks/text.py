@@ -28,6 +28,8 @@ _DETECTOR_PIXELS = 260_000
 _MAX_ENLARGING = 2.5
 # Of what is read with less certainty, or is a single letter, most is no text: a wheel, a lens.
 _MIN_CERTAINTY = 0.75
+# An image of one colour, whose noise differs by less of 255, is taken for a letter by the detector.
+_MIN_LEVELS = 8
 # Beyond the box that the detector gives: its edge should be ground.
 _MARGIN = 1
 _LOADING = threading.Lock()
@@ -98,6 +100,8 @@ def covered_share(lines: Iterable[Line], width: int, height: int) -> float:
 
 
 def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
+    if np.ptp(pixels, axis=(0, 1)).max() < _MIN_LEVELS:
+        return []
     height, width = pixels.shape[:2]
     scale = min(_MAX_ENLARGING, math.sqrt(_DETECTOR_PIXELS / (width * height)))
     # The network reads multiples of 32.

@@ -290,6 +290,7 @@ def _print(explanation: "Explanation") -> None:
         if effect is not None:
             _print_effect(name, effect)
     _print_effect("not in the parts", explanation.remainder)
+    _print_group("phrases", [(one.text, one.effect) for one in explanation.phrases])
     _print_group("words", [(word.text, word.effect) for word in explanation.words])
     _print_group(
         "elements",

@@ -1,7 +1,7 @@
 """The elements of a banner: the banner without one, as the model reads it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from PIL import Image
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidQuestionError, Reason
+from adscore.explanation.fill import fill
 from adscore.explanation.question import Box
 from adscore.scoring.image import ImageSize, Pixels, UndecodedImage
 from adscore.scoring.image_file import open_image
@@ -75,18 +76,29 @@ class Canvas:
         """All of it, once it is decoded, (height, width, 3) uint8 as the model reads it."""
         return self._shrunk(self.image)
 
-    def without(self, box: Box) -> Pixels:
-        """The banner with a box filled by the median colour of what surrounds it, likewise."""
-        rows, columns = self._slices(box, 0)
-        around = self.image[self._slices(box, self._ring(box))]
-        inside = np.zeros(self.image.shape[:2], dtype=bool)
-        inside[rows, columns] = True
-        ring = around[~inside[self._slices(box, self._ring(box))]]
-        if not ring.size:  # the box is the whole image
-            ring = around.reshape(-1, 3)
-        blotted = self.image.copy()
-        blotted[rows, columns] = np.median(ring, axis=0).astype(np.uint8)
+    def without(self, box: Box, others: Sequence[Box] = ()) -> Pixels:
+        """The banner with a box filled from what surrounds it, likewise.
+
+        A smaller box that lies across its edge is in front of it, such as a badge on the corner of
+        a product: it stays, and nothing is filled from it.
+        """
+        around = self._slices(box, self._ring(box))
+        pixels = self.image[around].astype(np.float32)
+        element, front = self._covered([box]), self._covered(_in_front(box, others))
+        known = ~(element | front)[around]
+        if not known.any():  # the box is the whole image
+            known = ~known
+            pixels[:] = np.median(pixels, axis=(0, 1))
+        blotted, hole = self.image.copy(), element & ~front
+        blotted[hole] = fill(pixels, known)[hole[around]].round().astype(np.uint8)
         return self._shrunk(blotted)
+
+    def _covered(self, boxes: Iterable[Box]) -> NDArray[np.bool_]:
+        """Where boxes are, (rows, columns) of `image`."""
+        covered = np.zeros(self.image.shape[:2], dtype=bool)
+        for box in boxes:
+            covered[self._slices(box, 0)] = True
+        return covered
 
     def of_pixels(self, box: Box) -> Box:
         """A box in pixels of the image that is one in `image`."""
@@ -115,3 +127,21 @@ class Canvas:
         sides = (self._read.width, self._read.height)
         method = Image.Resampling(self._read.resampling)
         return np.asarray(Image.fromarray(pixels).resize(sides, method, reducing_gap=2.0))
+
+
+def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:
+    """The smaller boxes that lie across a box's edge."""
+    for other in others:
+        shared = Box(
+            max(box.left, other.left),
+            max(box.top, other.top),
+            min(box.right, other.right),
+            min(box.bottom, other.bottom),
+        )
+        meets = shared.left < shared.right and shared.top < shared.bottom
+        if meets and shared != other and _area(other) < _area(box):
+            yield other
+
+
+def _area(box: Box) -> int:
+    return (box.right - box.left) * (box.bottom - box.top)

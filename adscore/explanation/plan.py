@@ -7,6 +7,7 @@ banner without an element, ...), and at last runs the head over all of it at onc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from adscore.creative import MIN_RATE, Creative, InputLimits
 from adscore.errors import InvalidQuestionError, Reason, UnanswerableError, cut, did_you_mean
@@ -25,7 +26,7 @@ from adscore.explanation.result import (
 )
 from adscore.explanation.text_boxes import MAX_TEXTS, find_text
 from adscore.explanation.variants import Variant, required
-from adscore.explanation.words import split_words
+from adscore.explanation.words import split_phrases, split_words
 from adscore.scoring.image import ImageSize
 from adscore.scoring.preparation import CheckedImage, PreparedHeadline, PreparedImage, ToDecode
 from adscore.scoring.scorer import Scorer
@@ -33,6 +34,8 @@ from adscore.scoring.scorer import Scorer
 MAX_IDEAS = 20
 # In logits, 5 % of the odds: what does less is not worth a change.
 MIN_IDEA = 0.05
+# Ideas that leave out a part of the headline.
+_OF_HEADLINE = (IdeaKind.DROP_WORD, IdeaKind.DROP_PHRASE)
 
 Encoded = Own | Embedding | None
 
@@ -100,9 +103,16 @@ class Plan:
         self._checked = preparer.check(creative)
         self._canvas = _canvas(scorer, creative.image, what_if)
         self._boxes = [(ElementKind.BOX, Box(*box)) for box in what_if.boxes]
-        self._spans = split_words(creative.headline) if self._checked.headline else []
+        headline = creative.headline if self._checked.headline else ""
+        self._spans = {
+            IdeaKind.DROP_WORD: split_words(headline),
+            IdeaKind.DROP_PHRASE: split_phrases(headline),
+        }
         self._variants: list[Variant] = [
-            *variants.without_words(creative, self._spans, preparer),
+            *chain.from_iterable(
+                variants.without_spans(kind, creative, spans, preparer)
+                for kind, spans in self._spans.items()
+            ),
             *variants.with_swaps(creative, what_if, preparer),
             *variants.other_headlines(what_if, preparer),
             *variants.other_images(what_if),
@@ -163,7 +173,8 @@ class Plan:
             path = f"images[{variant.position}]"
             return DecodedPart(place, required(self._scorer.preparer.decode_image, image, path))
         if variant.box is not None and self._canvas is not None:
-            return DecodedPart(place, PreparedImage(self._canvas.without(variant.box)))
+            boxes = [box for _, box in self._boxes]
+            return DecodedPart(place, PreparedImage(self._canvas.without(variant.box, boxes)))
         return DecodedPart(place, image or variant.headline)
 
     def work(self, decoded: Sequence[DecodedPart]) -> list[Encoded]:
@@ -217,12 +228,8 @@ class Plan:
             parts=parts,
             remainder=math.log(mean / (1 - mean)) - base - parts.total,
             warnings=own.score.warnings,
-            words=tuple(
-                WordEffect(span.text, span.start, span.end, effect)
-                for span, effect in zip(
-                    self._spans, _effects(IdeaKind.DROP_WORD, changed), strict=True
-                )
-            ),
+            words=self._word_effects(IdeaKind.DROP_WORD, changed),
+            phrases=self._word_effects(IdeaKind.DROP_PHRASE, changed),
             elements=tuple(
                 ElementEffect(kind, box, effect)
                 for (kind, box), effect in zip(
@@ -231,6 +238,10 @@ class Plan:
             ),
             ideas=tuple(_ideas(changed)),
         )
+
+    def _word_effects(self, kind: IdeaKind, changed: "_Changed") -> tuple[WordEffect, ...]:
+        effects = zip(self._spans[kind], _effects(kind, changed), strict=True)
+        return tuple(WordEffect(span.text, span.start, span.end, value) for span, value in effects)
 
 
 _Changed = Sequence[tuple[Variant, Change]]
@@ -242,12 +253,16 @@ def _effects(kind: IdeaKind, changed: _Changed) -> list[float]:
 
 
 def _ideas(changed: _Changed) -> list[Idea]:
-    """Changes for the better, the best first; of each context name the best value."""
+    """Changes for the better, the best first; of each context name the best value.
+
+    A headline of which nothing is left is no idea.
+    """
     ideas: list[Idea] = []
     for variant, (effect, half_width) in sorted(changed, key=lambda one: -one[1].effect):
         name, value = variant.context
         is_known = bool(name) and any(idea.context_name == name for idea in ideas)
-        if effect <= max(half_width, MIN_IDEA) or is_known:
+        nothing_left = variant.kind in _OF_HEADLINE and variant.headline is None
+        if effect <= max(half_width, MIN_IDEA) or is_known or nothing_left:
             continue
         ends = (effect - half_width, effect + half_width)
         ideas.append(Idea(variant.kind, variant.what, effect, *ends, variant.position, name, value))
@@ -259,9 +274,10 @@ def _ideas(changed: _Changed) -> list[Idea]:
 
 def count_encodings(headline: str, what_if: WhatIf) -> int:
     """About how many encodings an explanation takes, before anything of it is checked."""
-    words = split_words(headline[: InputLimits().max_headline_characters])
+    headline = headline[: InputLimits().max_headline_characters]
+    spans = len(split_words(headline)) + len(split_phrases(headline))
     texts = MAX_TEXTS if what_if.find_text else 0
-    return 1 + len(words) + texts + what_if.count
+    return 1 + spans + texts + what_if.count
 
 
 def _target(scorer: Scorer, target: str) -> str:

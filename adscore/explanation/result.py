@@ -19,6 +19,7 @@ class IdeaKind(StrEnum):
     """What an idea changes; the values are the wire's names without their prefix."""
 
     DROP_WORD = "DROP_WORD"
+    DROP_PHRASE = "DROP_PHRASE"
     SWAP_WORD = "SWAP_WORD"
     HEADLINE = "HEADLINE"
     DROP_ELEMENT = "DROP_ELEMENT"
@@ -49,10 +50,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class WordEffect:
-    """What a word does.
+    """What a word or a phrase does.
 
     Attributes:
-        text: The word, as the headline has it.
+        text: The word or phrase, as the headline has it.
         start: Where it starts in the headline as given, in characters from 0.
         end: Where it ends: ``headline[start:end] == text``.
         effect: Change of the logit by it, against the headline without.
@@ -121,6 +122,7 @@ class Explanation:
         remainder: What they do not add up to, since the rate is a mean over an ensemble.
         warnings: Those of the score.
         words: The words of the headline, in their order.
+        phrases: What punctuation parts the headline into, likewise; none of a single phrase.
         elements: The boxes that were asked about, then the text that was found.
         ideas: What would raise the rate, the best first.
     """
@@ -134,5 +136,6 @@ class Explanation:
     remainder: float
     warnings: tuple[Warning, ...] = ()
     words: tuple[WordEffect, ...] = ()
+    phrases: tuple[WordEffect, ...] = ()
     elements: tuple[ElementEffect, ...] = ()
     ideas: tuple[Idea, ...] = ()

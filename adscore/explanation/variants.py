@@ -44,14 +44,14 @@ class Variant:
     context: tuple[str, str] = ("", "")
 
 
-def without_words(
-    creative: Creative, spans: Sequence[Span], preparer: Preparer
+def without_spans(
+    kind: IdeaKind, creative: Creative, spans: Sequence[Span], preparer: Preparer
 ) -> Iterator[Variant]:
-    """The headline without each of its words."""
+    """The headline without each of its words or phrases."""
     for position, span in enumerate(spans):
         what = f'leave out "{cut(span.text)}"'
         headline = _prepared_or_none(span.cut_from(creative.headline), preparer)
-        yield Variant(IdeaKind.DROP_WORD, what, position, headline=headline)
+        yield Variant(kind, what, position, headline=headline)
 
 
 def _prepared_or_none(headline: str, preparer: Preparer) -> PreparedHeadline | None:

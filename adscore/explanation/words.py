@@ -1,5 +1,6 @@
-"""A headline -> its words, as spans of the headline as it was given."""
+"""A headline -> its words and phrases, as spans of the headline as it was given."""
 
+import bisect
 import itertools
 import re
 import unicodedata
@@ -11,6 +12,7 @@ from tokenizers import Regex, pre_tokenizers
 
 # More would cost as many encodings; a longer headline has several words in each span.
 MAX_SPANS = 64
+MAX_PHRASES = 16
 
 # A character with all that joins it (UAX #29), so that no accent or emoji is torn apart.
 _CLUSTERS = pre_tokenizers.Split(Regex(r"\X"), "isolated")
@@ -26,6 +28,11 @@ _CALLS = "!?\u00a1\u00bf\uff01\uff1f\u203c\u2047\u2048\u2049\u203d"  # marks tha
 _OF_WORDS = "%#@&*+/\u2030"  # punctuation that belongs to its word: 20%, #1, R&B
 _BREAKS = "\u2012\u2013\u2014\u2015\u2026|"
 _PICTOGRAMS = "\u2190"  # signs from here on are pictures; before, they are like letters
+# What stands between two phrases; question and exclamation marks belong to the one before.
+_BETWEEN_PHRASES = re.compile(
+    r"(?<=[?!\uff1f\uff01])\s*(?![?!\uff1f\uff01])|\s*[.,;:\u2026](?=\s)\s*|\s+[-\u2013\u2014|/\u2022\u00b7]\s+"
+    r"|\s*[\u2014|]\s*|[\u3002\u3001\uff0c\uff1b\uff1a\uff5c]\s*"
+)
 _EMOJI_MARKS = frozenset("\ufe0f\u20e3")  # make an emoji of a character that is none
 
 
@@ -41,15 +48,23 @@ class _Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A word of a headline: ``headline[start:end] == text``."""
+    """A word or phrase of a headline: ``headline[start:end] == text``.
+
+    Attributes:
+        text: What stands there.
+        start: Its first character.
+        end: Behind its last.
+        cut: Where what goes with it starts and ends: a phrase takes what parts it from others.
+    """
 
     text: str
     start: int
     end: int
+    cut: tuple[int, int]
 
     def cut_from(self, headline: str) -> str:
         """The headline without it."""
-        return headline[: self.start] + headline[self.end :]
+        return headline[: self.cut[0]] + headline[self.cut[1] :]
 
 
 def split_words(headline: str) -> list[Span]:
@@ -59,18 +74,49 @@ def split_words(headline: str) -> list[Span]:
     script without blanks is a word, and so is each emoji, and each run of exclamation and question
     marks.
     """
-    spans = [
-        Span(headline[start:end], start, end)
-        for start, end in _words(headline, _clusters(headline))
-    ]
-    size = -(-len(spans) // MAX_SPANS)
-    if size <= 1:
-        return spans
-    groups = [spans[at : at + size] for at in range(0, len(spans), size)]
+    words = [(start, end) for start, end in _words(headline, _clusters(headline))]
+    return [_span(headline, start, end) for start, end in _joined(words, MAX_SPANS)]
+
+
+def split_phrases(headline: str) -> list[Span]:
+    """Splits a headline where punctuation parts it, into at most `MAX_PHRASES` spans.
+
+    None where it is a single phrase.
+    """
+    words = [(span.start, span.end) for span in split_words(headline)]
+    marks = [match.end() for match in _BETWEEN_PHRASES.finditer(headline)]
+    groups = itertools.groupby(words, key=lambda word: bisect.bisect(marks, word[0]))
+    inside = [list(group) for _, group in groups]
+    phrases = _joined([(group[0][0], group[-1][1]) for group in inside], MAX_PHRASES)
+    if len(phrases) < 2:
+        return []
     return [
-        Span(headline[group[0].start : group[-1].end], group[0].start, group[-1].end)
-        for group in groups
+        _span(headline, start, end, _cut(headline, phrases, place))
+        for place, (start, end) in enumerate(phrases)
     ]
+
+
+def _cut(headline: str, phrases: list[tuple[int, int]], place: int) -> tuple[int, int]:
+    """What goes with a phrase: the mark before it, or behind it where the one before is a call."""
+    start, end = phrases[place]
+    following = phrases[place + 1][0] if place + 1 < len(phrases) else len(headline)
+    if place == 0:
+        return start, following
+    before = phrases[place - 1][1]
+    if headline[before - 1] not in _CALLS:
+        return before, end
+    return (start if place + 1 < len(phrases) else before), following
+
+
+def _span(headline: str, start: int, end: int, cut: tuple[int, int] | None = None) -> Span:
+    return Span(headline[start:end], start, end, cut or (start, end))
+
+
+def _joined(spans: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """The same, several in one where there are too many."""
+    size = max(1, -(-len(spans) // most))
+    groups = [spans[at : at + size] for at in range(0, len(spans), size)]
+    return [(group[0][0], group[-1][1]) for group in groups]
 
 
 def _clusters(headline: str) -> list[tuple[int, int]]:

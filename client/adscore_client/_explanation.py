@@ -56,6 +56,8 @@ class IdeaKind(OpenEnum):
 
     DROP_WORD = "DROP_WORD"
     """A word is left out."""
+    DROP_PHRASE = "DROP_PHRASE"
+    """A phrase is left out."""
     SWAP_WORD = "SWAP_WORD"
     """A word becomes another, one of ``WhatIf.swaps``."""
     HEADLINE = "HEADLINE"
@@ -85,10 +87,10 @@ class Parts(Result):
 
 @dataclass(frozen=True, slots=True)
 class WordEffect(Result):
-    """What a word does.
+    """What a word or a phrase does.
 
     Attributes:
-        text: The word, as the headline has it.
+        text: The word or phrase, as the headline has it.
         start: Where it starts in the headline, in characters from 0.
         end: Where it ends: ``headline[start:end] == text``.
         effect: Change of the logit by it, against the headline without.
@@ -125,8 +127,8 @@ class Idea(Result):
         effect: Change of the logit of the rate, above 0.
         lower: Lower end of the 90 % interval of the change, above 0.
         upper: Upper end of it.
-        position: Place, from 0, of what is changed or comes instead: in ``words``, ``elements``,
-            ``WhatIf.swaps``, ``WhatIf.headlines`` or ``WhatIf.images``.
+        position: Place, from 0, of what is changed or comes instead: in ``words``, ``phrases``,
+            ``elements``, ``WhatIf.swaps``, ``WhatIf.headlines`` or ``WhatIf.images``.
         context_name: Name of the context that is changed; empty where it is none.
         context_value: Its other value.
     """
@@ -163,6 +165,7 @@ class Explanation(Result):
         creative_id: The id that the creative had; may be empty.
         model: Name of the model.
         model_version: Version of that model.
+        phrases: What punctuation parts the headline into, in their order; none of a single phrase.
     """
 
     target: str
@@ -179,6 +182,7 @@ class Explanation(Result):
     creative_id: str = ""
     model: str = ""
     model_version: str = ""
+    phrases: tuple[WordEffect, ...] = ()
 
 
 # === What is sent ===
@@ -248,13 +252,18 @@ def explanation_from_wire(wire: scoring_pb2.Explanation) -> Explanation:
         ),
         remainder=wire.remainder,
         warnings=warnings_from_wire(wire.warnings),
-        words=tuple(WordEffect(w.text, w.start, w.end, w.effect) for w in wire.words),
+        words=tuple(map(_word_from_wire, wire.words)),
+        phrases=tuple(map(_word_from_wire, wire.phrases)),
         elements=tuple(map(_element_from_wire, wire.elements)),
         ideas=tuple(map(_idea_from_wire, wire.ideas)),
         creative_id=wire.creative_id,
         model=wire.model,
         model_version=wire.model_version,
     )
+
+
+def _word_from_wire(wire: scoring_pb2.WordEffect) -> WordEffect:
+    return WordEffect(wire.text, wire.start, wire.end, wire.effect)
 
 
 def _element_from_wire(wire: scoring_pb2.ElementEffect) -> ElementEffect:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from adscore.bundle import Manifest
 from adscore.creative import Creative, Score, Warning
 from adscore.decision import ArmDecision, Decision, DecisionSettings
-from adscore.explanation import Explanation
+from adscore.explanation import Explanation, WordEffect
 from adscore.scoring.grids import ScoreGrid, TargetGrid
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import model_pb2, scoring_pb2
@@ -160,10 +160,8 @@ def explanation_to_wire(
         context=explanation.parts.context,
         remainder=explanation.remainder,
         warnings=_warnings_to_wire(explanation.warnings),
-        words=[
-            scoring_pb2.WordEffect(text=w.text, start=w.start, end=w.end, effect=w.effect)
-            for w in explanation.words
-        ],
+        words=map(_word_to_wire, explanation.words),
+        phrases=map(_word_to_wire, explanation.phrases),
         elements=[
             scoring_pb2.ElementEffect(
                 kind=f"ELEMENT_KIND_{element.kind}",
@@ -187,6 +185,12 @@ def explanation_to_wire(
         ],
         model=scorer.name,
         model_version=scorer.version,
+    )
+
+
+def _word_to_wire(word: WordEffect) -> scoring_pb2.WordEffect:
+    return scoring_pb2.WordEffect(
+        text=word.text, start=word.start, end=word.end, effect=word.effect
     )
 
 

@@ -25,7 +25,14 @@ def test_creative_without_image_or_headline_is_checked_for_what_it_has(find: Fin
     assert find("google-responsive-display", "A headline of thirty-one signs!") == {
         "headline-width"
     }
-    assert find("google-responsive-display", "") == set()
+    assert find("google-responsive-display", image=encoded(banner((600, 314)))) == set()
+    assert find("google-responsive-display", "  ") == {"image-readable"}  # has neither
+
+
+@pytest.mark.parametrize("level", [0, 77, 255])
+def test_image_of_one_colour_says_nothing(level: int):
+    noise = np.random.default_rng(0).integers(0, 3, (250, 300, 3))
+    assert text_boxes((level + noise).clip(0, 255).astype(np.uint8)) == []
 
 
 @pytest.mark.parametrize(

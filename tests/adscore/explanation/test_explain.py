@@ -93,10 +93,23 @@ def test_effect_of_a_word_is_the_change_of_the_score_without_it(
         assert word.effect == pytest.approx(logit(scorer, creative) - without, abs=1e-5)
 
 
+def test_effect_of_a_phrase_is_the_change_of_the_score_without_it(
+    scorer: Scorer, creatives: list[Creative]
+) -> None:
+    creative = dataclasses.replace(creatives[0], headline="Get the mug. Today only")
+    for phrase, rest in zip(
+        explain(scorer, creative).phrases, ("Today only", "Get the mug"), strict=True
+    ):
+        without = logit(scorer, dataclasses.replace(creative, headline=rest))
+        assert phrase.effect == pytest.approx(logit(scorer, creative) - without, abs=1e-5)
+
+
 def test_the_only_word_is_the_headline(scorer: Scorer, creatives: list[Creative]) -> None:
     explanation = explain(scorer, Creative("Sale", creatives[0].image))
     [word] = explanation.words
     assert word.effect != 0
+    assert explanation.phrases == ()
+    assert IdeaKind.DROP_WORD not in [idea.kind for idea in explanation.ideas]
 
 
 def test_effect_of_an_element_is_the_change_of_the_score_where_it_is_painted_over(

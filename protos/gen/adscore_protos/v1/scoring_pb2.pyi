@@ -44,6 +44,7 @@ class IdeaKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IDEA_KIND_DROP_ELEMENT: _ClassVar[IdeaKind]
     IDEA_KIND_IMAGE: _ClassVar[IdeaKind]
     IDEA_KIND_CONTEXT: _ClassVar[IdeaKind]
+    IDEA_KIND_DROP_PHRASE: _ClassVar[IdeaKind]
 
 class Warning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -81,6 +82,7 @@ IDEA_KIND_HEADLINE: IdeaKind
 IDEA_KIND_DROP_ELEMENT: IdeaKind
 IDEA_KIND_IMAGE: IdeaKind
 IDEA_KIND_CONTEXT: IdeaKind
+IDEA_KIND_DROP_PHRASE: IdeaKind
 WARNING_UNSPECIFIED: Warning
 WARNING_MISSING_IMAGE: Warning
 WARNING_MISSING_HEADLINE: Warning
@@ -486,7 +488,7 @@ class ExplainResponse(_message.Message):
     def __init__(self, explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("creative_id", "target", "mean", "lower", "upper", "base", "headline", "image", "context", "remainder", "warnings", "words", "elements", "ideas", "model", "model_version")
+    __slots__ = ("creative_id", "target", "mean", "lower", "upper", "base", "headline", "image", "context", "remainder", "warnings", "words", "elements", "ideas", "model", "model_version", "phrases")
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -510,6 +512,7 @@ class Explanation(_message.Message):
     IDEAS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PHRASES_FIELD_NUMBER: _ClassVar[int]
     creative_id: str
     target: str
     mean: float
@@ -526,7 +529,8 @@ class Explanation(_message.Message):
     ideas: _containers.RepeatedCompositeFieldContainer[Idea]
     model: str
     model_version: str
-    def __init__(self, creative_id: _Optional[str] = ..., target: _Optional[str] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., base: _Optional[float] = ..., headline: _Optional[float] = ..., image: _Optional[float] = ..., context: _Optional[_Mapping[str, float]] = ..., remainder: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., words: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ..., elements: _Optional[_Iterable[_Union[ElementEffect, _Mapping]]] = ..., ideas: _Optional[_Iterable[_Union[Idea, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+    phrases: _containers.RepeatedCompositeFieldContainer[WordEffect]
+    def __init__(self, creative_id: _Optional[str] = ..., target: _Optional[str] = ..., mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ..., base: _Optional[float] = ..., headline: _Optional[float] = ..., image: _Optional[float] = ..., context: _Optional[_Mapping[str, float]] = ..., remainder: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[Warning, str]]] = ..., words: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ..., elements: _Optional[_Iterable[_Union[ElementEffect, _Mapping]]] = ..., ideas: _Optional[_Iterable[_Union[Idea, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., phrases: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ...) -> None: ...
 
 class WordEffect(_message.Message):
     __slots__ = ("text", "start", "end", "effect")
