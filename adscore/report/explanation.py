@@ -85,8 +85,15 @@ def write_explanation_report(
         explanation=explanation,
         model=f"{scorer.name} version {scorer.version}",
         average=1 / (1 + math.exp(-explanation.base)),
-        bars=_bars(explanation),
+        parts=_bars(_named_parts(explanation)),
+        phrases=_bars([(phrase.text, phrase.effect) for phrase in explanation.phrases]),
         pieces=list(_pieces(creative.headline, explanation)),
+        elements=_bars(
+            [
+                (f"{number} {element.kind.lower()}", element.effect)
+                for number, element in enumerate(explanation.elements, 1)
+            ]
+        ),
         picture=thumbnail_uri(creative.image, scorer.limits, IMAGE_SIDE),
         areas=_areas(creative.image, explanation, scorer),
         warnings=WARNINGS,
@@ -94,11 +101,14 @@ def write_explanation_report(
     write_page(path, page)
 
 
-def _bars(explanation: Explanation) -> list[Bar]:
+def _named_parts(explanation: Explanation) -> list[tuple[str, float]]:
     parts = explanation.parts
     named = [("headline", parts.headline), ("image", parts.image), *parts.context.items()]
     effects = [(name, effect) for name, effect in named if effect is not None]
-    effects.append(("not in the parts", explanation.remainder))
+    return [*effects, ("not in the parts", explanation.remainder)]
+
+
+def _bars(effects: Sequence[tuple[str, float]]) -> list[Bar]:
     scale = _scale([effect for _, effect in effects])
     return [_bar(name, effect, scale) for name, effect in effects]
 

@@ -3,14 +3,23 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 from adscore.creative import Creative
-from adscore.explanation import WhatIf, explain
+from adscore.explanation import WhatIf, WordEffect, explain
 from adscore.scoring.scorer import Scorer
-from explaining_bench.planted import ELEMENTS, STRONG, Planted, phrase, planted_gain
+from explaining_bench.planted import (
+    ELEMENTS,
+    STRONG,
+    Planted,
+    dealt_evenly,
+    phrase,
+    planted_gain,
+    without_phrases,
+)
 
 Line = tuple[str, str]  # what was measured, and the figure
 
@@ -105,18 +114,57 @@ def _overlap(a: Sequence[int], b: Sequence[int]) -> float:
 
 
 def planted_words(scorer: Scorer, sample: Sequence[Planted]) -> Iterator[Line]:
-    """Headlines with one strong planted trait: whether the top word is one of its phrase."""
-    hits = []
+    """Headlines with one strong planted trait: whether what is on top is of its phrase.
+
+    Beside it what bounds that: whether the model gives the trait more than each other one that is
+    planted in the headline, and what a model would show that knew all of them and dealt each out
+    evenly to the words of its phrase.
+    """
+    words, learned, even, phrases = [], [], [], []
     for one in sample:
         headline = one.simulated.headline
-        traits = [name for name in STRONG if getattr(headline, name)]
-        if len(traits) != 1:
+        strong = [name for name in STRONG if getattr(headline, name)]
+        if len(strong) != 1:
             continue
-        words = explain(scorer, one.creative).words
-        top = max(words, key=lambda word: abs(word.effect))
-        start, end = phrase(traits[0], headline.text)
-        hits.append(start <= top.start and top.end <= end)
-    yield f"planted word on top, {len(hits)} headlines", f"{np.mean(hits):.0%}"
+        planted = phrase(strong[0], headline.text)
+        found = explain(scorer, one.creative)
+        words.append(_is_top(planted, found.words))
+        even.append(_is_top(planted, dealt_evenly(headline)))
+        changes = _trait_changes(scorer, one)
+        top = max(changes, key=changes.__getitem__, default=strong[0])
+        learned.append(top == strong[0])
+        if found.phrases:
+            phrases.append(_is_top(planted, found.phrases))
+    known = [hit for hit, is_learned in zip(words, learned, strict=True) if is_learned]
+    yield "planted word on top", _share(words)
+    yield "the same, where the model gives its trait the most", _share(known)
+    yield "phrase with the planted words on top, of several phrases", _share(phrases)
+    yield "the model gives the strong trait more than the headline's others", _share(learned)
+    yield "planted word on top, every effect known and dealt out evenly", _share(even)
+
+
+def _is_top(planted: tuple[int, int], effects: Sequence[WordEffect]) -> bool:
+    """Whether the strongest of words or phrases lies in a planted phrase, or has it inside."""
+    top = max(effects, key=lambda one: abs(one.effect))
+    return top.start < planted[1] and planted[0] < top.end
+
+
+def _trait_changes(scorer: Scorer, one: Planted) -> dict[str, float]:
+    """How much each planted phrase of a headline does to the model, by trait."""
+    headline = one.simulated.headline
+    own = _logit(scorer, one.creative)
+    return {
+        name: abs(own - _logit(scorer, replace(one.creative, headline=left)))
+        for name, left in without_phrases(headline).items()
+        if left
+    }
+
+
+def _share(hits: Sequence[bool]) -> str:
+    """A share with its 90 % interval."""
+    found = binomtest(sum(hits), len(hits))
+    low, high = found.proportion_ci(0.9, "wilson")
+    return f"{found.statistic:.0%} ({low:.0%} to {high:.0%}) of {len(hits)} headlines"
 
 
 def ideas(scorer: Scorer, sample: Sequence[Planted]) -> Iterator[Line]:
@@ -160,12 +208,18 @@ def shuffled(real: Scorer, controls: Sequence[Scorer], sample: Sequence[Planted]
     ours = _effects(real, sample)
     theirs = [_effects(control, sample) for control in controls]
     for title, mine in ours.items():
-        found = np.array([spearmanr(mine, one[title]).statistic for one in theirs])
+        found = np.array([_rank_correlation(mine, one[title]) for one in theirs])
         yield (
             f"shuffled labels {len(controls)} times, {title}, {len(sample)} creatives",
             f"{found.mean():+.2f} on average ({', '.join(f'{one:+.2f}' for one in found)}), "
-            f"size {np.std(theirs[0][title]) / np.std(mine):.2f} of the real one's",
+            f"of a size {np.mean([np.std(one[title]) for one in theirs]) / np.std(mine):.2f} times "
+            "the real one's",
         )
+
+
+def _rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Spearman's; 0 for a model that reacts to nothing."""
+    return 0.0 if np.ptp(theirs) < 1e-6 else float(spearmanr(ours, theirs).statistic)
 
 
 def _effects(scorer: Scorer, sample: Sequence[Planted]) -> dict[str, list[float]]:

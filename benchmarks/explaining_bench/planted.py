@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from adscore.creative import Creative
-from adscore.explanation import Box, Idea, IdeaKind
-from adscore.explanation.words import split_words
+from adscore.explanation import Box, Idea, IdeaKind, WordEffect
+from adscore.explanation.words import split_phrases, split_words
 from adscore.sample.banner import draw_banner
 from adscore.sample.canvas import FontBook
 from adscore.sample.catalogue import Product
-from adscore.sample.effects import planted_effect
+from adscore.sample.effects import PLANTED_EFFECTS, planted_effect
 from adscore.sample.headline import Headline, HeadlineStyle
 from adscore.sample.layout import arrange
 from adscore.sample.seeds import Stream, generator
@@ -108,6 +108,33 @@ def phrase(trait: str, text: str) -> tuple[int, int]:
     return match.span()
 
 
+def without_phrases(headline: Headline) -> dict[str, str]:
+    """The headline without the phrase of each of its traits, by trait, as if it had none."""
+    left = {}
+    for name in _PHRASES:
+        if getattr(headline, name):
+            start, end = phrase(name, headline.text)
+            rest = re.sub(
+                r"^[ .]+|(?<=[.?]) ?\.(?= )", "", headline.text[:start] + headline.text[end:]
+            )
+            left[name] = re.sub(r"[ .]+$", "", rest)
+    return left
+
+
+def dealt_evenly(headline: Headline) -> list[WordEffect]:
+    """What each word would do if every planted effect were shared by the words of its phrase."""
+    spans = split_words(headline.text)
+    effects = dict.fromkeys(spans, 0.0)
+    clicks = {effect.trait: effect.click for effect in PLANTED_EFFECTS}
+    for name in _PHRASES:
+        if getattr(headline, name):
+            start, end = phrase(name, headline.text)
+            inside = [span for span in spans if start <= span.start and span.end <= end]
+            for span in inside:
+                effects[span] += clicks[name] / len(inside)
+    return [WordEffect(span.text, span.start, span.end, effects[span]) for span in spans]
+
+
 def _match(trait: str, text: str) -> re.Match[str] | None:
     return re.search(_PHRASES[trait], text, re.IGNORECASE)
 
@@ -137,15 +164,13 @@ def planted_gain(own: Planted, idea: Idea, others: Sequence[Planted]) -> float:
             headline = others[idea.position].simulated.headline
         case IdeaKind.IMAGE:
             banner = others[idea.position].simulated.banner
-        case IdeaKind.DROP_WORD:
-            text = _without_word(headline.text, idea.position)
+        case IdeaKind.DROP_WORD | IdeaKind.DROP_PHRASE:
+            split = split_words if idea.kind is IdeaKind.DROP_WORD else split_phrases
+            text = split(headline.text)[idea.position].cut_from(headline.text)
+            text = " ".join(text.split())
             headline = read_headline(text, own.simulated.campaign.headline_style)
         case IdeaKind.DROP_ELEMENT:
             name = list(own.boxes)[idea.position]
             change = {"badge": {"price_badge": False}, "button": {"strong_button": False}}
             banner = replace(banner, **change.get(name, {"product_scale": 0.0}))
     return planted_effect(banner, headline).click - before
-
-
-def _without_word(text: str, position: int) -> str:
-    return " ".join(split_words(text)[position].cut_from(text).split())

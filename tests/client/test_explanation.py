@@ -34,6 +34,7 @@ WIRE = scoring_pb2.Explanation(
     remainder=0.125,
     warnings=[scoring_pb2.WARNING_MISSING_IMAGE],
     words=[scoring_pb2.WordEffect(text="Zapatos", start=0, end=7, effect=0.5)],
+    phrases=[scoring_pb2.WordEffect(text="hoy", start=9, end=12, effect=-0.5)],
     elements=[
         scoring_pb2.ElementEffect(
             kind=scoring_pb2.ELEMENT_KIND_TEXT,
@@ -67,6 +68,7 @@ EXPLANATION = Explanation(
     remainder=0.125,
     warnings=(Warning.MISSING_IMAGE,),
     words=(WordEffect("Zapatos", 0, 7, 0.5),),
+    phrases=(WordEffect("hoy", 9, 12, -0.5),),
     elements=(ElementEffect(ElementKind.TEXT, (1, 2, 3, 4), -0.5),),
     ideas=(
         Idea(IdeaKind.CONTEXT, "placement: feed", 0.5, 0.25, 0.75, 0, "placement", "feed"),

@@ -52,7 +52,14 @@ def test_explanation_is_that_of_the_library(
     assert total == pytest.approx(math.log(received.mean / (1 - received.mean)), abs=1e-9)
     assert received.headline == pytest.approx(expected.parts.headline, abs=1e-4)
     assert received.image == pytest.approx(expected.parts.image, abs=1e-4)
-    for word, one in zip(received.words, expected.words, strict=True):
+    words, phrases = (
+        list(zip(wire, found, strict=True))
+        for wire, found in (
+            (received.words, expected.words),
+            (received.phrases, expected.phrases),
+        )
+    )
+    for word, one in words + phrases:
         assert (word.text, word.start, word.end) == (one.text, one.start, one.end)
         assert word.effect == pytest.approx(one.effect, abs=1e-4)
     for element, other in zip(received.elements, expected.elements, strict=True):

@@ -24,7 +24,7 @@ def test_one_creative_is_explained_as_json_and_as_a_page(
 ) -> None:
     image = sample_dir / row["image"]
     written, page = tmp_path / "why.json", tmp_path / "why.html"
-    headline = f"<b> {row['headline']} \N{FIRE}"
+    headline = f"<b> {row['headline']}. Sale \N{FIRE}"
     result = succeed(
         *("explain", "--model", model_dir, "--headline", headline, "--image", image),
         *("--box", "5,5,60,40", "--swap", f"{row['headline'].split()[0]}=Hurry"),
@@ -33,7 +33,7 @@ def test_one_creative_is_explained_as_json_and_as_a_page(
     said = json.loads(written.read_text(encoding="utf-8"))
     assert list(said) == [
         *("model", "model_version", "target", "mean", "lower", "upper", "base", "parts"),
-        *("remainder", "warnings", "words", "elements", "ideas"),
+        *("remainder", "warnings", "words", "phrases", "elements", "ideas"),
     ]
     parts = said["parts"]
     total = said["base"] + parts["headline"] + parts["image"] + said["remainder"]
@@ -46,7 +46,8 @@ def test_one_creative_is_explained_as_json_and_as_a_page(
     root = ElementTree.fromstring(text.partition("\n")[2])
     shown = " ".join("".join(root.itertext()).split())
     assert "not what causes clicks" in shown
-    for word in said["words"]:
+    assert said["phrases"][-1]["text"] == "Sale \N{FIRE}"
+    for word in said["words"] + said["phrases"] + said["elements"]:
         assert f"\N{MULTIPLICATION SIGN}{math.exp(word['effect']):.2f}" in shown
     assert [e for e in root.iter("img") if str(e.get("src")).startswith("data:image/webp")]
     assert "<b> " not in text  # what a headline holds is text
@@ -78,6 +79,7 @@ def test_creative_of_a_table_is_tried_with_its_campaigns_material(
         (["LOG", "--id", "c00001", "--headline", "x"], "TABLE and --id and --headline"),
         (["LOG", "--id", "c00001x"], "Did you mean 'c00001'"),
         (["--headline", "x", "--box", "1,2,3"], "--box: expected LEFT,TOP,RIGHT,BOTTOM"),
+        (["--headline", "x", "--box", "nan,0,3,4"], "--box: expected LEFT,TOP,RIGHT,BOTTOM"),
         (["--headline", "x", "--box", "1,2,3,4"], "boxes: expected an image"),
         (["--headline", "x", "--swap", "a"], "--swap: expected WORD=OTHER"),
         (["--headline", "x", "--context", "a"], "--context: expected NAME=VALUE"),
@@ -86,7 +88,7 @@ def test_creative_of_a_table_is_tried_with_its_campaigns_material(
         (["--headline", "x", "--target", "crt"], "Did you mean 'ctr'"),
         (["--headline", "x", "--report", "no/such/folder.html"], "--report: expected a file"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_cannot_be_explained_is_said(
     refuse: Callable[..., str], log: Path, model_dir: Path, arguments: list[str], text: str
