@@ -89,10 +89,12 @@ def _ground(
 ) -> Colour:
     """Mean colour of the ground, under the letters as it is next to them."""
     hidden = near if not near.all() else mask
-    if hidden.all():
-        return pixels.mean(axis=(0, 1))
-    nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    mean: Colour = pixels[tuple(nearest)].mean(axis=(0, 1))
+    if not hidden.all():
+        next_to = ndimage.distance_transform_edt(
+            hidden, return_distances=False, return_indices=True
+        )
+        pixels = pixels[tuple(next_to)]
+    mean: Colour = pixels.mean(axis=(0, 1))
     return mean
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from adscore.creative import InputLimits
 from adscore.errors import InvalidQuestionError, Reason
@@ -20,6 +21,8 @@ MAX_PIXELS = 1_000_000
 # What surrounds a box: this share of its shorter side, and at least so many pixels.
 _RING_SHARE = 0.15
 _MIN_RING = 2
+# Levels of 255 by which the ground's colour may change from pixel to pixel: a gradient, no edge.
+_MAX_STEP = 6
 
 
 class Canvas:
@@ -77,20 +80,23 @@ class Canvas:
         return self._shrunk(self.image)
 
     def without(self, box: Box, others: Sequence[Box] = ()) -> Pixels:
-        """The banner with a box filled from what surrounds it, likewise.
+        """The banner with what stands in a box gone, and what surrounds it in its place, likewise.
 
-        A smaller box that lies across its edge is in front of it, such as a badge on the corner of
-        a product: it stays, and nothing is filled from it.
+        What goes on into the box from outside without a step in its colour is ground, and stays. So
+        does a smaller box that lies across its edge, such as a badge on the corner of a product: it
+        is in front, and nothing is filled from it.
         """
         around = self._slices(box, self._ring(box))
         pixels = self.image[around].astype(np.float32)
-        element, front = self._covered([box]), self._covered(_in_front(box, others))
-        known = ~(element | front)[around]
+        inside, front = (self._covered(boxes)[around] for boxes in ([box], _in_front(box, others)))
+        element = inside & ~_ground(pixels, ~inside)
+        known = ~(element | front)
         if not known.any():  # the box is the whole image
             known = ~known
             pixels[:] = np.median(pixels, axis=(0, 1))
-        blotted, hole = self.image.copy(), element & ~front
-        blotted[hole] = fill(pixels, known)[hole[around]].round().astype(np.uint8)
+        hole = element & ~front
+        blotted = self.image.copy()
+        blotted[around][hole] = fill(pixels, known)[hole].round().astype(np.uint8)
         return self._shrunk(blotted)
 
     def _covered(self, boxes: Iterable[Box]) -> NDArray[np.bool_]:
@@ -127,6 +133,20 @@ class Canvas:
         sides = (self._read.width, self._read.height)
         method = Image.Resampling(self._read.resampling)
         return np.asarray(Image.fromarray(pixels).resize(sides, method, reducing_gap=2.0))
+
+
+def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pixels are reached from outside without a step, but for those beside one."""
+    steps = np.zeros(outside.shape, dtype=np.float32)
+    for ahead, behind in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        step = np.abs(pixels[ahead] - pixels[behind]).max(axis=2)
+        for side in (ahead, behind):
+            steps[side] = np.maximum(steps[side], step)
+    patches, _ = ndimage.label(steps <= _MAX_STEP)
+    reached = np.unique(patches[outside])
+    ground = np.isin(patches, reached[reached > 0])
+    apart: NDArray[np.bool_] = ndimage.binary_erosion(ground, border_value=1)
+    return apart
 
 
 def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:

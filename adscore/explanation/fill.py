@@ -44,10 +44,12 @@ def _halved(pixels: Pixels, known: Mask) -> tuple[Pixels, Mask]:
     values = np.pad(pixels, (*room, (0, 0))) * weights
 
     def summed(of: Pixels) -> Pixels:
-        return of.reshape(rows // 2, 2, columns // 2, 2, -1).sum(axis=(1, 3))
+        fours: Pixels = of.reshape(rows // 2, 2, columns // 2, 2, -1).sum(axis=(1, 3))
+        return fours
 
     counts = summed(weights)
-    return summed(values) / np.maximum(counts, 1), counts[..., 0] > 0
+    means: Pixels = summed(values) / np.maximum(counts, np.float32(1))
+    return means, counts[..., 0] > 0
 
 
 def _enlarged(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:

@@ -49,6 +49,16 @@ def test_a_gradient_goes_on_behind_an_element(ground: np.ndarray) -> None:
     assert gaps.mean() < 1
 
 
+def test_the_ground_beside_an_element_stays_as_it_is(ground: np.ndarray) -> None:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    round_badge = (rows - 60) ** 2 + (columns - 100) ** 2 <= 30**2
+    banner = np.where(round_badge[..., None], (255, 0, 0), ground).astype(np.uint8)
+    without = canvas(banner).without(Box(65, 25, 135, 95))
+    far = (rows - 60) ** 2 + (columns - 100) ** 2 > 33**2
+    np.testing.assert_array_equal(without[far], banner[far])
+    assert np.abs(without.astype(int) - ground).max() <= 8
+
+
 def test_what_lies_across_its_edge_in_front_of_an_element_stays() -> None:
     product, badge, label = Box(40, 20, 120, 100), Box(100, 10, 140, 40), Box(50, 70, 90, 90)
     banner = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
