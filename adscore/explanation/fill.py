@@ -48,7 +48,7 @@ def _halved(pixels: Pixels, known: Mask) -> tuple[Pixels, Mask]:
         return fours
 
     counts = summed(weights)
-    means: Pixels = summed(values) / np.maximum(counts, np.float32(1))
+    means: Pixels = summed(values) / counts.clip(min=1)
     return means, counts[..., 0] > 0
 
 
