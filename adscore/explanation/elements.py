@@ -89,12 +89,14 @@ class Canvas:
         around = self._slices(box, self._ring(box))
         pixels = self.image[around].astype(np.float32)
         inside, front = (self._covered(boxes)[around] for boxes in ([box], _in_front(box, others)))
-        element = inside & ~_ground(pixels, ~inside)
-        known = ~(element | front)
+        ground = _ground(pixels, ~inside)
+        known = ground & ~front
+        if not known.any():
+            known = ~(inside | front)
         if not known.any():  # the box is the whole image
             known = ~known
             pixels[:] = np.median(pixels, axis=(0, 1))
-        hole = element & ~front
+        hole = inside & ~ground & ~front
         blotted = self.image.copy()
         blotted[around][hole] = fill(pixels, known)[hole].round().astype(np.uint8)
         return self._shrunk(blotted)
@@ -136,16 +138,20 @@ class Canvas:
 
 
 def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which pixels are reached from outside without a step, but for those beside one."""
+    """What goes on without a step from the outer edge of what surrounds a box, up to what does not.
+
+    Of an element that reaches out of its box by less, the rest is none.
+    """
     steps = np.zeros(outside.shape, dtype=np.float32)
     for ahead, behind in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         step = np.abs(pixels[ahead] - pixels[behind]).max(axis=2)
         for side in (ahead, behind):
             steps[side] = np.maximum(steps[side], step)
-    patches, _ = ndimage.label(steps <= _MAX_STEP)
-    reached = np.unique(patches[outside])
-    ground = np.isin(patches, reached[reached > 0])
-    apart: NDArray[np.bool_] = ndimage.binary_erosion(ground, border_value=1)
+    outer = outside.copy()
+    outer[1:-1, 1:-1] = False
+    patches, _ = ndimage.label((steps <= _MAX_STEP) | outer)
+    ground = np.isin(patches, np.unique(patches[outer]))
+    apart: NDArray[np.bool_] = ndimage.binary_erosion(ground, border_value=1) | outer
     return apart
 
 
