@@ -72,10 +72,11 @@ def split_words(headline: str) -> list[Span]:
 
     A word is what stands between blanks, without the punctuation around it. Each character of a
     script without blanks is a word, and so is each emoji, and each run of exclamation and question
-    marks.
+    marks. A word that is a phrase is cut out as one.
     """
-    words = [(start, end) for start, end in _words(headline, _clusters(headline))]
-    return [_span(headline, start, end) for start, end in _joined(words, MAX_SPANS)]
+    words = _places(headline)
+    phrases = {(phrase.start, phrase.end): phrase for phrase in _phrases(headline, words)}
+    return [phrases.get(word) or _span(headline, *word) for word in words]
 
 
 def split_phrases(headline: str) -> list[Span]:
@@ -83,7 +84,15 @@ def split_phrases(headline: str) -> list[Span]:
 
     None where it is a single phrase.
     """
-    words = [(span.start, span.end) for span in split_words(headline)]
+    return _phrases(headline, _places(headline))
+
+
+def _places(headline: str) -> list[tuple[int, int]]:
+    """Starts and ends of words."""
+    return _joined(list(_words(headline, _clusters(headline))), MAX_SPANS)
+
+
+def _phrases(headline: str, words: list[tuple[int, int]]) -> list[Span]:
     marks = [match.end() for match in _BETWEEN_PHRASES.finditer(headline)]
     groups = itertools.groupby(words, key=lambda word: bisect.bisect(marks, word[0]))
     inside = [list(group) for _, group in groups]

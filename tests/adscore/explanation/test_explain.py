@@ -84,9 +84,9 @@ def test_parts_are_against_the_average_creative(scorer: Scorer, creatives: list[
 def test_effect_of_a_word_is_the_change_of_the_score_without_it(
     scorer: Scorer, creatives: list[Creative]
 ) -> None:
-    creative = dataclasses.replace(creatives[0], headline="Läufer: 20% sparen! 🔥")
+    creative = dataclasses.replace(creatives[0], headline="20% sparen: mit Läufern! 🔥")
     words = explain(scorer, creative).words
-    assert [word.text for word in words] == ["Läufer", "20%", "sparen", "!", "🔥"]
+    assert [word.text for word in words] == ["20%", "sparen", "mit", "Läufern", "!", "🔥"]
     for word in words:
         left = creative.headline[: word.start] + creative.headline[word.end :]
         without = logit(scorer, dataclasses.replace(creative, headline=left))

@@ -77,3 +77,14 @@ def test_phrases_hold_every_word_and_leave_the_others(headline: str) -> None:
 )  # fmt: skip
 def test_a_phrase_goes_with_what_parts_it_from_others(headline: str, without: list[str]) -> None:
     assert [phrase.cut_from(headline) for phrase in split_phrases(headline)] == without
+
+
+def test_a_word_that_is_a_phrase_goes_with_its_mark() -> None:
+    headline = "Sale: new shoes. Hurry"
+    without = {word.text: word.cut_from(headline) for word in split_words(headline)}
+    assert without == {
+        "Sale": "new shoes. Hurry",
+        "new": "Sale:  shoes. Hurry",
+        "shoes": "Sale: new . Hurry",
+        "Hurry": "Sale: new shoes",
+    }
