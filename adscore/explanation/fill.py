@@ -7,55 +7,64 @@ from PIL import Image
 Pixels = NDArray[np.float32]  # (h, w, 3)
 Mask = NDArray[np.bool_]  # (h, w)
 
-# Jacobi's, at each scale; at larger ones nothing is left to see at a model's size.
-_SWEEPS, _MAX_SWEPT = 6, 256 * 256
+# Of Jacobi, at each scale up to this side; finer ones are enlarged, and look the same to a model.
+_SWEEPS, _MAX_SIDE = 6, 64
 
 
 def fill(pixels: Pixels, known: Mask) -> Pixels:
     """The smoothest surface through the known pixels: each other one is the mean of those around.
 
-    Solves Laplace's equation from coarse to fine: the known pixels' means at half the size are
-    filled in turn, and their surface is where this size starts from. Pérez et al. (2003), "Poisson
-    image editing"; Gortler et al. (1996), "The lumigraph", 3.4, for the pyramid.
+    Solves Laplace's equation from coarse to fine: means of the known pixels are filled in turn, and
+    their surface is where this size starts from. Pérez et al. (2003), "Poisson image editing";
+    Gortler et al. (1996), "The lumigraph", 3.4, for the pyramid.
 
     Args:
         pixels: Any values where they are not known.
-        known: Which are known; at least one.
+        known: Which are known.
 
     Returns:
-        The pixels, those that were not known filled; as many as there were.
+        The pixels, those that were not known filled; as they were where none is known.
     """
     if known.all() or not known.any():
         return pixels
-    surface = _enlarged(fill(*_halved(pixels, known)), known.shape)
-    filled = np.where(known[..., None], pixels, surface)
-    for _ in range(_SWEEPS if known.size <= _MAX_SWEPT else 0):
-        edged = np.pad(filled, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        means = (edged[:-2, 1:-1] + edged[2:, 1:-1] + edged[1:-1, :-2] + edged[1:-1, 2:]) / 4
-        filled = np.where(known[..., None], pixels, means)
+    unknown = ~known[..., None]
+    side = max(known.shape)
+    factor = 2 if side <= _MAX_SIDE else -(-side // _MAX_SIDE)
+    filled = _enlarged(fill(*_reduced(pixels, known, factor)), factor, known.shape)
+    np.copyto(filled, pixels, where=~unknown)
+    if side <= _MAX_SIDE:
+        _relax(filled, unknown)
     return filled
 
 
-def _halved(pixels: Pixels, known: Mask) -> tuple[Pixels, Mask]:
-    """Means of what is known in each square of four, and which have any."""
-    rows, columns = (side + side % 2 for side in known.shape)
-    room = ((0, rows - known.shape[0]), (0, columns - known.shape[1]))
-    weights = np.pad(known.astype(np.float32), room)[..., None]
-    values = np.pad(pixels, (*room, (0, 0))) * weights
-
-    def summed(of: Pixels) -> Pixels:
-        fours: Pixels = of.reshape(rows // 2, 2, columns // 2, 2, -1).sum(axis=(1, 3))
-        return fours
-
-    counts = summed(weights)
-    means: Pixels = summed(values) / counts.clip(min=1)
-    return means, counts[..., 0] > 0
+def _relax(filled: Pixels, unknown: Mask) -> None:
+    rows, columns, channels = filled.shape
+    edged = np.empty((rows + 2, columns + 2, channels), np.float32)
+    for _ in range(_SWEEPS):
+        edged[1:-1, 1:-1] = filled
+        edged[0, 1:-1], edged[-1, 1:-1] = filled[0], filled[-1]
+        edged[1:-1, 0], edged[1:-1, -1] = filled[:, 0], filled[:, -1]
+        means = edged[:-2, 1:-1] + edged[2:, 1:-1] + edged[1:-1, :-2] + edged[1:-1, 2:]
+        np.copyto(filled, means / 4, where=unknown)
 
 
-def _enlarged(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
-    rows, columns = (side + side % 2 for side in shape)
+def _reduced(pixels: Pixels, known: Mask, factor: int) -> tuple[Pixels, Mask]:
+    """Means of what is known in each square of a side, and which have any."""
+    rows, columns = (-(-side // factor) for side in known.shape)
+    weighted = np.zeros((rows * factor, columns * factor, 4), np.float32)
+    within = weighted[: known.shape[0], : known.shape[1]]
+    np.multiply(pixels, known[..., None], out=within[..., :3])
+    within[..., 3] = known
+    sums = weighted.reshape(rows, factor, columns * factor, 4).sum(axis=1)
+    sums = sums.reshape(rows, columns, factor, 4).sum(axis=2)
+    means: Pixels = sums[..., :3] / sums[..., 3:].clip(min=1)
+    return means, sums[..., 3] > 0
+
+
+def _enlarged(pixels: Pixels, factor: int, shape: tuple[int, ...]) -> Pixels:
+    size = (pixels.shape[1] * factor, pixels.shape[0] * factor)
     channels = [
-        Image.fromarray(channel).resize((columns, rows), Image.Resampling.BILINEAR)
+        Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)
         for channel in np.moveaxis(pixels, 2, 0)
     ]
     return np.stack([np.asarray(one) for one in channels], axis=2)[: shape[0], : shape[1]]
