@@ -50,9 +50,9 @@ class Explaining:
 
         def prepare() -> PiecesOfExplanation:
             plan.prepare()
-            # By a published encoder a score waits for one run of it, else for some milliseconds.
-            kind = SinglePieces if scorer.manifest.training.encoders else PiecesOfExplanation
-            return kind(call, VariantsOfCreative(plan, creative.id, scorer), long_work)
+            return PiecesOfExplanation(
+                call, VariantsOfCreative(plan, creative.id, scorer), long_work
+            )
 
         return PreparedLater(call, plan, prepare, long_work) if plan.takes_long else prepare()
 
@@ -90,13 +90,7 @@ class VariantsOfCreative:
 
 
 class PiecesOfExplanation(PiecesOfCall):
-    """Pieces that are soon done, so that scores which come meanwhile hardly wait."""
-
-    _size = 4
-
-
-class SinglePieces(PiecesOfExplanation):
-    """The same where each takes long."""
+    """Single variants, so that a score which comes meanwhile waits for one run of an encoder."""
 
     _size = 1
 
