@@ -21,6 +21,9 @@ MAX_PIXELS = 1_000_000
 # What surrounds a box: this share of its shorter side, and at least so many pixels.
 _RING_SHARE = 0.15
 _MIN_RING = 2
+# Of two boxes that lie across each other's edges, one of less than this share of the other is in
+# front. Between them nobody knows, and both go whole.
+_IN_FRONT = 0.75
 # Levels of 255 by which the ground's colour may change from pixel to pixel: a gradient, no edge.
 _MAX_STEP = 6
 
@@ -156,7 +159,7 @@ def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[
 
 
 def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:
-    """The smaller boxes that lie across a box's edge."""
+    """The clearly smaller boxes that lie across a box's edge."""
     for other in others:
         shared = Box(
             max(box.left, other.left),
@@ -165,7 +168,7 @@ def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:
             min(box.bottom, other.bottom),
         )
         meets = shared.left < shared.right and shared.top < shared.bottom
-        if meets and shared != other and _area(other) < _area(box):
+        if meets and shared != other and _area(other) < _IN_FRONT * _area(box):
             yield other
 
 

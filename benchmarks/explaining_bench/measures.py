@@ -95,7 +95,12 @@ def _agreement(pairs: Sequence[tuple[float, float]]) -> str:
     drawn = np.array([_r_and_ratio(values[rows]) for rows in draws])
     (low_r, low), (high_r, high) = np.quantile(drawn, (0.05, 0.95), axis=0)
     r, ratio = _r_and_ratio(values)
-    return f"r {r:.3f} ({low_r:.3f} to {high_r:.3f}), ratio {ratio:.2f} ({low:.2f} to {high:.2f})"
+    found, true = values.T
+    return (
+        f"r {r:.3f} ({low_r:.3f} to {high_r:.3f}), ratio {ratio:.2f} ({low:.2f} to {high:.2f}); "
+        f"off by {np.sqrt(((found - true) ** 2).mean()):.3f}, where effects are {true.mean():+.3f} "
+        f"on average and differ by {true.std():.3f}"
+    )
 
 
 def _r_and_ratio(pairs: np.ndarray) -> tuple[float, float]:
