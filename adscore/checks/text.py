@@ -100,6 +100,7 @@ def covered_share(lines: Iterable[Line], width: int, height: int) -> float:
 
 
 def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
+    engine = _engine(read)
     if np.ptp(pixels, axis=(0, 1)).max() < _MIN_LEVELS:
         return []
     height, width = pixels.shape[:2]
@@ -107,7 +108,7 @@ def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
     # The network reads multiples of 32.
     size = tuple(max(32, 32 * round(side * scale / 32)) for side in (width, height))
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
-    found = _engine(read)(np.asarray(image)[:, :, ::-1])  # it reads BGR
+    found = engine(np.asarray(image)[:, :, ::-1])  # it reads BGR
     if found.boxes is None:
         return []
     texts = found.txts if read else [""] * len(found.boxes)
