@@ -83,23 +83,21 @@ class Canvas:
         return self._shrunk(self.image)
 
     def without(self, box: Box, others: Sequence[Box] = ()) -> Pixels:
-        """The banner with what stands in a box gone, and what surrounds it in its place, likewise.
+        """The banner with a box filled as if what surrounds it went on there, likewise.
 
-        What goes on into the box from outside without a step in its colour is ground, and stays. So
-        does a smaller box that lies across its edge, such as a badge on the corner of a product: it
-        is in front, and nothing is filled from it.
+        A smaller box that lies across its edge, such as a badge on the corner of a product, is in
+        front: it stays, and nothing is filled from it. Nor from what reaches out of the box.
         """
         around = self._slices(box, self._ring(box))
         pixels = self.image[around].astype(np.float32)
         inside, front = (self._covered(boxes)[around] for boxes in ([box], _in_front(box, others)))
-        ground = _ground(pixels, ~inside)
-        known = ground & ~front
+        known = _ground(pixels, ~inside) & ~front
         if not known.any():
             known = ~(inside | front)
         if not known.any():  # the box is the whole image
             known = ~known
             pixels[:] = np.median(pixels, axis=(0, 1))
-        hole = inside & ~ground & ~front
+        hole = inside & ~front
         blotted = self.image.copy()
         blotted[around][hole] = fill(pixels, known)[hole].round().astype(np.uint8)
         return self._shrunk(blotted)
@@ -141,9 +139,9 @@ class Canvas:
 
 
 def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What goes on without a step from the outer edge of what surrounds a box, up to what does not.
+    """What goes on towards a box, without a step, from the outer edge of what surrounds it.
 
-    Of an element that reaches out of its box by less, the rest is none.
+    The rest of an element that reaches out of its box by less is none.
     """
     steps = np.zeros(outside.shape, dtype=np.float32)
     for ahead, behind in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
@@ -152,10 +150,9 @@ def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[
             steps[side] = np.maximum(steps[side], step)
     outer = outside.copy()
     outer[1:-1, 1:-1] = False
-    patches, _ = ndimage.label((steps <= _MAX_STEP) | outer)
-    ground = np.isin(patches, np.unique(patches[outer]))
-    apart: NDArray[np.bool_] = ndimage.binary_erosion(ground, border_value=1) | outer
-    return apart
+    patches, _ = ndimage.label(outside & ((steps <= _MAX_STEP) | outer))
+    reached: NDArray[np.bool_] = outside & np.isin(patches, np.unique(patches[outer]))
+    return reached
 
 
 def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:
