@@ -77,7 +77,7 @@ def test_creatives_are_checked(client: Client, picture: bytes):
     assert finding.received == "31 columns"
     assert "support.google.com" in finding.source
     assert third.creative_id == "nothing"
-    assert third.may_run
+    assert "expected a headline, an image or both" in third.findings[0].message
     assert report.to_dict()["creatives"][1]["findings"][0]["severity"] == "ERROR"
 
 
