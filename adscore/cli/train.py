@@ -1,6 +1,7 @@
 """The command `adscore train`: a table of creatives and their results -> a model."""
 
 import importlib
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -180,6 +181,8 @@ def _train(
     with shown_progress(notes(), announce=True) as progress:
         with without_import_noise():
             importlib.import_module("adscore.training.model")  # imports TensorFlow
+        # Each fold has towers of its own: TensorFlow warns of a model that is made anew in a loop.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         return _train_on_good_rows(creatives, model, options, progress, skip_bad_rows=skip_bad_rows)
 
 

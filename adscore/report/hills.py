@@ -12,6 +12,7 @@ from adscore.report.words import chance, percent
 MAX_ARMS_DRAWN = 10
 _POINTS = 61
 _REACH = 3.0
+_NAME_CHARACTERS = 10  # beside a hill
 
 
 def is_rate(decision: Decision) -> bool:
@@ -41,7 +42,7 @@ def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
     shown = [x for curve in curves for x, _ in curve]
     low, high = min(shown), max(shown)
     count = len(arms)
-    ticks = [(count - place - 0.85, cut(arm.id, 10)) for place, arm in enumerate(arms)]
+    ticks = [(count - place - 0.85, name) for place, name in enumerate(_short_names(arms))]
     label = targets[0] if of_rate else "value"
     make_axis = rate_axis if of_rate else number_axis
     plot = Plot(make_axis(low, high, f"{label} of each creative"), Axis(0, count + 0.2, ticks, ""))
@@ -65,6 +66,15 @@ def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
             for arm in arms
         ],
     )
+
+
+def _short_names(arms: Sequence[ArmDecision]) -> list[str]:
+    """Ids as far as there is room for them: their ends, where their beginnings are the same."""
+    begins = [cut(arm.id, _NAME_CHARACTERS) for arm in arms]
+    if len(set(begins)) == len(begins):
+        return begins
+    room = _NAME_CHARACTERS
+    return [arm.id if len(arm.id) <= room else f"...{arm.id[3 - room :]}" for arm in arms]
 
 
 def _row(

@@ -8,12 +8,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from adscore.bundle import Spread
+from adscore.decision import Arm, DecisionSettings, Group, Prediction, decide
+from adscore.decision.table import TableQuestion
 from adscore.evaluation.table import evaluate_table, modalities_to_exchange, with_ablations
 from adscore.report import Report
+from adscore.report.decisions import DecisionReport
 from adscore.table import Columns, Target, read_table
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
@@ -66,10 +71,29 @@ def evaluation_page(scorer: Any, sample_dir: Path, tmp_path_factory: Any) -> Pat
     return path
 
 
-@pytest.fixture(params=["evaluation", "scores"])
-def any_page(request: Any, evaluation_page: Path, score_page: Callable[..., Path]) -> Path:
-    if request.param == "evaluation":
-        return evaluation_page
+@pytest.fixture(scope="module")
+def decisions_page(tmp_path_factory: Any) -> Path:
+    """A leader with arms to switch off, and an open group."""
+    arms = [
+        Arm(name, {"ctr": Prediction.of_rate(0.015)}, {"ctr": trials}, {"ctr": successes})
+        for name, trials, successes in [
+            ("7020000000000001", 30_000, 640), ("7020000000000002", 30_000, 420), ("new", 0, 0)
+        ]
+    ]  # fmt: skip
+    settings = DecisionSettings({"ctr": 1.0}, {"ctr": Spread(0.6, 0.25)})
+    asked = SimpleNamespace(settings=settings, model="m", model_version="1")
+    report = DecisionReport(asked)
+    for decision in decide([Group("spring", arms[:2]), Group("autumn", arms[1:])], settings):
+        report.add(decision)
+    path = Path(tmp_path_factory.mktemp("page")) / "decisions.html"
+    report.write(path, None, TableQuestion(Columns(id=None)))
+    return path
+
+
+@pytest.fixture(params=["evaluation", "scores", "decisions"])
+def any_page(request: Any, score_page: Callable[..., Path]) -> Path:
+    if request.param != "scores":
+        return request.getfixturevalue(f"{request.param}_page")
     long = ["Aworldwithoutasingleblankwouldbewiderthananyphonecouldeverhopetoshow"] * 24
     return score_page(targets=("ctr", "conversion_rate_of_clicks"), errors=(3,), headline=long)
 

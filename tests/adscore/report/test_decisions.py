@@ -1,5 +1,7 @@
 """Cards of decisions: what they say, and that the picture shows what is known."""
 
+from dataclasses import replace
+
 import pytest
 
 from adscore.bundle import Spread
@@ -78,6 +80,13 @@ def test_values_are_written_as_numbers():
     decision = decided((1_000, 15), (1_000, 20), worth={"ctr": 1.0, "sales": 30.0})
     [first, _] = decision_card(decision, ("ctr", "sales"), {}).arms
     assert "%" not in first.rates
+
+
+def test_picture_names_creatives_by_what_tells_them_apart():
+    decision = decided((1_000, 15), (1_000, 20))
+    arms = [replace(arm, id=f"70200000000{arm.id}") for arm in decision.arms]
+    chart = posterior_chart(replace(decision, arms=arms), ("ctr",))
+    assert [name for _, name in chart.plot.y_axis.ticks] == ["...000000b", "...000000a"]
 
 
 def test_picture_has_a_hill_for_each_arm_up_to_its_room():
