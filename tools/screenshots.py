@@ -46,7 +46,7 @@ def take_all(url: str, sample: Path) -> None:
         desk = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
         fill(desk, url, sample)
         shoot(desk, "page")
-        desk.locator(".cell:has(.icon)").first.click()
+        desk.locator(".cell").filter(has=desk.get_by_text("1", exact=True)).click()
         desk.locator(".parts").wait_for()
         desk.locator("#placement").select_option("meta-feed")
         desk.locator(".findings, .good").first.wait_for()
