@@ -22,9 +22,10 @@ from adscore.report.decisions import DecisionReport
 from adscore.table import Columns, Target, read_table
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-CHROMIUM = os.environ.get("ADSCORE_CHROMIUM") or shutil.which("chromium")
+NAMES = os.environ.get("ADSCORE_CHROMIUM") or "chromium chromium-headless-shell"
+CHROMIUM = next(filter(None, map(shutil.which, NAMES.split())), None)
 if CHROMIUM is None:
-    pytest.skip("needs chromium", allow_module_level=True)
+    pytest.skip(f"needs one of {NAMES}", allow_module_level=True)
 
 WIDTHS = (320, 390, 1280)
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
