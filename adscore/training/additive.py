@@ -20,9 +20,9 @@ from scipy import sparse
 from scipy.special import expit, logit
 
 from adscore.training.feature_rows import FeatureRows, InMemory, times, transposed_times
-from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.likelihood import Outcomes, evidence, starting_point
 from adscore.training.split import deal_groups
-from adscore.training.strengths import Rows, Strengths, choose_strengths, evidence
+from adscore.training.strengths import Rows, Strengths, choose_strengths
 
 Array = NDArray[np.float64]
 Features = NDArray[np.float32]

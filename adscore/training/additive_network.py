@@ -57,7 +57,7 @@ class AdditiveFit:
             return HeldOut(
                 logit=logit[np.arange(len(logit)), folds],
                 log_concentration=np.broadcast_to(self.start.log_concentration, logit[:, 0].shape),
-                disagreement=logit.var(axis=1),
+                disagreement=disagreement_of_new_rows(logit, folds),
                 outcomes=outcomes,
             )
 
@@ -111,6 +111,22 @@ def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
     heads = fit_additive(design, outcomes, problem.preset.members, problem.seed)
     start, added = starting_point(outcomes), heads.parts(design)
     return AdditiveFit(problem, towers, encodings, heads, start, inputs, added)
+
+
+def disagreement_of_new_rows(
+    logit: NDArray[np.float64], folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Variance of the members' logits (n, m, t) as new rows have it, (n, t).
+
+    The member that left a row out is far from the others where the row surprises them. New rows
+    have no such member: with it, calibration would find wide what it finds wrong, and state
+    intervals of new rows too narrow.
+    """
+    rows, members, targets = logit.shape
+    if members < 3:
+        return logit.var(axis=1)
+    others = logit[folds[:, None] != np.arange(members)].reshape(rows, members - 1, targets)
+    return others.var(axis=1, ddof=1) * (members - 1) / members
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:

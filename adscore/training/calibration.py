@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit
 from scipy.stats import norm, t
 
 from adscore.bundle import Present
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
-from adscore.training.likelihood import Outcomes, log_likelihood
+from adscore.training.likelihood import Outcomes, evidence, log_likelihood
 
 Array = NDArray[np.float64]
 Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
@@ -26,6 +26,9 @@ MIN_CONCENTRATION = 0.05
 MIN_GROUPS = 50
 # More rows take their time, and change the numbers by less than they are known.
 MAX_ROWS = 20_000
+# Logarithms of the variance of a group's offset, over that of a row.
+OFFSETS = (-8.0, 6.0)
+MIN_SLOPE = 0.01  # a ranking is never turned over
 # Of a shift of logits.
 MAX_SHIFT = 5.0
 # In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
@@ -145,14 +148,19 @@ class _Rows:
 
 
 def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Array]:
-    """Finds the slope and shift under which held-out counts are most likely, and their spread.
+    """Finds slope and shift of the logits by held-out counts, and the spread around them.
+
+    The slope is what a difference of logits inside a group is worth: groups differ by more than
+    their creatives, and what they differ by is no part of a score. Of labels it is the
+    likeliest; of rates, whose tails are heavier than a beta distribution's, that of a regression
+    of the log rate.
 
     The spread is the one whose 90 % intervals hold 90 % of the held-out rates, since these
-    intervals are what a score states: rates have heavier tails than a beta distribution, so
-    that the likeliest one is too wide for them. Where nearly all of the spread is the noise of
-    few trials no spread does that, and of few groups it would be chance: there the likeliest
-    stands. The groups are new to the model, so the spread includes what an unknown campaign adds.
-    It is then widened for how few groups it was found on.
+    intervals are what a score states: for the same tails, the likeliest one is too wide for them.
+    Where nearly all of the spread is the noise of few trials no spread does that, and of few
+    groups it would be chance: there the likeliest stands. The groups are new to the model, so the
+    spread includes what an unknown campaign adds. It is then widened for how few groups it was
+    found on.
 
     The likeliest level is that of a typical creative. Where much-shown creatives have other rates,
     predictions at it do not add up to what was counted, and whatever is measured by trials calls
@@ -177,9 +185,14 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     columns = []
     for target in range(held_out.logit.shape[1]):
         rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
-        slope, shift, likeliest = _most_likely(rows, mean=mean)
-        if mean:
-            shift += _to_totals(rows, slope, shift, held_out.outcomes.groups)
+        number = held_out.outcomes.groups
+        if not mean:
+            slope, shift, likeliest = _most_likely(rows, slope=1.0, shift=0.0)
+        else:
+            is_label = rows.trials.max() <= 1
+            slope = None if is_label else _slope(rows, number)
+            slope, shift, likeliest = _most_likely(rows, slope=slope)
+            shift += _to_totals(rows, slope, shift, number)
         spread = likeliest
         if groups >= MIN_GROUPS:
             spread = _as_stated(rows, slope, shift, likeliest)
@@ -200,30 +213,68 @@ def widening(groups: int) -> float:
     return float(quantiles**2 * (1 + 1 / groups) * groups / freedom)
 
 
-def _most_likely(rows: _Rows, *, mean: bool) -> tuple[float, float, float]:
-    """Slope, shift and spread under which the counts are most likely."""
+def _slope(rows: _Rows, groups: NDArray[np.int64]) -> float:
+    """Of the log rates over the predicted logits, beside offsets of the groups.
+
+    Generalised least squares (Aitken 1936). How far groups differ is what makes the log rates
+    likeliest; where each is one row, that changes nothing.
+    """
+    weights, goal = evidence(rows.successes, rows.trials, np.exp(rows.log_concentration))
+    number = np.unique(groups, return_inverse=True)[1]
+    totals = np.bincount(number, weights)
+
+    def fit(log_offsets: float) -> tuple[float, float]:
+        """The slope, and minus the log likelihood of the offsets' variance."""
+        share = np.exp(log_offsets) / (1 + np.exp(log_offsets) * totals)
+
+        def seen(values: Array) -> Array:
+            weighted = weights * values
+            return weighted - weights * (share * np.bincount(number, weighted))[number]
+
+        ones = seen(np.ones_like(goal))
+        logit, rate = (
+            values - ones @ values / max(ones.sum(), 1e-12) for values in (rows.logit, goal)
+        )
+        square, product = logit @ seen(logit), logit @ seen(rate)
+        noise = max(rate @ seen(rate) - product**2 / max(square, 1e-12), 1e-12)
+        # A weak prior keeps a handful of rows from deciding.
+        prior = 2 * noise / len(goal)
+        slope = max((product + prior) / (square + prior), MIN_SLOPE)
+        loss = len(goal) * np.log(noise) + np.log1p(np.exp(log_offsets) * totals).sum()
+        return slope, float(loss)
+
+    if len(totals) == len(goal):
+        return fit(OFFSETS[0])[0]
+    found = minimize_scalar(lambda offsets: fit(offsets)[1], bounds=OFFSETS, method="bounded")
+    return fit(found.x)[0]
+
+
+def _most_likely(
+    rows: _Rows, slope: float | None = None, shift: float | None = None
+) -> tuple[float, float, float]:
+    """Slope, shift and spread under which the counts are most likely, unless they are given."""
     weights = np.maximum(rows.trials, 1e-9)
     centre = float(np.average(rows.logit, weights=weights))
     # Started where predictions and counts agree on average, the search cannot stall far away.
     total = rows.successes.sum() + 0.5, (rows.trials - rows.successes).sum() + 0.5
     first = float(np.log(total[0]) - np.log(total[1])) - centre
+    start = np.zeros(1 + (slope is None) + (shift is None))
 
     def loss(parameters: Array) -> float:
-        slope, shift, spread = unpack(parameters)
-        moved = centre + shift + slope * (rows.logit - centre)
-        concentration = rows.concentration(expit(moved), slope, spread)
+        turned, moved_by, spread = unpack(parameters)
+        moved = moved_by + turned * rows.logit
+        concentration = rows.concentration(expit(moved), turned, spread)
         value = log_likelihood(moved, np.log(concentration), rows.successes, rows.trials).mean()
         # Weak priors keep a handful of validation rows from turning the ranking over.
-        return -float(value) + ((slope - 1) ** 2 + (spread / 4) ** 2) / len(rows.logit)
+        return -float(value) + ((turned - 1) ** 2 + (spread / 4) ** 2) / len(rows.logit)
 
     def unpack(parameters: Array) -> tuple[float, float, float]:
-        if not mean:
-            return 1.0, 0.0, float(parameters[0])
-        return float(np.exp(parameters[0])), first + float(parameters[1]), float(parameters[2])
+        spread, *others = parameters.tolist()
+        turned = float(np.exp(others.pop())) if slope is None else slope
+        moved_by = centre + first + others.pop() - turned * centre if shift is None else shift
+        return turned, moved_by, spread
 
-    best = minimize(loss, np.zeros(3 if mean else 1), method="Nelder-Mead")
-    slope, shift, spread = unpack(best.x)
-    return slope, centre + shift - slope * centre, spread
+    return unpack(minimize(loss, start, method="Nelder-Mead").x)
 
 
 def _to_totals(rows: _Rows, slope: float, shift: float, groups: NDArray[np.int64]) -> float:

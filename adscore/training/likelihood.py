@@ -76,6 +76,22 @@ def starting_point(outcomes: Outcomes) -> Start:
     return Start(overall, np.array(spread))
 
 
+def evidence(successes: Array, trials: Array, concentration: float | Array) -> tuple[Array, Array]:
+    """Precision of each row, and what a linear model is fitted to, of one target; (n,) each.
+
+    Of rates, the log rate: it varies by chance and, whatever the trials, from one creative to the
+    next, so that beyond the concentration further trials add little. Of 0/1 labels, the first step
+    of a logistic regression from the mean.
+    """
+    if trials.max() <= 1:
+        mean = successes.sum() / trials.sum()
+        precision = mean * (1 - mean) * trials
+        return precision, (successes - mean * trials) / (mean * (1 - mean))
+    weight = trials / (1 + trials / concentration)
+    rate = (successes + 0.5) / (trials + 1)
+    return weight / weight.mean(), np.log(rate) - np.log1p(-rate)
+
+
 def log_likelihood(
     logit: Array, log_concentration: Array, successes: Array, trials: Array
 ) -> Array:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
-from adscore.training.likelihood import Outcomes, starting_point
+from adscore.training.likelihood import Outcomes, evidence, starting_point
 from adscore.training.split import deal_groups, draw_groups
 
 Array = NDArray[np.float64]
@@ -51,22 +51,6 @@ class Strengths:
     blocks: Mapping[str, Array]
     offsets: Array
     learns: NDArray[np.bool_]
-
-
-def evidence(successes: Array, trials: Array, concentration: float) -> tuple[Array, Array]:
-    """Precision of each row, and what a linear model is fitted to, of one target; (n,) each.
-
-    Of rates, the log rate: it varies by chance and, whatever the trials, from one creative to the
-    next, so that beyond the concentration further trials add little. Of 0/1 labels, the first step
-    of a logistic regression from the mean.
-    """
-    if trials.max() <= 1:
-        mean = successes.sum() / trials.sum()
-        precision = mean * (1 - mean) * trials
-        return precision, (successes - mean * trials) / (mean * (1 - mean))
-    weight = trials / (1 + trials / concentration)
-    rate = (successes + 0.5) / (trials + 1)
-    return weight / weight.mean(), np.log(rate) - np.log1p(-rate)
 
 
 class _LeftOut:

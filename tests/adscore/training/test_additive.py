@@ -10,6 +10,7 @@ from scipy import sparse
 from adscore.training import feature_rows
 from adscore.training.additive import NGRAMS, AdditiveHeads, Design, fit_additive
 from adscore.training.feature_rows import InMemory, Moments
+from adscore.training.additive_network import disagreement_of_new_rows
 from adscore.training.likelihood import Outcomes
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Strengths
@@ -161,3 +162,13 @@ def test_moments_of_pieces_are_those_of_all_rows(sizes: list[int]) -> None:
         assert found.mean == pytest.approx(every_row.mean(axis=0), rel=1e-6)
         assert found.variance == pytest.approx(every_row.var(axis=0), rel=1e-6)
     assert found.mean.shape == found.variance.shape == (2,)
+
+
+def test_a_row_that_surprises_is_not_one_that_members_disagree_on() -> None:
+    """Only the member that never saw it is far off, and new rows have no such member."""
+    rng = np.random.default_rng(2)
+    folds = np.arange(2_000) % 5
+    logit = rng.normal(0.0, 0.1, (2_000, 5, 1))
+    logit[np.arange(2_000), folds] += 3.0
+    found = disagreement_of_new_rows(logit, folds)
+    assert found.mean() == pytest.approx(0.1**2 * 4 / 5, rel=0.1)

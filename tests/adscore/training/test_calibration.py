@@ -83,6 +83,21 @@ def test_of_many_rows_some_of_all_groups_are_enough(monkeypatch: pytest.MonkeyPa
     assert len(np.unique(seen[0].outcomes.groups)) > 350
 
 
+def test_slope_is_what_a_difference_inside_a_group_is_worth() -> None:
+    """Groups differ by what no creative tells, which says nothing of the slope."""
+    rng = np.random.default_rng(5)
+    groups = np.arange(ROWS) % 200
+    inside = rng.normal(0.0, 0.4, (ROWS, 1))
+    misled = rng.normal(0.0, 0.6, (200, 1))[groups]  # predicted of a whole group, and wrong
+    offset = rng.normal(0.0, 0.8, (200, 1))[groups]
+    trials = np.full((ROWS, 1), 20_000)
+    successes = rng.binomial(trials, expit(-4.0 + inside + offset))
+    predicted = -4.0 + inside + misled
+    held = held_out(predicted, np.full_like(predicted, 6.0), successes, trials, groups=200)
+    slope, _, _ = calibrate(held)
+    assert slope[0] == pytest.approx(1.0, abs=0.1)
+
+
 def test_predictions_add_up_where_much_shown_creatives_have_lower_rates() -> None:
     rng = np.random.default_rng(7)
     predicted = rng.normal(-4.0, 0.3, (ROWS, 1))
