@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 from adscore.training.feature_rows import FeatureRows, InMemory, times, transposed_times
 from adscore.training.likelihood import Outcomes, evidence, starting_point
 from adscore.training.split import deal_groups
-from adscore.training.strengths import Rows, Strengths, choose_strengths
+from adscore.training.strengths import Rows, Strengths
 
 Array = NDArray[np.float64]
 Features = NDArray[np.float32]
@@ -58,6 +58,11 @@ class Design:
     def ends(self, part: str) -> list[int]:
         """Where each block of a part ends but the last."""
         return list(itertools.accumulate(self.widths[part].values()))[:-1]
+
+    def of(self, rows: Rows) -> "Design":
+        """Features of some of the rows."""
+        dense = {part: InMemory(each.taken(rows)) for part, each in self.dense.items()}
+        return Design(dense, None if self.ngrams is None else self.ngrams[rows], self.widths)
 
     def kernels(self, rows: Rows) -> dict[str, Array]:
         """Products of the features of some rows, by block, (rows, rows)."""
@@ -101,13 +106,16 @@ class AdditiveHeads:
             parts["headline"] = parts["headline"] + design.ngrams @ self.ngrams
         return parts
 
+    def left_out(self, design: Design) -> Array:
+        """Logits of the fitted rows, each by the member that never saw its group, (n, t)."""
+        total = self.bias + sum(self.parts(design).values())
+        by_member = total.reshape(len(total), -1, len(self.strengths.learns))
+        logit: Array = by_member[np.arange(len(total)), self.folds].astype(np.float64)
+        return logit
+
 
 def fit_additive(
-    design: Design,
-    outcomes: Outcomes,
-    members: int,
-    seed: int,
-    strengths: Strengths | None = None,
+    design: Design, outcomes: Outcomes, members: int, seed: int, strengths: Strengths
 ) -> AdditiveHeads:
     """Fits all members at once; the same seed gives the same weights.
 
@@ -116,9 +124,8 @@ def fit_additive(
         outcomes: Counts of these rows.
         members: How many there are.
         seed: Decides which member leaves out which groups.
-        strengths: As they were chosen before; None chooses them.
+        strengths: Of the blocks and the groups' offsets.
     """
-    strengths = strengths or choose_strengths(design.kernels, outcomes, seed)
     folds = deal_groups(outcomes.groups, members, seed)
     kept = (folds[:, None] != np.arange(members)).astype(np.float64)  # (n, m)
     if members == 1:

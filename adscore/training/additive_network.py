@@ -16,6 +16,8 @@ from adscore.training.inputs import Inputs
 from adscore.training.likelihood import Start, starting_point
 from adscore.training.network import Network, additive_core, build_network
 from adscore.training.problem import Problem, TrainingData
+from adscore.training.refined import refine
+from adscore.training.strengths import choose_strengths
 from adscore.training.towers import MIN_LENGTH, KerasTower
 
 Array = NDArray[np.float32]
@@ -108,7 +110,10 @@ def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
     encodings = context_encodings(problem.data, rows)
     design = read_design(inputs, towers, encodings, rows)
     outcomes = problem.data.outcomes(rows)
-    heads = fit_additive(design, outcomes, problem.preset.members, problem.seed)
+    members, seed = problem.preset.members, problem.seed
+    strengths = choose_strengths(design.kernels, outcomes, seed)
+    strengths = refine(strengths, design, outcomes, members, seed)
+    heads = fit_additive(design, outcomes, members, seed, strengths)
     start, added = starting_point(outcomes), heads.parts(design)
     return AdditiveFit(problem, towers, encodings, heads, start, inputs, added)
 
@@ -124,9 +129,10 @@ def disagreement_of_new_rows(
     """
     rows, members, targets = logit.shape
     if members < 3:
-        return logit.var(axis=1)
+        return np.asarray(logit.var(axis=1))
     others = logit[folds[:, None] != np.arange(members)].reshape(rows, members - 1, targets)
-    return others.var(axis=1, ddof=1) * (members - 1) / members
+    variance: NDArray[np.float64] = others.var(axis=1, ddof=1) * (members - 1) / members
+    return variance
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:

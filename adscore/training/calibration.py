@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 from adscore.bundle import Present
 from adscore.creative import INTERVAL_LEVEL
 from adscore.evaluation import interval_coverage
-from adscore.training.likelihood import Outcomes, evidence, log_likelihood
+from adscore.training.likelihood import Outcomes, evidence, log_likelihood, sums_inside_groups
 
 Array = NDArray[np.float64]
 Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
@@ -186,13 +186,13 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
     for target in range(held_out.logit.shape[1]):
         rows = _Rows(*(array[:, target].astype(np.float64) for array in arrays))
         number = held_out.outcomes.groups
-        if not mean:
-            slope, shift, likeliest = _most_likely(rows, slope=1.0, shift=0.0)
-        else:
+        if mean:
             is_label = rows.trials.max() <= 1
-            slope = None if is_label else _slope(rows, number)
-            slope, shift, likeliest = _most_likely(rows, slope=slope)
+            given = None if is_label else _slope(rows, number)
+            slope, shift, likeliest = _most_likely(rows, slope=given)
             shift += _to_totals(rows, slope, shift, number)
+        else:
+            slope, shift, likeliest = _most_likely(rows, slope=1.0, shift=0.0)
         spread = likeliest
         if groups >= MIN_GROUPS:
             spread = _as_stated(rows, slope, shift, likeliest)
@@ -216,32 +216,21 @@ def widening(groups: int) -> float:
 def _slope(rows: _Rows, groups: NDArray[np.int64]) -> float:
     """Of the log rates over the predicted logits, beside offsets of the groups.
 
-    Generalised least squares (Aitken 1936). How far groups differ is what makes the log rates
-    likeliest; where each is one row, that changes nothing.
+    How far groups differ is what makes the log rates likeliest; where each is one row, that
+    changes nothing.
     """
-    weights, goal = evidence(rows.successes, rows.trials, np.exp(rows.log_concentration))
+    precision, goal = evidence(rows.successes, rows.trials, np.exp(rows.log_concentration))
     number = np.unique(groups, return_inverse=True)[1]
-    totals = np.bincount(number, weights)
+    totals = np.bincount(number, precision)
 
     def fit(log_offsets: float) -> tuple[float, float]:
-        """The slope, and minus the log likelihood of the offsets' variance."""
-        share = np.exp(log_offsets) / (1 + np.exp(log_offsets) * totals)
-
-        def seen(values: Array) -> Array:
-            weighted = weights * values
-            return weighted - weights * (share * np.bincount(number, weighted))[number]
-
-        ones = seen(np.ones_like(goal))
-        logit, rate = (
-            values - ones @ values / max(ones.sum(), 1e-12) for values in (rows.logit, goal)
-        )
-        square, product = logit @ seen(logit), logit @ seen(rate)
-        noise = max(rate @ seen(rate) - product**2 / max(square, 1e-12), 1e-12)
-        # A weak prior keeps a handful of rows from deciding.
-        prior = 2 * noise / len(goal)
+        """The slope, and minus twice the log likelihood of the offsets' variance."""
+        offsets = float(np.exp(log_offsets))
+        square, product, whole = sums_inside_groups(rows.logit, goal, precision, number, offsets)
+        noise = max(whole - product**2 / max(square, 1e-12), 1e-12)
+        prior = 2 * noise / len(goal)  # weak: it keeps a handful of rows from deciding
         slope = max((product + prior) / (square + prior), MIN_SLOPE)
-        loss = len(goal) * np.log(noise) + np.log1p(np.exp(log_offsets) * totals).sum()
-        return slope, float(loss)
+        return slope, len(goal) * np.log(noise) + float(np.log1p(offsets * totals).sum())
 
     if len(totals) == len(goal):
         return fit(OFFSETS[0])[0]

@@ -34,6 +34,11 @@ class Outcomes:
     groups: NDArray[np.int64]
     grouped: bool
 
+    def of(self, rows: NDArray[np.int64]) -> "Outcomes":
+        """Those of some of the rows, their groups numbered anew."""
+        groups = np.unique(self.groups[rows], return_inverse=True)[1]
+        return Outcomes(self.successes[rows], self.trials[rows], groups, self.grouped)
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -90,6 +95,35 @@ def evidence(successes: Array, trials: Array, concentration: float | Array) -> t
     weight = trials / (1 + trials / concentration)
     rate = (successes + 0.5) / (trials + 1)
     return weight / weight.mean(), np.log(rate) - np.log1p(-rate)
+
+
+def sums_inside_groups(
+    logit: Array, goal: Array, precision: Array, groups: NDArray[np.int64], offsets: float
+) -> tuple[float, float, float]:
+    """Sums of logit^2, logit * goal and goal^2, once mean and offsets of groups took their share.
+
+    The middle one over the first is a regression's slope by generalised least squares (Aitken
+    1936), and what it explains is its square over the first.
+
+    Args:
+        logit: (n,).
+        goal: (n,).
+        precision: Of each row, (n,).
+        groups: Numbers from 0, (n,).
+        offsets: Variance of the groups' offsets.
+    """
+    share = offsets / (1 + offsets * np.bincount(groups, precision))
+
+    def seen(values: Array) -> Array:
+        weighted = precision * values
+        left: Array = weighted - precision * (share * np.bincount(groups, weighted))[groups]
+        return left
+
+    ones = seen(np.ones_like(goal))
+    total = max(float(ones.sum()), 1e-12)
+    logit, goal = (values - ones @ values / total for values in (logit, goal))
+    weighted = seen(logit)
+    return float(weighted @ logit), float(weighted @ goal), float(seen(goal) @ goal)
 
 
 def log_likelihood(
