@@ -9,8 +9,8 @@ from scipy import sparse
 
 from adscore.training import feature_rows
 from adscore.training.additive import NGRAMS, AdditiveHeads, Design, fit_additive
-from adscore.training.feature_rows import InMemory, Moments
 from adscore.training.additive_network import disagreement_of_new_rows
+from adscore.training.feature_rows import InMemory, Moments
 from adscore.training.likelihood import Outcomes
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Strengths
