@@ -31,6 +31,10 @@ NEWTON_STEPS = 5  # of a cross-entropy
 MAX_STEPS = 200  # of conjugate gradients
 TOLERANCE = 1e-3  # of their residuals, over the first
 NGRAMS = "headline n-grams"
+FREQUENT, RARE = "headline frequent n-grams", "headline rare n-grams"
+# Share of the rows from which on an n-gram is frequent: what a table's headlines have in common, as
+# offers and calls to action are, says other things than names do, and more or less of them.
+FREQUENT_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,30 @@ class Design:
         ngrams: Weighted n-grams of the headlines, (n, v) float32; None without them.
         widths: By part, how many features each of its blocks has, by name; each block has a
             variance of its own.
+        frequent: Which n-grams are a block apart, (v,); None: all are one block.
     """
 
     dense: Mapping[str, FeatureRows]
     ngrams: sparse.csr_matrix | None
     widths: Mapping[str, Mapping[str, int]]
+    frequent: NDArray[np.bool_] | None = None
 
     @property
     def blocks(self) -> list[str]:
         """Names of the blocks, in the order of the parts; n-grams come last."""
-        found = [f"{part} {name}" for part in self.dense for name in self.widths[part]]
-        return found if self.ngrams is None else [*found, NGRAMS]
+        return [f"{part} {name}" for part in self.dense for name in self.widths[part]] + [
+            *self.ngram_blocks
+        ]
+
+    @property
+    def ngram_blocks(self) -> dict[str, Features]:
+        """By block, 1 for each n-gram that belongs to it, else 0, (v, 1)."""
+        if self.ngrams is None:
+            return {}
+        if self.frequent is None:
+            return {NGRAMS: np.ones((self.ngrams.shape[1], 1), np.float32)}
+        frequent = self.frequent[:, None].astype(np.float32)
+        return {FREQUENT: frequent, RARE: 1 - frequent}
 
     def ends(self, part: str) -> list[int]:
         """Where each block of a part ends but the last."""
@@ -62,7 +79,8 @@ class Design:
     def of(self, rows: Rows) -> "Design":
         """Features of some of the rows."""
         dense = {part: InMemory(each.taken(rows)) for part, each in self.dense.items()}
-        return Design(dense, None if self.ngrams is None else self.ngrams[rows], self.widths)
+        ngrams = None if self.ngrams is None else self.ngrams[rows]
+        return Design(dense, ngrams, self.widths, self.frequent)
 
     def kernels(self, rows: Rows) -> dict[str, Array]:
         """Products of the features of some rows, by block, (rows, rows)."""
@@ -70,8 +88,15 @@ class Design:
         for part, features in self.dense.items():
             found += np.split(features.taken(rows), self.ends(part), axis=1)
         if self.ngrams is not None:
-            found.append(self.ngrams[rows])
+            taken, blocks = self.ngrams[rows], self.ngram_blocks.values()
+            found += [taken @ sparse.diags_array(kept[:, 0]) for kept in blocks]
         return dict(zip(self.blocks, map(_products, found), strict=True))
+
+
+def frequent_ngrams(ngrams: sparse.csr_matrix) -> NDArray[np.bool_]:
+    """Which n-grams stand in many of the rows, (v,)."""
+    counts = np.bincount(ngrams.indices, minlength=ngrams.shape[1])
+    return np.asarray(counts >= FREQUENT_SHARE * ngrams.shape[0])
 
 
 def _products(block: Any) -> Array:  # an array, or a sparse one
@@ -159,7 +184,7 @@ def _shares(
                 found[rows] = block @ each
         added += list(blocks)
     if design.ngrams is not None and ngrams is not None:
-        added.append(design.ngrams @ mean(ngrams))
+        added += [design.ngrams @ (mean(ngrams) * kept) for kept in design.ngram_blocks.values()]
     return {name: each.std(axis=0) for name, each in zip(design.blocks, added, strict=True)}
 
 
@@ -178,12 +203,19 @@ class _Columns:
     ) -> None:
         members, targets = kept.shape[1], outcomes.trials.shape[1]
         self._parts = [*design.dense.values()]
-        widths = [width for part in design.dense for width in design.widths[part].values()]
+        scales = {
+            name: np.tile(np.sqrt(strengths.blocks[name]), members).astype(np.float32)
+            for name in design.blocks
+        }
+        each = [
+            np.broadcast_to(scales[f"{part} {name}"], (width, members * targets))
+            for part in design.dense
+            for name, width in design.widths[part].items()
+        ]
         if design.ngrams is not None:
             self._parts.append(InMemory(design.ngrams))
-            widths.append(design.ngrams.shape[1])
-        scales = [np.tile(np.sqrt(strengths.blocks[name]), members) for name in design.blocks]
-        self._scales = np.repeat(np.array(scales, np.float32), widths, axis=0)  # (all f, m * t)
+            each.append(sum(kept * scales[name] for name, kept in design.ngram_blocks.items()))
+        self._scales = np.concatenate(each)  # (all f, m * t)
         self._ends = np.cumsum([part.shape[1] for part in self._parts])[:-1]
         self._offsets = np.tile(strengths.offsets, members)
         number, rows = outcomes.groups, np.arange(len(outcomes.groups))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from adscore.bundle import Choice, Present
-from adscore.training.additive import AdditiveHeads, Design, fit_additive
+from adscore.training.additive import AdditiveHeads, Design, fit_additive, frequent_ngrams
 from adscore.training.calibration import HeldOut, Known
 from adscore.training.feature_rows import FeatureRows, InMemory, in_pieces, keep_rows
 from adscore.training.inputs import Inputs
@@ -201,7 +201,8 @@ def read_design(
         looked_up = _looked_up(encodings, inputs.batch(rows, ("context_ids",))["context_ids"])
         dense["context"] = InMemory(looked_up)
         blocks["context"] = {"values": looked_up.shape[1]}
-    return Design(dense, ngrams, blocks)
+    frequent = None if ngrams is None else frequent_ngrams(ngrams)
+    return Design(dense, ngrams, blocks, frequent)
 
 
 def _present(inputs: Inputs, rows: NDArray[np.int64], part: Present) -> Array:

@@ -8,7 +8,15 @@ import pytest
 from scipy import sparse
 
 from adscore.training import feature_rows
-from adscore.training.additive import NGRAMS, AdditiveHeads, Design, fit_additive
+from adscore.training.additive import (
+    FREQUENT,
+    NGRAMS,
+    RARE,
+    AdditiveHeads,
+    Design,
+    fit_additive,
+    frequent_ngrams,
+)
 from adscore.training.additive_network import disagreement_of_new_rows
 from adscore.training.feature_rows import InMemory, Moments
 from adscore.training.likelihood import Outcomes
@@ -117,6 +125,26 @@ def test_ngrams_are_a_block_of_their_own(design: Design, outcomes: Outcomes) -> 
     assert fit.ngrams is not None
     assert fit.ngrams.any()
     assert not fit.dense["headline"].any()
+
+
+def test_frequent_ngrams_have_a_strength_of_their_own(design: Design, outcomes: Outcomes) -> None:
+    table = np.eye(60, 7, dtype=np.float32)
+    table[:, 0] = np.arange(60) % 2
+    ngrams = sparse.csr_matrix(table)
+    frequent = frequent_ngrams(ngrams)
+    assert frequent.tolist() == [True] + [False] * 6
+    beside = Design({}, ngrams, {}, frequent)
+    apart, every = beside.kernels(np.arange(60)), Design({}, ngrams, {}).kernels(np.arange(60))
+    np.testing.assert_allclose(apart[FREQUENT] + apart[RARE], every[NGRAMS])
+    chosen = Strengths(
+        {FREQUENT: np.full(2, 0.5), RARE: np.zeros(2)}, np.zeros(2), np.ones(2, bool)
+    )
+    fit = fit_additive(beside, outcomes, MEMBERS, 0, chosen)
+    assert fit.ngrams is not None
+    assert fit.ngrams[0].all()
+    assert not fit.ngrams[1:].any()
+    assert fit.shares[FREQUENT].all()
+    assert not fit.shares[RARE].any()
 
 
 @pytest.mark.parametrize("rows_at_once", [7, 100])
