@@ -214,7 +214,8 @@ class _Columns:
         ]
         if design.ngrams is not None:
             self._parts.append(InMemory(design.ngrams))
-            each.append(sum(kept * scales[name] for name, kept in design.ngram_blocks.items()))
+            pairs = [kept * scales[name] for name, kept in design.ngram_blocks.items()]
+            each.append(np.sum(pairs, axis=0))
         self._scales = np.concatenate(each)  # (all f, m * t)
         self._ends = np.cumsum([part.shape[1] for part in self._parts])[:-1]
         self._offsets = np.tile(strengths.offsets, members)
@@ -222,13 +223,13 @@ class _Columns:
         self._groups = sparse.csr_matrix((np.ones(len(rows)), (number, rows)))
         self._number = number
         concentration = np.exp(starting_point(outcomes).log_concentration)
-        pairs = [
+        observed = [
             evidence(outcomes.successes[:, t], outcomes.trials[:, t], concentration[t])
             for t in range(targets)
         ]
         self._kept = np.repeat(kept, targets, axis=1)
-        self._precision = np.tile(np.stack([pair[0] for pair in pairs], 1), members) * self._kept
-        self._goal = np.tile(np.stack([pair[1] for pair in pairs], 1), members)
+        self._precision = np.tile(np.stack([pair[0] for pair in observed], 1), members) * self._kept
+        self._goal = np.tile(np.stack([pair[1] for pair in observed], 1), members)
         self._labels = np.tile(outcomes.trials.max(axis=0) <= 1, members)
         self._successes = np.tile(outcomes.successes, members)
         self._trials = np.tile(outcomes.trials, members)

@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 FOLDS = 5
-# More rows cost time by their cube, and say little more of a handful of numbers.
-MAX_ROWS = 700
+# More rows cost time by their cube; see `refined` for what these leave open.
+MAX_ROWS = 600
 MAX_STEPS = 12
 # Variances of a block's part of the logit at the start, over that of a row's chance, and how far
 # (in logarithms) they may stray from it for one unit of log likelihood.
