@@ -14,7 +14,7 @@ from comparison.tasks import TASKS, Figure, Task
 # In the order of the table.
 COLUMNS = {
     "baseline": "baseline",
-    "default": "from scratch",
+    "default": "no encoder",
     "encoders": "with encoders",
     "sklearn": "scikit-learn",
     "counted": "scikit-learn, no encoder",
@@ -86,11 +86,12 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def table_rows(cells: Sequence[Cell]) -> list[list[str]]:
-    """Header and lines of the table, for the tasks that have a cell."""
-    header = ["task", "figure", *COLUMNS.values(), "noise ceiling", "aim"]
+    """Header and lines of the table, for the tasks and columns that have a cell."""
+    columns = _columns(cells)
+    header = ["task", "figure", *columns.values(), "noise ceiling", "aim"]
     found = {cell.task for cell in cells}
     lines = [
-        _line(task, figure, [cell for cell in cells if cell.task == task.name])
+        _line(task, figure, [cell for cell in cells if cell.task == task.name], columns)
         for task in TASKS.values()
         if task.name in found
         for figure in task.figures
@@ -98,10 +99,15 @@ def table_rows(cells: Sequence[Cell]) -> list[list[str]]:
     return [header, *lines]
 
 
-def _line(task: Task, figure: Figure, cells: Sequence[Cell]) -> list[str]:
+def _columns(cells: Iterable[Cell]) -> dict[str, str]:
+    found = {cell.column for cell in cells}
+    return {column: title for column, title in COLUMNS.items() if column in found}
+
+
+def _line(task: Task, figure: Figure, cells: Sequence[Cell], columns: Iterable[str]) -> list[str]:
     values = [
         _over_seeds([cell for cell in cells if cell.column == column], figure.key)
-        for column in COLUMNS
+        for column in columns
     ]
     ceiling = ""
     if figure.ceiling is not None:
@@ -164,15 +170,17 @@ def notes(cells: Sequence[Cell]) -> list[str]:
         ]
         seeds = ", ".join(map(str, sorted(by_seed)))
         lines.append(f"{name}: seeds {seeds}; {'; '.join(counts)}.")
-        lines += [f"  {line}" for line in _incomplete(own, by_seed)]
+        lines += [f"  {line}" for line in _incomplete(own, by_seed, _columns(cells))]
     if any(cell.shortened for cell in cells):
         lines.append("Some cells come from shortened runs: these figures say nothing.")
     return lines
 
 
-def _incomplete(cells: Sequence[Cell], seeds: Iterable[int]) -> list[str]:
+def _incomplete(
+    cells: Sequence[Cell], seeds: Iterable[int], columns: Mapping[str, str]
+) -> list[str]:
     lines = []
-    for column, title in COLUMNS.items():
+    for column, title in columns.items():
         missing = sorted(set(seeds) - {cell.seed for cell in cells if cell.column == column})
         if missing:
             lines.append(f"{title}: not run with seed {', '.join(map(str, missing))}")

@@ -91,10 +91,13 @@ def test_table_shows_mean_and_spread_over_seeds():
         Cell("banners", "default", seed, {RANKED: value, "rows": 10}, 1.0)
         for seed, value in enumerate((0.6, 0.7, 0.8))
     ]
-    header, line, *_ = table_rows(cells)
-    assert dict(zip(header, line, strict=True))["from scratch"] == "0.700 ± 0.100"
-    assert dict(zip(header, line, strict=True))["baseline"] == "-"
-    assert any("baseline: not run with seed 0, 1, 2" in note for note in notes(cells))
+    cells.append(Cell("posts", "encoders", 0, {"auc": 0.9, "rows": 10}, 1.0))
+    header, *lines = table_rows(cells)
+    banners = dict(zip(header, next(line for line in lines if line[0] == "banners"), strict=True))
+    assert banners["no encoder"] == "0.700 ± 0.100"
+    assert banners["with encoders"] == "-"
+    assert "baseline" not in banners
+    assert any("with encoders: not run with seed 0, 1, 2" in note for note in notes(cells))
 
 
 def test_line_that_is_no_cell_is_named(tmp_path: Path):
@@ -154,8 +157,8 @@ def test_figures_of_new_headlines_leave_out_known_ones(tmp_path: Path):
 
 
 @pytest.mark.parametrize("task", [UPWORTHY, BANNERS, POSTS, PRODUCTS])
-def test_aims_of_the_design_stand_in_the_first_line(task):
-    assert task.figures[0].aim.startswith(">= 0.")
+def test_every_task_has_an_aim_of_the_design(task):
+    assert any(figure.aim.startswith(">= 0.") for figure in task.figures)
 
 
 # === The peer ===
