@@ -111,6 +111,7 @@ class Log:
     known: replay.Known
     without: Spread
     tests: Sequence[replay.Tests]
+    repeats: int
 
 
 def prepared(options: argparse.Namespace, folder: Path) -> Log:
@@ -137,7 +138,8 @@ def prepared(options: argparse.Namespace, folder: Path) -> Log:
         raise ValueError("expected more tests")
     variance = without.between_groups**2 + without.residual**2
     known = replay.Known(scorer.manifest.spreads["ctr"], mean, 1 / (mean * variance))
-    return Log(known, without, list(_tests(rest, scorer, without, mean, options.repeats)))
+    tests = list(_tests(rest, scorer, without, mean, options.repeats))
+    return Log(known, without, tests, options.repeats)
 
 
 def _one_image_a_test(table: pa.Table) -> pa.Table:
@@ -239,9 +241,17 @@ def _print_truth_of_tests(log: Log) -> None:
     }
     _print_truth(sources, spread)
     rows = [["share of the real counts known", *(f"{share:.0%}" for share in KNOWN_SHARES)]]
-    found = [truth.observed_best(log.tests, spread, share, seed=4) for share in KNOWN_SHARES]
+    once = [_once(one, len(one.logits) // log.repeats) for one in log.tests]
+    found = [truth.observed_best(once, spread, share, seed=4) for share in KNOWN_SHARES]
     rows.append(["tests: error of chances to be best in the rest", *map(_error, found)])
     print(format_table(rows), "\n", flush=True)
+
+
+def _once(tests: replay.Tests, count: int) -> replay.Tests:
+    """The first of them: further ones repeat their counts."""
+    return replay.Tests(
+        tests.logits[:count], tests.rates[:count], tests.trials[:count], tests.successes[:count]
+    )
 
 
 def _print_truth(sources: Mapping[str, Sequence[replay.Tests]], spread: Spread) -> None:

@@ -19,7 +19,7 @@ from adscore import decide_table
 from adscore.sample import write_sample
 from adscore.sample.simulation import SimulationSettings, simulate_log
 
-CREATIVES, SEED = 4, 7
+CREATIVES, SEED = 4, 4
 DAYS, IMPRESSIONS_A_DAY = 7, 12_000
 MONDAY = date(2026, 3, 2)
 
@@ -40,7 +40,7 @@ def main(model: str) -> None:
         day_of(creative, name, MONDAY, 0, 0)
         for creative, name in zip(creatives, names, strict=True)
     ]
-    clicks = 0
+    earned = 0.0
     for number in range(DAYS):
         write(folder / "counts.csv", rows)
         decided = decide_table(
@@ -56,11 +56,11 @@ def main(model: str) -> None:
             shown = round(row["share"] * IMPRESSIONS_A_DAY)
             clicked = int(rng.binomial(shown, rate))
             rows.append(day_of(creative, name, day, shown, clicked))
-            clicks += clicked
+            earned += shown * rate
     total = DAYS * IMPRESSIONS_A_DAY
     print(
-        f"clicks of the week: {clicks:,}; an even split would have had "
-        f"{total * rates.mean():,.0f}, the best alone {total * rates.max():,.0f}"
+        f"clicks to expect of this week: {earned:,.0f}; of an even split "
+        f"{total * rates.mean():,.0f}, of the best alone {total * rates.max():,.0f}"
     )
 
 
