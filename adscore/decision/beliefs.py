@@ -20,6 +20,7 @@ from adscore.decision.comparison import (
     common_nodes,
 )
 from adscore.decision.posterior import Posterior, crossing, log_miss, normal_scores
+from adscore.decision.status import Counted
 
 Array = NDArray[np.float64]
 
@@ -43,8 +44,8 @@ class Belief(ABC):
         """The rate or value below which an arm's lies with some probability, (g, a)."""
 
     @abstractmethod
-    def noise(self) -> Array:
-        """Squared standard error of the mean's logarithm by the counts alone, (g, a), or inf."""
+    def counted(self) -> Counted:
+        """What the counts alone say."""
 
     @abstractmethod
     def resolved(self, trials: Array) -> Array:
@@ -84,9 +85,9 @@ class Rates(Belief):
         """See `Belief`."""
         return self.value * self.posterior.quantile(probability)
 
-    def noise(self) -> Array:
+    def counted(self) -> Counted:
         """See `Belief`."""
-        return squared_error(self.posterior)
+        return Counted(self.value * observed_rate(self.posterior), squared_error(self.posterior))
 
     def resolved(self, trials: Array) -> Array:
         """See `Belief`."""
@@ -185,9 +186,12 @@ class Values(Belief):
         quantile: Array = np.exp(crossing(logs, normal_scores(below), probability))
         return quantile
 
-    def noise(self) -> Array:
+    def counted(self) -> Counted:
         """See `Belief`."""
-        return self._parts([squared_error(one) for one in self.posteriors], power=2)
+        pairs = zip(self.posteriors, self.worth, strict=True)
+        value = sum((worth * observed_rate(one) for one, worth in pairs), np.zeros(1))
+        noise = self._parts([squared_error(one) for one in self.posteriors], power=2)
+        return Counted(value, noise)
 
     def resolved(self, trials: Array) -> Array:
         """See `Belief`."""
@@ -288,6 +292,14 @@ def _every_pair(first: Array, second: Array, combine: np.ufunc) -> Array:
     """(g, j, a) and (g, l, a) -> (g, j * l, a)."""
     pairs: Array = combine(first[:, :, None], second[:, None])
     return pairs.reshape(pairs.shape[0], -1, pairs.shape[-1])
+
+
+def observed_rate(posterior: Posterior) -> Array:
+    """Successes over trials, (g, a); NaN where there was none."""
+    evidence = posterior.evidence
+    with np.errstate(invalid="ignore"):
+        rate: Array = evidence.successes / evidence.trials
+    return rate
 
 
 def squared_error(posterior: Posterior) -> Array:

@@ -152,7 +152,7 @@ def _figures(evidence: Sequence[Evidence], question: Question, sizes: NDArray[np
         relative_loss=relative_loss,
         share=split_to_learn(found.chance_best) if learns else split_to_earn(belief, question.left),
         leader=leader,
-        status=find_status(mean, belief.noise(), found.chance_best, relative_loss, tolerance),
+        status=find_status(mean, belief.counted(), found.chance_best, relative_loss, tolerance),
         targets=np.stack([_of_target(one) for one in posteriors]),
     )
 

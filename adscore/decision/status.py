@@ -1,5 +1,6 @@
 """Comparisons of the arms of a group -> whether the question which is best is settled."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -25,18 +26,32 @@ class Status(StrEnum):
 STATUSES = tuple(Status)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the counts of some groups' arms say alone.
+
+    Attributes:
+        rate: Observed rate or value, (g, a); NaN of an arm that was not tried.
+        noise: Squared standard error of its logarithm, (g, a), or inf.
+    """
+
+    rate: Array
+    noise: Array
+
+
 def find_status(
-    mean: Array, noise: Array, chance_best: Array, relative_loss: Array, tolerance: float
+    mean: Array, counted: Counted, chance_best: Array, relative_loss: Array, tolerance: float
 ) -> NDArray[np.int64]:
     """Finds the status of each group.
 
     A leader's expected loss is below the tolerance, it is the best with a chance of 96.5 %, and
-    each other arm has had the trials that could show that it is as far behind as it seems. In a
-    tie, whichever arm is chosen, the expected loss is below the tolerance.
+    each other arm has had the trials that could show that it is as far behind as it seems, both
+    with the prediction and by the counts alone: a prediction may be wrong. In a tie, whichever arm
+    is chosen, the expected loss is below the tolerance.
 
     Args:
         mean: Expected rate or value of each arm, (g, a).
-        noise: Squared standard error of its logarithm by the counts alone, (g, a).
+        counted: What the counts say of it alone.
         chance_best: (g, a).
         relative_loss: (g, a).
         tolerance: The share of the best rate that one is ready to lose.
@@ -49,8 +64,11 @@ def find_status(
     def of_leader(values: Array) -> Array:
         return np.take_along_axis(values, leader, axis=1)
 
-    behind = np.log(of_leader(mean)) - np.log(mean)
-    is_shown = behind >= SHOWN_ERRORS * np.sqrt(noise + of_leader(noise))
+    noise = counted.noise
+    with np.errstate(divide="ignore", invalid="ignore"):  # no success, no trial
+        logs = np.log(np.stack([mean, counted.rate]))
+        behind = (np.take_along_axis(logs, leader[None], axis=2) - logs).min(axis=0)
+        is_shown = behind >= SHOWN_ERRORS * np.sqrt(noise + of_leader(noise))
     np.put_along_axis(is_shown, leader, True, axis=1)
     leads = (
         (of_leader(relative_loss) < tolerance)

@@ -73,6 +73,13 @@ def test_prediction_alone_makes_no_leader():
     assert decision.status is Status.OPEN
 
 
+def test_wrong_prediction_makes_no_leader_of_what_looks_alike_in_counts():
+    arms = (arm("a", 5_000, 80, rate=0.05), arm("b", 5_000, 74, rate=0.01))
+    decision = decided(*arms)
+    assert decision.best.chance_best > 0.965
+    assert decision.status is Status.OPEN
+
+
 def test_mean_lies_between_prediction_and_observation():
     decision = decided(arm("a", 3_000, 75), arm("b", 3_000, 45))
     first = decision.arms[0]
