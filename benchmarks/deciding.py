@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--part", nargs="+", choices=PARTS, default=list(PARTS))
     add("--predictions", nargs="+", default=["as they are", "shuffled", "reversed"])
     add("--impressions", nargs="+", type=int, default=list(IMPRESSIONS), help="of an arm")
-    add("--repeats", type=int, default=2, help="draws of each test's true rates")
+    add("--repeats", type=int, default=6, help="draws of each test's true rates")
     add("--groups", type=int, default=1_000, help="of equal arms")
     add("--compared", type=int, default=40, help="random groups computed in other ways")
     add("--many", type=int, default=100_000, help="groups whose time is taken")
@@ -216,7 +216,10 @@ def _print_replays(log: Log, options: argparse.Namespace) -> None:
         ours = outcomes["adscore"]
         for name, pairs in outcomes.items():
             if name != "adscore":
-                ends = [replay.difference(*both, seed=0) for both in zip(ours, pairs, strict=True)]
+                ends = [
+                    replay.difference(*both, log.repeats, seed=0)
+                    for both in zip(ours, pairs, strict=True)
+                ]
                 rows.append(
                     [f"more than {name}", *(f"{low:+.3f} to {high:+.3f}" for low, high in ends)]
                 )

@@ -250,13 +250,26 @@ def share_of_gain(pairs: Sequence[tuple[Array, Array]]) -> float:
 
 
 def difference(
-    first: Sequence[tuple[Array, Array]], second: Sequence[tuple[Array, Array]], seed: int
+    first: Sequence[tuple[Array, Array]],
+    second: Sequence[tuple[Array, Array]],
+    repeats: int,
+    seed: int,
 ) -> tuple[float, float]:
-    """The 95 % interval of how much more of the gain the first has, by a paired bootstrap."""
-    gain, most = (np.concatenate(columns) for columns in zip(*first, strict=True))
-    other = np.concatenate([gain for gain, _ in second])
+    """The 95 % interval of how much more of the gain the first has, by a paired bootstrap.
+
+    Tests are drawn with all their repeats, which are alike.
+    """
+
+    def of_tests(column: Array) -> Array:
+        whole: Array = column.reshape(repeats, -1).sum(axis=0)
+        return whole
+
+    more = np.concatenate(
+        [of_tests(one - other) for (one, _), (other, _) in zip(first, second, strict=True)]
+    )
+    most = np.concatenate([of_tests(one) for _, one in first])
     rng = np.random.default_rng(seed)
-    picked = rng.integers(0, len(gain), (2_000, len(gain)))
-    differences = (gain - other)[picked].sum(axis=1) / most[picked].sum(axis=1)
+    picked = rng.integers(0, len(more), (2_000, len(more)))
+    differences = more[picked].sum(axis=1) / most[picked].sum(axis=1)
     low, high = np.quantile(differences, [0.025, 0.975])
     return float(low), float(high)
