@@ -13,7 +13,7 @@ from adscore.decision.posterior import Evidence
 
 Array = NDArray[np.float64]
 
-_LOGITS = np.linspace(-12, 4, 16_001)
+_LOGITS = np.linspace(-12, 4, 8_001)
 _RATES = expit(_LOGITS)
 _OFFSETS = 401
 _NEGLIGIBLE = 1e-9
