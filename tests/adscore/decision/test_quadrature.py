@@ -51,16 +51,16 @@ def test_values_of_several_targets_are_those_of_draws():
     clicks = evidence([-4, -4.2, -4.1], [0.3, 0.3, 0.6], 0.7, [50, 20, 3000], [0, 0, 33])
     sales = evidence([-7, -6.5, -6.8], [0.3, 0.3, 0.6], 0.4, [50, 20, 3000], [0, 0, 2])
     leads = evidence([-5, -5.5, -5.2], [0.2] * 3, 1.0, [50, 20, 3000], [0, 0, 12])
-    for targets, worth in (([clicks, sales], [1.0, 20.0]), ([clicks, sales, leads], [1, 20, 3.0])):
-        found = exact.figures_of_one(targets, worth)
-        values = exact.drawn_values(targets, worth, 100_000, seed=0)
-        best = np.bincount(values.argmax(axis=1), minlength=3) / len(values)
-        loss = 1 - values.mean(axis=0) / values.max(axis=1).mean()
-        assert found.mean[0] == pytest.approx(values.mean(axis=0), rel=5e-3)
-        assert found.lower[0] == pytest.approx(np.quantile(values, 0.05, 0), rel=0.02)
-        assert found.upper[0] == pytest.approx(np.quantile(values, 0.95, 0), rel=0.02)
-        assert found.chance_best[0] == pytest.approx(best, abs=0.01)
-        assert found.relative_loss[0] == pytest.approx(loss, abs=0.01)
+    targets, worth = [clicks, sales, leads], [1.0, 20.0, 3.0]
+    found = exact.figures_of_one(targets, worth)
+    values = exact.drawn_values(targets, worth, 100_000, seed=0)
+    best = np.bincount(values.argmax(axis=1), minlength=3) / len(values)
+    loss = 1 - values.mean(axis=0) / values.max(axis=1).mean()
+    assert found.mean[0] == pytest.approx(values.mean(axis=0), rel=5e-3)
+    assert found.lower[0] == pytest.approx(np.quantile(values, 0.05, 0), rel=0.02)
+    assert found.upper[0] == pytest.approx(np.quantile(values, 0.95, 0), rel=0.02)
+    assert found.chance_best[0] == pytest.approx(best, abs=0.01)
+    assert found.relative_loss[0] == pytest.approx(loss, abs=0.01)
 
 
 def test_interval_holds_rates_that_are_drawn_as_the_model_says():
