@@ -7,7 +7,7 @@ and each file is read on its own.
 import json
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -147,8 +147,10 @@ class GroupsOfRows:
         days = self._days(piece)
         ids = scores.column(0).to_pylist()
         groups = cells.texts[columns.group] if columns.group else [ONE_GROUP] * len(ids)
-        for name in filter(None, (columns.group, columns.id)):
-            self._require_named(piece.first_row, name, cells.texts[name])
+        # NA may be a region; but no creative.
+        for name, is_unnamed in ((columns.group, _is_blank), (columns.id, is_nothing)):
+            if name is not None:
+                self._require_named(piece.first_row, name, map(is_unnamed, cells.texts[name]))
         logits = [_logits(scores, target.name) for target in columns.targets]
         errors, warnings = (scores.column(name).to_pylist() for name in ("error", "warnings"))
         for row, (group, identity) in enumerate(zip(groups, ids, strict=True)):
@@ -203,10 +205,10 @@ class GroupsOfRows:
                     )
         return counts
 
-    def _require_named(self, first_row: int, column: str, cells: Sequence[str]) -> None:
-        for row, cell in enumerate(cells, first_row):
-            if is_nothing(cell):
-                text = f"expected a name. Received: {cell!r}, which would join what has none"
+    def _require_named(self, first_row: int, column: str, unnamed: Iterable[bool]) -> None:
+        for row, is_unnamed in enumerate(unnamed, first_row):
+            if is_unnamed:
+                text = "expected a name. Received: none, and would be joined with others of none"
                 self._faults.add(row, f"column {column!r}", text, _UNNAMED)
 
     def _days(self, piece: Piece) -> list[int | None]:
@@ -295,6 +297,10 @@ class GroupsOfRows:
             dict(zip(names, sums.successes, strict=True)),
             tuple(sums.warnings),
         )
+
+
+def _is_blank(cell: str) -> bool:
+    return not cell.strip()
 
 
 def _logits(scores: pa.RecordBatch, target: str) -> list[float]:

@@ -219,8 +219,8 @@ def test_bad_rows_are_named_together(run, log, model_dir):
         return [{**row, "campaign_id": "", "creative_id": "n/a"}]
 
     said = run(log(unnamed), "--model", model_dir, code=1)
-    assert "row 1, column 'campaign_id': expected a name. Received: ''" in said
-    assert "row 1, column 'creative_id': expected a name. Received: 'n/a'" in said
+    assert "row 1, column 'campaign_id': expected a name. Received: none" in said
+    assert "row 1, column 'creative_id': expected a name. Received: none" in said
 
     for day, text in (("2226-01-01", "a day that has begun"), ("01/02/2026", "YYYY-MM-DD")):
         table = log(lambda row, day=day: [{**row, "day": day}])
