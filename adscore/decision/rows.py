@@ -27,9 +27,7 @@ from adscore.table.numbers import is_nothing
 MAX_ARMS_HELD = 150_000
 _FILES = 64
 ONE_GROUP = "all"  # where no column says what belongs together
-_UNNAMED = (
-    "Rows without one may be totals, which adscore prepare leaves out; or name another column"
-)
+_UNNAMED = "Such rows would be joined. They may be totals, which adscore prepare leaves out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ class GroupsOfRows:
     def _require_named(self, first_row: int, column: str, unnamed: Iterable[bool]) -> None:
         for row, is_unnamed in enumerate(unnamed, first_row):
             if is_unnamed:
-                text = "expected a name. Received: none, and would be joined with others of none"
+                text = "expected a name. Received: none"
                 self._faults.add(row, f"column {column!r}", text, _UNNAMED)
 
     def _days(self, piece: Piece) -> list[int | None]:
