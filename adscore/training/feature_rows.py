@@ -18,7 +18,7 @@ from adscore.training.encoders.feature_cache import cache_directory
 
 Features = NDArray[np.float32]
 
-# In memory: of 50,000 rows with statistics, of 10,000 with those of two encoders.
+# Of one part in memory: 200,000 rows with statistics of images, 20,000 with those of an encoder.
 MAX_BYTES = 200 * 1024 * 1024
 # A piece of the widest features takes 40 MB.
 ROWS_AT_ONCE = 2_048
