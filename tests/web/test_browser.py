@@ -374,3 +374,15 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     assert not scrolls_sideways(page)
     assert findings(page) == []
     assert visitor.complaints == []
+
+
+def test_paper_shows_the_whole_grid_and_nothing_to_press(
+    visit: Callable[..., Any], banners: list[Path]
+) -> None:
+    page = visit(width=794).open()  # A4 at 96 dots per inch
+    fill(page, banners[:6])
+    page.emulate_media(media="print")
+    right = "[...document.querySelectorAll('.cell')].map(one => one.getBoundingClientRect().right)"
+    assert page.evaluate(f"Math.max(...{right}) <= innerWidth")
+    visible = "[...document.querySelectorAll('button')].filter(one => one.checkVisibility())"
+    assert page.evaluate(f"{visible}.length") == 18  # the cells
