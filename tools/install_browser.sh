@@ -5,17 +5,14 @@ for program in ${ADSCORE_CHROMIUM:-chromium chromium-headless-shell}; do
 	command -v "$program" >/dev/null && exit 0
 done
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	echo "No chromium: the tests of the page in a browser are skipped. On Debian:" \
-		"sudo apt-get install chromium"
+	echo "No chromium: the tests of the page in a browser are skipped." \
+		"On Debian: sudo apt-get install chromium"
 	exit 0
 fi
 echo "Installing Debian's chromium for the tests of the page ..."
 export DEBIAN_FRONTEND=noninteractive
-quick="-qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=30"
-# An old list of packages may lack nothing, and a new one takes seconds: it is renewed where it must be.
-install() {
-	# shellcheck disable=SC2086 # words of options
-	apt-get $quick install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core
+apt() {
+	apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=30 "$@"
 }
-{ apt-get $quick update && install; } >/dev/null 2>&1 ||
-	echo "skipped: apt-get did not install chromium, so the tests of the page in a browser are skipped"
+{ apt update && apt install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core; } \
+	>/dev/null 2>&1 || echo "skipped: apt-get did not install it, so the tests in a browser are skipped"

@@ -49,3 +49,19 @@ def test_documents_name_only_targets_that_exist(name: str):
 def test_continuous_integration_runs_the_same_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert set(MENTION.findall(script)) == {"check", "test"}
+
+
+@pytest.mark.parametrize(("user", "said"), [(0, "skipped: apt-get did not"), (1000, "No chromium")])
+def test_a_browser_that_cannot_be_installed_breaks_nothing(
+    tmp_path: Path, user: int, said: str
+) -> None:
+    for name, line in (("id", f"echo {user}"), ("apt-get", "exit 100")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    script = ROOT / "tools" / "install_browser.sh"
+    environment = {"PATH": str(tmp_path), "ADSCORE_CHROMIUM": "no-such-browser"}
+    done = subprocess.run(
+        ["/bin/sh", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout
