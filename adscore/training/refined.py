@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 # More rows cost time, and change the strengths by less than they are known.
 ROWS = 4_000
 # Times a block's variance is tried at, until neither is better by so many nats.
-FACTORS, MIN_GAIN = (0.2, 5.0), 0.5
+FACTORS, MIN_GAIN = (0.2, 5.0), 2.0
 
 
 def refine(
