@@ -170,8 +170,10 @@ def _inputs(
     bundle: Bundle, headline: onnxruntime.InferenceSession, creatives: CreativeTable, size: int
 ) -> tuple[Feeds, Feeds]:
     names = [node.name for node in headline.get_inputs()]
-    tokenizer = bundle.files[files.TOKENIZER].decode()
-    reader = HeadlineReader(tokenizer, bundle.manifest.preprocessing, names)
+    tokenizer = bundle.files.get(files.TOKENIZER)
+    reader = HeadlineReader(
+        None if tokenizer is None else tokenizer.decode(), bundle.manifest.preprocessing, names
+    )
     scorer = Scorer(bundle)
     prepared = [scorer.preparer.creative(creatives.creative(row)) for row in range(size)]
     texts, _ = reader.read([one.headline.text for one in prepared if one.headline])

@@ -1,9 +1,6 @@
 """CheckService: creatives against the rules of a placement, beside the scores and behind them."""
 
 import functools
-import os
-import sys
-import threading
 from collections.abc import Sequence
 
 from google.protobuf.message import Message
@@ -24,6 +21,7 @@ from adscore.errors import Reason
 from adscore.scoring.pixel_budget import PixelBudget
 from adscore_protos.v1 import check_pb2
 from adscore_server.calls.call import Call
+from adscore_server.calls.priority import give_way
 from adscore_server.calls.queue import WorkQueue
 from adscore_server.calls.wire import Layout, parse, require_small
 from adscore_server.config import ServerConfig
@@ -36,10 +34,6 @@ CHECK, LIST_PLACEMENTS = f"/{CHECKS}/Check", f"/{CHECKS}/ListPlacements"
 
 # Reading the text on each takes up to a second.
 MAX_CREATIVES = 100
-# What is added to the priority of the threads that check, so that scores come first on a core.
-_NICENESS = 10
-
-_THREAD = threading.local()
 
 _LAYOUT = Layout(frozenset({2}), frozenset({2}))
 
@@ -129,7 +123,7 @@ class _Job:
 
     def check(self, place: int) -> Checked:
         """Checks one."""
-        _give_way()
+        give_way()
         one = self._request.creatives[place]
         return self._checker.check(Creative(one.headline, one.image, one.id))
 
@@ -148,14 +142,6 @@ class _Job:
             creatives=map(_creative_to_wire, self._checker.compared(outcomes)),
             not_checked=self._checker.not_checked,
         )
-
-
-def _give_way() -> None:
-    """Lowers the priority of this thread, once; only Linux knows one for each thread."""
-    if sys.platform == "linux" and not getattr(_THREAD, "gives_way", False):
-        own = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, 0, min(own + _NICENESS, 19))
-        _THREAD.gives_way = True
 
 
 def _creative_to_wire(checked: CheckedCreative) -> check_pb2.CheckedCreative:

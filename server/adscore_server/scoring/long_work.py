@@ -1,8 +1,6 @@
 """Work that takes long: it waits for its pixels, then for a thread, and meanwhile holds neither."""
 
 import contextlib
-import os
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +8,10 @@ from typing import Any
 
 from adscore.scoring.pixel_budget import PixelClaim
 from adscore_server.calls.call import Call
+from adscore_server.calls.priority import give_way
 from adscore_server.errors import OverloadedError
 
 Step = Callable[[], Any]
-
-# Of the threads: a tenth of what others get where all cores are busy.
-_NICE = 10
 
 
 class LongWork:
@@ -27,7 +23,7 @@ class LongWork:
     """
 
     def __init__(self, threads: int, max_calls: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, "long-work", _give_way)
+        self._threads = ThreadPoolExecutor(threads, "long-work", give_way)
         self._max_calls = max_calls
         self._lock = threading.Lock()
         self._calls = 0
@@ -71,13 +67,6 @@ class LongWork:
     def shutdown(self, *, wait: bool) -> None:
         """Ends its threads."""
         self._threads.shutdown(wait=wait, cancel_futures=not wait)
-
-
-def _give_way() -> None:
-    """Lets short work have the cores first; Linux alone knows a priority of threads."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class _WaitingStep:
