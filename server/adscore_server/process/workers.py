@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -177,6 +178,8 @@ class Worker:
         self.news, theirs = _processes.Pipe(duplex=False)
         with theirs:
             self.process = _processes.Process(target=_work, args=(self._job, theirs))
+            # The first start would start it too, and let SIGINT through after that.
+            resource_tracker.ensure_running()
             with _held_back(signal.SIGINT):
                 self.process.start()
         self._started_at = time.monotonic()
