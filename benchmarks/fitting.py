@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from adscore.sample import write_sample
 from adscore.table import Columns, CreativeTable, Target, read_table
+from shared.encoders import add_encoder_names, encoder_choices
 from shared.table import format_table
 
 DRAWN = 1_000  # creatives whose headlines and counts come again and again
@@ -37,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--rows", nargs="+", type=int, default=[1_000, 10_000], help="sizes of the logs")
     add("--encoders", type=Path, help="folder of the encoders; without it, nothing is run")
-    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
+    add_encoder_names(parser)
     add("--train", action="store_true", help=argparse.SUPPRESS)  # a child
     options = parser.parse_args(arguments)
     if options.train:
@@ -81,10 +81,7 @@ def _train(options: argparse.Namespace) -> int:
             given(encoding.encoder.width), np.arange(len(texts))
         )
         export.check_graphs = lambda *_: None  # the graphs do not give noise
-        encoders = {
-            "text_encoder": str(options.encoders / options.text_encoder),
-            "image_encoder": str(options.encoders / options.image_encoder),
-        }
+        encoders = encoder_choices(options, options.encoders)
         before = time.process_time()
         train(table, Path(folder) / "model", TrainingOptions(**encoders))
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from adscore.cores import usable_cores
 from adscore.sample import write_sample
+from shared.encoders import add_encoder_names, encoder_choices
 from shared.table import format_table
 
 FOLDER = Path("build/growth")
@@ -55,18 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--rows", nargs="+", type=int, default=[1_000, 10_000], help="sizes of the logs")
     add("--encoders", type=Path, help="folder of the encoders; without it, from nothing alone")
-    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
+    add_encoder_names(parser)
     add("--train", nargs=2, help=argparse.SUPPRESS)  # a child: the log, further options as JSON
     options = parser.parse_args(arguments)
     if options.train:
         return _train(*options.train)
     kinds = {SCRATCH: {}}
     if options.encoders is not None:
-        kinds[ENCODERS] = {
-            "text_encoder": str(options.encoders / options.text_encoder),
-            "image_encoder": str(options.encoders / options.image_encoder),
-        }
+        kinds[ENCODERS] = encoder_choices(options, options.encoders)
     runs = [_measured(kind, rows, kinds[kind]) for kind in kinds for rows in sorted(options.rows)]
     print(format_table(list(_lines(runs))))
     return 0

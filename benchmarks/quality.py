@@ -27,6 +27,7 @@ from comparison.results import (
     table_rows,
 )
 from comparison.tasks import SAMPLE, TASKS
+from shared.encoders import add_encoder_names, encoder_choices
 from shared.table import format_table
 
 RESULTS = Path("build/quality.jsonl")
@@ -58,8 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data", type=Path, default=Path(data) if data else None, help="folder of the tables")
     add("--encoders", type=Path, help="folder of the encoders; by default beside that of the data")
-    add("--text-encoder", default="minilm-l6", help="folder in it (%(default)s)")
-    add("--image-encoder", default="mobilenet-v2", help="folder in it (%(default)s)")
+    add_encoder_names(parser)
     add("--markdown", action="store_true", help="print the table for a document")
     add("--max-rows", type=int, help="first rows only: to try the script, not for figures")
     add("--task", nargs="+", choices=TASKS, default=[name for name in TASKS if name != SAMPLE])
@@ -73,8 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings(options: argparse.Namespace) -> Settings:
     folder = options.encoders or (options.data or Path()).resolve().parent / "encoders"
-    encoders = (str(folder / name) for name in (options.text_encoder, options.image_encoder))
-    return Settings(options.data, *encoders, options.max_rows, options.max_epochs)
+    encoders = encoder_choices(options, folder)
+    return Settings(
+        options.data, **encoders, max_rows=options.max_rows, max_epochs=options.max_epochs
+    )
 
 
 def _run_missing(options: argparse.Namespace) -> int:

@@ -4,8 +4,8 @@ The contract:
 
 - There is no timer. A worker that is free takes what waits: calls that may be worked on together,
   at most `max_together`, its share of those that wait, and what takes some 30 ms. So an idle server
-  adds no delay, a busy one makes batches by itself, and one of dear calls makes small ones. The
-  worker does everything for them, up to the answer.
+  adds no delay, a busy one makes batches by itself, and where calls take long batches are small.
+  The worker does everything for them, up to the answer.
 - Callers take turns, see `WaitingCalls`.
 - A call of many creatives comes back as a `Pieces` of work. Calls and pieces take turns, and so do
   the pieces of different calls.

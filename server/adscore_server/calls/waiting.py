@@ -9,7 +9,7 @@ from adscore_server.calls.call import Call
 class WaitingCalls:
     """Calls in order of arrival for each caller, see `admission.caller_of`; callers take turns.
 
-    So who sends many calls at once, or dear ones, makes another wait for one of them, not for all.
+    So a caller who sends many calls, or expensive ones, makes others wait for one, not for all.
     Used by one thread at a time.
     """
 
