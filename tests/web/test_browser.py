@@ -54,6 +54,15 @@ def rates(page: Any) -> dict[str, str]:
     return found
 
 
+def choose_placement(page: Any, value: str) -> None:
+    """Chooses a placement where none was chosen, and waits until every score is of it."""
+    missing = page.locator("#results .tag", has_text="context missing")
+    missing.first.wait_for()
+    page.locator("#context-placement").select_option(value)
+    missing.first.wait_for(state="detached")
+    page.wait_for_function("progress.hidden")
+
+
 def wait_for_focus(page: Any, label: str) -> None:
     """Waits until the focus is on what has a name that starts so."""
     page.wait_for_function("name => document.activeElement.ariaLabel?.startsWith(name)", arg=label)
@@ -191,9 +200,7 @@ def test_a_reload_loses_nothing(visit: Callable[..., Any], banners: list[Path]) 
     visitor = visit()
     page = visitor.open()
     fill(page, banners[:3])
-    with page.expect_response("**/api/scores"):  # by then the old grid is gone
-        page.locator("#context-placement").select_option("feed")
-    wait_for_grid(page, 9)
+    choose_placement(page, "feed")
     before = rates(page)
     page.locator('.cell[data-code="B2"]').click()
     page.get_by_label("Impressions").first.fill("1,200")
@@ -213,6 +220,38 @@ def test_a_reload_loses_nothing(visit: Callable[..., Any], banners: list[Path]) 
     page.wait_for_function("() => document.querySelectorAll('.banner').length === 6")
     page.reload()
     wait_for_grid(page, 18)
+    assert visitor.complaints == []
+
+
+def turned_round(route: Any) -> None:
+    """Lets scores through with the order of the combinations turned round."""
+    response = route.fetch()
+    answer = response.json()
+    for score in answer["scores"]:
+        for target in score["targets"].values():
+            target["mean"] = 1 - target["mean"]
+    route.fulfill(response=response, json=answer)
+
+
+def test_counts_typed_while_scores_arrive_stay_in_their_row(
+    visit: Callable[..., Any], banners: list[Path]
+) -> None:
+    visitor = visit()
+    page = visitor.open()
+    fill(page, banners[:3])
+    old = page.locator(".cell").first.get_attribute("aria-label")
+    page.route("**/api/scores", turned_round)
+    # Nothing is drawn while letters are composed, as on a slow machine: the rows are old then.
+    page.evaluate("dispatchEvent(new Event('compositionstart'))")
+    page.locator("#context-placement").select_option("feed")
+    page.wait_for_load_state("networkidle")
+    field = page.get_by_label("Impressions").first
+    identity = field.get_attribute("id")
+    field.fill("1,200")
+    page.evaluate("dispatchEvent(new Event('compositionend'))")
+    page.wait_for_function("old => document.querySelector('.cell').ariaLabel !== old", arg=old)
+    assert page.locator(f"#{identity}").input_value() == "1,200"
+    assert page.locator(".live-row").count() == 3
     assert visitor.complaints == []
 
 

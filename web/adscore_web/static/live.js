@@ -18,6 +18,7 @@ const OFF = { share: 0.02, chance: 0.02 }; // below both, more traffic is wasted
 let decision = null; // {key, value, error}
 let asking = "";
 let typing = 0;
+let shown = []; // codes of the rows on the page; the ranking may be newer
 
 export function start() {
   onChange(drawLive);
@@ -45,6 +46,7 @@ function counted(code) {
 
 function drawLive() {
   const running = arms();
+  shown = running.map((one) => one.code);
   byId("live-numbers").hidden = running.length === 0;
   if (!running.length) return;
   ask(running);
@@ -155,7 +157,7 @@ function countField(code, part, label) {
   const id = `${part}-${code}`;
   const { fault } = counted(code);
   const typed = ({ target }) => {
-    state.live = arms().map((each) => each.code); // what has counts stays, wherever it ranks
+    state.live = live(); // what has counts stays, wherever it ranks
     (state.counts[code] ??= {})[part] = target.value;
     changeSoon();
   };
@@ -185,9 +187,11 @@ function addRow(running) {
   );
 }
 
+/** Codes of what runs, once somebody says so. */
+const live = () => (state.live.length ? state.live : shown);
+
 function setLive(edit) {
-  const codes = arms().map((one) => one.code);
-  change(() => (state.live = edit(codes)));
+  change(() => (state.live = edit(live())));
 }
 
 function options() {
@@ -228,11 +232,11 @@ function pastedInto(event, code) {
 }
 
 /** Takes lines "code impressions clicks", or two numbers a line for the rows from one on. */
-function takeTable(text, from = arms()[0]?.code) {
+function takeTable(text, from = shown[0]) {
   const between = /\t|;|\s{2,}|,(?!\d{3}\b)|\s+(?=[\d.,’']+(?:\s|$))/; // a comma inside a number parts nothing
   const lines = text.split(/\r?\n/).map((line) => line.trim().split(between).map((cell) => cell.trim()).filter(Boolean)).filter((cells) => cells.length);
   const byCode = new Map(ranking().map((one) => [one.code.toUpperCase(), one.code]));
-  const rows = arms().map((one) => one.code);
+  const rows = shown;
   let place = Math.max(rows.indexOf(from), 0);
   const taken = new Map();
   let left = 0;
@@ -245,7 +249,7 @@ function takeTable(text, from = arms()[0]?.code) {
     else left++;
   }
   change(() => {
-    if ([...taken.keys()].some((code) => !rows.includes(code))) state.live = [...new Set([...rows, ...taken.keys()])].slice(0, MAX_ARMS);
+    if (taken.size) state.live = [...new Set([...live(), ...taken.keys()])].slice(0, MAX_ARMS);
     for (const [code, [trials, successes]] of taken) state.counts[code] = { trials, successes };
   });
   notice([taken.size && t("live.taken", { count: taken.size }), left && t("live.left", { count: left })].filter(Boolean).join(" "));
