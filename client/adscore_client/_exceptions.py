@@ -69,25 +69,20 @@ class AdscoreError(Exception):
         request_id: Id of the call in the server's log; empty where nothing was sent.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: grpc.StatusCode | None = None,
-        reason: str = "",
-        retryable: bool = False,
-        retry_after_seconds: float | None = None,
-        creative_id: str = "",
-        request_id: str = "",
-    ) -> None:
+    def __init__(self, message: str, **fields: Unpack[ErrorFields]) -> None:
         # The text alone goes to args, so that exceptions can be pickled and copied.
         super().__init__(message)
-        self.code = code
-        self.reason = reason
-        self.retryable = retryable
-        self.retry_after_seconds = retry_after_seconds
-        self.creative_id = creative_id
-        self.request_id = request_id
+        self.code = fields.pop("code", None)
+        self.reason = fields.pop("reason", "")
+        self.retryable = fields.pop("retryable", False)
+        self.retry_after_seconds = fields.pop("retry_after_seconds", None)
+        self.creative_id = fields.pop("creative_id", "")
+        self.request_id = fields.pop("request_id", "")
+        if fields:
+            raise TypeError(
+                f"{type(self).__name__}: expected fields among "
+                f"{', '.join(ErrorFields.__annotations__)}. Received: {', '.join(fields)}"
+            )
 
 
 class InvalidRequestError(AdscoreError):

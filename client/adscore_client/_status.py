@@ -252,12 +252,6 @@ def error_from_item(wire: scoring_pb2.CreativeError, context: CallContext) -> Ad
 
 def error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
     """Returns the exception to raise for gRPC's, which is its cause."""
-    error = _error_from_call(exc, context)
-    error.__cause__ = exc
-    return error
-
-
-def _error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
     code, text = exc.code(), exc.details() or ""
     details = decode_details(exc.trailing_metadata())
     meaning = MEANINGS[code]
@@ -270,7 +264,9 @@ def _error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
     # tells the two apart, and waiting does not make a message smaller.
     if meaning.kind is OverloadedError and not details.reason and "larger than max" in text:
         meaning = Meaning(MessageTooLargeError, retryable=False)
-    return _build(meaning, code, text, details, context)
+    error = _build(meaning, code, text, details, context)
+    error.__cause__ = exc
+    return error
 
 
 def _build(

@@ -40,3 +40,10 @@ def test_exception_survives_a_process_boundary(error, clone):
 def test_type_error_of_a_part_survives_a_process_boundary():
     copied = pickle.loads(pickle.dumps(_exceptions.WrongTypeError("no", field="image")))
     assert (str(copied), copied.field) == ("no", "image")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_field_that_no_exception_has_is_named(error):
+    assert (error("no").code, error("no").reason, error("no").retryable) == (None, "", False)
+    with pytest.raises(TypeError, match=r"Error: expected fields among .*code.* Received: status"):
+        error("no", status=7)
