@@ -3,7 +3,7 @@
 import gzip
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from adscore.errors import TableError
 from adscore.prepare.days import written_days
@@ -18,12 +19,12 @@ from adscore.prepare.headlines import is_nothing
 from adscore.prepare.layout import Choices, Layout, find_layout, require_headline_choice
 from adscore.prepare.platform import GENERIC, known_names, recognise
 from adscore.prepare.sift import LeftOut, Sifter, SiftOptions
-from adscore.prepare.sums import without_sums
 from adscore.progress import SILENT, Progress
 from adscore.table.location import Location
 from adscore.table.numbers import Notation, looks_numeric
 from adscore.table.sheet import Sheet, SheetOptions, SheetRows
 from adscore.table.sheets import open_sheet
+from adscore.table.totals import rows_of_sums
 
 # What unpacking a file raises that broke off, or was changed.
 _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError)
@@ -123,7 +124,7 @@ def read_export(
             lambda: progress.advance(share(), f"{sifter.rows:,} rows"),
         )
     left_out = sifter.left_out
-    ads, left_out = without_sums(ads, left_out, [count.name for count in layout.counts])
+    ads, left_out = _without_sums(ads, left_out, [count.name for count in layout.counts])
     return Export(
         name=short,
         file_layout=sheet.layout,
@@ -213,3 +214,38 @@ def _first_look(sheet: Sheet, layout: Layout) -> tuple[Notation, set[str]]:
 def _first_cells(cells: pa.Array) -> list[str]:
     found: list[str] = cells.slice(0, _CELLS_TO_JUDGE).to_pylist()
     return found
+
+
+def _without_sums(
+    ads: pa.Table, left_out: Sequence[LeftOut], counts: Sequence[str]
+) -> tuple[pa.Table, list[LeftOut]]:
+    """Leaves out rows that hold, in every count, the sum of others: totals without a label.
+
+    Args:
+        ads: Ads, with a column `suspect`.
+        left_out: Rows that were left out already; those that are sums are called so.
+        counts: Columns of counts.
+
+    Returns:
+        Ads without the column `suspect`, and all rows that were left out, in their order.
+    """
+    suspects = ads["suspect"].to_numpy().astype(bool)
+    found = list(left_out)
+    if counts and ads.num_rows:
+        held = np.stack([ads[name].to_numpy() for name in counts])  # (counts, rows)
+        rest = held[:, ~suspects].sum(axis=1)
+        found = [_named_total(one, rest) for one in found]
+        sums = rows_of_sums(held, suspects)
+        rows = ads["row"].to_numpy()
+        found += [LeftOut(int(rows[at]), "totals", text, {}) for at, text in sorted(sums.items())]
+        if sums:
+            kept = np.ones(ads.num_rows, bool)
+            kept[list(sums)] = False
+            ads = ads.filter(pa.array(kept))
+    return ads.drop_columns(["suspect"]), sorted(found, key=lambda one: one.row)
+
+
+def _named_total(one: LeftOut, total: NDArray[np.float64]) -> LeftOut:
+    counts = list(one.counts.values())
+    is_total = one.reason == "no ad" and np.allclose(counts, total, rtol=1e-9) and total.any()
+    return replace(one, reason="totals", label="the sum of all ads") if is_total else one

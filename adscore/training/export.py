@@ -1,4 +1,4 @@
-"""A fitted model -> the graphs and golden scores of a bundle."""
+"""A fitted model -> the graphs, mean embeddings and golden scores of a bundle."""
 
 import io
 import tempfile
@@ -28,6 +28,7 @@ from adscore.training.towers import inputs_like
 GOLDEN_HEADLINES = ("Save 20% on running shoes today", "New: a calmer way to plan your week")
 TOWER_FILES = {"headline": files.HEADLINE_ENCODER, "image": files.IMAGE_ENCODER}
 ROWS_COMPARED = 8
+MAX_MEAN_ROWS = 2_000  # more change nothing but the time
 
 # === Graphs ===
 
@@ -71,11 +72,31 @@ def export_network(
 
 
 def export_model(problem: Problem, model: Model) -> dict[str, bytes]:
-    """The same of a fitted model, with its tokenizer."""
+    """The same of a fitted model, with its tokenizer and mean embeddings."""
     exported = export_network(model.towers, model.network, problem.encoders, problem.progress)
     if model.inputs.tokenizer:
         exported[files.TOKENIZER] = model.inputs.tokenizer.encode()
+    if model.network is not None:
+        exported[files.MEAN_EMBEDDINGS] = _mean_embeddings(problem, model)
     return exported
+
+
+def _mean_embeddings(problem: Problem, model: Model) -> bytes:
+    """The mean embedding of each tower over the rows that have its part; JSON, by tower.
+
+    Explanations compare a creative with it.
+    """
+    means = {}
+    for name, tower in model.towers.items():
+        rows = problem.data.rows_with(name, problem.fitted)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_MEAN_ROWS)).astype(np.int64)]
+        # Called rather than compiled, which would take longer than this one use of it.
+        sums = [
+            np.sum(tower(batch, training=False)["embedding"], axis=0, dtype=np.float64)
+            for batch in model.inputs.batches(tower, rows)
+        ]
+        means[name] = (np.sum(sums, axis=0) / len(rows)).astype(np.float32).tolist()
+    return msgspec.json.encode(means)
 
 
 def _call_once(model: keras.Model) -> None:

@@ -61,7 +61,6 @@ def train(
     from adscore.training.export import check_graphs, export_model, golden_file
     from adscore.training.left_out import evaluate_left_out
     from adscore.training.manifest import build_manifest, training_groups
-    from adscore.training.mean_embeddings import mean_embeddings
     from adscore.training.model import fit_model
     from adscore.training.model_card import model_card
 
@@ -78,8 +77,6 @@ def train(
     progress("exporting and checking the graphs")
     contents = export_model(problem, model)
     contents[files.TRAINING_GROUPS] = training_groups(problem)
-    if model.network is not None:
-        contents[files.MEAN_EMBEDDINGS] = mean_embeddings(problem, model)
     manifest = build_manifest(problem, model, evaluation, time.monotonic() - started)
     name = model_dir.resolve().name
     scorer = Scorer(Bundle(name, "", manifest, contents))

@@ -18,7 +18,7 @@ from adscore.creative import Creative
 from adscore_server.config import ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.models.registry import LoadedModel, ModelRegistry
-from adscore_server.monitoring.metrics import Metrics
+from adscore_server.monitoring.metrics import Metrics, ServerCollector
 from adscore_server.monitoring.metrics_server import MetricsServer
 from adscore_server.monitoring.score_distribution import (
     MIN_SCORES,
@@ -26,7 +26,6 @@ from adscore_server.monitoring.score_distribution import (
     Distribution,
     ScoreDistributions,
 )
-from adscore_server.monitoring.server_metrics import ServerCollector
 from adscore_server.server import Server
 
 

@@ -9,8 +9,7 @@ import typer
 
 from adscore_server.commands import serve
 from adscore_server.models.registry import LoadedModel, ModelRegistry
-from adscore_server.monitoring.metrics import Metrics
-from adscore_server.monitoring.server_metrics import ServerCollector
+from adscore_server.monitoring.metrics import Metrics, ServerCollector
 from adscore_server.server import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"

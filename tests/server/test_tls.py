@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from adscore_protos.v1 import model_pb2, model_pb2_grpc
 from adscore_server.access import tls
-from adscore_server.access.expiry import earliest_expiry
 from adscore_server.access.tls import Certificates as ServerCertificates
+from adscore_server.access.tls import earliest_expiry
 from adscore_server.config import ServerConfig, TlsFiles
 from adscore_server.errors import StartError
-from adscore_server.monitoring.server_metrics import ServerCollector
+from adscore_server.monitoring.metrics import ServerCollector
 
 
 class Certificates:

@@ -8,6 +8,6 @@ with FakeServer(score=lambda creative: 0.012) as server, Client(server.address) 
 """
 
 from adscore_client.testing._fake_server import FAKE_MODEL, FakeServer
-from adscore_client.testing._script import FakeCall
+from adscore_client.testing._services import FakeCall
 
 __all__ = ["FAKE_MODEL", "FakeCall", "FakeServer"]

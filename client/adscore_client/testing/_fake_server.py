@@ -20,8 +20,14 @@ from adscore_client._results import (
     TrainingSummary,
     Warning,
 )
-from adscore_client.testing._script import FakeCall, Script
-from adscore_client.testing._services import FakeChecks, FakeHealth, FakeModels, FakeScoring
+from adscore_client.testing._services import (
+    FakeCall,
+    FakeChecks,
+    FakeHealth,
+    FakeModels,
+    FakeScoring,
+    Script,
+)
 from adscore_protos.v1 import check_pb2_grpc, model_pb2_grpc, scoring_pb2_grpc
 
 FAKE_MODEL = Model(

@@ -1,15 +1,18 @@
-"""The services of adscore.v1 and the health of a fake server, answered by its script."""
+"""What a fake server is to answer, what it received, and the services that do so by this script."""
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 
+from adscore_client._checks import Finding
 from adscore_client._creative import Creative
 from adscore_client._exceptions import AdscoreError, ModelNotFoundError
-from adscore_client.testing._script import FakeCall, Script
+from adscore_client._results import Model, Score, TargetScore
 from adscore_client.testing._wire import (
     abort,
     decision_to_wire,
@@ -31,6 +34,69 @@ from adscore_protos.v1 import (
 
 _HEALTH = "/grpc.health.v1.Health/"
 _SERVING = b"\x08\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCall:
+    """One call that a fake server received.
+
+    Attributes:
+        method: Name of the method, e.g. ``"BatchScore"``.
+        metadata: What was sent beside the message, e.g. ``metadata["authorization"]``.
+        time_remaining_seconds: What was left of the call's deadline as it came; None where it
+            had none.
+    """
+
+    method: str
+    metadata: Mapping[str, str]
+    time_remaining_seconds: float | None
+
+
+@dataclass(slots=True)
+class Script:
+    """The answers and failures that a test chose, and the record of what came.
+
+    Attributes:
+        score: Scores a creative.
+        agreement: Says how well a headline and an image fit.
+        check: Finds what is wrong with a creative.
+        model: The model that is served.
+        failures: Errors of the next calls.
+        creatives: Creatives that came.
+        calls: Calls that came.
+    """
+
+    score: Callable[[Creative], Score | float]
+    agreement: Callable[[str, bytes], float]
+    check: Callable[[Creative], Iterable[Finding]]
+    model: Model
+    failures: deque[AdscoreError] = field(default_factory=deque)
+    creatives: list[Creative] = field(default_factory=list)
+    calls: list[FakeCall] = field(default_factory=list)
+
+    def raise_failure(self) -> None:
+        """Raises the next failure, if one is due."""
+        if self.failures:
+            raise self.failures.popleft()
+
+    def score_of(self, creative: Creative) -> Score:
+        """Scores a creative.
+
+        Raises:
+            AdscoreError: The test refuses it.
+        """
+        self.creatives.append(creative)
+        score = self.score(creative)
+        if not isinstance(score, Score):
+            rate = float(score)
+            figures = TargetScore(rate, 0.5 * rate, min(1.5 * rate, 1.0), 50.0)
+            score = Score(creative.id, dict.fromkeys(self.model.targets, figures))
+        return replace(
+            score,
+            creative_id=creative.id,
+            model=self.model.name,
+            model_version=self.model.version,
+        )
 
 
 def _scripted(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ those of models and targets the operator's. No label holds what a caller wrote.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -18,15 +18,23 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.calls.call import Call, Observer
+from adscore_server.models.registry import LoadedModel, LoadingModel, ModelEntry
 from adscore_server.monitoring.score_distribution import BINS, Distribution, ScoreDistributions
+from adscore_server.monitoring.statistics import ServerStatistics
 
 # From a hit of the cache on an idle server to a large batch on a busy one, in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_VERSION = ["model", "version"]
 _CREATIVES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 
 
@@ -134,3 +142,96 @@ def _cumulative(distribution: Distribution) -> Iterator[tuple[str, float]]:
     for tenth, count in enumerate(distribution.totals, start=1):
         total += count
         yield "+Inf" if tenth == BINS else f"{tenth * 100 / BINS}", total
+
+
+# === What a server holds, read when it is asked for ===
+
+
+class ServerCollector(Collector):
+    """Shows a server as it is at each scrape.
+
+    Args:
+        statistics: Asks the server.
+    """
+
+    def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """Asks the server and shows what it says."""
+        now = self._statistics()
+        yield from _queue(now)
+        yield from _models(now)
+        yield from _certificates(now)
+        yield from _caches([one for one in now.models if isinstance(one, LoadedModel)])
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked for at registration."""
+        return []
+
+
+def _queue(now: ServerStatistics) -> Iterator[Metric]:
+    held = GaugeMetricFamily(
+        "adscore_calls_held", "Calls taken on, waiting included.", labels=["threads"]
+    )
+    for threads, calls in now.calls.items():
+        held.add_metric([threads], calls)
+    yield held
+    queue = now.queue
+    yield GaugeMetricFamily("adscore_queue_creatives", "Calls for scores that wait.", queue.waiting)
+    for name, text, value in (
+        ("batches", "Batches that workers took.", queue.batches),
+        ("batched_creatives", "Calls in these batches.", queue.items),
+        ("queue_refused", "Calls that found no place, or waited too long.", queue.refused),
+        ("queue_abandoned", "Calls whose caller left before their turn.", queue.abandoned),
+    ):
+        yield CounterMetricFamily(f"adscore_{name}", text, value)
+
+
+def _models(now: ServerStatistics) -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "adscore_model_changes", "Times the models that score became others.", now.model_changes
+    )
+    state = GaugeMetricFamily(
+        "adscore_model_state", "1 for the state of each version.", labels=[*_VERSION, "state"]
+    )
+    seconds = GaugeMetricFamily(
+        "adscore_model_load_seconds", "Time to open and verify a model.", labels=_VERSION
+    )
+    for model in now.models:
+        state.add_metric([model.name, model.version, _state(model)], 1)
+        if isinstance(model, LoadedModel):
+            seconds.add_metric([model.name, model.version], model.load_seconds)
+    yield state
+    yield seconds
+
+
+def _certificates(now: ServerStatistics) -> Iterator[Metric]:
+    expiry = GaugeMetricFamily(
+        "adscore_tls_expiry_timestamp_seconds",
+        "When the first certificate of a TLS file expires.",
+        labels=["file"],
+    )
+    for file, seconds in now.expiries.items():
+        expiry.add_metric([file], seconds)
+    yield expiry
+
+
+def _caches(models: Iterable[LoadedModel]) -> Iterator[Metric]:
+    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {
+        "hits": CounterMetricFamily("adscore_cache_hits", "Parts found.", labels=_VERSION),
+        "misses": CounterMetricFamily("adscore_cache_misses", "Parts encoded.", labels=_VERSION),
+        "entries": GaugeMetricFamily("adscore_cache_entries", "Parts held.", labels=_VERSION),
+        "bytes": GaugeMetricFamily("adscore_cache_bytes", "Memory of them.", labels=_VERSION),
+    }
+    for model in models:
+        statistics = model.scorer.cache_statistics
+        for name, family in families.items():
+            family.add_metric([model.name, model.version], getattr(statistics, name))
+    yield from families.values()
+
+
+def _state(model: ModelEntry) -> str:
+    if isinstance(model, LoadedModel):
+        return "ready"
+    return "loading" if isinstance(model, LoadingModel) else "refused"

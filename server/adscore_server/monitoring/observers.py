@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from adscore_server.calls.call import Observer
 from adscore_server.config import ServerConfig
 from adscore_server.monitoring.call_log import CallLog
-from adscore_server.monitoring.metrics import Metrics
+from adscore_server.monitoring.metrics import Metrics, ServerCollector
 from adscore_server.monitoring.metrics_server import MetricsServer
-from adscore_server.monitoring.server_metrics import ServerCollector
 from adscore_server.monitoring.statistics import ServerStatistics
 
 
