@@ -11,7 +11,7 @@ import csv
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from adscore.explanation import can_find_text
@@ -26,6 +26,7 @@ TARGET = "ctr=clicks/impressions"
 MODELS = ("default", "encoders", "network", "baseline")
 # Of these nothing but sums is measured: they learn too little of a sample, or take too long to.
 SUMS_ALONE = ("network", "baseline")
+MEASURES = ("sums", "boxes", "text", "words", "ideas", "shuffled", "seconds", "server")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--each", type=int, default=200, help="of each other measure (%(default)s)")
     add("--shuffles", type=int, default=5, help="of the labels, each a model (%(default)s)")
     add("--keep", type=Path, help="folder of models, which are trained where it lacks them")
-    add("--no-server", action="store_true", help="leave the server out")
+    add("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="what is measured")
     add("--markdown", action="store_true", help="print the table for a document")
     return parser
 
@@ -65,22 +66,28 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> Iterator[m
     scorer = Scorer.open(path, RuntimeOptions())
     sample = planted_creatives(options.creatives, options.creatives // 10, seed=1)
     some = sample[: options.each]
-    yield from measures.sums(scorer, [one.creative for one in sample])
-    if name in SUMS_ALONE:
-        return
-    yield from measures.true_boxes(scorer, sample, options.each)
-    if can_find_text():
-        yield from measures.found_text(scorer, sample, options.each)
-    yield from measures.planted_words(scorer, sample)
-    yield from measures.ideas(scorer, some)
-    controls = [
-        Scorer.open(_model(name, folder, options.encoders, shuffle))
-        for shuffle in range(1, options.shuffles + 1)
-    ]
-    yield from measures.shuffled(scorer, controls, some)
-    yield from measures.seconds(scorer, some)
-    if not options.no_server:
-        yield from serving.score_latency(path, some)
+
+    def controls() -> list[Scorer]:
+        numbers = range(1, options.shuffles + 1)
+        return [Scorer.open(_model(name, folder, options.encoders, one)) for one in numbers]
+
+    lines: dict[str, Callable[[], Iterator[measures.Line]]] = {
+        "sums": lambda: measures.sums(scorer, [one.creative for one in sample]),
+        "boxes": lambda: measures.true_boxes(scorer, sample, options.each),
+        "text": lambda: measures.found_text(scorer, sample, options.each),
+        "words": lambda: measures.planted_words(scorer, sample),
+        "ideas": lambda: measures.ideas(scorer, some),
+        "shuffled": lambda: measures.shuffled(scorer, controls(), some),
+        "seconds": lambda: measures.seconds(scorer, some),
+        "server": lambda: serving.score_latency(path, some),
+    }
+    for measure in MEASURES:
+        if measure not in options.only or (name in SUMS_ALONE and measure != "sums"):
+            continue
+        if measure == "text" and not can_find_text():
+            print("text: skipped: the extra [check] finds it", file=sys.stderr)
+            continue
+        yield from lines[measure]()
 
 
 def _model(name: str, folder: Path, encoders: Path | None, shuffle: int = 0) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adscore.bundle import Manifest
 from adscore.creative import Creative, Warning
-from adscore.errors import InvalidCreativeError, Reason
+from adscore.errors import InvalidCreativeError, Reason, did_you_mean
 from adscore.scoring.cache import EncodedPart, EncodingCache
 from adscore.scoring.image import ImageSize, Pixels, UndecodedImage
 from adscore.scoring.pixel_budget import PixelBudget
@@ -343,10 +343,15 @@ class Preparer:
         """
         names = self._limits.context_names
         if unread := sorted(context.keys() - set(names)):
+            text = (
+                f"expected one of {', '.join(names)}. Received: a name that the model does not read"
+                if names
+                else "expected no context, since the model reads none. Received: a value"
+            )
             raise InvalidCreativeError(
                 f"context[{unread[0]}]",
                 Reason.CONTEXT_NAME_UNKNOWN,
-                f"expected one of {list(names)}. Received: a name that the model does not read",
+                text + did_you_mean(unread[0], names),
             )
         warnings = tuple(_context_warnings(context, self._manifest))
         return PreparedContext(context_ids(context, self._manifest.preprocessing.context), warnings)

@@ -21,8 +21,7 @@ from adscore.errors import Reason
 from adscore.scoring.pixel_budget import PixelBudget
 from adscore_protos.v1 import check_pb2
 from adscore_server.calls.call import Call
-from adscore_server.calls.priority import give_way
-from adscore_server.calls.queue import WorkQueue
+from adscore_server.calls.queue import BackgroundQueue
 from adscore_server.calls.wire import Layout, parse, require_small
 from adscore_server.config import ServerConfig
 from adscore_server.errors import CallReason, InvalidRequestError
@@ -58,9 +57,8 @@ class Checking:
         self._limits = LIMITS.lowered(
             max_image_bytes=config.max_image_bytes, max_image_pixels=config.max_image_pixels
         )
-        # Half of the cores: a check takes as long as a hundred scores.
-        workers = max(1, config.decode_threads // 2)
-        self.queue = WorkQueue(self._begin, workers, 1, is_alone=lambda _: True)
+        # A check takes as long as a hundred scores.
+        self.queue = BackgroundQueue(self._begin, config.decode_threads)
         budget = budget or PixelBudget(self._limits.max_image_pixels)
         self._checker = functools.cache(
             lambda name: Checker(find_placement(name), self._limits, budget)
@@ -72,13 +70,9 @@ class Checking:
         known = placements().values()
         return check_pb2.ListPlacementsResponse(placements=map(_placement_to_wire, known))
 
-    def _begin(self, calls: Sequence[Call]) -> None:
-        [call] = calls
-        try:
-            request = self._scoring.read(call, check_pb2.CheckRequest, _LAYOUT)
-            self._pieces(call, request).start(self.queue)
-        except Exception as error:
-            call.fail(error)
+    def _begin(self, call: Call) -> None:
+        request = self._scoring.read(call, check_pb2.CheckRequest, _LAYOUT)
+        self._pieces(call, request).start(self.queue)
 
     def _pieces(self, call: Call, request: check_pb2.CheckRequest) -> PiecesOfCall:
         self._require_valid(request)
@@ -123,7 +117,6 @@ class _Job:
 
     def check(self, place: int) -> Checked:
         """Checks one."""
-        give_way()
         one = self._request.creatives[place]
         return self._checker.check(Creative(one.headline, one.image, one.id))
 

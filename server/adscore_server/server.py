@@ -33,7 +33,7 @@ from adscore_server.models.registry import ModelRegistry, ServedModels
 from adscore_server.monitoring.call_log import CallLog
 from adscore_server.monitoring.health_server import HealthServer
 from adscore_server.monitoring.statistics import ServerStatistics
-from adscore_server.scoring.services import MODELS, SCORING, Services
+from adscore_server.scoring.services import EXPLAIN, MODELS, SCORING, Services
 from adscore_server.scoring.streaming import Streams
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ _MIN_MILLISECONDS_OF_PINGS = 10_000
 # each that does not send the end of its request may hold one of the largest size.
 _MAX_QUICK_CALLS = 128
 _MAX_HEALTH_CALLS = 32
-# Calls that check creatives, which take long; they wait for each other.
+# Calls that take long: they wait for each other.
 _MAX_CHECKS = 16
+_MAX_EXPLANATIONS = 32
 # Each holds a thread while its client is connected.
 _MAX_REFLECTIONS = 16
 # Calls of one connection; gRPC's clients queue what comes beyond.
@@ -108,13 +109,14 @@ class Server:
             config.max_streams, queues=False, patience_seconds=_STREAM_PATIENCE_SECONDS
         )
         self._quick, self._probes = Places(_MAX_QUICK_CALLS), Places(_MAX_HEALTH_CALLS)
-        self._checks = Places(
-            _MAX_CHECKS, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes
+        self._explanations, self._checks = (
+            Places(calls, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes)
+            for calls in (_MAX_EXPLANATIONS, _MAX_CHECKS)
         )
-        self._lasting = (self._scores, self._streams, self._checks)
+        self._lasting = (self._scores, self._streams, self._explanations, self._checks)
         self._services = Services(config, self._models, self._scores, budget)
-        calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS + _MAX_CHECKS
-        self._receiver = receiver(calls)
+        calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS
+        self._receiver = receiver(calls + _MAX_EXPLANATIONS + _MAX_CHECKS)
         tokens = TokenFile(config.tokens) if config.tokens else None
         self._router = Router(self._receiver, observers, tokens)
         self._streaming = Streams(
@@ -190,6 +192,7 @@ class Server:
                 "score": len(self._scores),
                 "stream": len(self._streams),
                 "quick": len(self._quick) + len(self._probes),
+                "explain": len(self._explanations),
                 "check": len(self._checks),
             },
             expiries=self._certificates.expiries if self._certificates else {},
@@ -302,6 +305,7 @@ class Server:
             add(method, Route(self._scores, services.queue))
         for method in services.quick_methods:
             add(method, Route(self._quick, services.quick))
+        add(EXPLAIN, Route(self._explanations, services.explaining.queue))
         add(CHECK, Route(self._checks, services.checking.queue))
         add(f"/{SCORING}/StreamScore", Route(self._streams, stream=self._stream))
         self._health_routes.add_to(self._router, self._probes)

@@ -1,6 +1,7 @@
 """Explain: the same as the library's, beside scores, within limits."""
 
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,7 +9,7 @@ import grpc
 import pytest
 
 from adscore.creative import Creative
-from adscore.explanation import Box, WhatIf, explain
+from adscore.explanation import Box, Plan, WhatIf, explain
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.config import ServerConfig
@@ -75,6 +76,34 @@ def test_scores_go_on_beside_explanations(stubs: Any, creatives: list[Creative])
         scored = [threads.submit(stubs.score, one) for one in creatives[:8]]
     assert [one.result().targets["ctr"].mean for one in scored] == pytest.approx(before, rel=1e-4)
     assert [one.result().mean for one in explained] == pytest.approx(before, rel=1e-4)
+
+
+def test_no_score_waits_for_an_explanation(
+    start_server: Any,
+    connect: Any,
+    scorer: Scorer,
+    creatives: list[Creative],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+    finish = Plan.finish
+
+    def finish_when_released(*arguments: Any) -> Any:
+        begun.set()
+        assert released.wait(TIMEOUT_SECONDS)
+        return finish(*arguments)
+
+    monkeypatch.setattr(Plan, "finish", finish_when_released)
+    server = start_server(scorer, config=ServerConfig(address="127.0.0.1:0", decode_threads=1))
+    stubs = connect(server.address)
+    with ThreadPoolExecutor(3) as threads:
+        explained = [threads.submit(ask, stubs, one) for one in creatives[:3]]
+        assert begun.wait(TIMEOUT_SECONDS)
+        try:
+            scored = [stubs.score(one).targets["ctr"].mean for one in creatives[:3]]
+        finally:
+            released.set()
+        assert [one.result().mean for one in explained] == pytest.approx(scored, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from adscore_server.calls.call import Call
+from adscore_server.calls.priority import give_way
 from adscore_server.calls.waiting import WaitingCalls
 from adscore_server.errors import CallAbandonedError, OverloadedError
 
@@ -259,6 +260,22 @@ class WorkQueue:
             self._items += len(wanted)
             self._abandoned += len(calls) - len(wanted)
             self._call_seconds += _SMOOTHING * (seconds - self._call_seconds)
+
+
+class BackgroundQueue(WorkQueue):
+    """A queue for what takes long, so that scores go first: on half the cores, which give way.
+
+    Args:
+        work: Works on a call and answers it; where it raises, the call fails.
+        cores: That the server has, at least 1.
+    """
+
+    def __init__(self, work: Callable[[Call], None], cores: int) -> None:
+        super().__init__(lambda calls: work(*calls), max(1, cores // 2), max_together=1)
+
+    def _run(self) -> None:
+        give_way()
+        super()._run()
 
 
 def quick_queue(answers: dict[str, Callable[[Call], Message]]) -> WorkQueue:

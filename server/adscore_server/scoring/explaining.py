@@ -1,4 +1,4 @@
-"""Explains scores, in pieces that scores take turns with."""
+"""Explains scores, beside them and behind them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from adscore.explanation import Box, CheckedPart, Plan, WhatIf, count_encodings
 from adscore.scoring.scorer import Scorer
 from adscore_protos.v1 import scoring_pb2
 from adscore_server.calls.call import Call
-from adscore_server.calls.queue import WorkQueue
+from adscore_server.calls.queue import BackgroundQueue, WorkQueue
 from adscore_server.calls.wire import Layout
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import creative_from_wire, explanation_to_wire
@@ -28,18 +28,24 @@ class Explaining:
     Args:
         models: What is served.
         scoring: Reads the requests.
+        cores: That the server has, at least 1.
+
+    Attributes:
+        queue: What waits to be explained.
     """
 
-    def __init__(self, models: ServedModels, scoring: Scoring) -> None:
+    def __init__(self, models: ServedModels, scoring: Scoring, cores: int) -> None:
         self._models, self._scoring = models, scoring
+        self.queue = BackgroundQueue(self._begin, cores)
 
-    def explain(self, call: Call) -> "PiecesOfExplanation | PreparedLater":
-        """Begins with an Explain; gives the work that is left.
+    def _begin(self, call: Call) -> None:
+        """Begins with an Explain.
 
         Raises:
             InvalidCreativeError: The creative cannot be scored.
             InvalidQuestionError: A question about it cannot be asked.
             UnanswerableError: The model predicts no rate.
+            OverloadedError: Too many calls wait for long work.
         """
         request = self._scoring.read(call, scoring_pb2.ExplainRequest, _EXPLAIN, _cost)
         scorer = self._models.resolve(request.model, request.model_version)
@@ -54,7 +60,8 @@ class Explaining:
                 call, VariantsOfCreative(plan, creative.id, scorer), long_work
             )
 
-        return PreparedLater(call, plan, prepare, long_work) if plan.takes_long else prepare()
+        rest = PreparedLater(call, plan, prepare, long_work) if plan.takes_long else prepare()
+        rest.start(self.queue)
 
 
 class VariantsOfCreative:

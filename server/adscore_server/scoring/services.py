@@ -15,7 +15,7 @@ from adscore_server.config import ServerConfig
 from adscore_server.models.registry import ServedModels
 from adscore_server.scoring.convert import model_to_wire
 from adscore_server.scoring.deciding import AnsweredNow, Deciding
-from adscore_server.scoring.explaining import Explaining, PreparedLater
+from adscore_server.scoring.explaining import Explaining
 from adscore_server.scoring.grids import Grids
 from adscore_server.scoring.pieces import PiecesOfCall
 from adscore_server.scoring.work import MAX_SCORES_TOGETHER, Scoring
@@ -23,7 +23,7 @@ from adscore_server.scoring.work import MAX_SCORES_TOGETHER, Scoring
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
-_SCORE = f"/{SCORING}/Score"
+_SCORE, EXPLAIN = f"/{SCORING}/Score", f"/{SCORING}/Explain"
 
 
 class Services:
@@ -37,6 +37,7 @@ class Services:
 
     Attributes:
         scoring: Answers requests for scores.
+        explaining: Answers requests for explanations.
         checking: Answers requests for checks.
         queue: What waits to be scored.
         quick: What is answered at once.
@@ -51,14 +52,14 @@ class Services:
     ) -> None:
         self._models = models
         self.scoring = Scoring(config, models)
+        self.explaining = Explaining(models, self.scoring, config.decode_threads)
         self.checking = Checking(config, self.scoring, budget)
         grids = Grids(config, models, self.scoring)
-        self._many: dict[str, Callable[[Call], PiecesOfCall | PreparedLater | AnsweredNow]] = {
+        self._many: dict[str, Callable[[Call], PiecesOfCall | AnsweredNow]] = {
             f"/{SCORING}/BatchScore": self.scoring.score_batch,
             f"/{SCORING}/ScoreCombinations": grids.score_combinations,
             f"/{SCORING}/Match": grids.match,
             f"/{SCORING}/Decide": Deciding(config, models, self.scoring).decide,
-            f"/{SCORING}/Explain": Explaining(models, self.scoring).explain,
         }
         self._answers: dict[str, Callable[[Call], Message]] = {
             f"/{MODELS}/ListModels": self._list_models,
@@ -87,6 +88,7 @@ class Services:
     def stop(self, *, wait: bool) -> None:
         """Ends the threads once nothing waits; waits for them where that is asked for."""
         self.queue.stop(wait=wait)
+        self.explaining.queue.stop(wait=wait)
         self.checking.queue.stop(wait=wait)
         self.quick.stop(wait=wait)
         self.scoring.long_work.shutdown(wait=wait)

@@ -253,6 +253,22 @@ def test_the_field_at_fault_is_named(
     assert "Received: " in str(error)
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [((), "the model reads none"), (("placement",), "Did you mean 'placement'?")],
+    ids=range(2),
+)
+def test_unread_context_is_told_what_is_read(
+    model_dir: Path, creative: Creative, names: tuple[str, ...], text: str
+) -> None:
+    bundle = read_bundle(model_dir / "1")
+    limits = dataclasses.replace(bundle.manifest.limits, context_names=names)
+    manifest = dataclasses.replace(bundle.manifest, limits=limits)
+    scorer = Scorer(dataclasses.replace(bundle, manifest=manifest))
+    error = refusal(scorer, dataclasses.replace(creative, context={"placemnt": "top"}))
+    assert text in str(error)
+
+
 def test_one_broken_creative_is_not_scored_as_another(scorer: Scorer, creative: Creative) -> None:
     with pytest.raises(InvalidCreativeError):
         scorer.score([creative, dataclasses.replace(creative, image=b"no image")])
