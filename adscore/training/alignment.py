@@ -119,20 +119,20 @@ def aligned_image_tower(trunk: keras.Model, options: AlignmentOptions) -> keras.
 
 
 def aligned_headline_tower(
-    trunk: keras.Model, ngram_ids: NDArray[np.int32] | None, options: AlignmentOptions
+    trunk: keras.Model, ngram_weights: Array | None, options: AlignmentOptions
 ) -> keras.Model:
     """Builds a trunk's inputs, and ngram_ids (b, n) int32 -> {"aligned": (b, a)}, of unit length.
 
     Args:
         trunk: Named inputs -> (b, f); it is fitted too unless it is frozen.
-        ngram_ids: N-gram ids of the rows that are fitted to, (rows, n); None leaves them out.
+        ngram_weights: Of each n-gram id, (buckets, 1); None leaves n-grams out.
         options: Sizes.
     """
     inputs = inputs_like(trunk.inputs)
     place = _place(trunk(dict(inputs)), options)
-    if ngram_ids is not None:
+    if ngram_weights is not None:
         ids = keras.Input((None,), dtype="int32", name="ngram_ids")
-        place = keras.layers.Add(name="deep_and_wide")([place, _wide(ids, ngram_ids, options)])
+        place = keras.layers.Add(name="deep_and_wide")([place, _wide(ids, ngram_weights, options)])
         inputs = {**inputs, "ngram_ids": ids}
     return _tower(inputs, place, "aligned_headline_tower")
 
@@ -149,11 +149,11 @@ def _place(features: Tensor, options: AlignmentOptions) -> Tensor:
     return keras.layers.Add(name="paths")([linear, curved])
 
 
-def _wide(ids: Tensor, fitted_ids: NDArray[np.int32], options: AlignmentOptions) -> Tensor:
+def _wide(ids: Tensor, ngram_weights: Array, options: AlignmentOptions) -> Tensor:
     """Hashed n-grams weighted by how rare they are, scaled to unit length: (b, n) -> (b, a)."""
     weight = keras.layers.Embedding(options.ngram_buckets, 1, trainable=False, name="ngram_weight")
     weights = weight(ids)  # (b, n, 1)
-    weight.set_weights([inverse_frequency([fitted_ids], options.ngram_buckets)])
+    weight.set_weights([ngram_weights])
     weights = keras.layers.Dropout(options.ngram_dropout, name="ngram_dropout")(weights)
     # A step of Adam has one size for every weight: a row that is stored smaller than it is
     # used moves faster.
@@ -196,10 +196,11 @@ def fit_agreement(
     trunks = {name: _trunk(name, tower, inputs, fitted) for name, tower in towers.items()}
     for trunk in trunks.values():
         trunk.trainable = trunk.trainable and not problem.data.targets
-    ids = inputs.batch(fitted, ("ngram_ids",)).get("ngram_ids")
-    options = problem.preset.alignment
+    options, weights = problem.preset.alignment, None
+    if "ngram_ids" in inputs.columns:
+        weights = inverse_frequency(inputs.pieces("ngram_ids", fitted), options.ngram_buckets)
     aligned = {
-        "headline": aligned_headline_tower(trunks["headline"], ids, options),
+        "headline": aligned_headline_tower(trunks["headline"], weights, options),
         "image": aligned_image_tower(trunks["image"], options),
     }
     return aligned, align(problem, inputs, aligned, share)

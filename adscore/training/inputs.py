@@ -1,7 +1,7 @@
 """What towers and core read of every row: token ids or pixels, or the features of encoders."""
 
 import mmap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adscore.bundle import Present
-from adscore.scoring.ngrams import headline_statistics, ngram_ids
+from adscore.scoring.ngrams import PADDING_ID, headline_statistics, ngram_ids
 from adscore.scoring.text import HeadlineTokenizer, train_tokenizer
 from adscore.training.encoders.encoding import HeadlineEncoding, headline_features
 from adscore.training.encoders.feature_cache import FeatureCache, cache_directory
@@ -27,16 +27,43 @@ INPUTS_OF = {
 }
 
 
+class NgramIds:
+    """N-gram ids of many headlines, without the padding that one long headline would give all.
+
+    `ids[rows]` are those of some headlines, padded to the longest of all, (rows, n) int32.
+    """
+
+    dtype = np.dtype(np.int32)
+
+    def __init__(self, headlines: Sequence[str], buckets: int) -> None:
+        ids, counts = [], []
+        for start in range(0, len(headlines), ROWS_AT_ONCE):
+            padded = ngram_ids(headlines[start : start + ROWS_AT_ONCE], buckets)
+            is_id = padded != PADDING_ID
+            ids.append(padded[is_id])
+            counts.append(is_id.sum(axis=1))
+        self._ids, self._counts = np.concatenate(ids), np.concatenate(counts)
+        self._ends = np.cumsum(self._counts)
+        self._width = max(1, self._counts.max())
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        padded = np.full((len(rows), self._width), PADDING_ID, self.dtype)
+        for place, row in enumerate(rows):
+            count, end = self._counts[row], self._ends[row]
+            padded[place, :count] = self._ids[end - count : end]
+        return padded
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One input of the network.
 
     Attributes:
-        values: Distinct values, (values, ...).
+        values: Distinct values, (values, ...), of which an index with rows takes some.
         index: Which of them each row has, (rows,).
     """
 
-    values: NDArray[Any]
+    values: Any  # an array, or NgramIds
     index: NDArray[np.int64]
 
 
@@ -148,10 +175,9 @@ def _read_headlines(problem: Problem) -> tuple[str, dict[str, Column]]:
         return tokenizer, {"token_ids": Column(ids, np.arange(len(data)))}
     number = {text: position for position, text in enumerate(dict.fromkeys(data.headlines))}
     distinct, index = list(number), np.array([number[text] for text in data.headlines])
-    read: dict[str, NDArray[Any]] = {"ngram_ids": ngram_ids(distinct, preset.ngram_buckets)}
+    columns = {"ngram_ids": Column(NgramIds(distinct, preset.ngram_buckets), index)}
     if problem.is_additive:
-        read["headline_statistics"] = headline_statistics(distinct)
-    columns = {name: Column(values, index) for name, values in read.items()}
+        columns["headline_statistics"] = Column(headline_statistics(distinct), index)
     if encoder is None:
         return "", columns
     problem.progress(f"encoding {len(distinct):,} headlines")
@@ -168,8 +194,8 @@ def _read_images(problem: Problem) -> dict[str, Column]:
 
 def _in_memory(column: Column, rows: NDArray[np.int64]) -> NDArray[Any]:
     """As towers read it: features are kept in half of their precision."""
-    values = column.values[column.index[rows]]
-    mapped: Any = column.values.base
+    values: NDArray[Any] = column.values[column.index[rows]]
+    mapped = getattr(column.values, "base", None)
     if isinstance(mapped, mmap.mmap):
         # Pages that were read stay in the system's cache, and are no longer this process's memory.
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -24,7 +24,7 @@ from adscore.training.inputs import Column, Inputs
 from adscore.training.presets import DEFAULT, AlignmentOptions
 from adscore.training.problem import Problem, TrainingData
 from adscore.training.split import Split, split_groups
-from adscore.training.towers import conv_trunk, lstm_trunk
+from adscore.training.towers import conv_trunk, inverse_frequency, lstm_trunk
 
 COLOURS = {
     "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "yellow": (230, 230, 20),
@@ -117,7 +117,9 @@ def frozen_pairs(rows: int = 180, *, misleading: bool = False) -> Pairs:
         inputs=Inputs({name: Column(values, each) for name, values in columns.items()}),
         split=split,
         headline=aligned_headline_tower(
-            scaled_features("headline_features", text[split.fitting]), ids[split.fitting], TINY
+            scaled_features("headline_features", text[split.fitting]),
+            inverse_frequency([ids[split.fitting]], TINY.ngram_buckets),
+            TINY,
         ),
         image=aligned_image_tower(scaled_features("image_features", image[split.fitting]), TINY),
     )

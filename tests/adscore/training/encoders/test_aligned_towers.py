@@ -14,6 +14,7 @@ from adscore.training.alignment import (
 from adscore.training.encoders.onnx_graph import join
 from adscore.training.encoders.published import open_image_encoder, open_text_encoder
 from adscore.training.presets import AlignmentOptions
+from adscore.training.towers import inverse_frequency
 
 HEADLINES = ["Save 20% on running shoes", "A calmer way to plan", "Running shoes, for less"]
 TINY = AlignmentOptions(width=16, hidden_width=8, ngram_buckets=64)
@@ -34,7 +35,8 @@ def test_headline_graph_agrees_with_keras_on_the_encoders_features(text_encoder,
     tokenizer = SubwordTokenizer(encoder.tokenizer, encoder.tokens)
     tokens, ids = tokenizer.encode(HEADLINES)[0], ngram_ids(HEADLINES, TINY.ngram_buckets)
     features = features_of(encoder.model, tokens)
-    tower = aligned_headline_tower(scaled_features("headline_features", features), ids, TINY)
+    weights = inverse_frequency([ids], TINY.ngram_buckets)
+    tower = aligned_headline_tower(scaled_features("headline_features", features), weights, TINY)
     expected = tower.predict_on_batch({"headline_features": features, "ngram_ids": ids})["aligned"]
     joined = join(encoder.model, export(tower, tmp_path / "tower.onnx"), "headline_features")
     received = Graph(joined, RuntimeOptions(1)).run({**tokens, "ngram_ids": ids})["aligned"]
