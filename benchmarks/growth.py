@@ -86,7 +86,11 @@ def _measured(kind: str, rows: int, choices: dict[str, str]) -> Run:
             text=True,
         )
         seconds = time.monotonic() - started
-    return Run(kind, rows, seconds, *json.loads(child.stdout.splitlines()[-1]))
+    run = Run(kind, rows, seconds, *json.loads(child.stdout.splitlines()[-1]))
+    print(
+        f"{run.cpu_seconds:.0f} CPU seconds, {run.mebibytes:.0f} MiB", file=sys.stderr, flush=True
+    )
+    return run
 
 
 def _train(log: str, choices: str) -> int:
