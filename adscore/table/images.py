@@ -95,7 +95,7 @@ class ImageSource:
     def _looked_in(self, name: str) -> str:
         if is_url(name) or is_data_uri(name) or Path(name).is_absolute():
             return ""
-        return f", in {self._root}"
+        return f", in {Path(self._root).absolute()}"
 
     def _download(self, name: str) -> bytes:
         url = name if is_url(name) else posixpath.join(self._root, name)

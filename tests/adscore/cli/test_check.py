@@ -67,7 +67,7 @@ def test_list_names_the_placements_and_the_rules_of_one(succeed: Callable[..., R
         (("--headline", "a", "--for", "meta-story"), "Did you mean 'meta-stories'?"),
         (FOR, "expected a TABLE, or --headline and --image"),
         (("t.csv", "--headline", "a", *FOR), "a table beside --headline"),
-        (("--image", "no-such.png", *FOR), "No such file"),
+        (("--image", "no-such.png", *FOR), f"No such file or directory, in {Path.cwd()}"),
         (("t.csv", *FOR), "t.csv"),
         (("--headline", "a", *FOR, "--report", "no/such/r.html"), "--report"),
     ],
