@@ -14,8 +14,9 @@ from adscore.explanation.question import Box
 # Each costs an encoding.
 MAX_TEXTS = 16
 
-# Levels of 255 by which the colour of a button may differ from place to place.
-_SAME_COLOUR = 20
+# Levels of 255 by which the colour of a button may differ from place to place; fewer where the
+# ground around it is nearly of its colour.
+_SAME_COLOUR = (20, 10)
 # A larger patch of one colour is the banner's ground and no button.
 _MAX_PATCH_SHARE = 0.25
 # Nor is one that is so much higher than its text.
@@ -71,15 +72,14 @@ def _with_patch(pixels: NDArray[np.uint8], text: Box) -> Box:
             pixels[top:bottom, [left, right - 1]].reshape(-1, 3),
         ]
     )
-    ground = np.median(edge, axis=0)
-    alike = (np.abs(pixels - ground) <= _SAME_COLOUR).all(axis=2)
-    alike[top:bottom, left:right] = True  # letters do not part the patch
-    patches, _ = ndimage.label(alike)
-    rows, columns = ndimage.find_objects(patches)[patches[top, left] - 1]
-    patch = Box(columns.start, rows.start, columns.stop, rows.stop)
-    is_own = (patch.right - patch.left) * (
-        patch.bottom - patch.top
-    ) <= _MAX_PATCH_SHARE * width * height and patch.bottom - patch.top <= _MAX_PATCH_HEIGHTS * (
-        bottom - top
-    )
-    return patch if is_own else Box(left, top, right, bottom)
+    apart = np.abs(pixels - np.median(edge, axis=0)).max(axis=2)
+    apart[top:bottom, left:right] = 0  # letters do not part the patch
+    max_rows, max_area = _MAX_PATCH_HEIGHTS * (bottom - top), _MAX_PATCH_SHARE * width * height
+    for levels in _SAME_COLOUR:
+        patches, _ = ndimage.label(apart <= levels)
+        rows, columns = ndimage.find_objects(patches)[patches[top, left] - 1]
+        patch = Box(columns.start, rows.start, columns.stop, rows.stop)
+        patch_rows = patch.bottom - patch.top
+        if patch_rows <= max_rows and patch_rows * (patch.right - patch.left) <= max_area:
+            return patch
+    return Box(left, top, right, bottom)

@@ -284,6 +284,28 @@ def test_other_bad_input_is_refused_clearly(
         )
 
 
+@pytest.mark.parametrize(
+    ("button", "expected"),
+    [
+        ((255, 0, 0), Box(20, 60, 60, 80)),
+        ((143, 143, 143), Box(20, 60, 60, 80)),  # nearly of the ground's colour
+        ((128, 128, 128), Box(30, 66, 50, 74)),  # none
+    ],
+)
+def test_text_is_found_with_the_button_that_it_stands_on(
+    button: tuple[int, int, int],
+    expected: Box,
+    scorer: Scorer,
+    banner: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    banner[60:80, 20:60] = button
+    banner[68:72, 32:48] = 0  # letters
+    monkeypatch.setattr(checks, "text_boxes", lambda _: [(30.0, 66.0, 50.0, 74.0)])
+    found = explain(scorer, Creative("Sale", png(banner)), WhatIf(find_text=True)).elements
+    assert [(one.kind, one.box) for one in found] == [(ElementKind.TEXT, expected)]
+
+
 def test_text_that_cannot_be_found_here_names_the_extra(
     scorer: Scorer, banner: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
