@@ -1,16 +1,25 @@
 """Does adscore check find what is wrong with a creative, and nothing else? See docs/checking.md.
 
     make bench ONLY=checking
+    make bench ONLY=checking ARGS="--only table --rows 10000"
 
 Banners are those of the sample, which draws them itself: it knows where their text is, in which
 colours, and which rules they keep.
 """
 
 import argparse
+import csv
 import hashlib
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -21,10 +30,15 @@ from adscore.checks.check import LIMITS
 from adscore.checks.text import Line, covered_share, read_lines
 from adscore.creative import Creative
 from checking_bench.banners import Banner, TrueLine, draw
-from checking_bench.violations import VIOLATIONS, placement_of
+from checking_bench.violations import GOOGLE, VIOLATIONS, placement_of
+from shared.model import run_adscore
+from shared.processes import python_path
 
 # A clean banner keeps the rules for text by this factor: what is at the limit is neither.
 _MARGIN = 1.1
+# Of a table: images and headlines of a campaign, each of which runs with each.
+_CAMPAIGN = 10
+MEASURES = ("text", "clean", "violations", "table")
 # One in so many banners of the sample does; many have a faint brand name.
 _DRAWN_FOR_EACH = 10
 
@@ -34,12 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measures adscore check against known banners.")
     parser.add_argument("--count", type=int, default=200, help="banners of each kind (%(default)s)")
     parser.add_argument("--seed", type=int, default=11, help="%(default)s")
+    parser.add_argument("--rows", type=int, default=1_000, help="of the table (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="a part")
     options = parser.parse_args(arguments)
-    banners = draw(options.count, options.seed)
-    with mock.patch.object(checked_images, "read_lines", _Reader()) as reader:
-        _measure_text(banners, reader)
-    _measure_clean(draw(_DRAWN_FOR_EACH * options.count, options.seed + 1), options.count)
-    _measure_violations(draw(options.count, options.seed + 2))
+    count, seed = options.count, options.seed
+    if "text" in options.only:
+        with mock.patch.object(checked_images, "read_lines", _Reader()) as reader:
+            _measure_text(draw(count, seed), reader)
+    if "clean" in options.only:
+        _measure_clean(draw(_DRAWN_FOR_EACH * count, seed + 1), count)
+    if "violations" in options.only:
+        _measure_violations(draw(count, seed + 2))
+    if "table" in options.only:
+        _measure_table(options.rows, seed + 3)
     return 0
 
 
@@ -119,6 +140,45 @@ def _measure_violations(banners: Sequence[Banner]) -> None:
     print(f"violations caught: {total} of {len(banners)} ({total / len(banners):.1%})")
     for kind in tried:
         print(f"  {kind}: {caught[kind]} of {tried[kind]}")
+
+
+def _measure_table(rows: int, seed: int) -> None:
+    """`adscore check` of a table: its time and its memory."""
+    campaigns = -(-rows // _CAMPAIGN**2)
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "log"
+        sizes = ("--creatives", campaigns * _CAMPAIGN, "--campaigns", campaigns, "--seed", seed)
+        run_adscore("sample", log, *sizes)
+        table = _crossed(log / "creatives.csv", rows)
+        command = [sys.executable, "-m", "adscore", "check", str(table), "--for", GOOGLE]
+        start = time.monotonic()
+        done = subprocess.run(
+            command, capture_output=True, env={**os.environ, **python_path()}, text=True
+        )
+    if not done.stdout:  # its exit status is 1 where a creative may not run
+        raise SystemExit(done.stderr)
+    seconds, usage = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"table of {rows:,} creatives, {campaigns * _CAMPAIGN:,} images: {seconds:,.0f} s, "
+          f"{usage.ru_maxrss / 1024:,.0f} MB at most")  # fmt: skip
+    print(*done.stdout.splitlines()[-2:], sep="\n")
+
+
+def _crossed(table: Path, rows: int) -> Path:
+    """A table of each image of a campaign with each of its headlines, cut off after some rows."""
+    with table.open(newline="", encoding="utf-8") as file:
+        creatives = list(csv.DictReader(file))
+    path = table.with_name("crossed.csv")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("creative_id", "campaign_id", "headline", "image"))
+        groups = itertools.groupby(creatives, key=lambda row: row["campaign_id"])
+        crossed = (
+            (f"{image['creative_id']}-{number}", name, headline["headline"], image["image"])
+            for name, group in groups
+            for number, (image, headline) in enumerate(itertools.product(list(group), repeat=2))
+        )
+        writer.writerows(itertools.islice(crossed, rows))
+    return path
 
 
 def _is_clean(banner: Banner) -> bool:
