@@ -49,8 +49,12 @@ def _logit(scorer: Scorer, creative: Creative) -> float:
 
 
 def true_boxes(scorer: Scorer, sample: Sequence[Planted], count: int) -> Iterator[Line]:
-    """Effects of elements whose boxes are given, against the banner drawn without them."""
+    """Effects of elements whose boxes are given, against the banner drawn without them.
+
+    Beside them those on a plain ground: of the others nobody sees what lies behind an element.
+    """
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in ELEMENTS}
+    plain: dict[str, list[tuple[float, float]]] = {name: [] for name in ELEMENTS}
     for one in sample:
         wanted = [name for name in one.boxes if len(pairs[name]) < count]
         if not wanted:
@@ -58,8 +62,11 @@ def true_boxes(scorer: Scorer, sample: Sequence[Planted], count: int) -> Iterato
         effects = dict(zip(one.boxes, _of_elements(scorer, one), strict=True))
         for name in wanted:
             pairs[name].append((effects[name], _true_change(scorer, one, name)))
+            if not one.simulated.banner.cluttered:
+                plain[name].append(pairs[name][-1])
     for name, found in pairs.items():
         yield f"{name}, box given, {len(found)} banners", _agreement(found)
+        yield f"{name}, the {len(plain[name])} on a plain ground", _agreement(plain[name])
 
 
 def _of_elements(scorer: Scorer, one: Planted) -> list[float]:
