@@ -93,8 +93,10 @@ def test_client_finds_it_again_after_a_stop():
 def test_server_that_dies_is_left_and_rejoined():
     with FakeServer() as first, FakeServer() as second:
         client = Client([first.address, second.address], timeout_seconds=30)
-        for _ in range(20):
+        for _ in range(20_000):  # a busy machine connects to one of them late
             client.score("headline")
+            if first.calls and second.calls:
+                break
         assert first.calls
         assert second.calls
         first.stop()

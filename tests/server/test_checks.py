@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from adscore_client import (
+    AdscoreError,
     AsyncClient,
     Client,
     Creative,
@@ -47,8 +48,12 @@ def test_server_without_a_model_checks(empty_server: Server):
     with Client(empty_server.address) as client:
         assert "meta-feed" in {one.name for one in client.list_placements()}
         report = client.check("meta-feed", [("x" * 50, None)], timeout_seconds=60)
-        with pytest.raises(ServerUnavailableError):
-            client.score("x", timeout_seconds=0.5)
+        errors = []
+        while ServerUnavailableError not in errors and len(errors) < 5:
+            with pytest.raises(AdscoreError) as caught:
+                client.score("x", timeout_seconds=0.5 * 4 ** len(errors))
+            errors.append(type(caught.value))
+    assert errors[-1] is ServerUnavailableError
     assert report.creatives[0].findings[0].rule == "headline-width"
 
 
@@ -149,7 +154,7 @@ def test_checks_count_for_the_rate_limit(start_server: Any, scorer: Any):
     with Client(start_server(scorer, config=config).address) as client:
         client.check("meta-feed", [("a", None)] * 50)
         with pytest.raises(OverloadedError):
-            client.check("meta-feed", [("a", None)], timeout_seconds=1)
+            client.check("meta-feed", [("a", None)], timeout_seconds=30)
 
 
 def test_bytes_that_are_no_request_are_refused(client: Client, refusal: Any):

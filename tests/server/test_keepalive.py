@@ -96,7 +96,7 @@ def test_stream_of_a_client_that_has_silently_gone_gives_its_place_back(
     wait_until: Any,
     creatives: list[Creative],
 ) -> None:
-    server = serve_asking(0.5)
+    server = serve_asking(3)  # a busy client is there too
     with Proxy(server.address) as proxy:
         requests, answers = _open_stream(connect(proxy.address), creatives[0])
         assert server.statistics().calls["stream"] == 1

@@ -218,14 +218,18 @@ def test_dropping_what_is_worked_on_or_done_changes_nothing(
     assert results(put(queue, Item(3))) == [6]
 
 
-def test_no_more_is_worked_on_at_once_than_there_are_workers(wait_until: Any) -> None:
+def test_no_more_is_worked_on_at_once_than_there_are_workers() -> None:
     working, largest, lock = 0, 0, threading.Lock()
+    three = threading.Event()
 
     def work(calls: Sequence[Any]) -> None:
         nonlocal working, largest
         with lock:
             working += 1
             largest = max(largest, working)
+            if working == 3:
+                three.set()
+        assert three.wait(TIMEOUT_SECONDS)  # the first ones wait for each other
         threading.Event().wait(0.002)
         with lock:
             working -= 1
