@@ -48,7 +48,7 @@ def test_server_without_a_model_checks(empty_server: Server):
     with Client(empty_server.address) as client:
         assert "meta-feed" in {one.name for one in client.list_placements()}
         report = client.check("meta-feed", [("x" * 50, None)], timeout_seconds=60)
-        errors = []
+        errors: list[type] = []
         while ServerUnavailableError not in errors and len(errors) < 5:
             with pytest.raises(AdscoreError) as caught:
                 client.score("x", timeout_seconds=0.5 * 4 ** len(errors))
