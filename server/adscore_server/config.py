@@ -52,8 +52,8 @@ class ServerConfig:
         address: HOST:PORT to listen on, port 0 meaning any free one; or unix:PATH.
         max_message_bytes: Largest request accepted, in bytes.
         max_batch_creatives: Largest number of creatives in one BatchScore.
-        threads: Calls, streams apart, that are held at once, `max_waiting_calls` added to them;
-            those that find no core wait their turn.
+        threads: Calls that are held at once, `max_waiting_calls` added to them; those that find no
+            core wait their turn. Streams, explanations and checks have places of their own.
         max_waiting_calls: Further calls that are held; what comes beyond both is refused at once.
         max_batch_bytes: Bytes of decoded images that are scored before another is decoded.
         max_streams: Most streams that are open at once.

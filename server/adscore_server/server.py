@@ -58,9 +58,8 @@ _MIN_MILLISECONDS_OF_PINGS = 10_000
 # each that does not send the end of its request may hold one of the largest size.
 _MAX_QUICK_CALLS = 128
 _MAX_HEALTH_CALLS = 32
-# Calls that take long: they wait for each other.
-_MAX_CHECKS = 16
-_MAX_EXPLANATIONS = 32
+# Calls that explain, and as many that check, which take long; they wait for each other.
+_MAX_LONG_CALLS = 16
 # Each holds a thread while its client is connected.
 _MAX_REFLECTIONS = 16
 # Calls of one connection; gRPC's clients queue what comes beyond.
@@ -110,13 +109,13 @@ class Server:
         )
         self._quick, self._probes = Places(_MAX_QUICK_CALLS), Places(_MAX_HEALTH_CALLS)
         self._explanations, self._checks = (
-            Places(calls, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes)
-            for calls in (_MAX_EXPLANATIONS, _MAX_CHECKS)
+            Places(_MAX_LONG_CALLS, max_bytes=_MAX_WAITING_REQUESTS * config.max_message_bytes)
+            for _ in range(2)
         )
         self._lasting = (self._scores, self._streams, self._explanations, self._checks)
         self._services = Services(config, self._models, self._scores, budget)
-        calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS
-        self._receiver = receiver(calls + _MAX_EXPLANATIONS + _MAX_CHECKS)
+        calls = config.threads + config.max_waiting_calls + _MAX_QUICK_CALLS + 2 * _MAX_LONG_CALLS
+        self._receiver = receiver(calls)
         tokens = TokenFile(config.tokens) if config.tokens else None
         self._router = Router(self._receiver, observers, tokens)
         self._streaming = Streams(
