@@ -151,15 +151,16 @@ def _measure_table(rows: int, seed: int) -> None:
         run_adscore("sample", log, *sizes)
         table = _crossed(log / "creatives.csv", rows)
         command = [sys.executable, "-m", "adscore", "check", str(table), "--for", GOOGLE]
-        start = time.monotonic()
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             command, capture_output=True, env={**os.environ, **python_path()}, text=True
         )
     if not done.stdout:  # its exit status is 1 where a creative may not run
         raise SystemExit(done.stderr)
-    seconds, usage = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"table of {rows:,} creatives, {campaigns * _CAMPAIGN:,} images: {seconds:,.0f} s, "
-          f"{usage.ru_maxrss / 1024:,.0f} MB at most")  # fmt: skip
+          f"{cpu:,.0f} s of CPU, {after.ru_maxrss / 1024:,.0f} MB at most")  # fmt: skip
     print(*done.stdout.splitlines()[-2:], sep="\n")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from adscore.checks.findings import CheckedCreative, CheckReport, Finding
@@ -80,7 +80,7 @@ class Checker:
         self._limits = limits
         self.budget = budget or PixelBudget(limits.max_image_pixels)
         self._rules = {rule.name: rule for rule in placement.rules}
-        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._seen: OrderedDict[bytes, Future[_Seen]] = OrderedDict()
         self._lock = threading.Lock()
 
     def check(self, creative: Creative) -> Checked:
@@ -123,17 +123,22 @@ class Checker:
     # === One creative ===
 
     def _look(self, data: bytes) -> _Seen:
+        """Looks at an image once; who asks meanwhile waits for that."""
         digest = hashlib.sha256(data).digest()
         with self._lock:
-            if digest in self._seen:
-                self._seen.move_to_end(digest)
-                return self._seen[digest]
-        seen = self._look_at(data)
-        with self._lock:
-            self._seen[digest] = seen
-            while len(self._seen) > _REMEMBERED_IMAGES:
+            is_new = digest not in self._seen
+            seen = self._seen.setdefault(digest, Future())
+            self._seen.move_to_end(digest)
+            if len(self._seen) > _REMEMBERED_IMAGES:
                 self._seen.popitem(last=False)
-        return seen
+        if is_new:
+            try:
+                seen.set_result(self._look_at(data))
+            except BaseException as error:  # those who wait get it too; the next one tries again
+                with self._lock:
+                    self._seen.pop(digest, None)
+                seen.set_exception(error)
+        return seen.result()
 
     def _look_at(self, data: bytes) -> _Seen:
         try:

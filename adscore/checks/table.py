@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import groupby, repeat
 from typing import Any
 
 import pyarrow as pa
@@ -80,19 +80,21 @@ def check_table(
     groups: dict[str, list[tuple[int, Checked]]] = {}
     threads = usable_cores()
 
-    def check(row: _Row) -> tuple[_Row, Creative, Checked]:
-        creative, found = _check(row, source, checker)
-        return row, creative, found
+    def check(rows: list[_Row]) -> list[tuple[_Row, Creative, Checked]]:
+        return [(row, *_check(row, source, checker)) for row in rows]
 
-    rows = chain.from_iterable(_rows(piece, columns) for piece in stream.pieces(_BATCH_ROWS))
+    # Rows of one image stay with one thread: the others would wait for it.
+    pieces = (_rows(piece, columns) for piece in stream.pieces(_BATCH_ROWS))
+    work = (list(rows) for piece in pieces for _, rows in groupby(piece, lambda row: row.image))
     with ThreadPoolExecutor(threads, "check") as pool:
         done = 0
-        for row, creative, found in in_order(pool, check, rows, _AHEAD * threads):
-            groups.setdefault(row.group, []).append((done, found))
-            checked(creative, found.creative)
-            done += 1
-            if row.share is not None:
-                progress(done, row.share)
+        for results in in_order(pool, check, work, _AHEAD * threads):
+            for row, creative, found in results:
+                groups.setdefault(row.group, []).append((done, found))
+                checked(creative, found.creative)
+                done += 1
+                if row.share is not None:
+                    progress(done, row.share)
     compared: dict[int, CheckedCreative] = {}
     for group in groups.values():
         places, members = zip(*group, strict=True)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from adscore.checks import OcrMissingError, check_creatives, find_placement, text_boxes
+from adscore.checks import image as image_module
 from adscore.checks import text as text_module
 from adscore.creative import Creative
 
@@ -136,6 +137,23 @@ def test_text_boxes_are_those_of_the_lines():
 
 def test_image_of_a_pixel_has_no_text():
     assert text_boxes(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+def test_text_of_an_image_is_read_once_for_all_that_are_checked_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    read: list[object] = []
+
+    def read_lines(pixels: np.ndarray) -> tuple[text_module.Line, ...]:
+        read.append(pixels)
+        return text_module.read_lines(pixels)
+
+    monkeypatch.setattr(image_module, "read_lines", read_lines)
+    image = encoded(banner(ink=(200, 205, 212)))
+    creatives = [Creative(f"headline {number}", image) for number in range(8)]
+    report = check_creatives(creatives, find_placement(RECTANGLE), threads=4)
+    assert [rules_of(one) for one in report.creatives] == [{"text-contrast"}] * 8
+    assert len(read) == 1
 
 
 def test_without_ocr_the_extra_is_named_and_the_rest_is_checked(monkeypatch: pytest.MonkeyPatch):
