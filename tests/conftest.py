@@ -88,6 +88,39 @@ def model_dir(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def aligned_model(sample_dir: Path, make_once: Callable[..., Path]) -> Path:
+    """A model with agreement, of a log in which the placement decides more than anything else.
+
+    It is trained with the default preset; the placement is `feed`, `sidebar` or not known.
+    """
+
+    def train_model(folder: Path) -> None:
+        import numpy as np
+
+        from adscore.table import Columns, Target, read_table
+        from adscore.training import PRESETS, TrainingOptions, train
+
+        target = Target.parse("ctr=clicks/impressions")
+        table = read_table(sample_dir / "creatives.csv", Columns(), [target])
+        places = {"feed": 1, "sidebar": 8, "": 2}  # what clicks are divided by there
+        placements = [("feed", "sidebar", "feed", "sidebar", "")[n % 5] for n in range(len(table))]
+        clicks = table.successes["ctr"] // np.array([places[one] for one in placements])
+        table = dataclasses.replace(
+            table, context={"placement": placements}, successes={"ctr": clicks}
+        )
+        default = PRESETS["default"]
+        preset = dataclasses.replace(
+            default,
+            conv_filters=(4, 4),
+            lstm_width=8,
+            alignment=dataclasses.replace(default.alignment, epochs=2, min_steps=4),
+        )
+        train(table, folder / "placed", TrainingOptions(preset, align=True))
+
+    return make_once("aligned", train_model) / "placed"
+
+
+@pytest.fixture(scope="session")
 def model_with_context(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same model as one that reads the placement, `feed` or `stories`."""
     bundle = read_bundle(model_dir / "1")

@@ -10,8 +10,6 @@ import pytest
 
 from adscore.creative import Creative, Warning
 from adscore.scoring.scorer import Scorer
-from adscore.table import Columns, Target, read_table
-from adscore.training import PRESETS, TrainingOptions, train
 from adscore_client import Client, InvalidCreativeError
 
 pytestmark = pytest.mark.slow
@@ -20,18 +18,8 @@ PLACEMENTS = ("feed", "sidebar")
 
 
 @pytest.fixture(scope="module")
-def trained(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    """A tiny model of a log in which placement decides more than anything else."""
-    target = Target.parse("ctr=clicks/impressions")
-    table = read_table(sample_dir / "creatives.csv", Columns(), [target])
-    placements = [PLACEMENTS[row % 2] for row in range(len(table))]
-    clicks = table.successes["ctr"] // np.array([1, 8])[np.arange(len(table)) % 2]
-    table = dataclasses.replace(table, context={"placement": placements}, successes={"ctr": clicks})
-    preset = dataclasses.replace(
-        PRESETS["default"], conv_filters=(4, 4), lstm_width=8, max_epochs=30, learning_rate=5e-3
-    )
-    folder = tmp_path_factory.mktemp("trained") / "placed"
-    return Scorer.open(train(table, folder, TrainingOptions(preset, align=True)).path)
+def trained(aligned_model: Path) -> Scorer:
+    return Scorer.open(aligned_model)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import Result
 
 from adscore.bundle import read_bundle
 from adscore.evaluation.metrics import OF_THE_TABLE
+from adscore.training import PRESETS
 
 Succeed = Callable[..., Result]
 Refuse = Callable[..., str]
@@ -97,15 +99,32 @@ def test_sample_leaves_a_folder_with_files_alone(refuse: Refuse, tmp_path: Path)
 # === train ===
 
 
-def test_train_writes_a_version_and_prints_its_figures(
-    succeed: Succeed, log: Path, tmp_path: Path
-) -> None:
-    model = tmp_path / "model"
-    result = succeed("train", log, model, "--preset", "baseline", "--seed", 3)
+@pytest.fixture(scope="module")
+def small_baseline() -> Iterator[None]:
+    """Makes the preset one of few weights and passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        small = replace(PRESETS["baseline"], conv_filters=(4,), lstm_width=8, max_epochs=2)
+        patch.setitem(PRESETS, "baseline", small)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(
+    small_baseline: None, succeed: Succeed, log: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
+    """A model that was trained with a part of the groups kept aside, and what was said of it."""
+    model = tmp_path_factory.mktemp("trained") / "model"
+    options = ("--preset", "baseline", "--seed", 3, "--hold-out", 0.2)
+    return model, succeed("train", log, model, *options)
+
+
+@pytest.mark.slow
+def test_train_writes_a_version_and_prints_its_figures(trained: tuple[Path, Result]) -> None:
+    model, result = trained
     assert f"wrote {model / '1'}" in result.stdout
     assert "groups left out" in result.stdout
     assert "log_loss" in result.stdout
-    assert "fitted to all 60 creatives of 10 groups" in result.stdout
+    assert "fitted to all 48 creatives of 8 groups" in result.stdout
     training = read_bundle(model / "1").manifest.training
     assert (training.preset, training.seed) == ("baseline", 3)
     assert dict(training.target_columns) == {"ctr": "clicks/impressions"}
@@ -140,6 +159,8 @@ def test_train_names_the_rows_that_cannot_be_learned_from(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_baseline")
 def test_train_leaves_bad_rows_out_where_it_is_told_to_and_lists_them(
     succeed: Succeed, refuse: Refuse, spoiled_log: Path, tmp_path: Path
 ) -> None:
@@ -221,11 +242,11 @@ def test_evaluate_ranks_with_an_interval_or_says_that_pairs_are_too_few(
     assert "ranks" not in one.replace("how well it ranks", "")
 
 
+@pytest.mark.slow
 def test_groups_kept_aside_are_seen_by_no_part_of_a_training_and_evaluated_alone(
-    succeed: Succeed, log: Path, tmp_path: Path
+    succeed: Succeed, log: Path, tmp_path: Path, trained: tuple[Path, Result]
 ) -> None:
-    model, path = tmp_path / "model", tmp_path / "figures.json"
-    succeed("train", log, model, "--preset", "baseline", "--hold-out", 0.2)
+    model, path = trained[0], tmp_path / "figures.json"
     training = read_bundle(model / "1").manifest.training
     assert (training.creatives, training.groups, training.left_out) == (48, 8, 12)
     result = succeed("evaluate", model, log, "--held-out", "--json", path)

@@ -32,8 +32,7 @@ def test_probabilities_are_those_of_scipy(alpha, beta, trials):
 def test_probabilities_of_many_trials_are_the_sum_of_their_terms(concentration):
     trials = 60_000
     count = np.arange(trials + 1)
-    _, at = below_and_at(count, trials, 0.3 * concentration, 0.7 * concentration)
-    below, _ = below_and_at(count, trials, 0.3 * concentration, 0.7 * concentration)
+    below, at = below_and_at(count, trials, 0.3 * concentration, 0.7 * concentration)
     assert at.sum() == pytest.approx(1, abs=1e-7)
     assert below == pytest.approx(np.concatenate([[0], np.cumsum(at)[:-1]]), abs=1e-6)
 

@@ -18,26 +18,10 @@ from adscore.training.presets import Preset
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def aligned(
-    sample_table: CreativeTable,
-    tiny_presets: dict[str, Preset],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A model with one target and agreement."""
-    table = dataclasses.replace(
-        sample_table,
-        successes={"ctr": sample_table.successes["ctr"]},
-        trials={"ctr": sample_table.trials["ctr"]},
-    )
-    options = TrainingOptions(tiny_presets["network"], align=True)
-    return train(table, tmp_path_factory.mktemp("aligned") / "model", options).path
-
-
 def test_agreement_of_a_creative_is_that_of_its_pair(
-    aligned: Path, creatives: list[Creative]
+    aligned_model: Path, creatives: list[Creative]
 ) -> None:
-    scorer = Scorer.open(aligned)  # checks the golden agreement too
+    scorer = Scorer.open(aligned_model)  # checks the golden agreement too
     assert scorer.has_agreement
     some = creatives[:6]
     agreement = scorer.match(
@@ -53,8 +37,8 @@ def test_agreement_of_a_creative_is_that_of_its_pair(
     assert all(0 < score.targets["ctr"].mean < 1 for score in scores)
 
 
-def test_half_a_creative_has_no_agreement(aligned: Path, creatives: list[Creative]) -> None:
-    scorer = Scorer.open(aligned)
+def test_half_a_creative_has_no_agreement(aligned_model: Path, creatives: list[Creative]) -> None:
+    scorer = Scorer.open(aligned_model)
     halves = [Creative("Only words", b""), Creative("", creatives[0].image)]
     assert [score.agreement for score in scorer.score(halves)] == [None, None]
 

@@ -5,20 +5,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adscore import bundle as files
-from adscore.bundle import group_digest, read_bundle
+from adscore.bundle import Manifest, group_digest, read_bundle
 from adscore.errors import BrokenRowsError, TrainingError
 from adscore.progress import Progress
 from adscore.sample import write_sample
 from adscore.scoring.scorer import Scorer
 from adscore.table import Columns, CreativeTable, Target, read_table
 from adscore.training import TrainingOptions, TrainingResult, train
+from adscore.training.left_out import evaluate_left_out
+from adscore.training.manifest import build_manifest
 from adscore.training.model import fit_model
 from adscore.training.presets import DEFAULT, NETWORK, Preset
 from adscore.training.problem import LEFT_OUT_SHARE, VALIDATION_SHARE, read_problem
@@ -230,16 +232,21 @@ def test_three_groups_are_enough(
 
 @pytest.mark.slow
 def test_a_group_for_each_row_trains_as_no_groups_and_reports_no_pairs(
-    make_table: MakeTable, tiny_presets: dict[str, Preset], tmp_path: Path
+    make_table: MakeTable, tiny_presets: dict[str, Preset]
 ) -> None:
     preset = dataclasses.replace(tiny_presets["network"], max_epochs=1)
-    results = [
-        train(make_table(30, groups=groups), tmp_path / "model", TrainingOptions(preset=preset))
-        for groups in (None, make_table(30).ids)
-    ]
-    assert [result.manifest.training.groups for result in results] == [0, 0]
-    assert [result.manifest.metrics["ctr"]["pairs"] for result in results] == [0, 0]
-    assert results[0].manifest.metrics == results[1].manifest.metrics
+
+    def manifest(groups: Sequence[str] | None) -> Manifest:
+        table = make_table(30, groups=groups)
+        problem = read_problem(table, TrainingOptions(preset=preset))
+        model = fit_model(problem)
+        evaluation = evaluate_left_out(model.left_out, problem.data, table)
+        return build_manifest(problem, model, evaluation, seconds=0.0)
+
+    results = [manifest(groups) for groups in (None, make_table(30).ids)]
+    assert [result.training.groups for result in results] == [0, 0]
+    assert [result.metrics["ctr"]["pairs"] for result in results] == [0, 0]
+    assert results[0].metrics == results[1].metrics
 
 
 # === Learning ===
