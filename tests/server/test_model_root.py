@@ -1,53 +1,20 @@
 """What a server makes of its folder as versions come, break and go."""
 
-import errno
 import logging
 import os
 import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adscore.bundle import list_versions
 from adscore_server.config import ModelRootOptions
 from adscore_server.errors import StartError
-from adscore_server.models import folders
 from adscore_server.models.folders import Layout, read_root
-from adscore_server.models.registry import LoadedModel, LoadingModel, ModelRegistry, RefusedModel
 from adscore_server.models.root import ModelRoot
 
-STATES = {LoadedModel: "ready", LoadingModel: "loading", RefusedModel: "refused"}
-
-
-class Watched:
-    """A root, and each set of models that it published as texts such as `sample 2 ready`."""
-
-    def __init__(self, root: Path, **options: object) -> None:
-        self.root = ModelRoot(root, ModelRootOptions(**options))  # type: ignore[arg-type]
-        self.now = self.root.open()
-        self.published: list[list[str]] = []
-
-    def poll(self, times: int = 1) -> list[str]:
-        """Looks that many times; returns what is held then."""
-        for _ in range(times):
-            self.root.poll(self._publish)
-        return held(self.now)
-
-    def _publish(self, registry: ModelRegistry) -> None:
-        self.now = registry
-        self.published.append(held(registry))
-
-
-def held(registry: ModelRegistry) -> list[str]:
-    return [f"{one.name} {one.version} {STATES[type(one)]}" for one in registry.entries]
-
-
-def add(model: Path, version: int) -> Path:
-    """Copies version 1 as another one."""
-    return Path(shutil.copytree(model / "1", model / str(version)))
+from .watched_root import Watched, add, held
 
 
 def break_(version: Path) -> None:
@@ -319,109 +286,6 @@ def test_other_models_serve_while_the_default_is_waited_for(copied_model: Path) 
     published: list[list[str]] = []
     waiting.poll(lambda registry: published.append(held(registry)))
     assert published == [["sample 1 ready"]]
-
-
-def test_folder_that_may_not_be_read_is_left_out(
-    copied_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    _lock(monkeypatch, copied_model.parent / "lost+found")
-    with caplog.at_level(logging.WARNING):
-        watched = Watched(copied_model.parent)
-        assert watched.poll(3) == ["sample 1 ready"]
-    [record] = caplog.records
-    assert "lost+found: cannot be read: Permission denied" in record.getMessage()
-
-
-def test_model_whose_folder_may_no_longer_be_read_serves_on(
-    copied_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(copied_model, copied_model.parent / "banners")
-    watched = Watched(copied_model.parent)
-    _lock(monkeypatch, copied_model.parent / "banners")
-    assert watched.poll(2) == ["banners 1 ready", "sample 1 ready"]
-
-
-def test_version_is_tried_again_when_its_mode_changes(copied_model: Path) -> None:
-    [[before]] = read_root(copied_model.parent)[Layout.MODELS]
-    (copied_model / "1" / "head.onnx").chmod(0o600)
-    (copied_model / "1" / "head.onnx").chmod(0o640)
-    [[after]] = read_root(copied_model.parent)[Layout.MODELS]
-    assert before != after
-
-
-@pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO])
-def test_version_that_failed_for_want_of_files_is_tried_again_as_it_is(
-    copied_model: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: int,
-) -> None:
-    watched = Watched(copied_model.parent)
-    lacking = add(copied_model, 2) / "head.onnx"
-    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
-        _fail_reading(patched, lacking, error)
-        assert watched.poll(4) == ["sample 2 refused", "sample 1 ready"]
-    [record] = caplog.records  # once, however often it was tried
-    assert f"head.onnx: cannot be read: {os.strerror(error)}" in record.getMessage()
-    assert watched.root.counts.refused == 1
-    assert watched.poll() == ["sample 2 ready"]
-
-
-def test_changed_files_that_could_not_be_read_for_want_of_files_are_tried_again(
-    copied_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watched = Watched(copied_model.parent)
-    scorer = watched.now.resolve("", "")
-    (copied_model / "1" / "head.onnx").touch()
-    with monkeypatch.context() as patched:
-        _fail_reading(patched, copied_model / "1" / "head.onnx", errno.EMFILE)
-        watched.poll(3)
-        assert watched.now.resolve("", "") is scorer
-    watched.poll()
-    assert watched.now.resolve("", "") is not scorer
-
-
-def test_version_that_cannot_be_looked_at_for_want_of_files_is_not_taken_for_removed(
-    copied_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    add(copied_model, 2)
-    watched = Watched(copied_model.parent)
-    watched.poll()
-    _fail(monkeypatch, os, "scandir", copied_model / "2", errno.EMFILE)
-    with caplog.at_level(logging.WARNING):
-        assert watched.poll(3) == ["sample 2 ready"]
-    [record] = caplog.records
-    assert "Too many open files. What is served stays" in record.getMessage()
-
-
-def _fail_reading(monkeypatch: pytest.MonkeyPatch, file: Path, error: int) -> None:
-    _fail(monkeypatch, os, "open", file, error)
-
-
-def _fail(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, place: Path, error: int
-) -> None:
-    """Makes a function fail at one place."""
-    real = getattr(owner, function)
-
-    def failing(path: Any, *arguments: Any, **options: Any) -> Any:
-        if Path(path) == place:
-            raise OSError(error, os.strerror(error), str(path))
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(owner, function, failing)
-
-
-def _lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Makes a folder unreadable, for root too."""
-    folder.mkdir(exist_ok=True)
-
-    def listed(path: Path) -> list[int]:
-        if path == folder:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return list_versions(path)
-
-    monkeypatch.setattr(folders, "list_versions", listed)
 
 
 def test_reason_of_a_version_that_is_the_root_does_not_tell_where_it_lies(

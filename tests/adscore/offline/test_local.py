@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from adscore.creative import Creative
 from adscore.errors import TableError
 from adscore.offline.files import new_file, require_new_file
 from adscore.offline.folder import JOURNAL, LOCK
@@ -148,41 +147,6 @@ def test_progress_counts_to_the_end(
     told: list[Progress] = []
     score_to(tmp_path / "scores.csv", model_dir, table, keeping, progress=told.append)
     assert told[-1] == Progress(done=8, before=0, share=1.0)
-
-
-# === A .csv and spreadsheets ===
-
-FORMULAS = ["=1+1", "+49", "-2+3", "@SUM(1)", "\t=1", "\r=1", "'=1", "a=1", "", None]
-
-
-@pytest.mark.parametrize("raw", [False, True])
-def test_a_spreadsheet_runs_no_text_of_a_csv_unless_it_is_raw(
-    model_dir: Path, creatives: list[Creative], tmp_path: Path, raw: bool
-) -> None:
-    count = len(FORMULAS)
-    table = pa.table(
-        {
-            "creative_id": [f"{text}" for text in FORMULAS],
-            "headline": ["Buy"] * count,
-            "image": pa.array([creatives[0].image] * count, pa.binary()),
-            "note": FORMULAS,
-            "=kind": pa.array(FORMULAS).dictionary_encode(),
-            "number": [-number for number in range(count)],
-        }
-    )
-    out = tmp_path / "scores.csv"
-    options = ScoringOptions(COLUMNS, keep=("note", "=kind", "number"), raw=raw)
-    summary = score_to(out, model_dir, table, options)
-    with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["creative_id"] for row in rows] == [f"{text}" for text in FORMULAS]
-    assert [row["number"] for row in rows] == [str(-number) for number in range(count)]
-    quote = "" if raw else "'"
-    expected = [quote + str(text) for text in FORMULAS[:6]] + ["'=1", "a=1", "", ""]
-    assert [row["note"] for row in rows] == expected
-    assert [row[f"{quote}=kind"] for row in rows] == expected
-    assert summary.formula_ids == (0 if raw else 6)
-    assert summary.formula_examples == (() if raw else tuple(FORMULAS[:3]))
 
 
 # === A folder of parts ===

@@ -1,10 +1,8 @@
 """The page: whole, safe, true to the figures, and drawn where figures are missing."""
 
-import base64
 import csv
 import dataclasses
 import html.parser
-import io
 import json
 import re
 import shutil
@@ -16,14 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from scipy import stats
 from typer.testing import CliRunner
 
 from adscore.bundle import read_bundle, resolve_bundle
 from adscore.bundle.contents import TrainingSummary
 from adscore.cli.app import app
-from adscore.creative import InputLimits
 from adscore.evaluation import AgreementMetrics
 from adscore.evaluation.agreement import Retrieval
 from adscore.evaluation.table import evaluate_table
@@ -32,8 +28,6 @@ from adscore.report.cards import Viewer
 from adscore.report.charts import MIN_PAIRS, evidence_chart
 from adscore.report.page import render
 from adscore.report.rows import target_rows
-from adscore.report.svg import nice_step, number_axis, rate_axis
-from adscore.report.thumbnails import THUMBNAIL_SIDE, thumbnail_uri
 from adscore.report.words import percent
 from adscore.table import Columns, Target, read_table
 
@@ -324,34 +318,6 @@ def test_failed_write_leaves_the_older_page(scorer, sample_dir, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
-def encoded(size, image_format, **options):
-    file = io.BytesIO()
-    Image.new("RGB", size, "navy").save(file, image_format, **options)
-    return file.getvalue()
-
-
-def decoded(uri):
-    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-
-
-def test_thumbnails_keep_the_ratio():
-    uri = thumbnail_uri(encoded((800, 200), "PNG"), InputLimits())
-    assert decoded(uri).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 4)
-    assert decoded(thumbnail_uri(encoded((20, 10), "PNG"), InputLimits())).size == (20, 10)
-
-
-def test_thumbnails_stand_upright():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    uri = thumbnail_uri(encoded((80, 40), "JPEG", exif=exif), InputLimits())
-    assert decoded(uri).size == (40, 80)
-
-
-@pytest.mark.parametrize("data", [b"", b"no image", encoded((9, 9), "PNG")[:40]])
-def test_picture_that_cannot_be_opened_has_no_thumbnail(data):
-    assert thumbnail_uri(data, InputLimits()) is None
-
-
 @given(st.text())
 def test_any_text_survives_as_text(text):
     page = render("evaluation.html.jinja", **NOTHING, model=text)
@@ -364,35 +330,6 @@ def test_any_text_survives_as_text(text):
 def unprintable(char):
     """Whether no HTML document may hold it: control characters and two that are none."""
     return unicodedata.category(char) == "Cc" or char in "\ufffe\uffff"
-
-
-@given(st.floats(1e-9, 1e9))
-def test_steps_are_round(rough):
-    step = nice_step(rough)
-    assert rough * (1 - 1e-6) <= step <= 2.5 * rough
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_rate_axes_hold_their_values(one, other):
-    low, high = sorted((one, other))
-    axis = rate_axis(low, high, "rate")
-    assert axis.low < axis.high
-    assert 0 <= axis.low <= low + 1e-9
-    assert high - 1e-9 <= axis.high <= 1 + 1e-9
-    labels = [text for _, text in axis.ticks]
-    assert len(labels) == len(set(labels)) <= 12
-
-
-def test_ticks_are_labelled_as_people_write_them():
-    assert [text for _, text in rate_axis(0.003, 0.0101, "").ticks] == [
-        "0.2%",
-        "0.4%",
-        "0.6%",
-        "0.8%",
-        "1.0%",
-        "1.2%",
-    ]
-    assert [text for _, text in number_axis(0, 1900, "").ticks][-1] == "2,000"
 
 
 @pytest.mark.parametrize(
