@@ -56,6 +56,7 @@ def test_by_mouse(
     page.locator(".cell").first.click()
     page.locator(".parts").wait_for()
     assert page.locator(".word").count() >= 4
+    page.wait_for_function("() => document.querySelector('.canvas img').naturalWidth > 0")
     box = page.locator(".canvas img").bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
@@ -148,7 +149,7 @@ def test_by_keys_alone(
     tab_to(page, "[data-key=live-paste-take]")
     page.keyboard.press("Enter")
     page.locator("#notice").get_by_text("2 combinations were taken. One line was left").wait_for()
-    assert page.locator("#trials-B1").input_value() == "4,000"
+    page.wait_for_function("() => document.querySelector('#trials-B1')?.value === '4,000'")
     with page.expect_download():
         page.locator("#download-csv").focus()  # it lies before the numbers
         page.keyboard.press("Enter")
