@@ -97,7 +97,7 @@ class VariantsOfCreative:
 
 
 class PiecesOfExplanation(PiecesOfCall):
-    """Single variants, so that a score which comes meanwhile waits for one run of an encoder."""
+    """Single variants, so that one explanation keeps all threads busy, and several take turns."""
 
     _size = 1
 
