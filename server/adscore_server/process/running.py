@@ -6,8 +6,8 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from adscore_server.models.opener import ModelOpener
 from adscore_server.models.poller import ModelPoller
 from adscore_server.models.registry import ModelRegistry
 from adscore_server.models.root import ModelRoot
+from adscore_server.process.signals import stop_signals
 
 # Of objects that are made and not yet freed. A call makes some hundred that are freed when it ends,
 # without the collector; with Python's own 700 it would look through all that call after call.
@@ -58,8 +59,7 @@ def run_server(
     from adscore_server.monitoring.observers import monitoring
     from adscore_server.server import Server
 
-    stopping = threading.Event()
-    _set_on_signals(stopping)
+    stopping = _told_by_signals()
     _settle_process()
     opener = ModelOpener(root, config, _check(options))
     models = ModelRoot(root, options, opener)
@@ -71,7 +71,7 @@ def run_server(
         _logger.info("Settings: %s", describe(options, config))
         announce(_ready_line(server.address, registry))
         with ModelPoller(models, server.serve_models, options.poll_seconds) as poller:
-            stopping.wait()
+            stopping.recv(1)
             poller.stop_looking()  # cores are for the calls in flight now
             _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
             drained = server.stop()
@@ -107,14 +107,13 @@ def _first_models(models: ModelRoot, options: ModelRootOptions) -> ModelRegistry
         return ModelRegistry()
 
 
-def _set_on_signals(event: threading.Event) -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        event.set()
+def _told_by_signals() -> socket.socket:
+    def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    told = stop_signals(handle)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `workers._held_back`
+    return told
 
 
 def _ready_line(address: str, models: ModelRegistry) -> str:

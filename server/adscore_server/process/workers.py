@@ -16,17 +16,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 
 from adscore_server.addresses import bound_socket
 from adscore_server.config import ModelRootOptions, ServerConfig
 from adscore_server.errors import StartError
 from adscore_server.monitoring.log_format import configure_logging
+from adscore_server.process.signals import stop_signals
 
 FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
@@ -76,7 +76,9 @@ def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> 
     """
     shared = replace(job.config, reuse_port=True)
     _require_metrics_ports(count, job.config.metrics_address)
-    with _reserved(job.config.address) as address, _signals() as signals:
+    with _reserved(job.config.address) as address:
+        signals = stop_signals(lambda *_: None)
+        signals.setblocking(False)
         config = replace(shared, address=address)
         supervisor = Supervisor(count, replace(job, config=config), signals)
         try:
@@ -293,24 +295,3 @@ def _reserved(address: str) -> Iterator[str]:
         port = alone.getsockname()[1]
     with bound_socket(f"{host}:{port}", shared=True):
         yield f"{host}:{port}"
-
-
-@contextlib.contextmanager
-def _signals(numbers: Sequence[int] = (signal.SIGTERM, signal.SIGINT)) -> Iterator[socket.socket]:
-    """Yields a socket that gets a byte for each of some signals."""
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(BlockingIOError):
-            writer.send(b"\0")
-
-    before = {number: signal.signal(number, tell) for number in numbers}
-    try:
-        yield reader
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        reader.close()
-        writer.close()
