@@ -121,6 +121,10 @@ class SigningError(AdscoreError):
     """A key that cannot sign or verify; the text names its file."""
 
 
+# Comparing takes time with the square of it.
+_MAX_COMPARED = 80
+
+
 def cut(text: object, characters: int = 80) -> str:
     """A value for an error's text, its end left out where it is long."""
     whole = str(text)
@@ -131,9 +135,9 @@ def did_you_mean(received: str, known: Iterable[str], *, alike: float = 0.6) -> 
     """A question for the end of an error's text; empty where nothing that is known is near.
 
     Args:
-        received: What is not known.
+        received: What is not known; of a long one, which may come from anyone, the start counts.
         known: What is.
         alike: From which ratio of `difflib` on, from 0 to 1.
     """
-    near = get_close_matches(received, list(known), 1, alike)
+    near = get_close_matches(received[:_MAX_COMPARED], list(known), 1, alike)
     return f". Did you mean {cut(near[0])!r}?" if near else ""
