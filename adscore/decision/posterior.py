@@ -242,13 +242,18 @@ class _Peak:
 
 
 def _find_peak(evidence: Evidence) -> _Peak:
-    """Newton's method; the log density is concave, and steps are cut at one logit."""
+    """Newton's method; the log density is concave, and steps are cut at one logit.
+
+    Each group stops for itself: what the others need changes no digit of it.
+    """
     predicted, trials, successes = evidence.logits, evidence.trials, evidence.successes
     precision, between = evidence.residual**-2, evidence.between**-2
     rate = expit(predicted)
     worth = precision / (rate * (1 - rate))  # trials that tell as much as the prediction
     u = logit((successes + worth * rate) / (trials + worth))
     m = (precision * (u - predicted)).sum(axis=1) / (between + precision.sum(axis=1))
+    curvatures, schurs = np.empty_like(u), np.empty_like(m)
+    moves = np.ones(len(m), bool)
     for _ in range(_NEWTON_STEPS):
         rate = expit(u)
         residual = precision * (u - m[:, None] - predicted)
@@ -258,12 +263,14 @@ def _find_peak(evidence: Evidence) -> _Peak:
         slope_m = residual.sum(axis=1) - between * m + (precision / curvature * slope).sum(axis=1)
         step_m = np.clip(slope_m / schur, -1, 1)
         step = np.clip((slope + precision * step_m[:, None]) / curvature, -1, 1)
-        m = m + step_m
-        u = u + step
-        if max(np.abs(step).max(initial=0), np.abs(step_m).max(initial=0)) < _TOLERANCE:
+        curvatures[moves], schurs[moves] = curvature[moves], schur[moves]
+        m = np.where(moves, m + step_m, m)
+        u = np.where(moves[:, None], u + step, u)
+        moves &= np.maximum(np.abs(step).max(axis=1, initial=0), np.abs(step_m)) >= _TOLERANCE
+        if not moves.any():
             break
-    variance = 1 / curvature + (precision / curvature) ** 2 / schur[:, None]
-    return _Peak(m, u, schur**-0.5, np.sqrt(variance), curvature**-0.5)
+    variance = 1 / curvatures + (precision / curvatures) ** 2 / schurs[:, None]
+    return _Peak(m, u, schurs**-0.5, np.sqrt(variance), curvatures**-0.5)
 
 
 def _grid(centre: Array, deviation: Array, count: int) -> Array:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from adscore.bundle import Spread
@@ -95,7 +95,15 @@ def test_worth_of_a_success_scales_the_value_alone(group, asked, worth):
         assert figures(other)[3:] == pytest.approx(figures(one)[3:], rel=1e-9, abs=1e-12)
 
 
+def arm(trials, successes):
+    return Arm("", {"ctr": Prediction.of_rate(0.0625)}, {"ctr": trials}, {"ctr": successes})
+
+
 @some
+@example(  # the last group needs more steps than the one before it
+    groups=[[arm(0, 0), arm(0, 0), arm(211_993, 82)], [arm(0, 0), arm(0, 0), arm(1343, 0)]],
+    asked=DecisionSettings({"ctr": 1.0}, {"ctr": Spread(1.0, 0.125, 0.0)}),
+)
 @given(groups=st.lists(GROUPS, min_size=2, max_size=5), asked=SETTINGS)
 def test_groups_do_not_influence_each_other(groups, asked):
     named = [
