@@ -56,8 +56,8 @@ function drawDetail() {
   );
   if (opened !== one.code) {
     opened = one.code;
-    const title = byId("detail-title");
-    title.focus({ preventScroll: true });
+    if (document.activeElement?.matches("input, textarea")) return; // somebody types by now
+    byId("detail-title").focus({ preventScroll: true });
     area.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 }
