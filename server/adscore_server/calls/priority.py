@@ -4,8 +4,8 @@ import contextlib
 import os
 import sys
 
-# A tenth of what other threads get where all cores are busy.
-_NICENESS = 10
+# A third of what other threads get where all cores are busy.
+_NICENESS = 5
 _HIGHEST = 19
 
 
