@@ -94,11 +94,14 @@ def test_callers_cannot_make_series(watched: Watched, refusal: Any) -> None:
     assert page.count("\n") < before + 60
 
 
-def test_models_queue_and_cache_are_shown(watched: Watched, creatives: list[Creative]) -> None:
+def test_models_queue_and_cache_are_shown(
+    watched: Watched, creatives: list[Creative], wait_until: Callable[..., None]
+) -> None:
     for _ in range(2):
         watched.stubs.score(creatives[0])
     assert watched.value('adscore_model_state{model="sample",state="ready",version="1"}') == 1
-    assert watched.value("adscore_batched_creatives_total") == 2
+    # A worker counts a batch once it has sent the answers.
+    wait_until(lambda: watched.value("adscore_batched_creatives_total") == 2)
     assert watched.value("adscore_queue_creatives") == 0
     cached = "hits_total", "misses_total", "entries", "bytes"
     for name in cached:
