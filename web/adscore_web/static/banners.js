@@ -58,7 +58,7 @@ export async function look(file) {
   return { ...size, digest: name, refusal };
 }
 
-/** Adds one file; null where it is there already. */
+/** Adds a file; null where it is there already. */
 export function addBanner(file, looked) {
   const isThere = looked.digest && state.images.some((image) => image.digest === looked.digest);
   return isThere ? null : addImage(file, looked);

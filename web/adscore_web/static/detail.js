@@ -56,7 +56,7 @@ function drawDetail() {
   );
   if (opened !== one.code) {
     opened = one.code;
-    if (document.activeElement?.matches("input, textarea")) return; // somebody types by now
+    if (document.activeElement?.matches("input, textarea")) return; // somebody types
     byId("detail-title").focus({ preventScroll: true });
     area.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }

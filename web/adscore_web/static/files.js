@@ -67,7 +67,7 @@ export async function thumbnail(file, size) {
   }
 }
 
-/** Width and height by the file's header, before anything is decoded; null where it has none that is known. */
+/** Width and height by the file's header; null where it has none that is known. */
 export async function measured(file) {
   const bytes = new DataView(await file.slice(0, HEAD_BYTES).arrayBuffer());
   try {

@@ -53,7 +53,7 @@ function chooseTarget() {
   if (!targets.includes(state.target)) state.target = targets[0] ?? "";
 }
 
-/** Asks for what is missing. It is called after each change, and does nothing where nothing is. */
+/** Asks for what is missing, after each change. */
 export function pump() {
   count();
   if (memory.problem || !model()) return;
@@ -64,7 +64,7 @@ export function pump() {
   if (!isWorking()) learnSpread();
 }
 
-/** Stops what is on its way: it is no longer wanted, as after a change of context. */
+/** Stops what is on its way, as after a change of context. */
 export function forget() {
   controller.abort();
   controller = new AbortController();
@@ -110,7 +110,7 @@ async function ask({ image, headlines }) {
   }
 }
 
-/** Puts a score into its cell, or the reason for which its headline or banner has none. */
+/** Puts a score into its cell, or why its headline or banner has none. */
 function take(score, key, headline, image) {
   if (!score.error) {
     state.cells[key] = score;

@@ -108,15 +108,13 @@ export function addHeadlines(texts, place = state.headlines.length) {
   return texts.length - fitting.length;
 }
 
-/** Adds a banner. */
-export function addImage(file, fields) {
-  const image = { id: newId(), code: String(state.next.image), name: file.name, size: file.size, refusal: null, ...fields };
-  memory.blobs.set(image.id, file);
-  storage.keepFile(image.id, file);
-  change(() => {
-    state.next.image++;
-    state.images.push(image);
-  }, 0);
+/** Adds a banner, once a reload does not lose it. */
+export async function addImage(file, fields) {
+  const id = newId();
+  memory.blobs.set(id, file);
+  await storage.keepFile(id, file);
+  const image = { id, code: String(state.next.image++), name: file.name, size: file.size, refusal: null, ...fields };
+  change(() => state.images.push(image), 0);
   return image;
 }
 
