@@ -33,8 +33,6 @@ class NgramIds:
     `ids[rows]` are those of some headlines, padded to the longest of all, (rows, n) int32.
     """
 
-    dtype = np.dtype(np.int32)
-
     def __init__(self, headlines: Sequence[str], buckets: int) -> None:
         ids, counts = [], []
         for start in range(0, len(headlines), ROWS_AT_ONCE):
@@ -47,7 +45,7 @@ class NgramIds:
         self._width = max(1, self._counts.max())
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        padded = np.full((len(rows), self._width), PADDING_ID, self.dtype)
+        padded = np.full((len(rows), self._width), PADDING_ID, np.int32)
         for place, row in enumerate(rows):
             count, end = self._counts[row], self._ends[row]
             padded[place, :count] = self._ids[end - count : end]

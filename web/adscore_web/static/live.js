@@ -236,8 +236,7 @@ function takeTable(text, from = shown[0]) {
   const between = /\t|;|\s{2,}|,(?!\d{3}\b)|\s+(?=[\d.,’']+(?:\s|$))/; // a comma inside a number parts nothing
   const lines = text.split(/\r?\n/).map((line) => line.trim().split(between).map((cell) => cell.trim()).filter(Boolean)).filter((cells) => cells.length);
   const byCode = new Map(ranking().map((one) => [one.code.toUpperCase(), one.code]));
-  const rows = shown;
-  let place = Math.max(rows.indexOf(from), 0);
+  let place = Math.max(shown.indexOf(from), 0);
   const taken = new Map();
   let left = 0;
   for (const cells of lines) {
@@ -245,7 +244,7 @@ function takeTable(text, from = shown[0]) {
     const numbers = cells.slice(-2);
     if (numbers.length < 2 || !numbers.every((cell) => /^[\d\s.,’']+$/.test(cell))) left++;
     else if (code) taken.set(code, numbers);
-    else if (cells.length === 2 && place < rows.length) taken.set(rows[place++], numbers);
+    else if (cells.length === 2 && place < shown.length) taken.set(shown[place++], numbers);
     else left++;
   }
   change(() => {

@@ -88,8 +88,8 @@ export function startOver() {
   const kept = { model: state.model, version: state.version, target: state.target, view: state.view };
   change(() => Object.assign(state, empty(), kept));
   for (const image of before.images) storage.dropFile(image.id);
-  return () => {
-    for (const image of before.images) storage.keepFile(image.id, memory.blobs.get(image.id));
+  return async () => {
+    await Promise.all(before.images.map(({ id }) => storage.keepFile(id, memory.blobs.get(id))));
     change(() => Object.assign(state, before));
   };
 }
@@ -124,8 +124,8 @@ export function remove(list, id) {
   const [item] = state[list].slice(place, place + 1);
   change(() => state[list].splice(place, 1), 0);
   if (list === "images") storage.dropFile(id);
-  return () => {
-    if (list === "images") storage.keepFile(id, memory.blobs.get(id));
+  return async () => {
+    if (list === "images") await storage.keepFile(id, memory.blobs.get(id));
     change(() => state[list].splice(Math.min(place, state[list].length), 0, item), 0);
   };
 }
