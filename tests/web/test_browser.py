@@ -309,9 +309,15 @@ def test_a_removed_item_comes_back(visit: Callable[..., Any], banners: list[Path
     page.get_by_label("Remove banner 1").click()
     wait_for_grid(page, 3)
     wait_for_focus(page, "Remove banner 2")
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").dblclick()
     wait_for_grid(page, 6)
     wait_for_focus(page, "Remove banner 1")
+    page.get_by_label("Remove banner 1").click()
+    wait_for_grid(page, 3)
+    page.get_by_role("button", name="Undo").click()
+    page.reload()  # at once
+    wait_for_grid(page, 6)
+    assert rates(page) == before
     page.get_by_label("Remove headline B").click()
     wait_for_grid(page, 4)
     wait_for_focus(page, "Remove headline C")

@@ -34,6 +34,7 @@ export function offerUndo(text, back, key = "") {
 }
 
 function undo() {
+  if (!undoable) return; // a second click, before the button is gone
   const { back, text, key } = undoable;
   undoable = null;
   if (key) focusSoon(key);

@@ -80,6 +80,11 @@ export async function restore() {
   stamp = "";
   memory.blobs = kept.files;
   state.images = state.images.filter((image) => memory.blobs.has(image.id));
+  const shown = new Set(state.images.map((image) => image.id));
+  for (const id of [...memory.blobs.keys()].filter((each) => !shown.has(each))) {
+    memory.blobs.delete(id);
+    storage.dropFile(id); // of a banner that was taken out: until now it could come back
+  }
 }
 
 /** Forgets everything but the model, and returns a way back. */
@@ -87,11 +92,7 @@ export function startOver() {
   const before = structuredClone(state);
   const kept = { model: state.model, version: state.version, target: state.target, view: state.view };
   change(() => Object.assign(state, empty(), kept));
-  for (const image of before.images) storage.dropFile(image.id);
-  return async () => {
-    await Promise.all(before.images.map(({ id }) => storage.keepFile(id, memory.blobs.get(id))));
-    change(() => Object.assign(state, before));
-  };
+  return () => change(() => Object.assign(state, before), 0);
 }
 
 // === Headlines and banners ===
@@ -123,11 +124,7 @@ export function remove(list, id) {
   const place = state[list].findIndex((item) => item.id === id);
   const [item] = state[list].slice(place, place + 1);
   change(() => state[list].splice(place, 1), 0);
-  if (list === "images") storage.dropFile(id);
-  return async () => {
-    if (list === "images") await storage.keepFile(id, memory.blobs.get(id));
-    change(() => state[list].splice(Math.min(place, state[list].length), 0, item), 0);
-  };
+  return () => change(() => state[list].splice(Math.min(place, state[list].length), 0, item), 0);
 }
 
 // === Scores ===
