@@ -10,16 +10,24 @@ n rows, f features, v n-gram ids, m members, t targets; a column is one member's
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logit
 
-from adscore.training.feature_rows import FeatureRows, InMemory, times, transposed_times
+from adscore.training.feature_rows import (
+    FeatureRows,
+    InMemory,
+    second_moment,
+    times,
+    transposed_times,
+)
 from adscore.training.likelihood import Outcomes, evidence, starting_point
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Rows, Strengths
@@ -30,6 +38,7 @@ Features = NDArray[np.float32]
 NEWTON_STEPS = 5  # of a cross-entropy
 MAX_STEPS = 200  # of conjugate gradients
 TOLERANCE = 1e-3  # of their residuals, over the first
+ROUNDING = 1e-5  # of a system in single precision, over its largest entry
 NGRAMS = "headline n-grams"
 FREQUENT, RARE = "headline frequent n-grams", "headline rare n-grams"
 # Share of the rows from which on an n-gram is frequent: what a table's headlines have in common, as
@@ -37,7 +46,7 @@ FREQUENT, RARE = "headline frequent n-grams", "headline rare n-grams"
 FREQUENT_SHARE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Design:
     """Features of some rows.
 
@@ -75,6 +84,18 @@ class Design:
     def ends(self, part: str) -> list[int]:
         """Where each block of a part ends but the last."""
         return list(itertools.accumulate(self.widths[part].values()))[:-1]
+
+    @cached_property
+    def second_moments(self) -> list[Features]:
+        """Mean products of each part's features, (f, f) each; of n-grams the mean squares, (v, 1).
+
+        Of many rows an even share is asked: they only guide the search for weights.
+        """
+        found = [second_moment(features) for features in self.dense.values()]
+        if self.ngrams is not None:
+            squares = self.ngrams.multiply(self.ngrams).mean(axis=0)
+            found.append(np.asarray(squares, np.float32).reshape(-1, 1))
+        return found
 
     def of(self, rows: Rows) -> "Design":
         """Features of some of the rows."""
@@ -233,6 +254,14 @@ class _Columns:
         self._labels = np.tile(outcomes.trials.max(axis=0) <= 1, members)
         self._successes = np.tile(outcomes.successes, members)
         self._trials = np.tile(outcomes.trials, members)
+        self._precondition = self._preconditioner(design.second_moments, targets)
+
+    def _preconditioner(self, moments: Sequence[Features], targets: int) -> "_Preconditioner":
+        # Of labels the most that each can tell: what it tells depends on the others.
+        most = np.where(self._labels, self._trials * self._kept / 4, self._precision)
+        precision = self._shrinking(most)(np.ones_like(most)).sum(axis=0)
+        scales = np.split(self._scales[:, :targets], self._ends)
+        return _Preconditioner(moments, scales, precision.reshape(-1, targets).mean(axis=0))
 
     def fit(self) -> tuple[list[Features], Array]:
         """Weights by part, n-grams last, (f, m * t) each, and bias, (m * t,)."""
@@ -269,7 +298,8 @@ class _Columns:
         def apply(weights: Features) -> Features:
             return self._gradients(seen(self._logits(weights))) + weights
 
-        weights = conjugate_gradients(apply, self._gradients(seen(goal)), weights)
+        right = self._gradients(seen(goal))
+        weights = conjugate_gradients(apply, right, weights, self._precondition)
         bias = shrunk(goal - self._logits(weights)).sum(axis=0) / total
         return weights, bias
 
@@ -296,30 +326,76 @@ class _Columns:
         return np.concatenate([transposed_times(p, values) for p in self._parts]) * self._scales
 
 
+class _Preconditioner:
+    """Solves systems near the columns' own: each part by itself, and of all rows.
+
+    Args:
+        moments: See `Design.second_moments`.
+        scales: Of the weights of each part, (f, t) each.
+        precision: Of all rows together, (t,).
+    """
+
+    def __init__(
+        self, moments: Sequence[Features], scales: Sequence[Features], precision: Array
+    ) -> None:
+        self._ends = np.cumsum([len(each) for each in moments])[:-1]
+        self._inverses = [
+            [_inverse(moment, scale[:, t], float(total)) for t, total in enumerate(precision)]
+            for moment, scale in zip(moments, scales, strict=True)
+        ]
+
+    def __call__(self, residual: Features) -> Features:
+        found = np.empty_like(residual)
+        given_parts, found_parts = (np.split(each, self._ends) for each in (residual, found))
+        for inverses, given, into in zip(self._inverses, given_parts, found_parts, strict=True):
+            for target, inverse in enumerate(inverses):
+                into[:, target :: len(inverses)] = inverse(given[:, target :: len(inverses)])
+        return found
+
+
+def _inverse(moment: Features, scale: Features, precision: float) -> Callable[[Features], Features]:
+    """Solves one part of one target: the prior of its weights, and what the rows say of them."""
+    if moment.shape[1] == 1:  # of n-grams, each for itself
+        diagonal = 1 + np.float32(precision) * scale[:, None] ** 2 * moment
+        return lambda given: given / diagonal
+    system = moment * (np.float32(precision) * scale * scale[:, None])
+    system[np.diag_indices_from(system)] += 1 + ROUNDING * system.diagonal().max()
+    factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+    return lambda given: cho_solve(factor, given, check_finite=False)
+
+
 def conjugate_gradients(
-    apply: Callable[[Features], Features], right: Features, start: Features
+    apply: Callable[[Features], Features],
+    right: Features,
+    start: Features,
+    precondition: Callable[[Features], Features],
 ) -> Features:
     """Solves a symmetric positive system for each column, (f, c) each.
 
-    Hestenes and Stiefel (1952), "Methods of conjugate gradients for solving linear systems".
+    Hestenes and Stiefel (1952), "Methods of conjugate gradients for solving linear systems";
+    preconditioned as in Saad (2003), "Iterative methods for sparse linear systems", 9.2.
     """
     found = start.copy()
     residual = right - apply(found) if start.any() else right.copy()
-    direction, square = residual.copy(), _squares(residual)
-    goal = TOLERANCE**2 * _squares(right)
+    direction = preconditioned = precondition(residual)
+    product = _products_of_columns(residual, preconditioned)
+    goal = TOLERANCE**2 * _products_of_columns(right, right)
     for _ in range(MAX_STEPS):
-        if (square <= goal).all():
+        left = _products_of_columns(residual, residual) > goal
+        if not left.any():
             break
         applied = apply(direction)
-        curvature = np.maximum((direction * applied).sum(axis=0, dtype=np.float64), 1e-30)
-        step = np.where(square > goal, square / curvature, 0.0).astype(np.float32)
+        curvature = np.maximum(_products_of_columns(direction, applied), 1e-30)
+        step = np.where(left, product / curvature, 0.0).astype(np.float32)
         found += step * direction
         residual -= step * applied
-        before, square = square, _squares(residual)
-        direction = residual + (square / np.maximum(before, 1e-30)).astype(np.float32) * direction
+        preconditioned = precondition(residual)
+        before, product = product, _products_of_columns(residual, preconditioned)
+        turn = (product / np.maximum(before, 1e-30)).astype(np.float32)
+        direction = preconditioned + turn * direction
     return found
 
 
-def _squares(values: Features) -> Array:
-    squares: Array = (values * values).sum(axis=0, dtype=np.float64)
-    return squares
+def _products_of_columns(first: Features, second: Features) -> Array:
+    products: Array = (first * second).sum(axis=0, dtype=np.float64)
+    return products
