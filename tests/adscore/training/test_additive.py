@@ -19,7 +19,7 @@ from adscore.training.additive import (
 )
 from adscore.training.additive_network import disagreement_of_new_rows
 from adscore.training.feature_rows import InMemory, Moments
-from adscore.training.likelihood import Outcomes
+from adscore.training.likelihood import Outcomes, evidence, starting_point
 from adscore.training.split import deal_groups
 from adscore.training.strengths import Strengths
 
@@ -107,6 +107,28 @@ def test_groups_that_differ_alone_leave_the_weights_as_they_are(outcomes: Outcom
         for o in (100.0, 1e-6)
     )
     assert held_back < 0.2 * free
+
+
+def test_weights_are_the_likeliest_where_features_are_nearly_the_same() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(400, 6)) @ rng.normal(size=(6, 40)) + rng.normal(size=(400, 40)) / 9
+    trials = rng.integers(500, 900, (400, 1)).astype(float)
+    successes = rng.binomial(trials.astype(int), 1 / (1 + np.exp(3 - features[:, :1] / 9)))
+    told = Outcomes(successes.astype(float), trials, np.arange(400), grouped=False)
+    rows = InMemory(features.astype(np.float32))
+    design = Design({"headline": rows}, None, {"headline": {"encoder": 40}})
+    chosen = Strengths({BLOCK: np.array([0.5])}, np.zeros(1), np.ones(1, dtype=bool))
+    fit = fit_additive(design, told, 1, 0, chosen)
+
+    concentration = np.exp(starting_point(told).log_concentration)
+    precision, goal = evidence(told.successes[:, 0], trials[:, 0], concentration[0])
+    beside = np.column_stack([features, np.ones(400)])
+    prior = np.diag([2.0] * 40 + [0.0])
+    direct = np.linalg.solve(
+        beside.T @ (precision[:, None] * beside) + prior, beside.T @ (precision * goal)
+    )
+    found = features @ fit.dense["headline"][:, 0] + fit.bias[0]
+    np.testing.assert_allclose(found, beside @ direct, atol=2e-3 * np.ptp(found))
 
 
 def test_block_without_strength_is_ignored(design: Design, outcomes: Outcomes) -> None:
