@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logit
 
+from adscore.training.conjugate_gradients import Preconditioner, conjugate_gradients
 from adscore.training.feature_rows import (
     FeatureRows,
     InMemory,
@@ -36,9 +36,6 @@ Array = NDArray[np.float64]
 Features = NDArray[np.float32]
 
 NEWTON_STEPS = 5  # of a cross-entropy
-MAX_STEPS = 200  # of conjugate gradients
-TOLERANCE = 1e-3  # of their residuals, over the first
-ROUNDING = 1e-5  # of a system in single precision, over its largest entry
 NGRAMS = "headline n-grams"
 FREQUENT, RARE = "headline frequent n-grams", "headline rare n-grams"
 # Share of the rows from which on an n-gram is frequent: what a table's headlines have in common, as
@@ -256,12 +253,12 @@ class _Columns:
         self._trials = np.tile(outcomes.trials, members)
         self._precondition = self._preconditioner(design.second_moments, targets)
 
-    def _preconditioner(self, moments: Sequence[Features], targets: int) -> "_Preconditioner":
+    def _preconditioner(self, moments: Sequence[Features], targets: int) -> Preconditioner:
         # Of labels the most that each can tell: what it tells depends on the others.
         most = np.where(self._labels, self._trials * self._kept / 4, self._precision)
         precision = self._shrinking(most)(np.ones_like(most)).sum(axis=0)
         scales = np.split(self._scales[:, :targets], self._ends)
-        return _Preconditioner(moments, scales, precision.reshape(-1, targets).mean(axis=0))
+        return Preconditioner(moments, scales, precision.reshape(-1, targets).mean(axis=0))
 
     def fit(self) -> tuple[list[Features], Array]:
         """Weights by part, n-grams last, (f, m * t) each, and bias, (m * t,)."""
@@ -324,78 +321,3 @@ class _Columns:
     def _gradients(self, values: Array) -> Features:
         values = values.astype(np.float32)
         return np.concatenate([transposed_times(p, values) for p in self._parts]) * self._scales
-
-
-class _Preconditioner:
-    """Solves systems near the columns' own: each part by itself, and of all rows.
-
-    Args:
-        moments: See `Design.second_moments`.
-        scales: Of the weights of each part, (f, t) each.
-        precision: Of all rows together, (t,).
-    """
-
-    def __init__(
-        self, moments: Sequence[Features], scales: Sequence[Features], precision: Array
-    ) -> None:
-        self._ends = np.cumsum([len(each) for each in moments])[:-1]
-        self._inverses = [
-            [_inverse(moment, scale[:, t], float(total)) for t, total in enumerate(precision)]
-            for moment, scale in zip(moments, scales, strict=True)
-        ]
-
-    def __call__(self, residual: Features) -> Features:
-        found = np.empty_like(residual)
-        given_parts, found_parts = (np.split(each, self._ends) for each in (residual, found))
-        for inverses, given, into in zip(self._inverses, given_parts, found_parts, strict=True):
-            for target, inverse in enumerate(inverses):
-                into[:, target :: len(inverses)] = inverse(given[:, target :: len(inverses)])
-        return found
-
-
-def _inverse(moment: Features, scale: Features, precision: float) -> Callable[[Features], Features]:
-    """Solves one part of one target: the prior of its weights, and what the rows say of them."""
-    if moment.shape[1] == 1:  # of n-grams, each for itself
-        diagonal = 1 + np.float32(precision) * scale[:, None] ** 2 * moment
-        return lambda given: given / diagonal
-    system = moment * (np.float32(precision) * scale * scale[:, None])
-    system[np.diag_indices_from(system)] += 1 + ROUNDING * system.diagonal().max()
-    factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
-    return lambda given: cho_solve(factor, given, check_finite=False)
-
-
-def conjugate_gradients(
-    apply: Callable[[Features], Features],
-    right: Features,
-    start: Features,
-    precondition: Callable[[Features], Features],
-) -> Features:
-    """Solves a symmetric positive system for each column, (f, c) each.
-
-    Hestenes and Stiefel (1952), "Methods of conjugate gradients for solving linear systems";
-    preconditioned as in Saad (2003), "Iterative methods for sparse linear systems", 9.2.
-    """
-    found = start.copy()
-    residual = right - apply(found) if start.any() else right.copy()
-    direction = preconditioned = precondition(residual)
-    product = _products_of_columns(residual, preconditioned)
-    goal = TOLERANCE**2 * _products_of_columns(right, right)
-    for _ in range(MAX_STEPS):
-        left = _products_of_columns(residual, residual) > goal
-        if not left.any():
-            break
-        applied = apply(direction)
-        curvature = np.maximum(_products_of_columns(direction, applied), 1e-30)
-        step = np.where(left, product / curvature, 0.0).astype(np.float32)
-        found += step * direction
-        residual -= step * applied
-        preconditioned = precondition(residual)
-        before, product = product, _products_of_columns(residual, preconditioned)
-        turn = (product / np.maximum(before, 1e-30)).astype(np.float32)
-        direction = preconditioned + turn * direction
-    return found
-
-
-def _products_of_columns(first: Features, second: Features) -> Array:
-    products: Array = (first * second).sum(axis=0, dtype=np.float64)
-    return products
