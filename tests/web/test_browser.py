@@ -328,6 +328,7 @@ def test_a_removed_item_comes_back(visit: Callable[..., Any], banners: list[Path
     page.get_by_role("button", name="Start over").click()
     page.locator("#welcome").wait_for()
     page.get_by_role("button", name="Undo").click()
+    page.reload()
     wait_for_grid(page, 6)
     assert rates(page) == before
     assert visitor.complaints == []

@@ -81,7 +81,8 @@ export async function restore() {
   memory.blobs = kept.files;
   state.images = state.images.filter((image) => memory.blobs.has(image.id));
   const shown = new Set(state.images.map((image) => image.id));
-  for (const id of [...memory.blobs.keys()].filter((each) => !shown.has(each))) {
+  for (const id of memory.blobs.keys()) {
+    if (shown.has(id)) continue;
     memory.blobs.delete(id);
     storage.dropFile(id); // of a banner that was taken out: until now it could come back
   }
