@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from adscore.checks.findings import CheckedCreative, CheckReport, Finding
 from adscore.checks.fingerprint import Fingerprint, fingerprint
 from adscore.checks.image import BannerImage
-from adscore.checks.kinds import KINDS, Fault, Subject, expected
+from adscore.checks.kind import Fault, Subject
+from adscore.checks.kinds import KINDS, expected
 from adscore.checks.rules import Placement, Rule
 from adscore.checks.text import OcrMissingError
 from adscore.cores import in_order
