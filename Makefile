@@ -13,8 +13,10 @@ PROTO_VENV := .proto-venv
 LOCK_VENV := .lock-venv
 FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
-# Processes take over tests from each other, so that none is idle at the end. ARGS="-n 0" runs one.
-PARALLEL := -n auto --dist worksteal
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+# One process more than cores, for tests wait for servers and browsers. They take over tests from
+# each other, so that none is idle at the end. ARGS="-n 0" runs one.
+PARALLEL := -n $(shell expr $(CORES) + 1) --dist worksteal
 # Of linear algebra, in each of those processes: more would wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1
 BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
@@ -23,7 +25,6 @@ RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
 VERSION := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' pyproject.toml)
 SITE := build/site
 DEMO := build/demo
-CORES := $(shell getconf _NPROCESSORS_ONLN)
 CHECKS := check-lint check-format check-types check-imports check-stubs check-protos check-hosts
 # Every extra but spark, which has pins of its own.
 PINNED := pyproject.toml --extra all
@@ -69,7 +70,7 @@ screenshots: $(DEMO)/model  ## take the pictures of docs/page.md anew; needs chr
 	@$(BIN)/python tools/screenshots.py $(DEMO)/model $(DEMO)/new
 
 .PHONY: test
-test: $(STAMP)  ## run the tests, one process a core (ARGS="-k NAME -x" goes to pytest)
+test: $(STAMP)  ## run the tests, in parallel (ARGS="-k NAME -x" goes to pytest)
 	@$(if $(ARGS),,sh tools/install_browser.sh)
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 

@@ -57,12 +57,13 @@ def test_by_mouse(
     page.locator(".parts").wait_for()
     assert page.locator(".word").count() >= 4
     page.wait_for_function("() => document.querySelector('.canvas img').naturalWidth > 0")
-    box = page.locator(".canvas img").bounding_box()
-    page.mouse.move(box["x"] + 20, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 120, box["y"] + 90, steps=4)
-    page.mouse.up()
+    photo = page.locator(".canvas img").element_handle()
+    draw_box(page, (20, 20), (120, 90))
     page.get_by_text(re.compile(r"1\. your box")).wait_for()
+    # A photo that was loaded anew would have no size at first, and boxes drawn then were lost.
+    assert photo.evaluate("one => one.isConnected")
+    draw_box(page, (30, 100), (110, 140))
+    page.get_by_text(re.compile(r"2\. your box")).wait_for()
     page.wait_for_function("() => /%/.test(document.querySelector('.elements strong').innerText)")
     page.locator("#placement").select_option(index=1)
     page.locator(".findings, .good").first.wait_for()
@@ -82,6 +83,15 @@ def test_by_mouse(
     saved.goto((tmp_path / "saved.html").as_uri())
     assert findings(saved) == []
     assert visitor.complaints == []
+
+
+def draw_box(page: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Drags over the banner, from a place to another, in CSS pixels of it."""
+    photo = page.locator(".canvas img").bounding_box()
+    page.mouse.move(photo["x"] + start[0], photo["y"] + start[1])
+    page.mouse.down()
+    page.mouse.move(photo["x"] + end[0], photo["y"] + end[1], steps=4)
+    page.mouse.up()
 
 
 def decide(page: Any) -> None:

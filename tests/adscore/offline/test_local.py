@@ -356,7 +356,7 @@ def test_kills_at_random_moments_lose_and_double_no_row(
     command += ["--out", "scores", "--part-rows", "40", "--image-root", str(sample_dir)]
     moments = random.Random(0)
     out = tmp_path / "scores"
-    for _ in range(6):
+    for _ in range(4):
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
         before = len(list(out.glob("part-*")))
         while process.poll() is None and len(list(out.glob("part-*"))) <= before:

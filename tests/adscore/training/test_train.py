@@ -218,27 +218,19 @@ def test_fewer_than_three_groups_cannot_be_learned_from(
 
 
 @pytest.mark.slow
-def test_three_groups_are_enough(
-    make_table: MakeTable, tiny_presets: dict[str, Preset], tmp_path: Path
-) -> None:
-    result = train(
-        make_table(12, groups=["a", "b", "c"] * 4),
-        tmp_path / "model",
-        TrainingOptions(preset=dataclasses.replace(tiny_presets["network"], max_epochs=1)),
-    )
+def test_three_groups_are_enough(make_table: MakeTable, tmp_path: Path) -> None:
+    result = train(make_table(12, groups=["a", "b", "c"] * 4), tmp_path / "model")
     assert result.manifest.training.groups == 3
     Scorer.open(result.path)
 
 
 @pytest.mark.slow
 def test_a_group_for_each_row_trains_as_no_groups_and_reports_no_pairs(
-    make_table: MakeTable, tiny_presets: dict[str, Preset]
+    make_table: MakeTable,
 ) -> None:
-    preset = dataclasses.replace(tiny_presets["network"], max_epochs=1)
-
     def manifest(groups: Sequence[str] | None) -> Manifest:
         table = make_table(30, groups=groups)
-        problem = read_problem(table, TrainingOptions(preset=preset))
+        problem = read_problem(table, TrainingOptions())
         model = fit_model(problem)
         evaluation = evaluate_left_out(model.left_out, problem.data, table)
         return build_manifest(problem, model, evaluation, seconds=0.0)

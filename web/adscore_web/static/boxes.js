@@ -12,12 +12,15 @@ const NOTABLE = 0.005; // of the logit: less is said to be next to nothing
 const SETTLE_MILLISECONDS = 700;
 
 let settling = 0;
-const urls = new Map(); // object URLs of whole files
+const photos = new Map(); // kept from drawing to drawing: a new one has no size until it is loaded
 
-const whole = (image) => {
-  if (!urls.has(image.id)) urls.set(image.id, URL.createObjectURL(memory.blobs.get(image.id)));
-  return urls.get(image.id);
-};
+function photoOf(image) {
+  if (!photos.has(image.id)) {
+    const src = URL.createObjectURL(memory.blobs.get(image.id));
+    photos.set(image.id, h("img", { src, alt: t("boxes.alt", { name: image.name }), draggable: "false" }));
+  }
+  return photos.get(image.id);
+}
 
 /** Elements that get a box and a number. */
 export const shown = (elements) => elements.filter((one) => one.kind === "BOX" || Math.abs(one.effect) >= NOTABLE);
@@ -28,18 +31,15 @@ export function picker(image, explanation) {
   const own = state.boxes[image.id] ?? [];
   const all = explanation?.elements ?? own.map((box) => ({ kind: "BOX", box, effect: null }));
   const elements = shown(all);
-  const photo = h("img", { src: whole(image), alt: t("boxes.alt", { name: image.name }), draggable: "false" });
+  const photo = photoOf(image);
   const area = h("div", { class: "canvas", on: { pointerdown: (event) => drag(event, image) } }, photo);
   const place = () => {
+    // Only a browser that shows a photo knows whether it lies on its side.
+    if (photo.naturalWidth) Object.assign(size, { width: photo.naturalWidth, height: photo.naturalHeight });
     area.querySelectorAll(".box").forEach((box) => box.remove());
     if (size.width) elements.forEach((element, number) => area.append(boxOver(image, element, number, size)));
   };
-  // Only a browser that shows a photo knows whether it lies on its side.
-  photo.addEventListener("load", () => {
-    if (photo.naturalWidth === size.width && photo.naturalHeight === size.height) return;
-    Object.assign(size, { width: photo.naturalWidth, height: photo.naturalHeight });
-    place();
-  });
+  photo.onload = place;
   place();
   const add = h("button", { class: "quiet", key: "box-add", on: { click: () => addBox(image, size) } }, t("boxes.add"));
   return [
