@@ -78,6 +78,11 @@ def frame(values: object, image: bytes = b"") -> bytes:
     return len(text).to_bytes(4) + text + image
 
 
+def page_config(server: str, address: str = "127.0.0.1:0", **settings: Any) -> PageConfig:
+    """A page that waits for the server as long as a busy machine may take."""
+    return PageConfig(server, address, **{"timeout_seconds": 60.0, **settings})
+
+
 @contextlib.contextmanager
 def served(config: PageConfig) -> Iterator[LivePage]:
     listening = listen(config)
@@ -103,7 +108,7 @@ def scoring_server(model_with_context: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def page(scoring_server: Server) -> Iterator[LivePage]:
-    with served(PageConfig(scoring_server.address, "127.0.0.1:0")) as live:
+    with served(page_config(scoring_server.address)) as live:
         yield live
 
 
@@ -113,8 +118,7 @@ def start_page(scoring_server: Server) -> Iterator[Callable[..., LivePage]]:
     with contextlib.ExitStack() as stack:
 
         def start(server: str = scoring_server.address, **settings: Any) -> LivePage:
-            config = PageConfig(server, "127.0.0.1:0", **settings)
-            return stack.enter_context(served(config))
+            return stack.enter_context(served(page_config(server, **settings)))
 
         yield start
 
@@ -126,7 +130,7 @@ def page_program(scoring_server: Server) -> Iterator[tuple[Callable[[], LivePage
     running = contextlib.ExitStack()
 
     def start() -> LivePage:
-        live = running.enter_context(served(PageConfig(scoring_server.address, place[0])))
+        live = running.enter_context(served(page_config(scoring_server.address, place[0])))
         place[0] = live.place
         return live
 
