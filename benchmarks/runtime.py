@@ -128,11 +128,11 @@ def _entry(name: str, value: str) -> Settings:
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 VARIANTS: dict[str, Settings] = {
-    "one thread a graph, as the server": _threads(1),
-    "no arena for memory": _set("enable_cpu_mem_arena", False),
-    "no plan of memory": _set("enable_mem_pattern", False),
-    "only basic optimisation of graphs": _set("graph_optimization_level", _LEVELS.ORT_ENABLE_BASIC),
-    "no optimisation of graphs": _set("graph_optimization_level", _LEVELS.ORT_DISABLE_ALL),
+    "one thread a graph, as in the server": _threads(1),
+    "without a memory arena": _set("enable_cpu_mem_arena", False),
+    "without memory-pattern planning": _set("enable_mem_pattern", False),
+    "only basic graph optimisation": _set("graph_optimization_level", _LEVELS.ORT_ENABLE_BASIC),
+    "no graph optimisation": _set("graph_optimization_level", _LEVELS.ORT_DISABLE_ALL),
     "denormal numbers as zero": _entry("session.set_denormal_as_zero", "1"),
 }
 
