@@ -1,8 +1,8 @@
 """The command line: reads arguments, calls the library, prints.
 
-Commands of the packages above adscore come through the entry-point group
-`adscore.commands`, so that nothing is imported upwards. What a command needs is imported
-when it runs: `adscore --help` answers at once.
+Packages above adscore add their commands through the entry-point group `adscore.commands`,
+so adscore never imports them. Each command imports what it needs when it runs, which keeps
+`adscore --help` fast.
 """
 
 import importlib.metadata
@@ -99,7 +99,7 @@ def _before_every_command(
 
 def _add_commands_of_other_packages() -> None:
     for entry in importlib.metadata.entry_points(group=COMMAND_GROUP):
-        # Options of what runs unattended may come from the environment: ADSCORE_SERVE_ADDRESS.
+        # Commands that run unattended also take options from variables: ADSCORE_SERVE_ADDRESS.
         settings = {"auto_envvar_prefix": f"ADSCORE_{entry.name.upper()}"}
         app.command(entry.name, context_settings=settings)(entry.load())
 

@@ -30,13 +30,13 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model or one ver
 _ID = "Column that identifies a row;"
 _HEADLINE = "Column of the headline;"
 _IMAGE = "Column of the image: a path, a URL, or its bytes (Parquet);"
-_GROUP = "Column of what rows are compared within;"
+_GROUP = "Column of the group whose rows are compared;"
 _CONTEXT = "A column such as the placement; may be repeated."
 _AS_TRAINED = "as the model was trained"
 
 
 def _column(help_: str, default: str | None) -> object:
-    """An option whose absence can be told from the usual name."""
+    """An option whose absence differs from naming the usual column."""
     text = f"{help_} {NO_COLUMN!r} where there is none."
     return typer.Option(metavar="NAME", help=text, show_default=default or False)
 
@@ -47,7 +47,7 @@ ImageColumn = Annotated[str | None, _column(_IMAGE, _USUAL.image)]
 GroupColumn = Annotated[str | None, _column(_GROUP, _USUAL.group)]
 ContextColumns = Annotated[list[str] | None, typer.Option(metavar="NAME", help=_CONTEXT)]
 
-# The same where a model is at hand, which keeps the columns of its training.
+# The same for commands with a model, whose manifest keeps the columns of its training.
 TrainedIdColumn = Annotated[str | None, _column(_ID, _AS_TRAINED)]
 TrainedHeadlineColumn = Annotated[str | None, _column(_HEADLINE, _AS_TRAINED)]
 TrainedImageColumn = Annotated[str | None, _column(_IMAGE, _AS_TRAINED)]
@@ -67,15 +67,15 @@ def columns_in_use(
     trained: Columns | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Iterator[Columns]:
-    """The columns that a command reads: as named, else as in the model's training, else the usual.
+    """The columns that a command reads: those named, else those of the training, else the usual.
 
-    Inside the block, a table without one of them is refused with the option that names another.
+    If a table lacks one of them, the error raised inside the block gets the option to use.
 
     Args:
-        given: What the options of columns name.
-        trained: The columns of the model's training, which its manifest keeps; None where it keeps
-            none, or where there is no model.
-        options: By further column that is read, such as one of counts, the option that names it.
+        given: The columns that options name.
+        trained: The columns of the model's training, from its manifest; None where the manifest has
+            none, or without a model.
+        options: Option names by further column, such as a column of counts.
     """
     from adscore.table import MissingColumnsError
 
@@ -93,10 +93,10 @@ def columns_in_use(
 
 
 def given_targets(texts: Sequence[str]) -> list[Target]:
-    """Targets as options name them.
+    """Parses the values of `--target`.
 
     Raises:
-        ValueError: One has another form, or two have one name.
+        ValueError: A value is malformed, or two share a name.
     """
     try:
         targets = [Target.parse(text) for text in texts]
@@ -109,12 +109,12 @@ def given_targets(texts: Sequence[str]) -> list[Target]:
 
 
 def options_of_counts(targets: Sequence[Target]) -> dict[str, str]:
-    """By column of counts, the option that names it."""
+    """The option that names each column of counts, by column."""
     return {name: "--target" for target in targets for name in target.count_columns}
 
 
 def _note_remembered(given: GivenColumns, trained: Columns | None) -> None:
-    """Says which columns a model's manifest gave, as far as they are not the usual ones."""
+    """Prints which columns came from the model's manifest, leaving out the usual ones."""
     if trained is None:
         return
     found = [
@@ -129,7 +129,7 @@ def _note_remembered(given: GivenColumns, trained: Columns | None) -> None:
 
 
 def _origin(given: GivenColumns, trained: Columns | None, columns: Columns, name: str) -> str:
-    """What a column is for, and how to name another; empty where it is none of these."""
+    """Says what a column is for and which option changes it; empty for any other column."""
     held = {getattr(columns, role): role for role in ROLES} | dict.fromkeys(
         columns.context, "context"
     )
@@ -145,7 +145,7 @@ def _origin(given: GivenColumns, trained: Columns | None, columns: Columns, name
 
 
 def warn_of_left_out_context(names: Sequence[str]) -> None:
-    """Says once that a model reads context which no column holds; nothing where it is all there."""
+    """Warns once if the model reads context for which no column is named."""
     if names:
         options = " ".join(f"--context-column {name}" for name in names)
         notes().print(
@@ -163,7 +163,7 @@ def read_creatives(
     *,
     skip_bad_rows: bool = False,
 ) -> "CreativeTable":
-    """Reads and checks a whole table, and shows how far that is; see `table.read_table`."""
+    """Reads and checks a whole table and shows progress; see `table.read_table`."""
     from adscore.cli.progress import shown_progress
     from adscore.table import read_table
 
@@ -174,10 +174,10 @@ def read_creatives(
 
 
 def require_choice(option: str, received: str, choices: Iterable[str]) -> None:
-    """Refuses a word that is none of an option's.
+    """Checks that an option's value is one of its choices.
 
     Raises:
-        ValueError: It is none; a near one is named.
+        ValueError: It is not; the message suggests a close match.
     """
     words = list(choices)
     if received not in words:
@@ -188,20 +188,20 @@ def require_choice(option: str, received: str, choices: Iterable[str]) -> None:
 
 
 def require_image_root(root: str | None) -> None:
-    """Refuses a folder of images that is not there.
+    """Checks that the folder of images exists; URLs are not checked.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It does not exist.
     """
     if root and "://" not in root and not Path(root).is_dir():
         raise ValueError(f"--image-root: expected a folder. Received: {root}")
 
 
 def require_parts(limits: InputLimits, columns: Columns) -> None:
-    """Refuses a table without what a model must read of a creative.
+    """Checks that the table has a column for each part the model requires.
 
     Raises:
-        ValueError: Headline or image have no column, and the model needs them.
+        ValueError: The model requires a headline or an image that has no column.
     """
     for part, is_optional, column in (
         ("headline", limits.headline_optional, columns.headline),
@@ -215,10 +215,10 @@ def require_parts(limits: InputLimits, columns: Columns) -> None:
 
 
 def require_writable(option: str, path: Path | None) -> None:
-    """Refuses a file that cannot be written, before the work for it is done.
+    """Checks that a file can be written, before the work for it starts.
 
     Raises:
-        ValueError: It is a folder, or its folder is not there.
+        ValueError: It is a folder, its folder does not exist, or it is not writable.
     """
     if path is None:
         return
@@ -232,7 +232,7 @@ def require_writable(option: str, path: Path | None) -> None:
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
-    """Writes a document for people and programs to read."""
+    """Writes indented JSON."""
     import msgspec
 
     path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from adscore.checks.table import CreativeChecked
     from adscore.report.checks import Pictures
 
-# Of a table; the others are in the file.
+# Findings printed for a table; the file has them all.
 _MAX_SHOWN = 20
 
 
@@ -39,11 +39,11 @@ def check(
     for_: Annotated[
         str | None,
         typer.Option(
-            "--for", metavar="PLACEMENT", help="The placement whose rules hold; --list names all."
+            "--for", metavar="PLACEMENT", help="The placement whose rules apply; see --list."
         ),
     ] = None,
-    headline: Annotated[str | None, typer.Option(help="Headline, where there is no table.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Banner, where there is no table.")] = None,
+    headline: Annotated[str | None, typer.Option(help="Headline, without a table.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Banner, without a table.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the findings to this file.")] = None,
     report: Annotated[
         Path | None,
@@ -58,7 +58,7 @@ def check(
         bool, typer.Option("--list", help="Print the placements, or with --for its rules.")
     ] = False,
 ) -> None:
-    """Checks creatives against the rules of a placement; exit status 1 where one may not run."""
+    """Checks creatives against the rules of a placement; exits with status 1 if one may not run."""
     from adscore.checks import find_placement
     from adscore.report.checks import Pictures, write_check_report
 
@@ -92,10 +92,10 @@ def check(
 def _require_one(
     table: str | None, headline: str | None, image: Path | None, placement: str | None
 ) -> None:
-    """Checks what was given, before anything is read.
+    """Checks the arguments before anything is read.
 
     Raises:
-        ValueError: It is not one placement, and a table or one creative.
+        ValueError: They are not one placement and either a table or one creative.
     """
     if placement is None:
         raise ValueError("--for: expected a placement; --list names them. Received: none")
@@ -137,7 +137,7 @@ def _check_table(
     from adscore.table import open_stream
 
     require_image_root(image_root)
-    # Campaigns are where near-duplicates are looked for; a table without is one of them.
+    # Near-duplicates are sought within a campaign; a table without that column is one campaign.
     usual = Columns().group
     if given.group is None and usual not in open_stream(table).schema.names:
         given = replace(given, group=NO_COLUMN)
@@ -152,7 +152,7 @@ def check_rows(
     image_root: str | None,
     checked: "CreativeChecked" = lambda _, __: None,
 ) -> "CheckReport":
-    """Checks a table, and shows how far it is; see `check_table`."""
+    """Checks a table and shows progress; see `check_table`."""
     from adscore.checks.table import check_table
     from adscore.cli.progress import rate_of, shown_progress
 
@@ -165,7 +165,7 @@ def check_rows(
         return check_table(table, columns, placement, image_root, checked=checked, progress=show)
 
 
-# === What is printed ===
+# === Output ===
 
 
 def _print_placements(name: str | None) -> None:

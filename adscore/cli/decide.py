@@ -64,7 +64,7 @@ def decide(
         list[str] | None,
         typer.Option(
             metavar="NAME=X",
-            help="What a success is worth, where there are several targets; may be repeated.",
+            help="What a success is worth, if there are several targets; may be repeated.",
         ),
     ] = None,
     aim: Annotated[
@@ -79,7 +79,7 @@ def decide(
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="The share of the best rate that may be lost.")
+        float, typer.Option(help="The share of the best rate that you accept to lose.")
     ] = 0.01,
     control: Annotated[
         str | None, typer.Option(metavar="ID", help="The creative to compare others with.")
@@ -106,16 +106,16 @@ def decide(
     ] = None,
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
 ) -> None:
-    """Says which creative of each group to run, how sure that is, and how to split the traffic.
+    """Says which creative of each group to run, how certain that is, and how to split the traffic.
 
-    Joins what the model predicts with the counts so far. Creatives of a group must have been shown
-    to the same audience.
+    Combines the model's predictions with the counts so far. The creatives of a group must have been
+    shown to the same audience.
     """
     from adscore.bundle import read_manifest, resolve_bundle
     from adscore.decision import Aim
     from adscore.decision.table import TableQuestion
 
-    # Arrow reads this when it is imported. The allocator that it prefers keeps some 20 MB more.
+    # Arrow reads this at import. Its default allocator retains about 20 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
     given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
@@ -152,14 +152,14 @@ def decide(
         interrupted(stop, "nothing was written")
 
 
-# === What is asked ===
+# === The question ===
 
 
 def _values(texts: Sequence[str]) -> dict[str, float]:
     """What a success of each target is worth.
 
     Raises:
-        ValueError: One has another form, or two are of one target.
+        ValueError: A value is malformed, or two are for the same target.
     """
     values: dict[str, float] = {}
     for text in texts:
@@ -177,7 +177,7 @@ def _values(texts: Sequence[str]) -> dict[str, float]:
 
 
 def _dates(column: str | None, half_life_days: float | None) -> "Dates | None":
-    """Raises ValueError where there is a half-life without dates, or it is not above 0."""
+    """Raises ValueError for a half-life without dates, or one that is not above 0."""
     from adscore.decision.rows import Dates
 
     if half_life_days is not None and column is None:
@@ -185,23 +185,23 @@ def _dates(column: str | None, half_life_days: float | None) -> "Dates | None":
     return None if column is None else Dates(column, half_life_days)
 
 
-# === What is written ===
+# === Output ===
 
 
 class _Outputs:
-    """The files that were asked for.
+    """The files to write; None for those not requested.
 
     Args:
-        json: All decisions.
-        out: A row for each creative.
-        report: For people.
+        json: File of all decisions.
+        out: Table with a row for each creative.
+        report: HTML report.
     """
 
     def __init__(self, json: Path | None, out: Path | None, report: Path | None) -> None:
         self.json, self.out, self.report = json, out, report
 
     def require_writable(self) -> None:
-        """Raises what keeps a file from being written, before any work is done."""
+        """Raises ValueError if a file cannot be written, before any work is done."""
         from adscore.offline.files import require_new_file
 
         require_writable("--json", self.json)
@@ -214,7 +214,7 @@ class _Outputs:
 
 
 def _decide(table: str, model: Path, question: "TableQuestion", outputs: _Outputs) -> None:
-    """Decides for all groups, and writes and prints what comes of it."""
+    """Decides for all groups, then writes and prints the decisions."""
     from adscore.cli.progress import shown_progress
     from adscore.decision.output import result_batches, result_schema
     from adscore.decision.table import TableDecisions
@@ -258,7 +258,7 @@ def _decide(table: str, model: Path, question: "TableQuestion", outputs: _Output
 
 @contextmanager
 def _json_writer(path: Path | None, asked: "TableDecisions") -> Iterator["DecisionWriter | None"]:
-    """Writes a file that appears under its name when the block ends without an exception."""
+    """Opens a writer whose file appears under its name only if the block succeeds."""
     from adscore.decision.output import DecisionWriter
 
     if path is None:

@@ -1,14 +1,14 @@
 """The entry point of the ``adscore`` command.
 
-The base install is the client alone, so the packages that a command needs may be missing.
-This module imports nothing but the standard library, and says which extra brings them.
+The base install is the client alone, so packages that a command needs may be missing. This
+module imports only the standard library, and says which extra to install.
 """
 
 import sys
 from importlib import metadata
 from importlib.util import find_spec
 
-# What brings a package that only one part of adscore needs.
+# The extra for each package that only one part of adscore needs.
 EXTRA_OF_PACKAGE = {
     "grpc_health": "server",
     "grpc_reflection": "server",
@@ -31,7 +31,7 @@ EXTRA_OF_PACKAGE = {
     "starlette": "page",
     "uvicorn": "page",
 }
-# Packages of several extras: the command that was asked for decides.
+# Packages in several extras: which one to advise depends on the command.
 SHARED_PACKAGES = frozenset(
     {"jinja2", "markupsafe", "msgspec", "numpy", "onnxruntime", "PIL", "rich", "scipy"}
     | {"tokenizers", "typer", "yaml"}
@@ -57,12 +57,12 @@ def main() -> int:
     """Runs the command line.
 
     Returns:
-        The exit status: 2 where an extra is not installed, otherwise the command's own.
+        The exit status: 2 if an extra is not installed, otherwise the command's own.
 
     Raises:
-        ImportError: An import failed for any other reason than an extra that is not installed.
+        ImportError: An import failed for a reason other than a missing extra.
     """
-    if sys.argv[1:] == ["--version"]:  # for the base install, too, which has no command line
+    if sys.argv[1:] == ["--version"]:  # works in the base install, which has no typer
         print(f"adscore {metadata.version('adscore')}")  # noqa: T201
         return 0
     try:
@@ -74,7 +74,7 @@ def main() -> int:
         if package not in EXTRA_OF_PACKAGE and package not in SHARED_PACKAGES:
             raise
         if find_spec(package) is not None:
-            raise  # installed, but without the part that was imported: no extra mends that
+            raise  # installed, but lacks the imported name: no extra helps
         print(_advice(package, sys.argv[1:]), file=sys.stderr)  # noqa: T201
         return 2
     return 0

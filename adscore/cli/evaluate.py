@@ -1,4 +1,4 @@
-"""The command `adscore evaluate`: a model's predictions beside what really happened."""
+"""The command `adscore evaluate`: a model's predictions against observed results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from adscore.evaluation.table import Evaluation
     from adscore.table import CreativeTable
 
-# Ablations and metrics of agreement look at the same parts again: 100,000 of them and more.
+# Ablations and agreement metrics encode the same parts again; this holds 100,000 and more.
 CACHE_BYTES = 256 * 2**20
 
 
@@ -58,7 +58,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="headline | image | context",
-            help="Evaluate again with that part taken from other rows; may be repeated.",
+            help="Evaluate again with this part taken from other rows; may be repeated.",
             show_default="with --report, every part that the model reads",
         ),
     ] = None,
@@ -72,7 +72,7 @@ def evaluate(
     context_column: TrainedContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
-    """Compares a model's predictions with what really happened."""
+    """Compares a model's predictions with the observed results."""
     from adscore.bundle import TRAINING_GROUPS, read_manifest, resolve_bundle
     from adscore.cli.progress import shown_progress
     from adscore.evaluation.table import (
@@ -147,7 +147,7 @@ def _read(
     target: list[str] | None,
     image_root: str | None,
 ) -> "CreativeTable":
-    """The table, once all that the model needs of it is known to be there."""
+    """Reads the table after checking that it has every column the model needs."""
     from adscore.scoring.preparation import context_left_out
 
     trained = manifest.training

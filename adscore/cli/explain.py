@@ -1,4 +1,4 @@
-"""The command `adscore explain`: what the score of one creative is made of."""
+"""The command `adscore explain`: what each part adds to the score of one creative."""
 
 import math
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ def explain(
         str | None,
         typer.Argument(metavar="[TABLE]", help="A table of creatives, for --id."),
     ] = None,
-    id_: Annotated[str | None, typer.Option("--id", help="Id of a creative of the table.")] = None,
-    headline: Annotated[str | None, typer.Option(help="Headline, where there is no table.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Banner, where there is no table.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Id of a creative in the table.")] = None,
+    headline: Annotated[str | None, typer.Option(help="Headline, without a table.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Banner, without a table.")] = None,
     context: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,7 +68,7 @@ def explain(
     swap: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WORD=OTHER", help="Another word to try in place of one; may be repeated."
+            metavar="WORD=OTHER", help="Replace a word with another and compare; may be repeated."
         ),
     ] = None,
     other_headline: Annotated[
@@ -93,9 +93,9 @@ def explain(
     context_column: TrainedContextColumns = None,
     image_root: ImageRoot = None,
 ) -> None:
-    """Says what a score is made of, and which changes the model would reward.
+    """Explains what each part adds to a score, and which changes would raise it.
 
-    With a TABLE, headlines and banners of the creative's group are tried as well.
+    With a TABLE, it also tries headlines and banners of the creative's group.
     """
     from adscore.explanation import explain as explain_score
     from adscore.scoring.scorer import Scorer
@@ -126,16 +126,16 @@ def explain(
     _print(explanation)
 
 
-# === What is asked ===
+# === The question ===
 
 
 def _require_one(
     table: str | None, id_: str | None, headline: str | None, image: Path | None
 ) -> None:
-    """Checks what was given, before anything is read.
+    """Checks the arguments before anything is read.
 
     Raises:
-        ValueError: It is neither a table with an id nor one creative.
+        ValueError: They are neither a table with an id nor one creative.
     """
     alone = [name for name, value in (("--headline", headline), ("--image", image)) if value]
     of_table = [name for name, value in (("TABLE", table), ("--id", id_)) if value]
@@ -198,7 +198,7 @@ def _creative(headline: str, image: Path | None, context: Sequence[str]) -> Crea
 
 
 def _finds_text(creative: Creative, wanted: bool | None) -> bool:
-    """Whether text is looked for: as wanted, else where that can be done."""
+    """Whether to look for text: as requested, by default wherever it is possible."""
     from adscore.explanation import can_find_text
 
     if wanted is not None or not creative.image:
@@ -211,13 +211,13 @@ def _finds_text(creative: Creative, wanted: bool | None) -> bool:
     return can_find_text()
 
 
-# === A table ===
+# === The table ===
 
 
 def _read(
     table: str, given: GivenColumns, image_root: str | None, scorer: "Scorer"
 ) -> "CreativeTable":
-    """The table; a group column that nobody named only where the table has it."""
+    """Reads the table; the default group column is used only if the table has it."""
     from adscore.table import open_stream, read_table
 
     with columns_in_use(given, scorer.manifest.training.columns) as columns:
@@ -240,7 +240,7 @@ def _row(creatives: "CreativeTable", id_: str) -> int:
 def _with_group(
     what_if: "WhatIf", creatives: "CreativeTable", own: Creative, scorer: "Scorer"
 ) -> "WhatIf":
-    """Adds headlines and banners of the creative's group, as many as may be asked about."""
+    """Adds headlines and banners of the creative's group, up to the limit of a question."""
     from adscore.explanation import MAX_WHAT_IFS
 
     if creatives.groups is None:
@@ -266,7 +266,7 @@ def _with_group(
     return replace(what_if, headlines=list(headlines), images=list(images), image_names=names)
 
 
-# === What is said ===
+# === Output ===
 
 
 def _write_json(path: Path, explanation: "Explanation", scorer: "Scorer") -> None:

@@ -10,7 +10,7 @@ from adscore.evaluation.ranking import MIN_PAIRS
 
 Metrics = Mapping[str, float | int | None]
 
-# Which count says of how many cases a metric is.
+# The count of cases behind each metric.
 _CASES = {
     "pairwise_accuracy": "pairs",
     "pairwise_accuracy_significant": "pairs_significant",
@@ -18,11 +18,11 @@ _CASES = {
 
 
 def print_metrics(title: str, metrics: Mapping[str, Metrics]) -> None:
-    """Prints a column of metrics for each target, then in words how well each ranks.
+    """Prints a column of metrics for each target, then a sentence on how well each ranks.
 
     Args:
-        title: Of the table.
-        metrics: By target, with the ends of their intervals where these are known.
+        title: Title of the table.
+        metrics: By target, with interval bounds where known.
     """
     if not metrics:
         return
@@ -39,7 +39,7 @@ def print_metrics(title: str, metrics: Mapping[str, Metrics]) -> None:
 
 
 def print_agreement(title: str, metrics: Metrics) -> None:
-    """Prints how well headlines find their images; nothing where there are no metrics."""
+    """Prints how well headlines find their images; nothing without metrics."""
     if all(value is None for value in metrics.values()):
         return
     grid = Table(title=f"agreement, {title}", title_justify="left")
@@ -51,12 +51,12 @@ def print_agreement(title: str, metrics: Metrics) -> None:
 
 
 def _values(metrics: Metrics) -> list[str]:
-    """Names of metrics, without those of the ends of their intervals."""
+    """Names of the metrics, without the interval bounds."""
     return [name for name in metrics if not name.endswith(("_lower", "_upper"))]
 
 
 def _cell(metrics: Metrics, name: str) -> str:
-    """A metric with its interval; one of few cases says so."""
+    """A metric with its interval, or a remark that it has too few cases."""
     value = metrics.get(name)
     if value is None:
         return "-"
@@ -76,7 +76,7 @@ def count_of(count: float, word: str) -> str:
 def print_ablation(
     part: str, given: Mapping[str, Metrics], exchanged: Mapping[str, Metrics]
 ) -> None:
-    """Prints the metrics with one part of every creative another's, and what that changes."""
+    """Prints the metrics when one part comes from other rows, and the change from the original."""
     grid = Table(title=f"with the {part} of another creative", title_justify="left")
     grid.add_column("metric")
     for name in given:
@@ -96,7 +96,7 @@ def _change(before: float | None, after: float | None) -> tuple[str, str]:
 
 
 def _ranking(metrics: Metrics) -> str:
-    """How well a target is ranked, with its interval; or that there are too few pairs to say."""
+    """How well a target is ranked, with its interval, or that there are too few pairs to say."""
     reached, reachable = metrics["pairwise_accuracy"], metrics["pairwise_noise_ceiling"]
     pairs = metrics["pairs"]
     if reached is None or pairs is None:

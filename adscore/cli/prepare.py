@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def prepare(
     exports: Annotated[
         list[str],
-        typer.Argument(metavar="EXPORT...", help="Files as the platform gave them, or URLs."),
+        typer.Argument(metavar="EXPORT...", help="Files as exported by the platform, or URLs."),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="New .parquet or .csv file.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print what would be done, and write nothing.")
+    ] = False,
     force: Annotated[bool, typer.Option(help="Replace the file.")] = False,
     platform: Annotated[
         str | None,
@@ -37,16 +39,16 @@ def prepare(
     ] = None,
     join: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="A second file, with headline and image of each ad."),
+        typer.Option(
+            metavar="TABLE", help="A second file, with the headline and image of each ad."
+        ),
     ] = None,
     on: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the id that both files have.")
+        str | None, typer.Option(metavar="COLUMN", help="Column of the id that both files share.")
     ] = None,
     headlines: Annotated[
         str | None,
-        typer.Option(
-            help="Where an ad has several headlines: first, join or each (a row for each)."
-        ),
+        typer.Option(help="If an ad has several headlines: first, join or each (a row for each)."),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -59,7 +61,7 @@ def prepare(
     image_column: Annotated[str | None, typer.Option(help="Column of the image.")] = None,
     group_column: Annotated[
         str | None,
-        typer.Option(help="Column of what ads are compared within, such as the campaign."),
+        typer.Option(help="Column of the group whose ads are compared, such as the campaign."),
     ] = None,
     context_column: Annotated[
         list[str] | None,
@@ -81,13 +83,17 @@ def prepare(
     blank_is_zero: Annotated[
         bool | None,
         typer.Option(
-            "--blank-is-zero", help="A blank count is zero.", show_default="as the platform does"
+            "--blank-is-zero",
+            help="Read a blank count as zero.",
+            show_default="as the platform does",
         ),
     ] = None,
     keep_row: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, metavar="N", help="Row N is an ad, whatever it looks like; may be repeated."
+            min=1,
+            metavar="N",
+            help="Treat row N as an ad, whatever it looks like; may be repeated.",
         ),
     ] = None,
     encoding: Annotated[
@@ -100,8 +106,8 @@ def prepare(
         str | None, typer.Option(help="Sheet of a workbook, or file of an archive.")
     ] = None,
 ) -> None:
-    """Turns exports of ad platforms, as they are, into one checked table, a row a creative."""
-    # Arrow reads this when it is imported; its own allocator keeps what it once had.
+    """Turns unedited exports of ad platforms into one checked table, a row per creative."""
+    # Arrow reads this at import; its default allocator retains freed memory.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
     from adscore.prepare.export import ReadOptions
@@ -129,7 +135,7 @@ def prepare(
 
 
 def _rates(texts: Sequence[str]) -> tuple[Target, ...]:
-    """Targets of counts, by names of the export."""
+    """Parses targets; their columns are named as in the export."""
     targets = given_targets(texts)
     for text, target in zip(texts, targets, strict=True):
         if target.trials is None:
@@ -138,7 +144,7 @@ def _rates(texts: Sequence[str]) -> tuple[Target, ...]:
 
 
 def _require_choices(read: "ReadOptions", on: str | None, join: str | None) -> None:
-    """Checks what can be checked before a file is opened."""
+    """Checks the options that need no file."""
     from adscore.prepare.days import require_format
     from adscore.prepare.layout import HEADLINE_CHOICES
     from adscore.prepare.platform import platforms

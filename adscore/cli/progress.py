@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a long command: a bar on a terminal, plain lines elsewhere."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from adscore.console import printable
 from adscore.progress import Progress
 
-# A log that is read later wants few lines, and nobody wants to wonder whether it still works.
+# Few enough lines for a log, often enough to show that the command is still running.
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -27,12 +27,12 @@ SECONDS_BETWEEN_LINES = 10.0
 def shown_progress(
     console: Console, stage: str = "", *, announce: bool = False
 ) -> Iterator[Progress]:
-    """Shows stages, their share and the time left, for as long as the block runs.
+    """Shows the stage, the share done and the time left while the block runs.
 
     Args:
-        console: Where.
-        stage: What is done at first, if the work does not say itself.
-        announce: Whether each stage gets a line as it begins, where this is no terminal.
+        console: Where to print.
+        stage: The first stage, unless the work names its own.
+        announce: Whether to print a line as each stage begins; not on a terminal.
     """
     shown: _Bars | _Lines = (
         _Bars(console) if console.is_terminal else _Lines(console, announce=announce)
@@ -44,7 +44,7 @@ def shown_progress(
 
 
 class _Bars(Progress):
-    """A bar for each stage; a pulsing one where its share is unknown."""
+    """A bar for each stage; it pulses while the share is unknown."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Bar(
@@ -76,7 +76,7 @@ class _Bars(Progress):
         if self._task is None:
             return
         if share is not None and self._bar.tasks[self._task].total is None:
-            # What was done before the share was first known is no speed of this run.
+            # Work done before the first known share must not count towards the speed.
             self._bar.reset(self._task, total=1.0, completed=share)  # type: ignore[arg-type]
         self._bar.update(self._task, completed=share, what=printable(what))  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ class _Bars(Progress):
 
 
 class _Lines(Progress):
-    """A line every `SECONDS_BETWEEN_LINES`, whether or not the work says something meanwhile."""
+    """A line every `SECONDS_BETWEEN_LINES`, even without news from the work."""
 
     def __init__(self, console: Console, *, announce: bool) -> None:
         self._console, self._announce = console, announce
@@ -95,7 +95,7 @@ class _Lines(Progress):
         self._end = threading.Event()
         self._printed = time.monotonic()
         self._stage, self._started = "", self._printed
-        self._begun: tuple[float, float] | None = None  # when the share was first known, and it
+        self._begun: tuple[float, float] | None = None  # time and value of the first share
         self._share: float | None = None
         self._what = ""
         self._ticker = threading.Thread(target=self._tick, daemon=True)
@@ -143,7 +143,7 @@ class _Lines(Progress):
 
 
 def _left(now: float, begun: tuple[float, float] | None, share: float | None) -> str:
-    """The time that the rest takes at the speed so far; empty where that is unknown."""
+    """The time left at the speed so far; empty while unknown."""
     if begun is None or share is None or share <= begun[1]:
         return ""
     seconds = (now - begun[0]) * (1 - share) / (share - begun[1])
@@ -151,5 +151,5 @@ def _left(now: float, begun: tuple[float, float] | None, share: float | None) ->
 
 
 def rate_of(rows: int, seconds: float) -> str:
-    """How fast rows are done, in words."""
+    """Rows a second, in words."""
     return f"{rows / max(seconds, 1e-9):,.0f} rows/s"

@@ -53,10 +53,11 @@ def score(
     image_root: ImageRoot = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Carry a column along; may be repeated."),
+        typer.Option(metavar="COLUMN", help="Copy a column to the output; may be repeated."),
     ] = None,
     part_rows: Annotated[
-        int, typer.Option(min=1, help="Rows of a part of a folder: what a kill can cost.")
+        int,
+        typer.Option(min=1, help="Rows in each file of a folder: the most that a kill can lose."),
     ] = PART_ROWS,
     report: Annotated[
         Path | None,
@@ -67,14 +68,14 @@ def score(
         typer.Option(
             "--for",
             metavar="PLACEMENT",
-            help="With --report: whether each creative may run there, too; see adscore check.",
+            help="With --report: also show whether each creative may run there; see adscore check.",
         ),
     ] = None,
     max_errors: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Exit with status 1 where more rows than these have no score.",
+            help="Exit with status 1 if more rows than this have no score.",
             show_default="all but one",
         ),
     ] = None,
@@ -82,8 +83,8 @@ def score(
         bool,
         typer.Option(
             "--raw",
-            help="Keep texts of a .csv that begin with = + - @ as they are, such as -5. Otherwise "
-            "they get a ' in front, so that no spreadsheet runs them; ids never do.",
+            help="Keep .csv texts that begin with = + - @ unchanged, such as -5. Otherwise "
+            "they get a leading ', so that no spreadsheet runs them; ids never do.",
         ),
     ] = False,
     engine: Annotated[str, typer.Option(help="local or spark.")] = "local",
@@ -91,7 +92,7 @@ def score(
     """Scores every creative of a table; a row that cannot be scored carries its error."""
     from adscore.bundle import read_manifest, resolve_bundle
 
-    # Arrow reads this when it is imported. The allocator that it prefers keeps some 20 MB more.
+    # Arrow reads this at import. Its default allocator retains about 20 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
     given = GivenColumns(id_column, headline_column, image_column, group_column, context_column)
@@ -154,7 +155,7 @@ def _score_on_spark(out: Path, model: Path, table: str, options: ScoringOptions)
 
 
 def _group_of_report(table: str, group: str | None, given: str | None) -> str | None:
-    """The column that a report ranks within; one that nobody named, only where the table has it."""
+    """The group column of a report; the default one only if the table has it."""
     from adscore.table import MissingColumnsError, open_stream
 
     try:
@@ -170,7 +171,7 @@ def _placement_of_report(name: str | None, report: Path | None) -> "Placement | 
     """The placement that a report checks creatives for.
 
     Raises:
-        ValueError: There is no such placement, or no report.
+        ValueError: The placement is unknown, or no report is requested.
     """
     from adscore.checks import UnknownPlacementError, find_placement
 
@@ -208,7 +209,7 @@ def _write_report(
 
 
 def _print_summary(summary: "Summary", out: Path, max_errors: int | None) -> None:
-    """Says what was written, and why rows failed; too many end the command with exit status 1."""
+    """Prints what was written and why rows failed; exits with status 1 if too many did."""
     from adscore.table.images import NO_FILE
 
     all_failed = summary.errors == summary.rows

@@ -39,7 +39,7 @@ ENGINES = ("local", "spark")
 def _encoder(instead: str) -> object:
     return typer.Option(
         metavar="DIR | hf://ORGANISATION/NAME",
-        help="A published encoder with an ONNX file, whose features are read too.",
+        help="Also use the features of a published encoder that has an ONNX file.",
         show_default=f"none: {instead} alone",
     )
 
@@ -67,7 +67,7 @@ def train(
     align: Annotated[
         bool,
         typer.Option(
-            "--align", help="Learn how well headline and image fit; without --target, that alone."
+            "--align", help="Learn how well headline and image fit; without --target, nothing else."
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
@@ -75,7 +75,7 @@ def train(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Keep a share of the groups aside, for evaluate --held-out; 0 fits to all.",
+            help="Share of the groups to hold out, for evaluate --held-out; 0 fits to all.",
             min=0.0,
             max=0.9,
         ),
@@ -93,7 +93,7 @@ def train(
     context_column: ContextColumns = None,
     image_root: ImageRoot = None,
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave out rows with faults, and list them.")
+        bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors, and list them.")
     ] = False,
     engine: Annotated[
         str, typer.Option(help="Where features are computed: local or spark.")
@@ -147,7 +147,7 @@ def train(
 
 
 def _checked_options(model: Path, preset: str, **choices: Any) -> "TrainingOptions":
-    """The choices, checked as far as that can be done without reading a table."""
+    """Builds the options and checks all that needs no table."""
     from adscore.bundle import require_model_dir
     from adscore.training import PRESETS, TrainingOptions, require_encoders
 
@@ -162,7 +162,7 @@ def _checked_options(model: Path, preset: str, **choices: Any) -> "TrainingOptio
 
 
 def _require_two_parts(columns: Columns, *, align: bool) -> None:
-    """Checks that there is something to learn from."""
+    """Checks that the columns give the model something to learn from."""
     parts = [columns.headline, columns.image]
     if align and None in parts:
         raise ValueError("--align: expected a headline and an image column. Received: one is none")
@@ -181,7 +181,7 @@ def _train(
     with shown_progress(notes(), announce=True) as progress:
         with without_import_noise():
             importlib.import_module("adscore.training.model")  # imports TensorFlow
-        # Each fold has towers of its own: TensorFlow warns of a model that is made anew in a loop.
+        # Each fold builds its own towers, and TensorFlow warns about models built in a loop.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         return _train_on_good_rows(creatives, model, options, progress, skip_bad_rows=skip_bad_rows)
 
@@ -198,7 +198,7 @@ def _train_on_good_rows(
 
     try:
         return train_model(creatives, model, options, progress)
-    except BrokenRowsError as error:  # images are read, and headlines, before anything is fitted
+    except BrokenRowsError as error:  # found while reading, before any fitting
         if not skip_bad_rows or len(error.rows) == len(creatives):
             raise
         note([f"rows left out: {len(error.rows)}\n{error}"])
@@ -206,7 +206,7 @@ def _train_on_good_rows(
 
 
 def _fitted_to(training: "TrainingSummary") -> str:
-    """What the metrics stand on, and what the model does."""
+    """What the metrics were measured on, and what the model was fitted to."""
     groups = f" of {training.groups} groups" if training.groups else ""
     models = f"{training.folds} models" if training.folds > 1 else "a model"
     return (
