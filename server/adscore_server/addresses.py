@@ -1,4 +1,4 @@
-"""Looks at an address before gRPC listens on it, which says only that it cannot."""
+"""Tries an address before gRPC does, whose own error gives no reason."""
 
 import socket
 from typing import Any
@@ -7,19 +7,19 @@ from adscore_server.errors import StartError
 
 
 def bound_socket(address: str, *, shared: bool = False) -> socket.socket:
-    """Binds a socket without listening; where it names several places, to the first.
+    """Binds a socket without listening; a name with several addresses is bound to the first.
 
     Args:
         address: HOST:PORT.
-        shared: Whether other sockets that share it too may be bound to it.
+        shared: Whether other sockets may share the port (SO_REUSEPORT).
 
     Raises:
-        StartError: It is taken, or not one of this machine.
+        StartError: The address is taken, or does not belong to this machine.
     """
     try:
         family, kind, protocol, place = _place(address)
         bound = socket.socket(family, kind, protocol)
-        # As gRPC does: connections that a server closed a moment ago hold no address.
+        # As gRPC does: connections in TIME_WAIT must not block the address.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -34,7 +34,7 @@ def bound_socket(address: str, *, shared: bool = False) -> socket.socket:
 
 
 def address_error(address: str, cause: str) -> StartError:
-    """Says that an address cannot be listened on."""
+    """Builds the error for an address that cannot be listened on."""
     return StartError(
         f"expected a free address of this machine to listen on. Received: {address}: {cause}. "
         "Choose another with --address; port 0 means any free one"

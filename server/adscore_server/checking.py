@@ -1,4 +1,4 @@
-"""CheckService: creatives against the rules of a placement, beside the scores and behind them."""
+"""CheckService: checks creatives against a placement, at lower priority than scoring."""
 
 import functools
 from collections.abc import Sequence
@@ -31,22 +31,22 @@ from adscore_server.scoring.work import MAX_ID_CHARACTERS, Scoring
 CHECKS = check_pb2.DESCRIPTOR.services_by_name["CheckService"].full_name
 CHECK, LIST_PLACEMENTS = f"/{CHECKS}/Check", f"/{CHECKS}/ListPlacements"
 
-# Reading the text on each takes up to a second.
+# Reading the text on one image takes up to a second.
 MAX_CREATIVES = 100
 
 _LAYOUT = Layout(frozenset({2}), frozenset({2}))
 
 
 class Checking:
-    """Answers the calls of `CheckService`; safe for many threads.
+    """Answers the calls of `CheckService`; thread-safe.
 
     Args:
-        config: The limits of a request.
+        config: Limits of a request.
         scoring: Counts creatives for the rate limit.
-        budget: Bounds the pixels that are decoded at once; None means one of its own.
+        budget: Bounds the pixels decoded at once; None creates a separate one.
 
     Attributes:
-        queue: What waits to be checked.
+        queue: Calls waiting to be checked.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class Checking:
 
 
 class _ChecksOfCall(PiecesOfCall):
-    """The creatives of a call, one at a time, so that calls take turns."""
+    """The creatives of a call in pieces of one, so that calls take turns."""
 
     _size = 1
 
 
 class _Job:
-    """What is to be checked; a `pieces.Job` that does all of its work at once."""
+    """The creatives to check; a `pieces.Job` whose first step does all the work."""
 
     def __init__(self, checker: Checker, request: check_pb2.CheckRequest) -> None:
         self.count = len(request.creatives)
@@ -116,20 +116,20 @@ class _Job:
         self._checker, self._request = checker, request
 
     def check(self, place: int) -> Checked:
-        """Checks one."""
+        """Checks one creative."""
         one = self._request.creatives[place]
         return self._checker.check(Creative(one.headline, one.image, one.id))
 
     def decode(self, checked: Checked) -> Checked:
-        """It is done already."""
+        """Returns the outcome of `check` unchanged."""
         return checked
 
     def work(self, decoded: Sequence[Checked]) -> Sequence[Checked]:
-        """They are done already."""
+        """Returns the outcomes of `check` unchanged."""
         return decoded
 
     def finish(self, outcomes: list[Checked]) -> Message:
-        """Compares them, and makes the response."""
+        """Looks for near-duplicates and makes the response."""
         return check_pb2.CheckResponse(
             placement=self._request.placement,
             creatives=map(_creative_to_wire, self._checker.compared(outcomes)),

@@ -1,6 +1,6 @@
-"""The commands that `adscore` gets from the server: `serve`, `token` and `demo`.
+"""The commands that the server adds to `adscore`: `serve`, `token` and `demo`.
 
-What a command needs is imported when it runs, so that `adscore --help` stays quick.
+Each command imports what it needs when it runs, so that `adscore --help` stays fast.
 """
 
 import logging
@@ -18,7 +18,7 @@ Cores = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Cores that all workers together decode and score on.",
+        help="Cores for decoding and scoring, shared by all workers.",
         show_default="those that the process may use",
     ),
 ]
@@ -26,46 +26,50 @@ CacheBytes = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Memory for what each model said of headlines and images; 0 keeps nothing.",
+        help="Bytes to cache what each model computed of headlines and images; 0 turns it off.",
     ),
 ]
 TlsCert = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Certificate of the server, PEM. Read again on change."),
+    typer.Option(metavar="FILE", help="Certificate of the server, PEM. Reloaded on change."),
 ]
 TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate, PEM.")]
 TlsClientCa = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Let in only clients with a certificate of this CA, PEM."),
+    typer.Option(metavar="FILE", help="Accept only clients with a certificate of this CA, PEM."),
 ]
 Tokens = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Let in only calls with a token of this file (adscore token). Read again on change.",
+        help="Accept only calls with a token in this file (adscore token). Reloaded on change.",
     ),
 ]
 CreativesPerSecond = Annotated[
     float | None,
-    typer.Option(
-        min=0.001, metavar="NUMBER", help="Most creatives a second that each token may send."
-    ),
+    typer.Option(min=0.001, metavar="NUMBER", help="Maximum creatives a second for each token."),
 ]
 InsecureNetwork = Annotated[
     bool,
     typer.Option(
         "--insecure-network",
-        help="Listen beyond this machine although calls are not encrypted or not authenticated.",
+        help="Listen beyond this machine even if calls are not encrypted or not authenticated.",
     ),
 ]
 MaxHeadlineCharacters = Annotated[
     int | None,
-    typer.Option(min=1, help="Longest headline.", show_default="as the model says, and no more"),
+    typer.Option(
+        min=1,
+        help="Longest headline, in characters.",
+        show_default="as the model says, and no more",
+    ),
 ]
 MaxImageBytes = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Largest encoded image.", show_default="as the model says, and no more"
+        min=1,
+        help="Largest encoded image, in bytes.",
+        show_default="as the model says, and no more",
     ),
 ]
 MaxImagePixels = Annotated[
@@ -78,42 +82,42 @@ MaxWaitingCalls = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Further calls held, beside --threads; what comes beyond both is refused at once.",
+        help="Further calls held, beyond --threads; calls beyond both are refused at once.",
     ),
 ]
-MaxStreams = Annotated[int, typer.Option(min=1, help="Most streams open at once.")]
+MaxStreams = Annotated[int, typer.Option(min=1, help="Maximum number of open streams.")]
 HealthAddress = Annotated[
     str,
     typer.Option(
         metavar="HOST:PORT",
-        help="Answer health there too, in plain text, for probes without TLS.",
+        help="Also answer health checks there, in plain text, for probes without TLS.",
         show_default="none",
     ),
 ]
 MetricsAddress = Annotated[
     str,
-    typer.Option(metavar="HOST:PORT", help="Show metrics to Prometheus.", show_default="none"),
+    typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus.", show_default="none"),
 ]
 Otel = Annotated[
     bool,
     typer.Option(
-        "--otel", help="Send OpenTelemetry traces over OTLP, as the variables OTEL_... say."
+        "--otel", help="Send OpenTelemetry traces over OTLP, configured by the OTEL_... variables."
     ),
 ]
 LogLevel = Annotated[
     str,
     typer.Option(
-        help="debug (a line for each call), info (for each failed one), warning or error."
+        help="debug (a line for each call), info (a line for each failed call), warning or error."
     ),
 ]
-LogFormat = Annotated[str, typer.Option(help="text, or json: an object a line.")]
+LogFormat = Annotated[str, typer.Option(help="text, or json (one object a line).")]
 
 
 def tls_files(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TlsFiles | None":
-    """Puts the options of TLS together; None where there are none.
+    """Combines the TLS options; None without any.
 
     Raises:
-        ValueError: Some are missing.
+        ValueError: Only some of the required options are given.
     """
     from adscore_server.config import TlsFiles
 
@@ -124,7 +128,7 @@ def tls_files(cert: Path | None, key: Path | None, client_ca: Path | None) -> "T
     return None
 
 
-# The values of options that are not given.
+# Default values of the options.
 _CONFIG = ServerConfig()
 _MODELS = ModelRootOptions()
 
@@ -139,46 +143,47 @@ def serve(
     address: Annotated[
         str,
         typer.Option(
-            metavar="HOST:PORT", help="Where to listen; port 0 means any free one. Or unix:PATH."
+            metavar="HOST:PORT", help="Where to listen: HOST:PORT (0: any free port) or unix:PATH."
         ),
     ] = _CONFIG.address,
     default_model: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Model for calls that name none.",
+            help="Model for calls that do not name one.",
             show_default="the only one there is",
         ),
     ] = "",
     keep_versions: Annotated[
-        int, typer.Option(min=1, help="Versions of each model that are served, the newest first.")
+        int, typer.Option(min=1, help="Number of versions of each model to serve, newest first.")
     ] = _MODELS.keep_versions,
     poll_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds between scans for new models; 0 scans once.")
     ] = _MODELS.poll_seconds,
     wait_for_model: Annotated[
-        bool, typer.Option("--wait-for-model", help="Start without a model; wait for the first.")
+        bool,
+        typer.Option("--wait-for-model", help="Start without a model, and wait for the first."),
     ] = False,
     require_signature: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Serve only versions that this key signed (adscore sign); public key, PEM.",
+            help="Serve only versions signed with this key (adscore sign); public key, PEM.",
         ),
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(min=1, help="Processes that share the port, each with the models in memory."),
+        typer.Option(min=1, help="Processes that share the port; each loads the models."),
     ] = 1,
     cores: Cores = None,
     max_message_bytes: Annotated[
         int, typer.Option(min=1, help="Largest request, in bytes.")
     ] = _CONFIG.max_message_bytes,
     max_batch_creatives: Annotated[
-        int, typer.Option(min=1, help="Most creatives in one BatchScore.")
+        int, typer.Option(min=1, help="Maximum number of creatives in one BatchScore.")
     ] = _CONFIG.max_batch_creatives,
     threads: Annotated[
-        int, typer.Option(min=1, help="Calls held at once, with --max-waiting-calls added to them.")
+        int, typer.Option(min=1, help="Calls held at once, plus --max-waiting-calls.")
     ] = _CONFIG.threads,
     max_waiting_calls: MaxWaitingCalls = _CONFIG.max_waiting_calls,
     max_streams: MaxStreams = _CONFIG.max_streams,
@@ -187,7 +192,8 @@ def serve(
     max_image_pixels: MaxImagePixels = None,
     cache_bytes: CacheBytes = _CONFIG.cache_bytes,
     drain_seconds: Annotated[
-        float, typer.Option(min=0, help="How long calls may take to finish on SIGTERM.")
+        float,
+        typer.Option(min=0, help="Seconds that calls in flight may take to finish on SIGTERM."),
     ] = _CONFIG.drain_seconds,
     reflection: Annotated[
         bool, typer.Option(help="Describe the services to tools such as grpcurl.")
@@ -211,7 +217,7 @@ def serve(
 
     try:
         configure_logging(log_level, log_format)
-        # Whoever reads JSON reads nothing else.
+        # A program that parses JSON cannot read plain lines in between.
         is_json = log_format == "json"
         announce = logging.getLogger("adscore_server").info if is_json else typer.echo
         config = ServerConfig(
@@ -261,13 +267,15 @@ def serve(
 
 
 def token(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; stands in logs.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of its owner, shown in logs.")],
     add_to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Add its line to this token file, new or not."),
+        typer.Option(
+            metavar="FILE", help="Append the line to this token file; create it if missing."
+        ),
     ] = None,
 ) -> None:
-    """Makes a bearer token for callers of `adscore serve --tokens`; only its hash is kept."""
+    """Creates a bearer token for callers of `adscore serve --tokens`; only its hash is stored."""
     from adscore_server.access.tokens import add_token_line, new_token, token_line
 
     secret = new_token()

@@ -10,12 +10,12 @@ from adscore.cores import usable_cores
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where the certificates lie, all in PEM form.
+    """Paths of the certificates, all in PEM form.
 
     Attributes:
-        certificate: The server's certificate, those that vouch for it after it.
+        certificate: The server's certificate, followed by its intermediate ones.
         key: The key of the server's certificate, without a passphrase.
-        client_ca: Authorities that vouch for clients; None lets clients without a certificate in.
+        client_ca: Authorities that sign client certificates; None accepts clients without one.
     """
 
     certificate: Path
@@ -29,15 +29,15 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """How a client is noticed that has gone without a word.
+    """How the server detects a client that vanished without closing its connection.
 
-    Otherwise its streams would hold their places for hours. A connection without a call is left
-    alone.
+    Otherwise its streams would hold their places for hours. Connections without calls are not
+    probed.
 
     Attributes:
-        silence_seconds: After so long without a byte of a client that has a call, it is asked.
-        answer_seconds: How long it may take to answer, before its connection is cut off. The answer
-            waits behind what the client is sending, so it must have time for that on a slow link.
+        silence_seconds: Silence after which a client with a call in flight is pinged.
+        answer_seconds: How long the client may take to answer before its connection is closed. The
+            answer queues behind what the client is sending, which takes time on a slow link.
     """
 
     silence_seconds: float = 60.0
@@ -46,83 +46,84 @@ class Keepalive:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """How a server listens and how much it takes on at once.
+    """How a server listens and how much work it accepts at once.
 
     Attributes:
         address: HOST:PORT to listen on, port 0 meaning any free one; or unix:PATH.
         max_message_bytes: Largest request accepted, in bytes.
         max_batch_creatives: Largest number of creatives in one BatchScore.
-        threads: Calls that are held at once, `max_waiting_calls` added to them; those that find no
-            core wait their turn. Streams, explanations and checks have places of their own.
-        max_waiting_calls: Further calls that are held; what comes beyond both is refused at once.
+        threads: Calls held at once, plus `max_waiting_calls`; they queue until a core is free.
+            Streams, explanations and checks have their own limits.
+        max_waiting_calls: Further calls held; calls beyond both are refused at once.
         max_batch_bytes: Bytes of decoded images that are scored before another is decoded.
-        max_streams: Most streams that are open at once.
+        max_streams: Maximum number of open streams.
         max_headline_characters: Longest headline accepted, where the model's own limit is not
             lower; None leaves it at that.
         max_image_bytes: Largest encoded image accepted, likewise.
-        max_image_pixels: Most pixels of an image, likewise.
-        decode_threads: Threads that decode and score, for calls that bring many creatives.
-        cache_bytes: Memory for what each model said of headlines and images, in bytes, so that
-            those that come again are not worked on again; 0 keeps nothing.
+        max_image_pixels: Maximum number of pixels of an image, likewise.
+        decode_threads: Threads that decode and score, for calls with many creatives.
+        cache_bytes: Memory, in bytes, to cache what each model computed of headlines and images; 0
+            turns the cache off.
         drain_seconds: How long calls in flight may take to finish when the server stops.
         reflection: Whether the server describes its services to tools such as grpcurl.
         tls: Certificates for encrypted connections; None means plain text.
-        tokens: File of the tokens that callers must bring; None means that none is asked for.
-        creatives_per_second: Most creatives a second from each token, or from all callers together
-            where there are no tokens; None means any number.
-        health_address: HOST:PORT of health alone, in plain text; empty means none but at `address`.
-        metrics_address: HOST:PORT of the page of metrics, over plain HTTP; empty means none.
-        otel: Whether calls are traced with OpenTelemetry, which reads its own variables.
-        reuse_port: Whether other processes may listen at the address too, each with a share of
+        tokens: File of the tokens that callers must send; None requires none.
+        creatives_per_second: Maximum creatives a second for each token, or for all callers together
+            without tokens; None means no limit.
+        health_address: HOST:PORT that answers only health checks, in plain text; empty means that
+            `address` alone does.
+        metrics_address: HOST:PORT of the metrics page, over plain HTTP; empty means none.
+        otel: Whether to trace calls with OpenTelemetry, configured by its own variables.
+        reuse_port: Whether other processes may also listen at the address, each with a share of
             the connections; see `workers`.
-        insecure_network: Whether an address beyond this machine may be listened on without
-            encryption, or without tokens or certificates of clients.
+        insecure_network: Whether to allow an address beyond this machine without encryption, or
+            without tokens or client certificates.
 
     Raises:
         ValueError: A setting is outside its range.
     """
 
-    # Loopback: whoever opens the server to a network decides to do so.
+    # Loopback: opening the server to a network must be a deliberate choice.
     address: str = "127.0.0.1:50051"
-    # A full-size image of 10 MiB, or some hundred banners in a batch.
+    # Fits a full-size image of 10 MiB, or about a hundred banners in a batch.
     max_message_bytes: int = 16 * 1024 * 1024
-    # As the contract says; with usual banners the message limit is met first.
+    # As the contract says; typical banners reach the message limit first.
     max_batch_creatives: int = 1_000
-    # They wait for a core rather than share it; as many as make full batches on two cores.
+    # Calls wait for a core rather than share it; this many make full batches on two cores.
     threads: int = 32
-    # With `threads`, room for 64 callers that send one call after another; a longer queue only adds
-    # waiting. Under pressure there is less room, see `calls.pressure`.
+    # With `threads`, enough for 64 callers that send one call after another; a longer queue only
+    # adds latency. Under pressure the limit drops, see `calls.admission.PressureLimit`.
     max_waiting_calls: int = 32
-    # Some hundred images as the largest encoders read them; `threads` is met first as a rule.
+    # About a hundred images at the largest encoders' size; `threads` is usually reached first.
     max_batch_bytes: int = 64 * 1024 * 1024
-    # Each holds a thread and a few requests while it is open, busy or not.
+    # An open stream holds a thread and a few requests, busy or not.
     max_streams: int = 32
-    # A model says what it accepts; memory may ask for less: an image takes up to 20 bytes a pixel.
+    # The model sets its own limits; low memory may need lower ones, at up to 20 bytes a pixel.
     max_headline_characters: int | None = None
     max_image_bytes: int | None = None
     max_image_pixels: int | None = None
     # Pillow releases the GIL, so every core can decode.
     decode_threads: int = field(default_factory=usable_cores)
-    # 60,000 images and headlines of the default preset; they hold no pixels and no text of images.
+    # 60,000 images and headlines of the default preset; entries hold neither pixels nor image text.
     cache_bytes: int = 64 * 1024 * 1024
-    # Below the 30 seconds that Kubernetes waits before it kills.
+    # Below the 30 seconds that Kubernetes waits before SIGKILL.
     drain_seconds: float = 20.0
     # The contract is public; an operator can still switch it off.
     reflection: bool = True
-    # On one machine plain text and no tokens are how people begin; see `insecure_network`.
+    # On one machine, people start with plain text and no tokens; see `insecure_network`.
     tls: TlsFiles | None = None
     tokens: Path | None = None
-    # The bounded queue already refuses what is too much for the server.
+    # The bounded queue already sheds what the server cannot handle.
     creatives_per_second: float | None = None
-    # Kubernetes cannot ask over TLS.
+    # Kubernetes cannot probe over TLS.
     health_address: str = ""
-    # What is not looked at need not be open.
+    # No open port unless someone scrapes it.
     metrics_address: str = ""
-    # Needs an extra, and somebody who collects the spans.
+    # Needs an extra and a span collector.
     otel: bool = False
-    # Two servers on one port by mistake would share its calls unnoticed.
+    # Two servers started on one port by mistake would share its calls unnoticed.
     reuse_port: bool = False
-    # A service that anyone may call, or listen in on, must be somebody's decision.
+    # A service that anyone can call or eavesdrop on must be a deliberate choice.
     insecure_network: bool = False
 
     def __post_init__(self) -> None:
@@ -163,7 +164,7 @@ class ServerConfig:
             )
 
     def _require_protection(self, host: str) -> None:
-        """Raises ValueError where strangers could call, or read what is sent."""
+        """Raises ValueError if strangers could call the server or read its traffic."""
         known_callers = self.tokens or (self.tls and self.tls.client_ca)
         if self.insecure_network or is_loopback(host) or (self.tls and known_callers):
             return
@@ -187,12 +188,12 @@ def _host(setting: str, address: str) -> str:
 
 
 def is_unix(address: str) -> bool:
-    """Whether an address is the path of a Unix socket, as clients write it too."""
+    """Whether an address names a Unix socket, in the form that clients use too."""
     return address.startswith("unix:") and len(address) > len("unix:")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address means this machine alone."""
+    """Whether a host name or address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -204,26 +205,26 @@ class ModelRootOptions:
     """Which models are served.
 
     Attributes:
-        default_model: Name of the model that calls without a name mean; empty means the
-            only one there is.
-        keep_versions: How many versions of each model are served, the newest first.
+        default_model: Name of the model for calls that do not name one; empty means the only
+            model.
+        keep_versions: How many versions of each model are served, newest first.
         poll_seconds: Seconds between scans of the folder; 0 scans once.
-        wait_for_model: Whether a server starts without a model, and waits for the first one.
-        required_key: File of the public key whose signature each version must carry; None means
-            that none is asked for.
+        wait_for_model: Whether a server starts without a model and waits for the first one.
+        required_key: File of the public key that must have signed each version; None accepts
+            unsigned ones.
 
     Raises:
         ValueError: A setting is outside its range.
     """
 
     default_model: str = ""
-    # Callers compare scores of one version; a second one costs its memory again.
+    # Callers compare scores of one version; a second version doubles the memory.
     keep_versions: int = 1
-    # A scan costs a millisecond; a model that is there a few seconds later disturbs nobody.
+    # A scan costs a millisecond, and a delay of a few seconds for a new model is harmless.
     poll_seconds: float = 5.0
-    # A wrong path is told at once; waiting is for volumes that are filled beside the server.
+    # Off, so that a wrong path fails at once; waiting suits volumes filled while the server runs.
     wait_for_model: bool = False
-    # Whoever can write to the folder decides what is served, unless somebody else must vouch.
+    # Without a key, anyone who can write to the folder decides what is served.
     required_key: Path | None = None
 
     def __post_init__(self) -> None:
@@ -236,7 +237,7 @@ class ModelRootOptions:
 
 
 def describe(*settings: ServerConfig | ModelRootOptions) -> str:
-    """Settings in one line; they name files and hold no secret."""
+    """The settings in one line; contains file names but no secrets."""
     return " ".join(
         f"{setting.name}={getattr(group, setting.name)}"
         for group in settings

@@ -1,10 +1,10 @@
-"""Ends the connections of a port without gRPC, whose own end of a server misleads callers.
+"""Closes the connections of a port without gRPC, whose own shutdown misleads callers.
 
-gRPC answers calls that reach a server while it shuts down with CANCELLED, as if the caller had
-given up, and nobody tries them again. So does what crosses its GOAWAY. A connection that breaks is
-UNAVAILABLE to every client, which connects anew where it can. The sockets are those of this
-process, found by their port: two servers of one process that share a port end together. On a system
-that does not list them, nothing is found, and gRPC's own end is left.
+gRPC answers calls that reach a server during its shutdown with CANCELLED, as if the caller had
+given up, so no client retries them. The same happens to calls that cross its GOAWAY. A broken
+connection is UNAVAILABLE to every client, and the client reconnects where it can. The sockets are
+those of this process, found by port: two servers in one process that share a port end together. On
+a system that does not list open sockets, none is found, and gRPC's own shutdown is left.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from urllib.parse import unquote
 
 Peer = tuple[str, int]
 
-# What this process has open, on Linux and macOS.
+# The open file descriptors of this process, on Linux and macOS.
 _DESCRIPTORS = Path("/dev/fd")
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 def stop_listening(port: int) -> None:
-    """Lets nobody connect to the port any more."""
+    """Stops accepting connections on the port."""
     for one in _sockets(port):
         with contextlib.suppress(OSError):
             if _listens(one):
@@ -32,20 +32,18 @@ def stop_listening(port: int) -> None:
 
 
 def end_connections(port: int, keep: Collection[Peer] = ()) -> set[Peer]:
-    """Ends the connections that were made to the port.
-
-    What was written to them still arrives, and nothing after that.
+    """Closes the connections to the port; data already written still arrives.
 
     Args:
-        port: As the server listens on it.
-        keep: Peers whose connections stay; see `peer_of`.
+        port: The port that the server listens on.
+        keep: Peers whose connections stay open; see `peer_of`.
 
     Returns:
-        The peers at their other ends.
+        The peers whose connections were closed.
     """
     ended: set[Peer] = set()
     for one in _sockets(port):
-        with contextlib.suppress(OSError):  # it has just ended by itself
+        with contextlib.suppress(OSError):  # it has just closed by itself
             if not _listens(one) and (peer := _plain(*one.getpeername()[:2])) not in keep:
                 one.shutdown(socket.SHUT_RDWR)
                 ended.add(peer)
@@ -53,9 +51,9 @@ def end_connections(port: int, keep: Collection[Peer] = ()) -> set[Peer]:
 
 
 def peer_of(name: str) -> Peer:
-    """Address and port in gRPC's name of a peer, like ``"ipv6:%5B::1%5D:50051"``.
+    """Parses address and port from gRPC's peer name, such as ``"ipv6:%5B::1%5D:50051"``.
 
-    A name without them becomes a peer that no socket has.
+    A name without them gives a peer that matches no socket.
     """
     host, _, port = unquote(name).partition(":")[2].rpartition(":")
     try:
@@ -65,14 +63,14 @@ def peer_of(name: str) -> Peer:
 
 
 def _plain(host: str, port: int) -> Peer:
-    """An IPv4 address is written in two ways where the server listens for IPv6 as well."""
+    """Normalises an IPv4 address, which a dual-stack socket shows as an IPv6 one."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address), port
 
 
 def _sockets(port: int) -> Iterator[socket.socket]:
-    """Copies of the sockets bound to the port, each closed when the next is asked for."""
+    """Yields a duplicate of each socket bound to the port, and closes it before the next."""
     descriptors = list(_DESCRIPTORS.iterdir()) if _DESCRIPTORS.is_dir() else []
     for number in (int(descriptor.name) for descriptor in descriptors):
         with contextlib.suppress(OSError):  # closed meanwhile

@@ -1,6 +1,6 @@
-"""`adscore demo`: plays a user who goes from a campaign log to a ranking of new creatives.
+"""`adscore demo`: takes a user's way from a campaign log to a ranking of new creatives.
 
-Everything that it shows is a simulation: the creatives, the campaigns and their rates.
+Everything it shows is simulated: the creatives, the campaigns and their rates.
 """
 
 import contextlib
@@ -29,23 +29,23 @@ TARGET = "ctr"
 NEW_CREATIVES = 120
 NEW_CAMPAIGNS = 10
 STOP_SECONDS = 30.0
-OTHER_COLUMNS_WIDTH = 62  # of the ranking, with their spaces; the headline gets the rest
+OTHER_COLUMNS_WIDTH = 62  # of the ranking, padding included; the headline gets the rest
 
 
 class DemoError(AdscoreError):
-    """A step of the demo failed; the step itself printed why."""
+    """A step of the demo failed, and has printed why."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCreative:
-    """A creative that the model has not seen, and what the simulation knows of it.
+    """A creative that the model has not seen, with its true rate.
 
     Attributes:
         id: Identifies it in the simulated log.
         campaign: Id of its campaign.
         headline: Its headline.
         image: Path of its banner.
-        true_ctr: The click-through rate that the simulation gave it.
+        true_ctr: The simulated click-through rate, from 0 to 1.
     """
 
     id: str
@@ -56,7 +56,7 @@ class NewCreative:
 
 
 def run_demo(keep: Path | None) -> None:
-    """Simulates, trains, serves, scores and prints the ranking.
+    """Simulates, trains, serves and scores, then prints the ranking.
 
     Args:
         keep: New or empty folder for the files; None means a temporary one.
@@ -66,7 +66,7 @@ def run_demo(keep: Path | None) -> None:
     """
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
-    # As an exit, so that the server is stopped and the temporary folder removed.
+    # Raise SystemExit, so that the server stops and the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
         if keep is None:
@@ -83,10 +83,10 @@ def run_demo(keep: Path | None) -> None:
 
 
 def ranked_right(creatives: Sequence[NewCreative], predicted: Sequence[float]) -> tuple[int, int]:
-    """Counts pairs inside a campaign that a prediction ranks as the truth does.
+    """Counts pairs within a campaign that a prediction ranks correctly.
 
     Returns:
-        Pairs ranked right, and all pairs whose true rates differ.
+        Pairs ranked correctly, and all pairs whose true rates differ.
     """
     right = total = 0
     for first, second in itertools.combinations(range(len(creatives)), 2):
@@ -131,7 +131,7 @@ def _run(console: Console, *arguments: str) -> None:
 
 @contextlib.contextmanager
 def _server(console: Console, model: Path) -> Iterator[str]:
-    """Runs `adscore serve` and gives its address."""
+    """Runs `adscore serve` and yields its address."""
     arguments = ("serve", str(model), "--address", "127.0.0.1:0", "--log-level", "warning")
     _show(console, arguments)
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -170,7 +170,7 @@ def _show(console: Console, arguments: Sequence[str]) -> None:
 
 
 def read_new_creatives(folder: Path) -> list[NewCreative]:
-    """Reads a simulated log with its truth."""
+    """Reads a simulated log with its true rates."""
     with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
         true_ctr = {row["creative_id"]: float(row["true_ctr"]) for row in csv.DictReader(file)}
     with (folder / "creatives.csv").open(encoding="utf-8", newline="") as file:
@@ -232,7 +232,7 @@ def _print_ranking(
 def _ranking_table(
     campaign: str, members: Sequence[tuple[NewCreative, Score]], width: int
 ) -> Table:
-    """The table in so many characters; where there are few, headlines are cut."""
+    """The ranking at a width in characters; headlines are cut to fit."""
     table = Table(
         title=f"Simulated campaign {campaign}, ranked by predicted CTR",
         title_justify="left",

@@ -1,19 +1,19 @@
-"""The errors of the server beside those of the scoring core.
+"""The errors that the server adds to those of the scoring core.
 
-    AdscoreError
-    ├── CallAbandonedError            a call whose caller has gone
-    ├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
-    ├── ModelNotFoundError            a call for a model or version that is not served
-    ├── ModelWithoutAgreementError    a call for what the model was not trained for
-    ├── OverloadedError               a call for which there is no room
-    ├── RateLimitedError              a call beyond what its caller may send
-    ├── RequestTimeoutError           a call whose request did not come
-    ├── ServerStartingError           a call that came before any model was ready
-    ├── ServerStoppingError           a call that came after the server began to stop
-    ├── UnauthenticatedError          a call without a token that the server knows
-    └── StartError                    what keeps the server from starting, told to its operator
+AdscoreError
+├── CallAbandonedError            a call whose caller has gone
+├── InvalidRequestError           a call that is wrong as a whole, with the field at fault
+├── ModelNotFoundError            a call for a model or version that is not served
+├── ModelWithoutAgreementError    a call for what the model was not trained for
+├── OverloadedError               a call beyond the server's capacity
+├── RateLimitedError              a call beyond its caller's rate limit
+├── RequestTimeoutError           a call whose request did not arrive in time
+├── ServerStartingError           a call that came before any model was ready
+├── ServerStoppingError           a call that came after the server began to stop
+├── UnauthenticatedError          a call without a known token
+└── StartError                    the server cannot start; for its operator
 
-`adscore_server.calls.status` says which gRPC status each of them becomes.
+`adscore_server.calls.status` maps each of them to a gRPC status.
 """
 
 from enum import StrEnum
@@ -22,7 +22,7 @@ from adscore.errors import AdscoreError, Reason
 
 
 class CallReason(StrEnum):
-    """Stable names of the causes for which a call fails as a whole; they travel on the wire."""
+    """Why a call failed as a whole: stable names, sent on the wire."""
 
     BATCH_EMPTY = "BATCH_EMPTY"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
@@ -46,11 +46,11 @@ class CallReason(StrEnum):
 
 
 class InvalidRequestError(AdscoreError):
-    """A call that is wrong as a whole.
+    """The call is invalid as a whole.
 
     Attributes:
-        field: Path of the field at fault, e.g. ``"creatives"`` or ``"images[5]"``; empty where
-            none can be named.
+        field: Path of the field at fault, e.g. ``"creatives"`` or ``"images[5]"``; empty if no
+            field is to blame.
         reason: Stable name of the cause.
     """
 
@@ -61,11 +61,11 @@ class InvalidRequestError(AdscoreError):
 
 
 class ModelNotFoundError(AdscoreError):
-    """A call for a model or version that is not served; the text says what is."""
+    """The model or version is not served; the text says which are."""
 
 
 class ModelWithoutAgreementError(AdscoreError):
-    """A call for agreement, to a model that was not trained for it."""
+    """The call asks for agreement, and the model was not trained for it."""
 
     def __init__(self, name: str, version: str) -> None:
         super().__init__(
@@ -75,28 +75,28 @@ class ModelWithoutAgreementError(AdscoreError):
 
 
 class ServerStartingError(AdscoreError):
-    """A call that came before any model was ready; another server may take it."""
+    """The call came before any model was ready; another server may accept it."""
 
     def __init__(self) -> None:
         super().__init__("this server has no model that is ready yet. Call another, or later")
 
 
 class ServerStoppingError(AdscoreError):
-    """A call that came after the server began to stop; another server may take it."""
+    """The call came after the server began to stop; another server may accept it."""
 
     def __init__(self) -> None:
         super().__init__("this server is stopping and takes no new calls. Call another, or later")
 
 
 class CallAbandonedError(AdscoreError):
-    """A call that was cancelled, or whose deadline passed, before it was worked on."""
+    """The call was cancelled, or its deadline passed, before work on it began."""
 
     def __init__(self) -> None:
         super().__init__("the caller has gone, so this call was not worked on")
 
 
 class RequestTimeoutError(AdscoreError):
-    """A call whose request did not come in time."""
+    """The request of the call did not arrive in time."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -106,10 +106,10 @@ class RequestTimeoutError(AdscoreError):
 
 
 class OverloadedError(AdscoreError):
-    """A call for which there is no room, since many wait already.
+    """The server sheds the call, since too many already wait.
 
     Attributes:
-        retry_seconds: After how long those that wait should be done.
+        retry_seconds: When the waiting calls should be done, in seconds from now.
     """
 
     def __init__(self, retry_seconds: float) -> None:
@@ -121,10 +121,10 @@ class OverloadedError(AdscoreError):
 
 
 class RateLimitedError(AdscoreError):
-    """A call beyond what its caller may send.
+    """The call exceeds the rate limit of its caller.
 
     Attributes:
-        retry_seconds: After how long a retry is worth it.
+        retry_seconds: When a retry may succeed, in seconds from now.
     """
 
     def __init__(self, creatives_per_second: float, retry_seconds: float) -> None:
@@ -136,10 +136,10 @@ class RateLimitedError(AdscoreError):
 
 
 class UnauthenticatedError(AdscoreError):
-    """A call without a token that the server knows.
+    """The call has no token, or an unknown one.
 
     Attributes:
-        reason: Stable name of the cause: no token, or an unknown one.
+        reason: Stable name of the cause: token missing or unknown.
     """
 
     def __init__(self, *, token_given: bool) -> None:
@@ -152,4 +152,4 @@ class UnauthenticatedError(AdscoreError):
 
 
 class StartError(AdscoreError):
-    """What keeps the server from starting: its models, its address or its settings."""
+    """The server cannot start because of its models, its address or its settings."""

@@ -39,37 +39,37 @@ from adscore_server.scoring.streaming import Streams
 if TYPE_CHECKING:
     from adscore_server.calls.receive import Handler
 
-# What is left to do once every call is answered: its last bytes go out.
+# Time for the last bytes to leave once every call is answered.
 _FLUSH_SECONDS = 1.0
-# For words that nobody waits for: that health has changed, that a call is refused.
+# Time for messages that no one waits for: a change of health, a refusal.
 _LAST_WORD_SECONDS = 0.1
-# How long clients have to notice by health that the server stops, before connections are ended.
+# How long clients have to see from health that the server stops, before connections close.
 _NOTICE_SECONDS = 0.5
-# How often connections are looked for that carry no call any more.
+# Interval of the search for connections without calls.
 _LOOK_SECONDS = 0.1
-# How often it is asked whether calls have ended.
+# Interval of the check whether all calls have ended.
 _POLL_SECONDS = 0.01
-# How long the system of a client may take to acknowledge bytes (TCP_USER_TIMEOUT): none does whose
-# machine or network has gone.
+# How long a client's system may take to acknowledge bytes (TCP_USER_TIMEOUT); beyond that, its
+# machine or network is gone.
 _TCP_MILLISECONDS = 20_000
-# Clients may ask whether the server is there as often as this.
+# The shortest interval at which clients may ping the server.
 _MIN_MILLISECONDS_OF_PINGS = 10_000
-# Calls that answer at once: what the models are, and health. Those of health need no token, and
-# each that does not send the end of its request may hold one of the largest size.
+# Calls that are answered at once: model metadata and health. Health needs no token, and each call
+# that does not finish its request may hold one of the largest size.
 _MAX_QUICK_CALLS = 128
 _MAX_HEALTH_CALLS = 32
-# Calls that explain, and as many that check, which take long; they wait for each other.
+# Explanations, and as many checks: both take long, and queue.
 _MAX_LONG_CALLS = 16
 # Each holds a thread while its client is connected.
 _MAX_REFLECTIONS = 16
-# Calls of one connection; gRPC's clients queue what comes beyond.
+# Calls on one connection; gRPC clients queue further ones.
 _MAX_CALLS_OF_A_CONNECTION = 128
-# Calls that gRPC holds until its serving thread takes them. Beyond that it ends any of them at
-# random, with CANCELLED; calls that are reset as soon as they are made stand there too.
+# Calls that gRPC holds until its serving thread takes them. Beyond that it cancels random ones with
+# CANCELLED; calls that are reset right after they are made count too.
 _MAX_PENDING_CALLS = 20_000
-# Bytes of requests that wait, in the largest requests.
+# Bytes of waiting requests, as a multiple of the largest request.
 _MAX_WAITING_REQUESTS = 8
-# A stream that asks for nothing gives way after so long, where there are too many.
+# Where there are too many streams, one that has been idle this long is ended.
 _STREAM_PATIENCE_SECONDS = 10.0
 
 
@@ -77,14 +77,14 @@ class Server:
     """Serves models at an address; as a context manager it starts and stops.
 
     Args:
-        models: What it serves at first; see `serve_models`.
-        config: How it listens and how much it takes on.
-        observers: Are told of every call.
-        keepalive: When clients that say nothing are taken for gone.
-        budget: Bounds what checks decode at once, with the models where it is theirs.
+        models: The models to serve first; see `serve_models`.
+        config: How it listens and how much work it accepts.
+        observers: Notified of every call.
+        keepalive: When silent clients count as gone.
+        budget: Bounds the pixels that checks decode at once; pass the models' own to share it.
 
     Raises:
-        StartError: The token file is no good.
+        StartError: The token file is invalid.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Server:
         self._streaming = Streams(
             self._services.scoring, config.decode_threads, self._router.require_token
         )
-        # Its other mode sends while it holds a lock that gRPC's own thread takes when a watcher
-        # goes, and sending waits for that thread: the whole server would stand still for good.
+        # The non-blocking mode sends while it holds a lock that gRPC's own thread takes when a
+        # watcher leaves, and sending waits for that thread: the whole server would deadlock.
         self._health = health.HealthServicer(experimental_non_blocking=False)
         self._health_routes = HealthRoutes(self._health)
         self._stream_threads = ThreadPoolExecutor(config.max_streams, "stream")
@@ -133,7 +133,7 @@ class Server:
         self._certificates: Certificates | None = None
         self._show_health()
         self._add_routes()
-        # It runs nothing: every route has threads of its own, or needs none.
+        # Runs nothing: every route has its own threads or needs none.
         threads = ThreadPoolExecutor(1)
         self._server = grpc.server(threads, options=_channel_options(config, keepalive))
         self._server.add_generic_rpc_handlers((self._router,))
@@ -141,26 +141,26 @@ class Server:
 
     @property
     def address(self) -> str:
-        """HOST:PORT that it listens on, with the real port once it was started; or unix:PATH."""
+        """HOST:PORT or unix:PATH that it listens on; the real port once started."""
         if is_unix(self.config.address):
             return self.config.address
         host, _, port = self.config.address.rpartition(":")
         return f"{host}:{port if self._port is None else self._port}"
 
     def start(self) -> int:
-        """Listens and serves.
+        """Starts to listen and serve.
 
         Returns:
-            The port; without a meaning for a Unix socket.
+            The port; meaningless for a Unix socket.
 
         Raises:
-            StartError: The address cannot be listened on, or the certificates are no good.
+            StartError: The address cannot be listened on, or the certificates are invalid.
         """
         try:
             self._port = self._listen()
         except RuntimeError as error:
             if not is_unix(self.config.address):
-                bound_socket(self.config.address).close()  # says why, if it can
+                bound_socket(self.config.address).close()  # raises with the reason, if it finds one
             raise address_error(self.config.address, "it cannot be listened on") from error
         if self.health_server is not None:
             self.health_server.start()
@@ -170,18 +170,18 @@ class Server:
         return self._port
 
     def serve_models(self, models: ModelRegistry) -> None:
-        """Serves another set of models from now on; calls under way keep the model they have.
+        """Serves another set of models from now on; calls in flight keep their model.
 
-        Without a model that scores, health of ScoringService and of the whole server says
+        Without a model that scores, health of ScoringService and of the whole server is
         NOT_SERVING, and calls for a score get UNAVAILABLE.
         """
-        # A version that begins to load, or is refused, changes nothing for callers.
+        # A version that starts to load, or is refused, changes nothing for callers.
         self._model_changes += models.loaded != self._models.registry.loaded
         self._models.registry = models
         self._show_health()
 
     def statistics(self) -> ServerStatistics:
-        """What it has done and holds now."""
+        """Totals since the start, and the current state."""
         queue = self._services.queue.statistics()
         return ServerStatistics(
             models=self._models.entries,
@@ -198,13 +198,13 @@ class Server:
         )
 
     def stop(self, drain_seconds: float | None = None) -> bool:
-        """Stops: health says NOT_SERVING, new calls get UNAVAILABLE, others may finish.
+        """Stops: health becomes NOT_SERVING, new calls get UNAVAILABLE, calls in flight may finish.
 
-        A call that has not ended by then loses its connection; its thread ends when its work
+        A call that has not ended in time loses its connection; its thread ends when its work
         does. Stopping again does nothing.
 
         Args:
-            drain_seconds: How long calls in flight may take; None means as configured.
+            drain_seconds: How long calls in flight may take; None uses the configured time.
 
         Returns:
             Whether every call in flight finished.
@@ -242,11 +242,11 @@ class Server:
         self.stop()
 
     def _drain(self, port: int, limit_seconds: float) -> bool:
-        """Waits for the calls in flight; says whether they ended in time.
+        """Waits for the calls in flight; returns whether they ended in time.
 
-        Clients that watch health go elsewhere by themselves, where they have more than this
-        connection. The others would be refused until the last call ends, so after a while every
-        connection that carries no call is ended, and nobody can connect again.
+        Clients that watch health move to another server if they know one. The others would be
+        refused until the last call ends, so after a while the server stops accepting
+        connections and closes each one without a call.
         """
         end = time.monotonic() + limit_seconds
         drained = self._wait_until_answered(min(limit_seconds, _NOTICE_SECONDS))
@@ -264,7 +264,7 @@ class Server:
         return drained
 
     def _wait_until_answered(self, timeout_seconds: float) -> bool:
-        """Waits for the calls that last; the others take no time worth waiting."""
+        """Waits for the calls that take time; the others end at once."""
         end = time.monotonic() + timeout_seconds
         while any(places.unanswered() for places in self._lasting):
             if time.monotonic() >= end:
@@ -273,12 +273,12 @@ class Server:
         return True
 
     def _disconnect(self, port: int) -> None:
-        """Ends all connections, so that nobody is told what gRPC tells of its own end."""
+        """Closes all connections, so that no client gets gRPC's misleading shutdown status."""
         stop_listening(port)
         ended: set[Peer] = set()
         while last := end_connections(port, keep=ended):
             ended |= last
-            time.sleep(_LAST_WORD_SECONDS)  # again for what was being accepted
+            time.sleep(_LAST_WORD_SECONDS)  # again, for connections that were being accepted
 
     def _listen(self) -> int:
         if self.config.tls is None:
@@ -329,7 +329,7 @@ class Server:
         )
 
     def _show_health(self) -> None:
-        """ScoringService answers with the first model, the rest as soon as the server does."""
+        """Shows health: ScoringService serves from the first model, the rest from the start."""
         listens = self._port is not None
         scores = listens and bool(self._models.registry.loaded)
         services = (
@@ -340,7 +340,7 @@ class Server:
         )
         status = health_pb2.HealthCheckResponse
         for name, serves in services:
-            if self._shown.get(name) != serves:  # watchers are told of changes alone
+            if self._shown.get(name) != serves:  # watchers are notified only of changes
                 self._shown[name] = serves
                 self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
@@ -348,7 +348,7 @@ class Server:
 def _channel_options(config: ServerConfig, keepalive: Keepalive) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
-        ("grpc.max_send_message_length", -1),  # an answer is bounded by its request
+        ("grpc.max_send_message_length", -1),  # the request bounds its answer
         ("grpc.so_reuseport", int(config.reuse_port)),
         ("grpc.max_concurrent_streams", _MAX_CALLS_OF_A_CONNECTION),
         ("grpc.server.max_pending_requests", _MAX_PENDING_CALLS),

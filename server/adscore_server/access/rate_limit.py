@@ -1,4 +1,4 @@
-"""How many creatives a second each caller may send."""
+"""Limits the creatives a second that each caller may send."""
 
 import threading
 import time
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Fills at a rate, up to one second's worth; whoever finds it not empty may take any amount.
+    """Fills at a rate, up to one second's worth; while it is not empty, any amount may be taken.
 
-    What is taken beyond its content is a debt that later callers wait for. So a batch larger
-    than a second's worth passes, and the rate still holds over time.
+    Amounts beyond its content become a debt that later callers wait for. So a batch larger than
+    a second's worth passes, and the rate still holds over time.
 
     Args:
-        rate: What flows in, a second; above 0.
-        clock: Seconds that never go back.
+        rate: Inflow per second; above 0.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,27 +23,27 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self, amount: int) -> float:
-        """Takes an amount, or nothing.
+        """Takes the whole amount or nothing.
 
         Returns:
-            0 where it was taken, else after how many seconds it will be worth trying again.
+            0 if it was taken, else the seconds after which a retry may succeed.
         """
         now = self._clock()
         self._level = min(self._rate, self._level + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._level <= 0:
-            # A little more than nothing must be there, hence never a wait of 0.
+            # The bucket must hold more than nothing, so the wait is never 0.
             return max(-self._level / self._rate, 0.001)
         self._level -= amount
         return 0.0
 
 
 class RateLimiter:
-    """One bucket for each caller; safe to use from many threads.
+    """One bucket for each caller; thread-safe.
 
     Args:
-        creatives_per_second: The rate of each.
-        clock: Seconds that never go back.
+        creatives_per_second: The rate of each caller.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class RateLimiter:
         self._rate = creatives_per_second
         self._clock = clock
         self._lock = threading.Lock()
-        # By name of a token: there are as many as the operator made.
+        # By token name, so bounded by the tokens that the operator made.
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, caller: str, creatives: int) -> float:

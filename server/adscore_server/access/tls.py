@@ -1,4 +1,4 @@
-"""TLS: certificates that may be renewed while the server runs, and clients that show their own."""
+"""TLS: certificates that may be renewed while the server runs, and client certificates."""
 
 import logging
 import re
@@ -15,13 +15,13 @@ from adscore_server.access.watched_files import WatchedFiles, read_file
 from adscore_server.config import TlsFiles
 from adscore_server.errors import StartError
 
-# Longer than a renewal or a shortage of open files takes, shorter than an authority may live that
-# was removed.
+# Longer than a renewal or a shortage of open files lasts, and short enough for a removed authority
+# to be still trusted.
 _GRACE_SECONDS = 60.0
-_MAX_BYTES = 4 * 1024 * 1024  # of all authorities of a system there are 0.3 MB
+_MAX_BYTES = 4 * 1024 * 1024  # all authorities of a system are 0.3 MB
 
-# Vouches for nobody: its key was thrown away, and it expired in 2000. gRPC takes no empty list of
-# authorities, and goes on with the last one where it is given none.
+# Signs for no one: its key was thrown away, and it expired in 2000. gRPC accepts no empty list of
+# authorities, and keeps the last list if given none.
 _NOBODY = b"""-----BEGIN CERTIFICATE-----
 MIIBJzCBzaADAgECAgEBMAoGCCqGSM49BAMCMBExDzANBgNVBAMMBm5vYm9keTAe
 Fw05OTAxMDEwMDAwMDBaFw0wMDAxMDEwMDAwMDBaMBExDzANBgNVBAMMBm5vYm9k
@@ -34,14 +34,14 @@ Yzddlk0MZ9Btrmudt2HNJJJQ2Zf+ryTYAiEA//tfoqzzMrVNLzGTXPUlZiVUVUbn
 """
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_VERSION, _UTC_TIME = 0xA0, 0x17  # tags of ASN.1
+_VERSION, _UTC_TIME = 0xA0, 0x17  # ASN.1 tags
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """What is used of the files.
+    """The contents of the files that are in use.
 
     Attributes:
         key: PEM.
@@ -60,18 +60,18 @@ class _Contents:
 
 
 class Certificates:
-    """The certificates of a server; gRPC asks for them from several threads.
+    """The certificates of a server; gRPC requests them from several threads.
 
-    The files are read again once they change, at each handshake until that works. Until it does,
-    the error is in the log; the server's own certificate stays as it was, and so do the authorities
-    of clients for a minute. After that no client is let in: one of them may have been removed.
+    When the files change, they are reloaded at the next handshake, and at each further one until
+    that works. Until then the log has the error, and the server keeps its own certificate. It keeps
+    the client authorities for a minute, then accepts no client: one of them may have been removed.
 
     Args:
         files: The files.
-        clock: Seconds that only grow.
+        clock: Monotonic seconds.
 
     Raises:
-        StartError: The files are no good now.
+        StartError: The files are invalid now.
     """
 
     def __init__(self, files: TlsFiles, clock: Callable[[], float] = time.monotonic) -> None:
@@ -92,7 +92,7 @@ class Certificates:
         self._warn_of_expired()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Credentials that follow the files, at the next handshake after a change."""
+        """Credentials that follow changes of the files at the next handshake."""
         return grpc.dynamic_ssl_server_credentials(
             self._used.configuration(),
             self._renewed,  # type: ignore[arg-type]  # None means unchanged; stubs lack that
@@ -103,7 +103,7 @@ class Certificates:
     def expiries(self) -> Mapping[str, float]:
         """When the first of the certificates in each file expires, in seconds since 1970.
 
-        By `certificate` and `client_ca`; without those whose date cannot be read.
+        Keys are `certificate` and `client_ca`; a file whose dates cannot be read is left out.
         """
         found = {
             "certificate": earliest_expiry(self._read.certificate),
@@ -112,7 +112,7 @@ class Certificates:
         return {name: seconds for name, seconds in found.items() if seconds is not None}
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """What the files say, where that is other than what is used."""
+        """The new configuration if the files have changed, else None."""
         with self._lock:
             change = self._watched.change()
             if change is None and self._failing_since is None:
@@ -134,7 +134,7 @@ class Certificates:
         return now_used.configuration()
 
     def _read_again(self) -> str:
-        """Reads what can be read, and says what is wrong; empty where nothing is."""
+        """Reads what can be read and returns what is wrong; empty if nothing is."""
         problem, key, certificate = "", self._read.key, self._read.certificate
         client_ca, self._lacks_authorities = self._read.client_ca, False
         try:
@@ -178,15 +178,15 @@ class Certificates:
 
 
 def _read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
-    """Key and certificate.
+    """Reads key and certificate.
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: They do not fit (`ssl.SSLError` is an OSError).
+        ValueError: They do not belong together (`ssl.SSLError` is an OSError).
     """
     key, certificate = (read_file(path, _MAX_BYTES) for path in (files.key, files.certificate))
-    # gRPC takes whatever it is given and then fails every handshake.
-    # Without a passphrase to give, an encrypted key would be asked for at the terminal.
+    # gRPC accepts anything and then fails every handshake, so OpenSSL checks the pair first.
+    # Without the password argument, it would prompt for an encrypted key's passphrase.
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
         files.certificate, files.key, password=lambda: ""
     )
@@ -210,11 +210,11 @@ def _unusable(error: Exception) -> str:
     )
 
 
-# === When certificates expire: Python's ssl does not say it of its own ===
+# === Expiry of certificates: Python's ssl cannot read it from a file ===
 
 
 def earliest_expiry(pem: bytes) -> float | None:
-    """When the first of some certificates expires; None where no date can be read.
+    """When the first of some certificates expires; None if no date can be read.
 
     Args:
         pem: Certificates in PEM form, perhaps among other text.
@@ -249,7 +249,7 @@ def _expiry(der: bytes) -> float:
 
 
 def _element(der: bytes, at: int) -> tuple[int, int, int]:
-    """Tag of an element, and where what it holds starts and ends."""
+    """Tag of an element, and where its contents start and end."""
     kind, size, start = der[at], der[at + 1], at + 2
     if size >= 0x80:
         start += size & 0x7F

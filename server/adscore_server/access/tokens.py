@@ -1,8 +1,8 @@
-"""Bearer tokens: how they are made, and the file that knows them by their hash.
+"""Bearer tokens: how they are made, and the file of their hashes.
 
-A line of the file is a name and the SHA-256 of a token; the file holds no secret. A plain hash is
-right here and a slow one is not: a token has 256 random bits, which nobody guesses however
-fast guesses are, and it is hashed for every call. (Passwords are short, hence bcrypt and the like.)
+A line of the file is a name and the SHA-256 of a token; the file holds no secret. A fast hash is
+right here: a token has 256 random bits, which cannot be guessed at any speed, and it is hashed on
+every call. (Slow hashes such as bcrypt are for passwords, which are short.)
 """
 
 import contextlib
@@ -20,15 +20,16 @@ from pathlib import Path
 from adscore_server.access.watched_files import WatchedFiles, read_file
 from adscore_server.errors import StartError
 
-TOKEN_PREFIX = "adscore_"  # noqa: S105 - lets scanners of leaked secrets know one
+TOKEN_PREFIX = "adscore_"  # noqa: S105 - recognised by secret scanners
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LINE = re.compile(rf"({_NAME.pattern})\s+sha256:([0-9a-f]{{64}})")
 _TOKEN_BYTES = 32
 _MAX_BYTES = 4 * 1024 * 1024  # 40,000 tokens
-# Longer than an editor or a shortage of open files takes, shorter than a revoked token may live.
+# Longer than an edit or a shortage of open files lasts, and short enough for a revoked token to be
+# still accepted.
 _GRACE_SECONDS = 60.0
-# Longer than it takes to write a file of which a part can be read.
+# Longer than it takes to finish writing a file that is partly readable.
 _WRITING_SECONDS = 3.0
 
 _logger = logging.getLogger(__name__)
@@ -54,31 +55,31 @@ def token_line(name: str, token: str) -> str:
 
 
 def add_token_line(path: Path, line: str) -> None:
-    """Adds a line to a token file, or makes the file, readable for its owner alone.
+    """Appends a line to a token file; a new file is readable by its owner only.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     with contextlib.suppress(FileExistsError):
         path.touch(0o600, exist_ok=False)
     with path.open("rb+") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":  # as editors may leave the last line
+            if file.read(1) != b"\n":  # some editors omit the final newline
                 file.write(b"\n")
         file.write(f"{line}\n".encode())
 
 
 def parse_token_lines(text: str) -> dict[bytes, str]:
-    """Reads a token file; empty lines and those that begin with # do not count.
+    """Parses a token file; empty lines and those that begin with # are ignored.
 
-    A name may have several tokens, so that its owner can go over to a new one.
+    A name may have several tokens, so that its owner can switch to a new one.
 
     Returns:
-        The name by the SHA-256 of the token, 32 bytes.
+        Names by the SHA-256 of the token, 32 bytes.
 
     Raises:
-        ValueError: A line is none; the text has its number, and nothing of what it holds.
+        ValueError: A line is malformed; the text gives its number and none of its contents.
     """
     names: dict[bytes, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -96,15 +97,16 @@ def parse_token_lines(text: str) -> dict[bytes, str]:
 
 
 class TokenFile:
-    """The tokens that a server accepts; safe to use from many threads.
+    """The tokens that a server accepts; thread-safe.
 
-    The file is read again when it changes, at each call until that works. Until it does, the lines
-    that can be read count, and the tokens from before, with an error in the log: for a minute, or
-    for three seconds where the rest of the file can be read. A file without a token lets nobody in.
+    When the file changes, it is reloaded at the next call, and at each further one until that
+    works. Until then the server logs an error and accepts the readable lines and the previous
+    tokens; these last a minute, or three seconds if the file itself can be read. With a file
+    without tokens it accepts no one.
 
     Args:
         path: The file.
-        clock: Seconds that only grow.
+        clock: Monotonic seconds.
 
     Raises:
         StartError: It cannot be read, or holds no token.
@@ -132,10 +134,10 @@ class TokenFile:
             self._files.was_read(change)
 
     def name_of(self, token: str) -> str | None:
-        """The name of a token; None where there is no such token."""
+        """The name of a token; None if it is unknown."""
         self._refresh()
         digest, name = _digest(token), None
-        # Compared with all of them, each in constant time: how long it takes tells nothing.
+        # Compared with every hash, each in constant time, so that the time reveals nothing.
         for known, owner in self._names.items():
             if hmac.compare_digest(digest, known):
                 name = owner
@@ -159,7 +161,7 @@ class TokenFile:
         _logger.info("Read %d tokens again from %s", len(self._read), self._path)
 
     def _fall_back(self, text: str | None, problem: str) -> None:
-        """Accepts what can be read, and for a while what was accepted before."""
+        """Accepts the readable lines and, for a while, the previous tokens."""
         now = self._clock()
         if self._failing_since is None:
             self._failing_since = now
@@ -168,7 +170,7 @@ class TokenFile:
         if now - self._failing_since < grace:
             self._names = {**self._read, **readable}
             problem += f". The tokens from before are let in for {grace:g} s more at most"
-        else:  # one of them may have been removed, and nobody would ever know
+        else:  # one of them may have been revoked
             self._names = readable
             problem += f". The {len(readable)} tokens of lines that can be read are let in"
         if problem != self._told:

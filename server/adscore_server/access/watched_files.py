@@ -1,21 +1,21 @@
-"""Files that are read again once they change: tokens and certificates are replaced in place."""
+"""Detects changes of files, such as tokens and certificates, that are replaced in place."""
 
 import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-# Of each file the times of its contents and of its status, size and inode; a replaced link has
-# another inode, and a copy that keeps the old time has a new one of its status.
+# mtime, ctime, size and inode of each file; a replaced link has another inode, and a copy that
+# keeps its mtime has a new ctime.
 Signature = tuple[tuple[int, int, int, int], ...]
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
-    """Reads a file that the operator named; never waits, as for the writer of a pipe.
+    """Reads a file that the operator named, without blocking on a pipe.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no regular file, or larger than allowed.
+        ValueError: It is not a regular file, or is larger than allowed.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
@@ -29,7 +29,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 
 
 class WatchedFiles:
-    """Notices that one of some files was written, replaced or removed.
+    """Detects that one of several files was written, replaced or removed.
 
     Args:
         paths: The files; links are followed.
@@ -40,12 +40,12 @@ class WatchedFiles:
         self._read: Signature | None = None
 
     def change(self) -> Signature | None:
-        """What they are now, where that is other than what was read last; else None."""
+        """The current signature if it differs from that of the last read, else None."""
         signature = tuple(_signature(path) for path in self._paths)
         return None if signature == self._read else signature
 
     def was_read(self, signature: Signature) -> None:
-        """Settles a change, once the files were read after it; until then it stays one."""
+        """Marks a change as handled; until then `change` keeps reporting it."""
         self._read = signature
 
 

@@ -1,4 +1,4 @@
-"""How many calls a server takes on, and whose call gives way where no place is free."""
+"""Limits the calls that a server accepts, and picks the one to evict when it is full."""
 
 import math
 import threading
@@ -9,25 +9,24 @@ from collections.abc import Callable, Collection
 from adscore_server.calls.call import Call
 from adscore_server.connections import Peer, peer_of
 
-# A queue that is full adds its whole length to what each call takes, and answers no more of them
-# than a short one. A burst that fits is worth the wait, since it ends, and so are callers who come
-# again when they are told to: they and their next calls are two for each call that ends. Where more
-# come, it is pressure.
+# A full queue adds its whole length to the latency of each call, and answers no more calls than a
+# short one. A burst that fits is worth the wait, since it ends. So are callers who retry when told
+# to: they and their next calls make two for each call that ends. More than that is pressure.
 _COMING_FOR_EACH_ENDED = 3
 _INTERVAL_SECONDS = 0.2
 
 
 class PressureLimit:
-    """A limit on calls that drops to its minimum under pressure, and doubles while there is none.
+    """A limit on calls that drops to its minimum under pressure and doubles without it.
 
-    It starts at its maximum, so that a burst fits. There is pressure where a call is refused
-    and, in this interval of 0.2 s, more than three calls came for each that ended. Each interval
-    without pressure doubles the limit. Used by one thread at a time, but for `capacity`.
+    It starts at its maximum, so that a burst fits. There is pressure when a call is refused and,
+    in the current interval of 0.2 s, more than three calls came for each that ended. Each interval
+    without pressure doubles the limit. Not thread-safe, except for `capacity`.
 
     Args:
-        max_calls: Calls that are let in when there is no pressure.
-        min_calls: Calls that are always let in, enough to keep all cores busy.
-        clock: Seconds of the monotonic clock.
+        max_calls: Calls accepted without pressure.
+        min_calls: Calls always accepted, enough to keep all cores busy.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -43,11 +42,11 @@ class PressureLimit:
 
     @property
     def capacity(self) -> float:
-        """Calls that are let in now; infinite where that is the maximum."""
+        """Calls accepted now; infinite at the maximum."""
         return math.inf if self._limit == self._max else self._limit
 
     def admits(self, calls: int) -> bool:
-        """Says whether one more call is let in beside so many, and learns from a refusal."""
+        """Whether one more call is accepted beside this many; a refusal may lower the limit."""
         self._end_intervals(calls)
         self._came += 1
         if calls < self._limit:
@@ -70,35 +69,35 @@ class PressureLimit:
         self._came, self._taken = 0, calls
 
 
-# A caller may take as long as this to send its request, and to take its answer.
+# How long a caller may take to send its request, and to receive its answer.
 SLOW_SECONDS = 30.0
-# A call that waits for its caller gives way after this long, where no place is free.
+# How long a call may wait for its caller before it may be evicted when no place is free.
 _PATIENCE_SECONDS = 1.0
-# A request that has not come by then is no work that waits, however few calls there should be.
+# A call whose request has not arrived by then does not count as waiting work.
 _SILENT_SECONDS = 0.1
-# How much a call that ends counts in the moving average of the time between two ends.
+# Weight of the latest call in the moving average of the time between two ends.
 _SMOOTHING = 0.1
-# Bounds of what a refused caller is told: nothing is known at first, and nobody waits longer.
+# Bounds of the retry delay: at first nothing is known, and no caller should wait longer.
 _MIN_RETRY_SECONDS = 0.01
 _MAX_RETRY_SECONDS = 5.0
 
 
 class Places:
-    """The calls of one kind that a server holds, from their arrival until they are delivered.
+    """The calls of one kind that a server holds, from arrival to delivery.
 
-    Where no place is free, a call that waits for its own caller (to send the request, or to read
-    the answer) gives way after a while, first those of the caller with the most of them. Where
-    there is none, the caller with the most calls loses one to a caller with fewer: one that waits
-    for its caller, or the newest that still waits to be worked on. A caller is a token or, without
-    tokens, a host; and where the same caller has the most, one of its connections.
+    When no place is free, a call that has waited long enough for its own caller (to send the
+    request or read the answer) is evicted, first from the caller with the most of these. If there
+    is none, the caller with the most calls loses one to a caller with fewer: one that waits for its
+    caller, or the newest one on which work has not begun. A caller is a token or, without tokens,
+    a host; between calls of the same caller, its connections count as callers.
 
     Args:
-        max_calls: Calls that wait for their answer at once; as many may wait for its delivery, or
+        max_calls: Calls that wait for their answer at once; as many more may wait for delivery or
             for the rest of their request.
-        min_calls: Calls that are held under pressure too; None means that pressure changes nothing.
-        queues: Whether calls wait for each other, so that those that are refused should too.
-        max_bytes: Bytes of their requests that are held at once; a single one may have more.
-        patience_seconds: How long a call may wait for its caller where no place is free.
+        min_calls: Calls held even under pressure; None means that pressure has no effect.
+        queues: Whether calls queue, so that refused callers should wait for the queue too.
+        max_bytes: Bytes of requests held at once; a single request may exceed this.
+        patience_seconds: How long a call may wait for its caller when no place is free.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class Places:
 
     @property
     def refused(self) -> int:
-        """Calls that found no place."""
+        """Number of calls that found no place."""
         return self._refused
 
     def __len__(self) -> int:
@@ -128,17 +127,17 @@ class Places:
 
     @property
     def capacity(self) -> float:
-        """Calls that fit now; infinite where pressure does not lower it."""
+        """Calls that fit now; infinite unless pressure lowers it."""
         return self._limit.capacity
 
     def take(self, call: Call) -> tuple[bool, Call | None]:
-        """Gives a call a place, if there is one.
+        """Gives a call a place if there is one.
 
         Returns:
-            Whether it has one; and the call that gives way for it, which the taker must end.
+            Whether it has a place; and the call evicted for it, which the caller must end.
         """
         with self._lock:
-            # The next call of a caller may be here before gRPC says that the last one is delivered.
+            # A caller's next call may arrive before gRPC reports that the last one was delivered.
             silent = time.monotonic() - _SILENT_SECONDS
             waiting = sum(
                 not one.answered and not 0.0 < one.idle_since < silent for one in self._held
@@ -149,14 +148,14 @@ class Places:
                 loser = self._slow_call() or self._call_above_share(call)
             if admitted or loser is not None:
                 if not self._held:
-                    self._last_end = time.monotonic()  # idle time says nothing of the rate
+                    self._last_end = time.monotonic()  # idle time says nothing about the rate
                 self._held[call] = None
                 return True, loser
             self._refused += 1
         return False, None
 
     def holds_request(self, call: Call) -> bool:
-        """Says whether the request of a call, which has just come, fits beside the others'."""
+        """Whether the request that has just arrived fits beside those already held."""
         with self._lock:
             if call not in self._held:
                 return True  # its caller has gone
@@ -176,27 +175,27 @@ class Places:
             self._last_end = now
 
     def calls(self) -> list[Call]:
-        """Those that it holds, the oldest first."""
+        """The calls that it holds, oldest first."""
         with self._lock:
             return list(self._held)
 
     def unanswered(self) -> int:
-        """How many still wait for their answer."""
+        """Number of calls that still wait for their answer."""
         return sum(not call.answered for call in self.calls())
 
     def peers(self) -> set[Peer] | None:
-        """Who is served; None while that is not known of a call that has just come."""
+        """The peers being served; None while the peer of a new call is unknown."""
         contexts = [call.context for call in self.calls()]
         if None in contexts:
             return None
         return {peer_of(context.peer()) for context in contexts if context is not None}
 
     def retry_seconds(self) -> float:
-        """About how long until the call refused now is worth another try, 0.01 to 5 seconds.
+        """Estimates when a call refused now should retry, from 0.01 to 5 seconds.
 
-        With a queue, until those that it holds, and those that were refused and told to come
-        before this one, are done, at the rate at which calls end: callers that are all told the
-        same would come all at once. Without a queue, until the next call ends.
+        With a queue, that is when the held calls and the earlier refused ones are done, at the
+        rate at which calls end; with the same delay for all, callers would return all at once.
+        Without a queue, it is when the next call ends.
         """
         with self._lock:
             now = time.monotonic()
@@ -208,7 +207,7 @@ class Places:
             return min(max(turn - now, _MIN_RETRY_SECONDS), _MAX_RETRY_SECONDS)
 
     def _slow_call(self) -> Call | None:
-        """The oldest call that waits for its caller, of the caller with the most of them."""
+        """The oldest call that waits for its caller, from the caller with the most of these."""
         patient = time.monotonic() - self._patience_seconds
         slow = [call for call in self._held if 0.0 < call.idle_since < patient]
         if not slow:
@@ -217,9 +216,10 @@ class Places:
         return next(call for call in slow if caller_of(call) == name)
 
     def _call_above_share(self, newcomer: Call) -> Call | None:
-        """A call of the caller with the most, or of its connection with the most.
+        """A call of the caller with the most calls, or of its connection with the most.
 
-        None where that is the newcomer's own, or nearly has as few; it is the newest one.
+        It is one that waits for its caller, else the newest on which work has not begun. None if
+        the newcomer's caller is the one with the most, or has hardly fewer.
         """
         for whose in (caller_of, connection_of):
             name, count = _busiest(self._held, whose)
@@ -237,12 +237,12 @@ class Places:
 
 
 def caller_of(call: Call) -> str:
-    """Whose call it is: the name of a token, or a host."""
+    """The caller: the name of a token, or a host."""
     return call.caller or call.peer.rpartition(":")[0]
 
 
 def connection_of(call: Call) -> str:
-    """The connection that it came by."""
+    """The connection by which the call came."""
     return call.peer
 
 

@@ -1,4 +1,4 @@
-"""One call from its arrival until gRPC has written its last byte: its id, its answer, its end."""
+"""One call, from its arrival until gRPC has written its last byte."""
 
 import contextlib
 import re
@@ -22,23 +22,23 @@ _REQUEST_ID = re.compile(r"[ -~]{1,128}")
 
 
 class Work(Protocol):
-    """Where received calls wait to be worked on."""
+    """A queue of received calls."""
 
     def put(self, call: "Call") -> None:
         """Takes a call; never blocks."""
 
     def drop(self, call: "Call") -> bool:
-        """Takes it out again; says whether it was still waiting."""
+        """Removes a call; returns whether it was still waiting."""
 
 
 class Observer:
-    """Told of calls by the threads that work on them; must be quick and never fail."""
+    """Callbacks from the threads that work on calls; they must be quick and never raise."""
 
     def began(self, call: "Call") -> None:
         """The call has arrived."""
 
     def answered(self, call: "Call", response: Message) -> None:
-        """The call has one more answer, which is not yet sent."""
+        """The call has one more answer, not yet sent."""
 
     def ended(self, call: "Call", code: grpc.StatusCode) -> None:
         """The call is over, with this code."""
@@ -47,38 +47,38 @@ class Observer:
 class Call:
     """One call.
 
-    gRPC's serving thread tells of its request and of its end, a worker answers it. Whoever takes
-    it out of where it waits (see `_claim` and `WorkQueue.drop`) answers it, so it is answered once.
+    gRPC's serving thread reports its request and its end; a worker answers it. The thread that
+    takes it from where it waits (see `_claim` and `WorkQueue.drop`) answers it, so only one does.
 
     Args:
         method: Full name of the method, e.g. ``"/adscore.v1.ScoringService/Score"``.
-        metadata: What the caller sent along.
-        observers: Told of its life.
-        places: Those of its kind; None where it is refused.
-        work: Hands its request on; must not block.
+        metadata: The caller's metadata.
+        observers: Notified of its arrival, answers and end.
+        places: The places of its kind; None if it is refused.
+        work: Queue for its request; must not block.
 
     Attributes:
-        method: The same.
-        metadata: The same.
-        request_id: The caller's id of it, or a new one; empty where nobody observes it.
-        caller: Name of the token that it brought; empty where none is asked for.
-        peer: gRPC's name of the connection that it came by; empty before it began.
-        bytes_in: Size of what was received, in bytes.
-        bytes_out: Size of what was answered, in bytes.
-        creatives: Creatives that it asks to score; of a grid or a match, its parts.
-        reason: Why it failed, a stable name; empty where it did not.
-        arrival: When it came, in seconds of the monotonic clock.
+        method: As passed.
+        metadata: As passed.
+        request_id: The caller's id for it, or a new one; empty if it has no observers.
+        caller: Name of its token; empty if the server requires none.
+        peer: gRPC's name of its connection; empty before it began.
+        bytes_in: Bytes received.
+        bytes_out: Bytes answered.
+        creatives: Creatives to score; for a grid or a match, its headlines and images.
+        reason: Why it failed, a stable name; empty if it did not.
+        arrival: When it arrived, in seconds of the monotonic clock.
         answered: Whether its answer was handed to gRPC.
-        idle_since: Since when it waits for its caller, to send or to read, likewise; 0.0 while it
-            is the caller who waits.
-        deadline: When its caller gives up, likewise.
-        raw: Its request; None before it came and after it was answered.
+        idle_since: Since when it has waited for its caller to send or read, on the same clock; 0.0
+            while the caller waits.
+        deadline: When its caller gives up, on the same clock.
+        raw: Its request; None before it arrives and after it is answered.
         gone: Whether gRPC is done with it: all is written, or the caller has gone.
-        places: The same.
-        refusal: Why it is refused as it comes; None where it is not.
-        context: gRPC's; None before it began and after its end.
-        respond: Has gRPC send the answer; None before it began and once it was called.
-        end_stream: Ends a call that lasts, with an error; None of one that brings one request.
+        places: As passed.
+        refusal: Why it is refused on arrival; None if it is not.
+        context: gRPC's context; None before it began and after its end.
+        respond: Makes gRPC send the answer; None before it began and once called.
+        end_stream: Ends a streaming call with an error; None for a call with one request.
     """
 
     __slots__ = (
@@ -138,10 +138,10 @@ class Call:
         for observer in observers:
             observer.began(self)
 
-    # === By gRPC's serving thread ===
+    # === On gRPC's serving thread ===
 
     def begin(self, context: grpc.ServicerContext) -> bool:
-        """Takes its place, or refuses it; says whether the request is wanted."""
+        """Takes a place or refuses the call; returns whether to read the request."""
         self.attach(context)
         places, error = self.places, self.refusal
         if error is None and places is not None:
@@ -150,7 +150,7 @@ class Call:
                 loser.give_way()
             if taken and not self.gone:
                 return True
-            if taken:  # the caller went before the call had its place
+            if taken:  # the caller left before the call had its place
                 places.leave(self)
                 error = CallAbandonedError()
             else:
@@ -160,21 +160,21 @@ class Call:
         return False
 
     def attach(self, context: grpc.ServicerContext) -> None:
-        """Watches for the end of the call."""
+        """Registers for the end of the call."""
         self.context, self.peer = context, str(context.peer())
         self.deadline = self.arrival + context.time_remaining()
         if not context.add_callback(self._finished):
             self._finished()
 
     def begin_stream(self, context: grpc.ServicerContext) -> None:
-        """By the thread of a call that lasts, which has its place already."""
+        """Begins a streaming call that has its place already; runs on the call's thread."""
         self._claim()
         self.end_stream = lambda _: context.cancel()
         self.attach(context)
         self.say_request_id(context)
 
     def receive(self, raw: bytes) -> None:
-        """Hands the request on, unless the call has given way meanwhile."""
+        """Queues the request, unless the call was evicted meanwhile."""
         if not self._claim():
             return
         self.idle_since, self.bytes_in, self.raw = 0.0, len(raw), raw
@@ -184,7 +184,7 @@ class Call:
             self.work.put(self)
 
     def give_way(self, after_seconds: float = 1.0) -> None:
-        """Ends a call for the sake of others: its caller is slow, or has more than a share."""
+        """Evicts the call, because its caller is slow or has more than a fair share."""
         if self.answered:
             if (context := self.context) is not None:
                 context.cancel()
@@ -199,7 +199,7 @@ class Call:
             self.fail(error)
 
     def _finished(self) -> None:
-        """All is written, or the caller has gone."""
+        """Called when all is written or the caller has gone."""
         self.gone = True
         if self.places is not None:
             self.places.leave(self)
@@ -209,11 +209,11 @@ class Call:
             self.respond = None
             self.fail(CallAbandonedError())
         self._tell_gone()
-        # Or the call would be a cycle.
+        # Breaks the reference cycle through the call.
         self.raw = self.context = self.respond = self.end_stream = None
 
     def _claim(self) -> bool:
-        """Whether it was still waiting for its request; true for whoever asks first."""
+        """Whether it was still waiting for its request; true only for the first thread to ask."""
         try:
             return self._awaited.pop()
         except IndexError:
@@ -227,27 +227,27 @@ class Call:
                 return
             told()
 
-    # === By whoever works on it ===
+    # === On the thread that works on it ===
 
     def when_gone(self, told: Callable[[], object]) -> None:
-        """Has a function called when gRPC is done with the call, at once if it is.
+        """Registers a callback for when gRPC is done with the call; runs it at once if it is.
 
-        gRPC's serving thread calls it, which must not block.
+        gRPC's serving thread runs the callback, which must not block.
         """
         self._when_gone.append(told)
         if self.gone:
             self._tell_gone()
 
     def forget(self, told: Callable[[], object]) -> None:
-        """Takes that back, if it is not too late."""
+        """Removes that callback if it has not run yet."""
         with contextlib.suppress(ValueError):
             self._when_gone.remove(told)
 
     def take_request(self) -> bytes:
-        """The request, which the call keeps no longer.
+        """Returns the request and drops the call's reference to it.
 
         Raises:
-            CallAbandonedError: Nobody waits for the answer any more.
+            CallAbandonedError: The caller no longer waits for the answer.
         """
         raw, self.raw = self.raw, None
         if raw is None or not self.is_wanted():
@@ -255,33 +255,33 @@ class Call:
         return raw
 
     def is_wanted(self) -> bool:
-        """Whether somebody still waits for the answer."""
+        """Whether the caller still waits for the answer."""
         return not self.gone and time.monotonic() < self.deadline
 
     def require_caller(self) -> None:
-        """Raises CallAbandonedError where nobody waits any more."""
+        """Raises CallAbandonedError if the caller no longer waits."""
         if not self.is_wanted():
             raise CallAbandonedError
 
     def succeed(self, response: Message) -> None:
-        """Answers."""
+        """Answers the call."""
         answer = response.SerializeToString()
         self.count_answer(response, answer)
         self._settle(answer, grpc.StatusCode.OK)
 
     def count_answer(self, response: Message, answer: bytes) -> None:
-        """Tells of one answer."""
+        """Counts an answer and notifies the observers."""
         self.bytes_out += len(answer)
         for observer in self.observers:
             observer.answered(self, response)
 
     def fail(self, error: Exception) -> None:
-        """Ends the call with the status of an error; an unexpected one is logged without text."""
+        """Ends the call with an error's status; an unexpected error is logged without its text."""
         status, code = self.status_of(error)
         self._settle(status, code)
 
     def status_of(self, error: Exception) -> tuple[grpc.Status, grpc.StatusCode]:
-        """The status that an error becomes, and the code; notes the reason for the log."""
+        """Status and code for an error; keeps the reason for the log."""
         failure = describe(error)
         if failure.code is grpc.StatusCode.INTERNAL:
             log_unexpected(error, self.method)
@@ -289,12 +289,12 @@ class Call:
         return to_rpc_status(failure, self.request_id), failure.code
 
     def end(self, code: grpc.StatusCode) -> None:
-        """Tells the observers that it is over."""
+        """Notifies the observers of the end."""
         for observer in self.observers:
             observer.ended(self, code)
 
     def deliver(self, context: grpc.ServicerContext) -> bytes:
-        """Hands the answer to gRPC; it is what gRPC calls as the method's behaviour."""
+        """Returns the answer to gRPC, which calls this as the method's behaviour."""
         answer = self.answer
         if isinstance(answer, grpc.Status):
             context.abort_with_status(answer)
@@ -305,16 +305,16 @@ class Call:
         return answer
 
     def say_request_id(self, context: grpc.ServicerContext) -> None:
-        """Puts the request id behind the answer; an error has it in its details.
+        """Sends the request id in the trailers; an error has it in its details.
 
-        Ahead of the answer it would be a message of its own, after which gRPC retries no call.
+        Initial metadata would be a separate message, after which gRPC does not retry a call.
         """
         if self.request_id:
             context.set_trailing_metadata(((REQUEST_ID_HEADER, self.request_id),))
 
     def _settle(self, answer: bytes | grpc.Status, code: grpc.StatusCode) -> None:
         self.answer, self.raw = answer, None
-        # Nobody gets the answer whose client has gone, or whose deadline has passed.
+        # A client that has gone, or whose deadline has passed, does not get the answer.
         self.end(code if self.is_wanted() else grpc.StatusCode.CANCELLED)
         self.answered, self.idle_since = True, time.monotonic()
         respond, self.respond = self.respond, None
@@ -323,10 +323,10 @@ class Call:
 
 
 def request_id_from(metadata: Iterable[Any]) -> str:
-    """The id that a caller sent, or a new one where there is none or it breaks the contract.
+    """The id that a caller sent, or a new one if it is missing or invalid.
 
     Args:
-        metadata: Pairs of key and value; a good id is 1 to 128 printable ASCII characters.
+        metadata: Pairs of key and value; a valid id is 1 to 128 printable ASCII characters.
     """
     for key, value in metadata or ():
         if key == REQUEST_ID_HEADER and isinstance(value, str) and _REQUEST_ID.fullmatch(value):

@@ -1,16 +1,16 @@
-"""Whose work has the cores first."""
+"""Thread priorities."""
 
 import contextlib
 import os
 import sys
 
-# A third of what other threads get where all cores are busy.
+# Gives a thread a third of the share of others when all cores are busy.
 _NICENESS = 5
 _HIGHEST = 19
 
 
 def give_way() -> None:
-    """Lowers the priority of this thread; Linux alone has one for each thread."""
+    """Lowers the priority of this thread; only Linux has per-thread priorities."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(OSError):

@@ -1,19 +1,19 @@
-"""What waits to be scored, and the threads that work on it: one for each core, all of it each.
+"""The queue of calls to score, and its workers: one thread per core, which does all the work.
 
 The contract:
 
-- There is no timer. A worker that is free takes what waits: calls that may be worked on together,
-  at most `max_together`, its share of those that wait, and what takes some 30 ms. So an idle server
-  adds no delay, a busy one makes batches by itself, and where calls take long batches are small.
-  The worker does everything for them, up to the answer.
+- There is no timer. A free worker takes a batch of waiting calls that may be worked on together: at
+  most `max_together`, at most its share, and at most about 30 ms of work. So an idle server adds no
+  delay, a busy one forms batches by itself, and slow calls make small batches. The worker does
+  everything for them, up to the answer.
 - Callers take turns, see `WaitingCalls`.
-- A call of many creatives comes back as a `Pieces` of work. Calls and pieces take turns, and so do
+- A call of many creatives returns to the queue as `Pieces`. Calls and pieces take turns, and so do
   the pieces of different calls.
 - A call that is dropped before it is taken is never worked on; nor is one whose caller has gone.
-- Under pressure, while there should be few calls, workers take the newest one, alone: it still has
-  a caller who waits. What has waited longer than so few calls would have it wait is refused, but
-  for the last in line, and for a batch for each worker that was let in before the pressure.
-- What waits is bounded by those who put it there, see `calls.admission`.
+- Under pressure, when the call limit is low, workers take the newest call, one at a time: its
+  caller still waits. Calls that have waited longer than a queue of that length should take are
+  refused, except the last in line, and except one batch per worker accepted before the pressure.
+- The length of the queue is bounded upstream, see `calls.admission`.
 """
 
 import math
@@ -31,25 +31,25 @@ from adscore_server.calls.priority import give_way
 from adscore_server.calls.waiting import WaitingCalls
 from adscore_server.errors import CallAbandonedError, OverloadedError
 
-# How much what a worker took last counts in the moving average of the time that a call takes.
+# Weight of a worker's latest batch in the moving average of the time that a call takes.
 _SMOOTHING = 0.1
-# What the calls of a batch should take together, by that average: a batch of calls that take long
-# saves nothing, and all of them wait for the last.
+# Target duration of a batch, by that average: batching slow calls saves nothing, and all of them
+# wait for the last.
 _BATCH_SECONDS = 0.03
-# What a call may wait under pressure in any case: threads that change hands take some of it.
+# The least that a call may wait under pressure: thread switches take part of it.
 _MIN_PATIENCE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStatistics:
-    """What a queue did since it was made, and what it holds now.
+    """Totals of a queue since its start, and its current length.
 
     Attributes:
-        batches: How often a worker took calls.
-        items: Calls that were taken.
-        waiting: Calls that wait now, and pieces of others.
-        refused: Calls that were refused after they had waited too long.
-        abandoned: Calls that were dropped, since nobody waited for them any more.
+        batches: Batches taken by workers.
+        items: Calls taken by workers.
+        waiting: Waiting calls, and calls with waiting pieces.
+        refused: Calls refused after waiting too long.
+        abandoned: Calls dropped because their callers had gone.
     """
 
     batches: int = 0
@@ -60,33 +60,33 @@ class QueueStatistics:
 
 
 class Pressure(Protocol):
-    """What is known of the calls that are let in."""
+    """What the queue needs to know of admission."""
 
     @property
     def capacity(self) -> float:
-        """How many there should be now; infinite where there is no pressure."""
+        """The current limit on calls; infinite without pressure."""
 
     def retry_seconds(self) -> float:
-        """When one that is refused should come again."""
+        """The delay after which a refused call should retry."""
 
 
 class Pieces(Protocol):
-    """The rest of a call that is worked on in pieces."""
+    """The remaining work of a call that is done in pieces."""
 
     def take(self) -> tuple[Callable[[], None], bool]:
-        """Takes out one piece; says whether there are more."""
+        """Removes one piece; returns it and whether more remain."""
 
 
 class WorkQueue:
-    """Calls that wait, and workers; safe to use from many threads. The contract stands above.
+    """Waiting calls and their workers; thread-safe. The module describes the contract.
 
     Args:
-        work: Works on calls and answers each of them; where it raises, they fail.
+        work: Answers each of some calls; if it raises, they fail.
         workers: Threads, at least 1: one for each core.
-        max_together: Calls that are worked on together, at least 1.
-        pressure: Says how many calls there should be; None means any number.
-        is_alone: Whether a call is worked on without others.
-        batch_seconds: What calls that are worked on together should take, one call in any case.
+        max_together: Maximum calls of a batch, at least 1.
+        pressure: Gives the current limit on calls; None means no limit.
+        is_alone: Whether a call must not share a batch.
+        batch_seconds: Target duration of a batch, which always has at least one call.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class WorkQueue:
         self._pieces_first = self._put_under_pressure = False
         self._stopping = False
         self._threads: list[threading.Thread] = []
-        # A bare lock wakes its thread twice as fast as an Event.
+        # A bare lock wakes its thread twice as fast as an Event does.
         self._idle: list[threading.Lock] = []
         self._call_seconds = 0.0
         self._batches = self._items = self._refused = self._abandoned = 0
 
     def put(self, call: Call) -> None:
-        """Has a worker take a call; never blocks."""
+        """Queues a call; never blocks."""
         pressed = self._pressure is not None and self._pressure.capacity < math.inf
         with self._lock:
             self._calls.append(call)
@@ -123,11 +123,11 @@ class WorkQueue:
             waiter.release()
 
     def put_pieces(self, pieces: Pieces, workers: int) -> None:
-        """Has workers go on with a call.
+        """Queues the pieces of a call.
 
         Args:
             pieces: At least one.
-            workers: How many of them there is work for.
+            workers: How many workers they can keep busy.
         """
         with self._lock:
             self._pieces.append(pieces)
@@ -137,7 +137,7 @@ class WorkQueue:
                 waiter.release()
 
     def drop(self, call: Call) -> bool:
-        """Takes a call out of the queue; says whether it was there."""
+        """Removes a call from the queue; returns whether it was there."""
         with self._lock:
             try:
                 self._calls.remove(call)
@@ -147,7 +147,7 @@ class WorkQueue:
             return True
 
     def statistics(self) -> QueueStatistics:
-        """What it did so far, and what it holds."""
+        """Totals so far and the current length."""
         with self._lock:
             waiting = len(self._calls) + len(self._pieces)
             return QueueStatistics(
@@ -155,7 +155,7 @@ class WorkQueue:
             )
 
     def stop(self, *, wait: bool) -> None:
-        """Has the workers end once nothing waits; waits for them where that is asked for."""
+        """Makes the workers end once the queue is empty; optionally waits for them."""
         with self._lock:
             self._stopping = True
             waiters, self._idle = self._idle, []
@@ -165,7 +165,7 @@ class WorkQueue:
             thread.join()
 
     def _wake_one(self) -> "threading.Lock | None":
-        """The lock of a worker that is idle; starts a worker where none is and more are allowed."""
+        """The lock of an idle worker; without one, starts a worker if more are allowed."""
         if self._idle:
             return self._idle.pop()
         if len(self._threads) < self._workers and not self._stopping:
@@ -175,7 +175,7 @@ class WorkQueue:
         return None
 
     def _run(self) -> None:
-        """A worker's life."""
+        """The loop of a worker thread."""
         idle = threading.Lock()
         idle.acquire()
         while True:
@@ -192,7 +192,7 @@ class WorkQueue:
                 piece()
             elif not late:
                 idle.acquire()
-            del calls, piece, late  # or they stay until the next come
+            del calls, piece, late  # or they stay alive until the next ones come
 
     def _refuse(self, late: list[Call]) -> None:
         for call in late:
@@ -200,7 +200,7 @@ class WorkQueue:
             call.fail(OverloadedError(seconds))
 
     def _take(self) -> tuple[list[Call], Callable[[], None] | None, list[Call]]:
-        """Calls or a piece to work on, and calls that waited too long."""
+        """Takes calls or a piece to work on, and calls that have waited too long."""
         if self._pieces and (self._pieces_first or not self._calls):
             self._pieces_first = False
             pieces = self._pieces.popleft()
@@ -223,17 +223,17 @@ class WorkQueue:
         return calls, None, []
 
     def _together(self) -> int:
-        """How many calls a batch may hold now."""
+        """The current maximum of calls in a batch."""
         most = self._max_together
         if most * self._call_seconds <= self._batch_seconds:
             return most
         return max(1, int(self._batch_seconds / self._call_seconds))
 
     def _take_late(self, capacity: float) -> list[Call]:
-        """Takes out the calls that have waited longer than so few would have them wait."""
+        """Removes the calls that have waited longer than a queue of this capacity should take."""
         seconds = (capacity - self._workers) * self._call_seconds / self._workers
         oldest = time.monotonic() - max(seconds, _MIN_PATIENCE_SECONDS)
-        # What was let in before the pressure, and is soon done, is in nobody's way.
+        # Calls accepted before the pressure are soon done and may stay.
         kept = 0 if self._put_under_pressure else self._together() * self._workers
         late = self._calls.take_older(oldest, kept)
         self._refused += len(late)
@@ -250,7 +250,7 @@ class WorkQueue:
         try:
             if wanted:
                 self._work(wanted)
-        except Exception as error:  # a fault of adscore's; the worker must live
+        except Exception as error:  # a bug in adscore; the worker must survive
             for call in wanted:
                 if not call.answered:
                     call.fail(error)
@@ -263,11 +263,11 @@ class WorkQueue:
 
 
 class BackgroundQueue(WorkQueue):
-    """A queue for what takes long, so that scores go first: on half the cores, which give way.
+    """A queue for slow calls, on half the cores and at low priority, so that scores go first.
 
     Args:
-        work: Works on a call and answers it; where it raises, the call fails.
-        cores: That the server has, at least 1.
+        work: Answers a call; if it raises, the call fails.
+        cores: Cores of the server, at least 1.
     """
 
     def __init__(self, work: Callable[[Call], None], cores: int) -> None:
@@ -279,10 +279,10 @@ class BackgroundQueue(WorkQueue):
 
 
 def quick_queue(answers: dict[str, Callable[[Call], Message]]) -> WorkQueue:
-    """A queue for what is answered at once, in a thread of its own.
+    """A queue with its own thread for calls that are answered at once.
 
     Args:
-        answers: For each method what makes its response.
+        answers: For each method, the function that makes its response.
     """
 
     def work(calls: Sequence[Call]) -> None:

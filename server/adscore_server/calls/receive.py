@@ -1,17 +1,17 @@
-"""Requests and answers without a thread for each call: the only file that knows grpcio's inside.
+"""Requests and answers without a thread per call: the only file that uses grpcio's internals.
 
-grpcio gives each call a thread, which then waits for the request and for its turn, and hands the
-work on. Here gRPC's own serving thread receives the request and hands it on as bytes; the worker
-that answers has gRPC send the answer. docs/decisions/server-calls.md says what that saves.
+grpcio gives each call a thread, which waits for the request and for its turn, then hands the work
+on. Here gRPC's own serving thread receives the request and queues it as bytes; the worker that
+answers makes gRPC send the answer. docs/decisions/server-calls.md says what that saves.
 
-It stands on three facts that grpcio does not promise, the same from 1.71 to 1.85:
+It relies on three facts that grpcio does not promise, unchanged from 1.71 to 1.85:
 
-- how it calls `submit` of the executor that a behaviour names, and that this may return None;
+- how it calls `submit` of the executor that a behaviour names, and that `submit` may return None;
 - `_RequestIterator._raise_or_start_receive_message`, which asks for the next message;
-- `_Context`, which it makes for a behaviour only when that runs.
+- `_Context`, which it creates for a behaviour only when that runs.
 
-`receiver` tries them out with a call, and takes the public way, a thread for each call, where they
-do not hold.
+`receiver` tests them with a call, and falls back to the public API, a thread per call, if they do
+not hold.
 """
 
 import contextlib
@@ -24,46 +24,46 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 
-if TYPE_CHECKING:  # generic in its stubs alone
+if TYPE_CHECKING:  # generic only in the stubs
     Handler = grpc.RpcMethodHandler[Any, Any]
 
-# Milliseconds where it works; a machine that starts much else at the same time takes seconds, and
-# a server must not be slower for good because of that.
+# It takes milliseconds when it works, but seconds on a machine busy with starting other things,
+# which must not make a server slower for good.
 _CHECK_SECONDS = 15.0
 
 _logger = logging.getLogger(__name__)
 
 
 class Received(Protocol):
-    """A call, as a receiver needs it; all but `deliver` run in gRPC's thread and never block."""
+    """A call as a receiver sees it; all but `deliver` run on gRPC's thread and must not block."""
 
     respond: Callable[[], object] | None
 
     def begin(self, context: grpc.ServicerContext) -> bool:
-        """The call is there; says whether its request is wanted. Else it is answered already."""
+        """The call has arrived; returns whether to read its request. If not, it is answered."""
 
     def receive(self, raw: bytes) -> None:
-        """Its request is there."""
+        """The request has arrived."""
 
     def deliver(self, context: grpc.ServicerContext) -> bytes:
-        """Gives the answer, or aborts."""
+        """Returns the answer or aborts."""
 
 
 class Receiver(Protocol):
-    """Makes the handlers of calls."""
+    """Creates the handlers of calls."""
 
     def handler(self, call: Received) -> "Handler":
-        """A handler of one call, whatever its method's kind."""
+        """A handler for one call of any method."""
 
     def shutdown(self, *, wait: bool) -> None:
-        """Ends its threads, if it has any."""
+        """Ends its threads, if any."""
 
 
 def receiver(max_calls: int) -> Receiver:
-    """The way without threads where grpcio allows it, else the public one.
+    """The receiver without threads if this grpcio allows it, else the public one.
 
     Args:
-        max_calls: Calls that are held at once.
+        max_calls: Calls held at once.
     """
     if works_without_threads():
         return ThreadlessReceiver()
@@ -72,10 +72,10 @@ def receiver(max_calls: int) -> Receiver:
 
 
 class ThreadlessReceiver(ThreadPoolExecutor):
-    """Takes the place of the threads that grpcio would run a behaviour in."""
+    """Stands in for the executor in which grpcio would run a behaviour."""
 
     def __init__(self) -> None:
-        super().__init__(1)  # of which none is ever started
+        super().__init__(1)  # never started
 
     def handler(self, call: Received) -> "Handler":
         """See `Receiver`."""
@@ -84,7 +84,7 @@ class ThreadlessReceiver(ThreadPoolExecutor):
         )
 
     def submit(self, run: Callable[..., Any], /, *args: Any, **_: Any) -> Any:
-        """By the serving thread, which holds the call's lock; an exception here would stop it."""
+        """Runs on the serving thread, which holds the call's lock; an exception would kill it."""
         _respond, event, state, behaviour, requests, deserializer, _serializer = args
         call = behaviour.call
         try:
@@ -92,7 +92,7 @@ class ThreadlessReceiver(ThreadPoolExecutor):
             if call.begin(grpc._server._Context(event, state, deserializer)):  # type: ignore[attr-defined]
                 requests()._raise_or_start_receive_message()
         except grpc.RpcError:
-            pass  # the caller has gone already; gRPC tells the call so
+            pass  # the caller has gone; gRPC notifies the call
         except Exception:
             _logger.exception("A call could not begin")
             with contextlib.suppress(Exception):
@@ -100,10 +100,10 @@ class ThreadlessReceiver(ThreadPoolExecutor):
 
 
 class ThreadReceiver(ThreadPoolExecutor):
-    """The public way: a thread receives the request and waits for the answer.
+    """The public API: a thread receives the request and waits for the answer.
 
     Args:
-        max_calls: Calls that are held at once.
+        max_calls: Calls held at once.
     """
 
     def __init__(self, max_calls: int) -> None:
@@ -130,7 +130,7 @@ class ThreadReceiver(ThreadPoolExecutor):
 
 
 class _Behaviour:
-    """What grpcio calls once the answer is there; a function has no room for attributes."""
+    """What grpcio calls once the answer is there; an object, since it needs attributes."""
 
     __slots__ = ("call", "experimental_thread_pool")
 
@@ -143,14 +143,14 @@ class _Behaviour:
 
 
 def _receive(call: Received, raw: bytes) -> bytes:
-    """As a deserializer; what it returns is kept by grpcio, and is not wanted there."""
+    """Serves as deserializer; returns nothing useful, because grpcio would keep it."""
     call.receive(raw)
     return b""
 
 
 @functools.cache
 def works_without_threads() -> bool:
-    """Whether this grpcio is as expected: tries one call over the loopback interface."""
+    """Whether this grpcio works as expected: tries one call over the loopback interface."""
     server = grpc.server(ThreadPoolExecutor(1))
     try:
         server.add_generic_rpc_handlers((_Echo(),))

@@ -1,4 +1,4 @@
-"""Routes calls as they arrive: who may call, which calls are taken on, and who works on them."""
+"""Routes calls on arrival: who may call, which calls are accepted, and which queue they join."""
 
 import threading
 import time
@@ -34,20 +34,20 @@ HEALTH = f"/{health.SERVICE_NAME}/"
 _MAX_WATCHES = 256
 _SWEEP_SECONDS = 0.5
 
-# Takes a call, its requests and gRPC's context; gives the answers.
+# Takes a call, its requests and gRPC's context; yields the answers.
 Behaviour = Callable[[Call, Iterator[Any], grpc.ServicerContext], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What becomes of the calls of a method.
+    """How to handle the calls of a method.
 
     Attributes:
-        places: Bounds them.
-        work: Takes the request of a call that brings one.
-        stream: Makes the handler of a call that lasts; None where it brings one request.
-        needs_token: Whether callers must be known.
-        is_own: Whether it is a method of adscore: observed, and refused while the server drains.
+        places: Bounds their number.
+        work: Queue for calls with one request.
+        stream: Makes the handler of a streaming call; None for calls with one request.
+        needs_token: Whether callers need a token.
+        is_own: Whether adscore defines the method: observed, and refused while the server drains.
     """
 
     places: Places
@@ -58,12 +58,12 @@ class Route:
 
 
 class Router(grpc.GenericRpcHandler):
-    """Finds a handler for each call, in gRPC's serving thread; nothing here may block or fail.
+    """Finds a handler for each call on gRPC's serving thread; must never block or raise.
 
     Args:
-        receiver: Receives the requests of calls that bring one.
-        observers: Told of calls.
-        tokens: Those that are let in; None asks for none.
+        receiver: Receives the requests of calls with one request.
+        observers: Notified of calls.
+        tokens: Accepted tokens; None requires none.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Router(grpc.GenericRpcHandler):
         self._routes[method] = route
 
     def service(self, details: grpc.HandlerCallDetails) -> "Handler | None":
-        """Gives a call its handler: one that receives its request, or refuses it."""
+        """Returns the handler of a call, which receives its request or refuses it."""
         method = str(details.method)
         metadata: Iterable[Any] = details.invocation_metadata or ()
         route = self._routes.get(method)
@@ -107,25 +107,25 @@ class Router(grpc.GenericRpcHandler):
         if taken:
             return route.stream(call)
         if method == f"{HEALTH}Watch":
-            return None  # answered with UNIMPLEMENTED, for which clients take it as healthy
+            return None  # answered with UNIMPLEMENTED, which clients read as healthy
         return self._refused(call, OverloadedError(route.places.retry_seconds()))
 
     def require_token(self, call: Call) -> None:
-        """Raises UnauthenticatedError where the token of a call was revoked meanwhile."""
+        """Raises UnauthenticatedError if the token of a call was revoked meanwhile."""
         _, error = self._caller_of(call.metadata)
         if error is not None:
             raise error
 
     def drain(self) -> None:
-        """From now on, calls that arrive are answered with UNAVAILABLE."""
+        """Answers all further calls with UNAVAILABLE."""
         self._draining = True
 
     def start(self) -> None:
-        """Begins to end calls whose caller is slow."""
+        """Starts to end calls whose callers are slow."""
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Ends that."""
+        """Stops ending slow calls."""
         self._swept.set()
 
     def _caller_of(self, metadata: Iterable[Any]) -> tuple[str, Exception | None]:
@@ -158,14 +158,14 @@ def on_threads(
     read: Callable[[bytes], Any] | None = None,
     write: Callable[[Any], bytes] | None = None,
 ) -> "Handler":
-    """A handler of a call that holds a thread.
+    """A handler for a call that holds a thread.
 
     Args:
         call: The call, which has its place.
-        threads: Run it.
+        threads: Executor to run it.
         behaviour: Answers it.
-        read: Parses a request; None leaves it bytes.
-        write: Serialises an answer; None takes bytes.
+        read: Parses a request; None leaves it as bytes.
+        write: Serialises an answer; None expects bytes.
     """
 
     def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
@@ -180,7 +180,7 @@ class HealthRoutes:
     """The routes of grpc.health.v1.
 
     Args:
-        servicer: Answers.
+        servicer: Answers the calls.
     """
 
     def __init__(self, servicer: health.HealthServicer) -> None:
@@ -189,7 +189,7 @@ class HealthRoutes:
         self._checks = quick_queue({f"{HEALTH}Check": self._check})
 
     def add_to(self, router: Router, places: Places) -> None:
-        """Adds them; the places bound the checks."""
+        """Adds the routes; `places` bounds the Check calls."""
         watches = Places(_MAX_WATCHES, queues=False)
         router.add(f"{HEALTH}Check", Route(places, self._checks, needs_token=False, is_own=False))
         router.add(
@@ -221,7 +221,7 @@ class HealthRoutes:
         call.idle_since = 0.0
         if raw is None:
             return iter(())
-        try:  # a name is kept for as long as its client watches
+        try:  # a name is kept while its client watches
             request = parse(health_pb2.HealthCheckRequest, require_small(raw))
         except InvalidRequestError as error:
             context.abort_with_status(call.status_of(error)[0])
@@ -229,7 +229,7 @@ class HealthRoutes:
 
 
 def _bearer_token(metadata: Iterable[Any]) -> str:
-    """The token of the header `authorization: Bearer TOKEN`; empty where there is none."""
+    """The token of the header `authorization: Bearer TOKEN`; empty without one."""
     for key, value in metadata:
         if key == "authorization" and isinstance(value, str):
             scheme, _, token = value.partition(" ")

@@ -1,4 +1,4 @@
-"""Errors -> gRPC status: the one place that knows which error gets which code and details.
+"""Errors -> gRPC status: the only place that maps errors to codes and details.
 
 Every failed call carries google.rpc.ErrorInfo; one that names a field, google.rpc.BadRequest
 too. The text of an unexpected exception may quote a creative, so it never leaves the process
@@ -35,8 +35,8 @@ from adscore_server.errors import (
 ERROR_DOMAIN = "adscore"
 INTERNAL_TEXT = "the server failed on this call; its log says where"
 
-# A status travels in HTTP/2 trailers, which peers limit to 8 KiB, and it holds the text up to
-# three times, encoded. Names of fields may hold what a caller sent.
+# A status travels in HTTP/2 trailers, which peers limit to 8 KiB, and repeats the text up to three
+# times, encoded. Field names may contain the caller's text.
 _MAX_MESSAGE_BYTES = 1_000
 _MAX_FIELD_BYTES = 200
 
@@ -45,14 +45,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a caller is told of an error.
+    """An error as the caller sees it.
 
     Attributes:
         code: The status code.
         reason: Stable name of the cause.
         message: Text for a person.
-        field: Path of the field at fault in the request; empty where there is none.
-        retry_seconds: After how long a retry is worth it; None where it is not.
+        field: Path of the field at fault in the request; empty if there is none.
+        retry_seconds: Seconds after which to retry; None if a retry is pointless.
     """
 
     code: grpc.StatusCode
@@ -63,7 +63,7 @@ class Failure:
 
 
 def describe(error: Exception, creative_path: str = "creative") -> Failure:
-    """Says what a caller is told of an error.
+    """Describes an error for the caller.
 
     Args:
         error: Any exception.
@@ -108,11 +108,11 @@ def describe(error: Exception, creative_path: str = "creative") -> Failure:
 
 
 def to_rpc_status(failure: Failure, request_id: str = "") -> grpc.Status:
-    """Converts a failure to what a servicer's context aborts with.
+    """Converts a failure to the status with which a servicer aborts.
 
     Args:
-        failure: What the caller is told.
-        request_id: Id of the call, which the details repeat; empty where it has none.
+        failure: The error as the caller sees it.
+        request_id: Id of the call, repeated in the details; empty if it has none.
     """
     info = error_details_pb2.ErrorInfo(reason=failure.reason, domain=ERROR_DOMAIN)
     if request_id:
@@ -133,7 +133,7 @@ def to_rpc_status(failure: Failure, request_id: str = "") -> grpc.Status:
     converted: grpc.Status = rpc_status.to_status(status)
     if failure.retry_seconds is None:
         return converted
-    # gRPC's own retries wait as long as this says, where the client has them switched on.
+    # If the client has gRPC's own retries enabled, they wait this long.
     pushback = ("grpc-retry-pushback-ms", str(_milliseconds(failure.retry_seconds)))
     return _Status(
         converted.code, converted.details, (*(converted.trailing_metadata or ()), pushback)
@@ -141,7 +141,7 @@ def to_rpc_status(failure: Failure, request_id: str = "") -> grpc.Status:
 
 
 def code_number(code: grpc.StatusCode) -> int:
-    """The number of a status code, as of google.rpc.Code."""
+    """The number of a status code in google.rpc.Code."""
     number: int = code.value[0]
     return number
 

@@ -1,4 +1,4 @@
-"""Calls that wait to be worked on: whose turn it is."""
+"""Waiting calls, in fair order between callers."""
 
 from collections import deque
 
@@ -7,30 +7,30 @@ from adscore_server.calls.call import Call
 
 
 class WaitingCalls:
-    """Calls in order of arrival for each caller, see `admission.caller_of`; callers take turns.
+    """A queue for each caller (see `admission.caller_of`), in order of arrival; callers take turns.
 
-    So a caller who sends many calls, or expensive ones, makes others wait for one, not for all.
-    Used by one thread at a time.
+    So a caller who sends many or expensive calls makes others wait for one of them, not all.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[Call]] = {}  # that of whose turn it is comes first
+        self._lines: dict[str, deque[Call]] = {}  # the caller whose turn it is comes first
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, call: Call) -> None:
-        """Adds one that has just come."""
+        """Adds a new call."""
         self._lines.setdefault(caller_of(call), deque()).append(call)
         self._count += 1
 
     def first(self) -> Call:
-        """The one whose turn it is, of at least one."""
+        """The call whose turn it is; there must be one."""
         return next(iter(self._lines.values()))[0]
 
     def take(self) -> Call:
-        """Takes out the one whose turn it is, of at least one."""
+        """Removes the call whose turn it is; there must be one."""
         caller, line = next(iter(self._lines.items()))
         call = line.popleft()
         self._count -= 1
@@ -40,13 +40,13 @@ class WaitingCalls:
         return call
 
     def take_newest(self) -> Call:
-        """Takes out the one that came last, of at least one."""
+        """Removes the newest call; there must be one."""
         call = max((line[-1] for line in self._lines.values()), key=lambda call: call.arrival)
         self.remove(call)
         return call
 
     def take_older(self, moment: float, keep: int) -> list[Call]:
-        """Takes out those that came before a moment, the oldest first.
+        """Removes calls that arrived before a moment, oldest first.
 
         Args:
             moment: In seconds of the monotonic clock.
@@ -60,10 +60,10 @@ class WaitingCalls:
         return taken
 
     def remove(self, call: Call) -> None:
-        """Takes out one call.
+        """Removes one call.
 
         Raises:
-            ValueError: It is not here.
+            ValueError: The call is not waiting.
         """
         caller = caller_of(call)
         line = self._lines.get(caller, deque())

@@ -1,8 +1,8 @@
-"""What the bytes of a request say, first of all how many creatives it holds.
+"""Inspects the bytes of a request before parsing, above all to count its creatives.
 
-A message of 16 kB, compressed, can hold millions of empty creatives, each of which costs a hundred
-bytes and a microsecond once it is parsed. Only tags and lengths are read here, and only so many.
-Where the bytes are no message, counting ends there, and so does parsing: it says what is wrong.
+A compressed message of 16 kB can hold millions of empty creatives, each of which costs a hundred
+bytes and a microsecond to parse. This module reads only tags and lengths, up to a limit. Counting
+stops at bytes that are not a valid message; the parser then reports the error.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from google.protobuf.message import DecodeError, Message
 from adscore_server.errors import CallReason, InvalidRequestError
 
 _VARINT, _FIXED64, _BYTES, _GROUP, _END_OF_GROUP, _FIXED32 = range(6)
-# Of one creative, its context included, on average; beside those of the request itself.
+# Average fields of a creative, including its context; the request's own fields come on top.
 _FIELDS_OF_A_CREATIVE = 32
 _FIELDS_OF_A_REQUEST = 300
-# Of a request that names a model, a service or a symbol.
+# Limit for a request that only names a model, a service or a symbol.
 _MAX_NAMING_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a request keeps what is counted.
+    """Where a request holds the items to count.
 
     Attributes:
-        counted: Numbers of its fields that hold creatives, or headlines and images.
-        nested: Those of them that are messages, whose fields count too.
-        inside: Fields of these that are messages, whose fields count as well.
+        counted: Numbers of the fields with creatives, or with headlines and images.
+        nested: Those among them that are messages, whose fields count too.
+        inside: Fields of these messages that are messages again, whose fields count too.
     """
 
     counted: frozenset[int]
@@ -36,7 +36,7 @@ class Layout:
 
 
 def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
-    """Counts the creatives of a request; of a grid, its headlines and images.
+    """Counts the creatives of a request; for a grid, its headlines and images.
 
     Args:
         raw: The request.
@@ -44,7 +44,7 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
         max_creatives: How many a request may hold.
 
     Raises:
-        InvalidRequestError: It has more fields than so many creatives can need.
+        InvalidRequestError: It has more fields than that many creatives can need.
     """
     left = _FIELDS_OF_A_REQUEST + _FIELDS_OF_A_CREATIVE * max_creatives
     parts = groups = 0
@@ -75,10 +75,10 @@ def count_parts(raw: bytes, layout: Layout, max_creatives: int) -> int:
                 _, place = _varint(raw, place)
             elif kind in (_FIXED64, _FIXED32):
                 place += 8 if kind == _FIXED64 else 4
-            elif len(ends) == 1:  # what is in a group the parser keeps as it is
+            elif len(ends) == 1:  # the parser keeps the contents of a group unparsed
                 groups += (kind == _GROUP) - (kind == _END_OF_GROUP)
     except IndexError:
-        pass  # cut short: the parser refuses it
+        pass  # truncated: the parser refuses it
     return parts
 
 
@@ -86,8 +86,8 @@ def parse(kind: type[Message], raw: bytes) -> Any:
     """Parses a request.
 
     Raises:
-        InvalidRequestError: The bytes are no message of this kind. (grpcio would answer INTERNAL,
-            as if the fault were the server's.)
+        InvalidRequestError: The bytes are not a message of this kind. (grpcio would answer
+            INTERNAL, as if the server were at fault.)
     """
     try:
         return kind.FromString(raw)
@@ -100,10 +100,10 @@ def parse(kind: type[Message], raw: bytes) -> Any:
 
 
 def require_small(raw: bytes) -> bytes:
-    """The same request, which names something and needs few bytes for that.
+    """Returns a request that only names something, after checking its size.
 
     Raises:
-        InvalidRequestError: It has more.
+        InvalidRequestError: It is larger than a name needs.
     """
     if len(raw) > _MAX_NAMING_BYTES:
         raise InvalidRequestError(
@@ -115,7 +115,7 @@ def require_small(raw: bytes) -> bytes:
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place behind it."""
+    """A varint, seven bits per byte, and the position after it."""
     byte = raw[place]
     if byte < 128:
         return byte, place + 1

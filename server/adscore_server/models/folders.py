@@ -1,4 +1,4 @@
-"""Finds the versions of models under a root, and tells when one of them has changed."""
+"""Finds the versions of models under a root and detects changes to them."""
 
 import errno
 import os
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from adscore.bundle import MANIFEST, is_version, list_versions
 
-# Of each file: its name, size, time of change, inode and mode, so that what could not be read for
-# want of permission is tried again once it is granted.
+# Name, size, mtime, inode and mode of each file. The mode makes a file that could not be read be
+# tried again once permission is granted.
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
-# What the process, the machine or the volume lacks for a moment; it says nothing about the files.
+# Temporary shortages of the process, machine or volume, which say nothing about the files.
 _PASSING = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 )
 
 
 class Layout(StrEnum):
-    """What a root is; the text says it to people."""
+    """The layout of a root; the value describes it to people."""
 
     VERSION = "one version's folder"
     MODEL = "one model's folder"
@@ -29,11 +29,11 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionFolder:
-    """One version's folder as it lies there now.
+    """The current state of one version's folder.
 
     Attributes:
         path: The folder, NAME/VERSION.
-        fingerprint: What its files are, without their contents: another when one has changed.
+        fingerprint: Identity of its files without their contents; changes when a file does.
     """
 
     path: Path
@@ -53,25 +53,25 @@ class VersionFolder:
 def read_root(
     root: Path, skip: Callable[[Path, PermissionError], None] | None = None
 ) -> dict[Layout, list[list[VersionFolder]]]:
-    """Finds the versions of each model under a root, newest first, by each way to read it.
+    """Finds the versions of each model under a root, newest first, for each possible layout.
 
-    A version's folder without a manifest is one that is still being copied: it does not count.
-    Links are followed and keep their own names, so that a root may be a link that is swapped.
+    A version's folder without a manifest is still being copied and does not count. Links are
+    followed and keep their own names, so a root may be a link that is swapped.
 
     Args:
         root: ROOT/NAME/VERSION, or one model's folder, or one version's folder.
-        skip: Told of each folder under the root that may not be read, such as `lost+found`; it
-            is left out unless this raises.
+        skip: Called with each folder under the root that may not be read, such as `lost+found`;
+            the folder is left out unless this raises.
 
     Returns:
-        The models of each layout that finds any: one layout, unless files lie where they should
-        not.
+        The models by layout, for each layout that finds any: one, unless files lie in the wrong
+        place.
 
     Raises:
         OSError: The root cannot be read.
     """
     root = absolute(root)
-    # A root that is gone or may not be read raises here. The name of a model is no number.
+    # Raises if the root is gone or may not be read. The name of a model is never a number.
     models = [
         entry
         for entry in sorted(root.iterdir())
@@ -87,7 +87,7 @@ def read_root(
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, may pass although no file changes."""
+    """Whether an error, or its cause, is temporary and may go away without a change of files."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _PASSING:
             return True
@@ -96,7 +96,7 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """A path that names its folder, which "." does not, with links left as they are."""
+    """The absolute path, so that "." gets its folder's name; links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
 
 
@@ -125,9 +125,9 @@ def _look_at(path: Path) -> VersionFolder | None:
         with os.scandir(path) as entries:
             files = [(entry.name, entry.stat()) for entry in entries]
     except OSError as error:
-        if is_passing(error):  # it is there, and must not be taken for one that was removed
+        if is_passing(error):  # it exists, and must not count as removed
             raise
-        return None  # it is going away this moment
+        return None  # it is being removed right now
     if MANIFEST not in (name for name, _ in files):
         return None
     told = (

@@ -1,4 +1,4 @@
-"""Opens one version of a model: read, verified and warmed, or refused with the reason."""
+"""Opens one version of a model: reads, verifies and warms it, or refuses it with a reason."""
 
 import logging
 import time
@@ -19,8 +19,8 @@ from adscore_server.config import ServerConfig
 from adscore_server.models.folders import VersionFolder, absolute, is_passing
 from adscore_server.models.registry import LoadedModel, RefusedModel
 
-# The first pass of a size is up to three times as slow as the next ones: the runtime lays out
-# its memory. Calls bring one creative, a full server's batches some, BatchScore many.
+# The first run of a batch size is up to three times as slow as later ones, since the runtime plans
+# its memory. A call brings one creative, batches on a busy server several, BatchScore many.
 WARM_BATCHES = (1, 8, 32)
 
 _logger = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ class ModelOpener:
     """Opens versions of models.
 
     Args:
-        root: What the server was given; reasons are told to callers without it.
-        config: What it says of caches and limits; None means the usual.
-        check: What is asked of a version beside its checksums, for instance a signature.
+        root: The server's root; it is cut from reasons that callers see.
+        config: Cache size and limits; None uses the defaults.
+        check: A check beside the checksums, for instance of a signature.
 
     Attributes:
-        budget: Bounds what all models decode at once, old versions that still answer calls
-            included.
+        budget: Bounds what all models decode at once, including old versions that still answer
+            calls.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class ModelOpener:
         config = config or ServerConfig()
         self.budget = PixelBudget(config.max_image_pixels or InputLimits().max_image_pixels)
         self._options = RuntimeOptions(
-            # Calls run the graphs on all cores already; threads of the runtime's own would only
-            # take turns with theirs.
+            # Calls run the graphs on all cores already; the runtime's own threads would only
+            # compete with them.
             threads=1,
             cache_bytes=config.cache_bytes,
             max_headline_characters=config.max_headline_characters,
@@ -67,7 +67,7 @@ class ModelOpener:
             scorer = Scorer.open(folder.path, self._options, self._check)
             for batch in _warming_batches(scorer):
                 scorer.score_prepared(batch)
-        except Exception as error:  # a graph can fail in as many ways as its runtime
+        except Exception as error:  # the runtime may raise anything
             return self._refused(folder, error)
         return LoadedModel(scorer, time.monotonic() - start)
 
@@ -75,11 +75,11 @@ class ModelOpener:
         reason = str(error)
         passing = is_passing(error)
         if not isinstance(error, BundleError):
-            if not passing:  # else it is tried at every look
+            if not passing:  # a temporary failure is retried at every scan
                 _logger.error("".join(traceback.format_exception(error)).rstrip())
             reason = f"{folder.path}: the model cannot be run: {type(error).__name__}: {error}"
-        # Callers read the reason too; where the server keeps its models is the operator's affair.
-        # The root itself is named where it is a version's folder.
+        # Callers see the reason too, and need not know where the server keeps its models. If the
+        # root itself is a version's folder, only its name stays.
         reason = reason.replace(f"{self._root}/", "").replace(str(self._root), self._root.name)
         return RefusedModel(folder.name, folder.version, reason, passing)
 

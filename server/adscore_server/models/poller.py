@@ -1,4 +1,4 @@
-"""Polls a model root beside the calls, and hands on what has changed."""
+"""Polls a model root in the background and publishes changes."""
 
 import contextlib
 import ctypes
@@ -9,23 +9,23 @@ from typing import Self
 
 from adscore_server.models.root import ModelRoot, Publish
 
-# A volume that has gone, or a huge file, must not keep a drained server from its end.
+# A lost volume or a huge file must not keep a drained server from exiting.
 _PATIENCE_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
 
 
 class ModelPoller:
-    """Polls in a thread of its own; as a context manager it starts and stops.
+    """Polls in its own thread; as a context manager it starts and stops.
 
-    Models are opened in that thread. ONNX Runtime and the reading of files leave the other
-    threads running, so calls go on meanwhile.
+    That thread also opens models. ONNX Runtime and file reads release the GIL, so calls go on
+    meanwhile.
 
     Args:
         models: The root.
-        publish: Told each new set of models, in the poller's thread.
+        publish: Called with each new set of models, in the poller's thread.
         seconds: Seconds between scans; 0 never scans.
-        patience_seconds: How long a model that is being opened may hold up the end.
+        patience_seconds: How long a model that is being opened may delay the stop.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ModelPoller:
         return self
 
     def stop_looking(self) -> None:
-        """Looks no more; what is being opened is not waited for."""
+        """Stops scanning, without waiting for a model that is being opened."""
         self._stopping.set()
 
     def __exit__(
@@ -57,34 +57,34 @@ class ModelPoller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Waits a while for the model that is being opened, if one is; see `is_stuck`."""
+        """Waits a while for a model that is being opened; see `is_stuck`."""
         self.stop_looking()
-        if self._thread.is_alive():  # a daemon inside a graph's runtime would crash the exit
+        if self._thread.is_alive():  # a daemon thread inside ONNX Runtime would crash at exit
             self._thread.join(self._patience_seconds)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether, stopped, it still opens a model: a normal exit would wait for it."""
+        """Whether the stopped poller still opens a model, which a normal exit would wait for."""
         return self._stopping.is_set() and self._thread.is_alive()
 
     def _run(self) -> None:
         dropped = self._models.counts.dropped
         while not self._stopping.wait(self._seconds):
-            # One look later, the calls that still used what was dropped have ended.
+            # By the next scan, the calls that still used a dropped model have ended.
             if self._models.counts.dropped != dropped:
                 dropped = self._models.counts.dropped
                 _return_memory()
             try:
                 self._models.poll(self._publish, lambda: not self._stopping.is_set())
-            except Exception:  # the next look may find a folder that can be used
+            except Exception:  # the next scan may find a usable folder
                 _logger.exception("The model root could not be looked at")
 
 
 def _return_memory() -> None:
-    """Has the allocator give back what models have left in it, where it can; glibc keeps it.
+    """Returns the memory of dropped models to the system, which glibc would keep.
 
-    A model is some large blocks among the small ones of calls, so that 50 swaps would leave a
-    server of 160 MB at 250 MB.
+    A model's few large blocks lie among the small ones of calls; 50 swaps would grow a server
+    from 160 MB to 250 MB.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)

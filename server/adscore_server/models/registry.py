@@ -9,11 +9,11 @@ from adscore_server.errors import ModelNotFoundError, ServerStartingError
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """One version of one model that scores.
+    """One version of a model, ready to score.
 
     Attributes:
         scorer: The model.
-        load_seconds: How long it took to open and verify it, in seconds.
+        load_seconds: How long opening and verifying took, in seconds.
     """
 
     scorer: Scorer
@@ -32,7 +32,7 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class LoadingModel:
-    """One version of one model that is being verified and warmed.
+    """One version of a model that is being verified and warmed.
 
     Attributes:
         name: Name of the model.
@@ -45,14 +45,14 @@ class LoadingModel:
 
 @dataclass(frozen=True, slots=True)
 class RefusedModel:
-    """One version of one model that failed a check and is not used.
+    """One version of a model that failed a check and is not used.
 
     Attributes:
         name: Name of the model.
         version: Version of the model, a number in decimal.
-        reason: What is wrong with it, for a person.
-        passing: Whether it may pass another time although its files stay as they are, as with
-            too many open files.
+        reason: What is wrong with it, as text for a person.
+        passing: Whether the failure is temporary, such as too many open files, so that it may pass
+            later with the same files.
     """
 
     name: str
@@ -65,12 +65,12 @@ ModelEntry = LoadedModel | LoadingModel | RefusedModel
 
 
 class ModelRegistry:
-    """An unchanging set of models; a changed set is another registry.
+    """An immutable set of models; a change makes a new registry.
 
     Args:
-        entries: What was found, in any order.
-        default_model: Name of the model that calls without a name mean; empty means the
-            only one there is.
+        entries: The versions found, in any order.
+        default_model: Name of the model for calls that do not name one; empty means the only
+            model.
     """
 
     def __init__(self, entries: Iterable[ModelEntry] = (), default_model: str = "") -> None:
@@ -83,7 +83,7 @@ class ModelRegistry:
 
     @property
     def entries(self) -> tuple[ModelEntry, ...]:
-        """Every version of every model, by name, then from the newest to the oldest."""
+        """Every version of every model, by name, then newest first."""
         return self._entries
 
     @property
@@ -93,11 +93,11 @@ class ModelRegistry:
 
     @property
     def loaded_names(self) -> tuple[str, ...]:
-        """Names of the models that score, each once, in order."""
+        """Names of the models that score, without duplicates, in order."""
         return tuple(dict.fromkeys(model.name for model in self.loaded))
 
     def find(self, name: str, version: str) -> ModelEntry:
-        """Finds what is known of one version of one model.
+        """Finds the entry of one version of a model.
 
         Args:
             name: Name of the model; empty means the default.
@@ -105,7 +105,7 @@ class ModelRegistry:
 
         Raises:
             ModelNotFoundError: There is no such entry.
-            ServerStartingError: There is none yet that scores.
+            ServerStartingError: No model scores yet.
         """
         entry = self._by_name_and_version.get((name, version))
         if entry is not None:
@@ -119,11 +119,11 @@ class ModelRegistry:
         )
 
     def resolve(self, name: str, version: str) -> Scorer:
-        """Finds the model that a call is for; arguments as of `find`.
+        """Finds the model for a call; arguments as in `find`.
 
         Raises:
-            ModelNotFoundError: There is no such model, it was refused or is not ready yet.
-            ServerStartingError: There is none yet that scores.
+            ModelNotFoundError: There is no such model, or it was refused or is not ready yet.
+            ServerStartingError: No model scores yet.
         """
         entry = self.find(name, version)
         if isinstance(entry, LoadedModel):
@@ -138,7 +138,7 @@ class ModelRegistry:
         raise ModelNotFoundError(f"model {entry.name} version {entry.version} {problem}")
 
     def _index(self, default_model: str) -> dict[tuple[str, str], ModelEntry]:
-        """By name and version as calls give them, where either may be empty."""
+        """Entries by name and version as calls give them; either may be empty."""
         index: dict[tuple[str, str], ModelEntry] = {}
         for entry in (*self.loaded, *self._entries):
             index.setdefault((entry.name, entry.version), entry)
@@ -150,10 +150,10 @@ class ModelRegistry:
 
 
 class ServedModels:
-    """The registry that a server answers from now; safe to use from many threads.
+    """The registry that a server currently answers from; thread-safe.
 
-    A call takes what it needs from one registry and keeps it, so replacing the registry
-    disturbs no call; what only the old one held is freed with the last such call.
+    A call takes what it needs from one registry and keeps it, so a replacement does not affect
+    calls in flight. Models that only the old registry held are freed with the last such call.
 
     Args:
         registry: The first one.
@@ -164,19 +164,19 @@ class ServedModels:
 
     @property
     def entries(self) -> tuple[ModelEntry, ...]:
-        """As of `ModelRegistry.entries`, now."""
+        """`ModelRegistry.entries` of the current registry."""
         return self.registry.entries
 
     def find(self, name: str, version: str) -> ModelEntry:
-        """As of `ModelRegistry.find`, now."""
+        """`ModelRegistry.find` in the current registry."""
         return self.registry.find(name, version)
 
     def resolve(self, name: str, version: str) -> Scorer:
-        """As of `ModelRegistry.resolve`, now."""
+        """`ModelRegistry.resolve` in the current registry."""
         return self.registry.resolve(name, version)
 
 
 def _asked(name: str, version: str) -> str:
-    # Escaped and cut: a caller's text goes into a status, which has room for a few kB.
+    # Escaped and cut: the caller's text goes into a status, which is limited to a few kB.
     model = f"model {name[:80]!a}" if name else "no name of a model"
     return f"{model}, version {version[:20]!a}" if version else model

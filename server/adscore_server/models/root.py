@@ -1,17 +1,17 @@
-"""Keeps the models of a folder loaded as the folder changes.
+"""Loads the models of a folder and follows its changes.
 
 The rules, per model:
 
 - The newest `keep_versions` versions that pass every check are served; newer ones that failed are
-  shown as refused. Removing or renaming a version's folder brings the one before it back.
-- A version is read once its files have rested for one poll, so that one that is still being copied
-  is not taken for broken; one without a manifest does not count yet. At the start, all are read.
-- What failed is tried again when its files change, and so is what is served: the new contents
-  replace the old if they pass. What failed for want of something that may come back, such as open
-  files, is tried again at every look.
-- A version goes only when others of its model serve, or when the model's folder holds none any
-  more. A root without any model is taken for a fault, such as a volume that is not mounted, and
-  what is served stays.
+  shown as refused. Removing or renaming a version's folder restores the version before it.
+- A version is read once its files have been unchanged for one poll, so that one that is still being
+  copied is not refused; one without a manifest does not count yet. At the start, all are read.
+- When the files of a version change, it is opened again, whether it failed or is served: the new
+  contents replace the old if they pass. A version that failed for a temporary shortage, such as of
+  open files, is tried again at every scan.
+- A version is unloaded only when others of its model serve, or when the model's folder has none
+  left. A root without any model counts as a fault, such as a volume that is not mounted, and the
+  served models stay.
 """
 
 import logging
@@ -45,12 +45,12 @@ Publish = Callable[[ModelRegistry], None]
 
 @dataclass(frozen=True, slots=True)
 class UpdateCounts:
-    """What became of versions since the start.
+    """Counts of events since the start.
 
     Attributes:
-        loaded: Times that one was loaded.
-        refused: Times that one failed a check.
-        dropped: Times that one that scored was let go of.
+        loaded: Versions loaded.
+        refused: Versions that failed a check.
+        dropped: Loaded versions that were unloaded.
     """
 
     loaded: int = 0
@@ -60,13 +60,13 @@ class UpdateCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was made of a version's folder, and what the folder was like then.
+    """The outcome for a version's folder, and the state of the folder at that time.
 
     Attributes:
-        fingerprint: What its files were.
-        entry: What is served or shown of it.
-        refused: Why these files are not served, where they are not; `entry` may still be what
-            they were before.
+        fingerprint: Identity of the files then.
+        entry: The entry that is served or shown.
+        refused: Why these files were refused, if they were; `entry` may still be from the files
+            before.
     """
 
     fingerprint: Fingerprint
@@ -74,12 +74,12 @@ class _Known:
     refused: RefusedModel | None = None
 
     def is_of(self, folder: VersionFolder) -> bool:
-        """Whether the folder is as it was then."""
+        """Whether the folder is unchanged since then."""
         return self.fingerprint == folder.fingerprint
 
     @property
     def may_pass(self) -> bool:
-        """Whether these files were refused for something that is not their fault."""
+        """Whether these files were refused for a temporary reason and may pass later."""
         return self.refused is not None and self.refused.passing
 
 
@@ -88,9 +88,9 @@ class ModelRoot:
 
     Args:
         root: ROOT/NAME/VERSION, or one model's folder, or one version's folder. The name of
-            a model is no number.
+            a model must not be a number.
         options: Which of them are served.
-        opener: Opens one version; None means the usual one.
+        opener: Opens one version; None uses the default one.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class ModelRoot:
         self.counts = UpdateCounts()
 
     def open(self) -> ModelRegistry:
-        """Opens what there is.
+        """Opens the models that exist now.
 
         Raises:
-            StartError: The folder cannot be read or reads in several ways, or there is no model
-                in it, none that can be served, or none of the default's name.
+            StartError: The folder cannot be read or its layout is ambiguous, or it has no model,
+                none that can be served, or none with the default's name.
         """
         try:
             found = self._find()
@@ -134,16 +134,16 @@ class ModelRoot:
         try:
             self._require_served(registry)
         except StartError:
-            self._published = ()  # nobody got it; whoever waits for a model gets it by a look
+            self._published = ()  # undelivered; a waiting server gets it at the next scan
             raise
         return registry
 
     def poll(self, publish: Publish, may_go_on: Callable[[], bool] = lambda: True) -> None:
-        """Looks at the folder again, and opens what is new.
+        """Scans the folder again and opens new versions.
 
         Args:
-            publish: Told each new set of models: when one begins to load, and when it has.
-            may_go_on: Asked before each version that is to be opened.
+            publish: Called with each new set of models: when one starts to load, and once it has.
+            may_go_on: Called before each version is opened; False leaves it unopened.
         """
         try:
             found = self._find()
@@ -154,7 +154,7 @@ class ModelRoot:
             self._complain(str(error))
             return
         if not found:
-            # Before the first model there is nothing to complain of: it may be waited for.
+            # Without a first model the server may be waiting for it, so there is nothing to report.
             if self._known:
                 self._complain(f"{self._root}: expected models. Received: a folder without any")
             return
@@ -162,11 +162,11 @@ class ModelRoot:
         self._update(found, lambda folder: may_go_on() and self._rests(folder), publish)
 
     def _find(self) -> list[list[VersionFolder]]:
-        """Reads the root in the way that was settled when models were first found in it.
+        """Reads the root in the layout that was settled when models were first found.
 
         Raises:
             OSError: The root cannot be read.
-            StartError: How to read it is not settled, and cannot be.
+            StartError: The layout is not settled yet and is ambiguous.
         """
         ways = read_root(self._root, self._skip)
         if self._layout is None and ways:
@@ -204,7 +204,7 @@ class ModelRoot:
         may_open: Callable[[VersionFolder], bool],
         publish: Publish,
     ) -> ModelRegistry:
-        """Opens what is to be served and is not yet; forgets what no longer is."""
+        """Opens versions to serve that are not open yet; forgets those no longer served."""
         for folders in found:
             for folder in self._to_open(folders, may_open):
                 self._publish(self._registry(found, opening=folder), publish)
@@ -224,7 +224,7 @@ class ModelRoot:
     def _to_open(
         self, folders: Sequence[VersionFolder], may_open: Callable[[VersionFolder], bool]
     ) -> Iterator[VersionFolder]:
-        """Newest first, until enough of them serve; each must be opened before the next."""
+        """Yields versions newest first, until enough serve; open each one before the next."""
         serving = 0
         for folder in folders:
             known = self._known.get(folder.path)
@@ -248,7 +248,7 @@ class ModelRoot:
             return _Known(folder.fingerprint, entry)
         before = self._known.get(folder.path)
         told = before is not None and before.is_of(folder) and before.may_pass and entry.passing
-        if not told:  # once, however often it is tried
+        if not told:  # once, however often it is retried
             self.counts = replace(self.counts, refused=self.counts.refused + 1)
             _logger.warning("%s is refused: %s", model, entry.reason)
         if before is not None and isinstance(before.entry, LoadedModel):
@@ -266,7 +266,7 @@ class ModelRoot:
     def _entries(
         self, folders: Sequence[VersionFolder], opening: VersionFolder | None
     ) -> list[ModelEntry]:
-        """What is known of a model's versions, down to the last one that is to be served."""
+        """The entries of a model's versions, down to the oldest one to serve."""
         entries: list[ModelEntry] = []
         serving = 0
         for folder in folders:
@@ -294,7 +294,7 @@ class ModelRoot:
         ]
 
     def _forget_all_but(self, registry: ModelRegistry) -> None:
-        """Lets go of what a set of models does not hold."""
+        """Drops every version that a registry does not hold."""
         entries = set(registry.entries)
         for path, known in list(self._known.items()):
             if known.entry not in entries:
@@ -304,7 +304,7 @@ class ModelRoot:
                     _logger.info("Model %s version %s is let go of", path.parent.name, path.name)
 
     def _settle_default(self, names: Sequence[str]) -> None:
-        """Keeps the model that calls without a name get; tells when others come beside it."""
+        """Keeps the model for calls without a name; warns when other models appear."""
         came, default = sorted(set(names) - self._names), self._default
         self._names = frozenset(names)
         if self._options.default_model:
@@ -321,7 +321,7 @@ class ModelRoot:
                 _logger.warning("Calls that name no model get %s now: %s is gone", *names, default)
 
     def _skip(self, folder: Path, error: PermissionError) -> None:
-        """Leaves out a folder that may not be read, unless models of it are held; warns once."""
+        """Skips a folder that may not be read, unless models from it are loaded; warns once."""
         if any(path.parent == folder for path in self._known):
             raise error
         if folder not in self._skipped:
@@ -329,7 +329,7 @@ class ModelRoot:
         self._skipped.add(folder)
 
     def _complain(self, problem: str) -> None:
-        """Warns of a fault of the root, if there is one; once, however often it is looked at."""
+        """Warns of a fault of the root, if any; once, however often it is scanned."""
         if problem and problem != self._complaint:
             _logger.warning("%s. What is served stays", problem)
         self._complaint = problem

@@ -1,8 +1,7 @@
-"""The log of calls: one line each, of ids, sizes and timings.
+"""The log of calls: one line each, with ids, sizes and timings.
 
-A line holds nothing that a caller wrote but its request id: no headline, image, token, header,
-context, id of a creative or name of a model. Failed calls are logged at the level info, others
-at debug.
+The request id is the only text from the caller in a line: no headline, image, token, header,
+context, creative id or model name. Failed calls are logged at level info, others at debug.
 """
 
 import json
@@ -42,6 +41,6 @@ class CallLog(Observer):
 
 
 def _word(value: Any) -> str:
-    """As it is, or quoted where it would read as several words."""
+    """The value as text, quoted if it would read as several words."""
     text = str(value)
     return json.dumps(text) if " " in text or '"' in text else text

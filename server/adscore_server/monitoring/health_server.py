@@ -1,4 +1,4 @@
-"""Health at an address of its own, in plain text: Kubernetes cannot ask for it over TLS."""
+"""Health at a separate address, in plain text, since Kubernetes cannot probe over TLS."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,15 +9,15 @@ from adscore_server.calls.admission import Places
 from adscore_server.calls.receive import Receiver
 from adscore_server.calls.router import HealthRoutes, Router
 
-# Few ask, and rarely.
+# Probes are few and rare.
 _MAX_CHECKS = 100
 
 
 class HealthServer:
-    """Answers grpc.health.v1 and nothing else, without encryption and tokens.
+    """Answers grpc.health.v1 and nothing else, without encryption or tokens.
 
     Args:
-        routes: What it answers.
+        routes: The routes of health.
         receiver: Receives requests.
         address: HOST:PORT; port 0 means any free one.
         reuse_port: See `ServerConfig`.
@@ -37,11 +37,11 @@ class HealthServer:
 
     @property
     def address(self) -> str:
-        """HOST:PORT that it listens on, with the real port once it was started."""
+        """HOST:PORT that it listens on; the real port once started."""
         return f"{self._host}:{self._port}"
 
     def start(self) -> None:
-        """Listens.
+        """Starts to listen.
 
         Raises:
             StartError: The address cannot be listened on.
@@ -54,6 +54,6 @@ class HealthServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Stops; who watches is cut off."""
+        """Stops and disconnects watchers."""
         self._server.stop(None).wait()
         self._router.stop()

@@ -1,4 +1,4 @@
-"""The log of the process: where it goes, its two forms, and what it leaves out."""
+"""The log of the process: its destination, its two formats, and what it leaves out."""
 
 import json
 import logging
@@ -16,14 +16,14 @@ LOG_FORMATS = ("text", "json")
 
 
 def configure_logging(level: str, form: str = "text") -> None:
-    """Sends the log to stderr, one line an entry, with times in UTC.
+    """Sends the log to stderr, one line per entry, with times in UTC.
 
     Args:
         level: One of `LOG_LEVELS`.
         form: One of `LOG_FORMATS`.
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: The level or form is not one of these.
     """
     for option, value, known in (
         ("--log-level", level, LOG_LEVELS),
@@ -35,15 +35,15 @@ def configure_logging(level: str, form: str = "text") -> None:
     logging.basicConfig(level=others, handlers=[log_handler(sys.stderr, form)])
     for name in ("adscore", "adscore_server"):
         logging.getLogger(name).setLevel(level.upper())
-    # What others write may quote a creative: gRPC the texts of exceptions, Pillow what an
-    # image says of itself.
+    # Other loggers may quote a creative: gRPC logs texts of exceptions, Pillow the metadata of
+    # images.
     for name in ("grpc", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     without_image_noise()
 
 
 def log_handler(stream: TextIO, form: str = "text") -> logging.Handler:
-    """Writes entries in one of `LOG_FORMATS`, and errors that come again and again now and then."""
+    """Writes entries in one of `LOG_FORMATS`, and rate-limits repeated errors."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(RepeatFilter())
@@ -60,14 +60,14 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Formats one entry.
 
-        Names and texts of a model's folder may come from anywhere: what would steer a terminal is
-        escaped, and a further line is set in, so that none looks like an entry of its own.
+        Names and texts from a model's folder are untrusted: control characters are escaped, and
+        continuation lines are indented, so that none looks like a separate entry.
         """
         return printable(super().format(record)).replace("\n", "\n    ")
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line: time (UTC), level, logger, message; a call's figures by their names."""
+    """A JSON object per line: time (UTC), level, logger, message, and a call's fields by name."""
 
     def __init__(self) -> None:
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
@@ -86,30 +86,30 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry)  # in ASCII: no sign of it steers a terminal
+        return json.dumps(entry)  # in ASCII, free of terminal control characters
 
 
-# Texts of errors name places in the code, so there are few; whatever else there is stays bounded.
+# Error texts name places in the code, so they are few; the limit bounds anything else.
 _MOST_TEXTS = 100
 
 
 @dataclass(slots=True)
 class _Written:
-    """When an error was last written, by a monotonic clock, and how often it came since."""
+    """When an error was last written (monotonic seconds), and how often it came since."""
 
     at: float
     left_out: int = 0
 
 
 class RepeatFilter(logging.Filter):
-    """Lets an error of one text through once an interval; safe to use from many threads.
+    """Passes each error text at most once per interval; thread-safe.
 
-    A model whose graphs fail on every creative would otherwise fill the disk with one traceback.
-    What is left out is counted, and the count stands behind the next one that is written.
+    Otherwise a model whose graphs fail on every creative would fill the disk with one traceback.
+    Dropped entries are counted, and the next written one gives the count.
 
     Args:
-        interval_seconds: Least time between two entries of one text.
-        clock: Seconds that never go back.
+        interval_seconds: Minimum time between two entries of one text.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class RepeatFilter(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether an entry is written; all below the level of errors are."""
+        """Whether to write an entry; always true below the level of errors."""
         if record.levelno < logging.ERROR:
             return True
         text = record.getMessage()
@@ -133,7 +133,7 @@ class RepeatFilter(logging.Filter):
             if before is not None and now - before.at < self._interval_seconds:
                 before.left_out += 1
                 return False
-            self._written.pop(key, None)  # to the end: the first is the one that rested longest
+            self._written.pop(key, None)  # moves to the end, so that the first is the oldest
             self._written[key] = _Written(now)
             if len(self._written) > _MOST_TEXTS:
                 del self._written[next(iter(self._written))]

@@ -1,7 +1,7 @@
-"""What Prometheus reads: calls, creatives, refusals, models, and where scores fall.
+"""Metrics for Prometheus: calls, creatives, refusals, models, and the distribution of scores.
 
-Every label is one of a bounded set: names of methods, codes and reasons are the contract's,
-those of models and targets the operator's. No label holds what a caller wrote.
+Every label comes from a bounded set: methods, codes and reasons from the contract, models and
+targets from the operator. No label holds text from a caller.
 """
 
 import time
@@ -32,14 +32,14 @@ from adscore_server.models.registry import LoadedModel, LoadingModel, ModelEntry
 from adscore_server.monitoring.score_distribution import BINS, Distribution, ScoreDistributions
 from adscore_server.monitoring.statistics import ServerStatistics
 
-# From a hit of the cache on an idle server to a large batch on a busy one, in seconds.
+# From a cache hit on an idle server to a large batch on a busy one, in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _VERSION = ["model", "version"]
 _CREATIVES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 
 
 class Metrics(Observer):
-    """Counts calls as they begin and end; `registry` is what is shown."""
+    """Counts calls as they begin and end; `registry` holds the metrics to show."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -69,13 +69,13 @@ class Metrics(Observer):
         PlatformCollector(registry=self.registry)
 
     def began(self, call: Call) -> None:  # noqa: ARG002
-        """Counts a call that is taken on."""
+        """Counts an accepted call."""
         self._in_flight.inc()
 
     def answered(self, call: Call, response: Message) -> None:  # noqa: ARG002
         """Counts the scores and refusals of an answer.
 
-        Grids are left out: their combinations are no creatives that somebody means to run.
+        Grids are left out: few of their combinations are creatives that someone means to run.
         """
         match response:
             case scoring_pb2.ScoreResponse():
@@ -88,7 +88,7 @@ class Metrics(Observer):
                         self._refused.labels(result.error.reason).inc()
 
     def ended(self, call: Call, code: grpc.StatusCode) -> None:
-        """Counts a call that is over."""
+        """Counts a finished call."""
         method = call.method.rpartition("/")[2]
         self._in_flight.dec()
         self._calls.labels(method, code.name).inc()
@@ -105,7 +105,7 @@ class Metrics(Observer):
 
 
 class _ScoreCollector(Collector):
-    """Shows where scores fall, as they stand when they are asked for."""
+    """Collects the distribution of scores at each scrape."""
 
     def __init__(self, scores: ScoreDistributions) -> None:
         self._scores = scores
@@ -144,21 +144,21 @@ def _cumulative(distribution: Distribution) -> Iterator[tuple[str, float]]:
         yield "+Inf" if tenth == BINS else f"{tenth * 100 / BINS}", total
 
 
-# === What a server holds, read when it is asked for ===
+# === The state of a server, read at each scrape ===
 
 
 class ServerCollector(Collector):
-    """Shows a server as it is at each scrape.
+    """Collects the state of a server at each scrape.
 
     Args:
-        statistics: Asks the server.
+        statistics: Returns the server's statistics.
     """
 
     def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
         self._statistics = statistics
 
     def collect(self) -> Iterator[Metric]:
-        """Asks the server and shows what it says."""
+        """Yields the metrics of the server's current state."""
         now = self._statistics()
         yield from _queue(now)
         yield from _models(now)

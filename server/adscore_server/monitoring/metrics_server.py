@@ -1,4 +1,4 @@
-"""The page of metrics, over HTTP at an address of its own."""
+"""The metrics page, over HTTP at a separate address."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from adscore_server.errors import StartError
 
-# Each connection holds a thread; a scraper or two, and people, need no more.
+# Each connection holds a thread; this is enough for a few scrapers and people.
 _MAX_CONNECTIONS = 16
 _SILENCE_SECONDS = 5.0
 
@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 class _Handler(WSGIRequestHandler):
-    """Waits a while for a request, and logs none."""
+    """Waits for a request up to a timeout, and logs nothing."""
 
     timeout = _SILENCE_SECONDS
 
@@ -29,7 +29,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Ends the oldest connection where there are too many: who says nothing is not waited for."""
+    """Closes the oldest connection when there are too many, so idle clients cannot block it."""
 
     daemon_threads = True
 
@@ -51,14 +51,14 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, *_: Any) -> None:
-        """A connection that broke is no matter of the log."""
+        """Ignores broken connections."""
 
 
 class MetricsServer:
     """Shows a registry's metrics within a `with` block.
 
     Args:
-        registry: What it shows.
+        registry: The metrics to show.
         address: HOST:PORT; port 0 means any free one.
     """
 
@@ -70,11 +70,11 @@ class MetricsServer:
 
     @property
     def address(self) -> str:
-        """HOST:PORT that it listens on, with the real port once it was started."""
+        """HOST:PORT that it listens on; the real port once started."""
         return f"{self._host}:{self._port}"
 
     def __enter__(self) -> Self:
-        """Listens.
+        """Starts to listen.
 
         Raises:
             StartError: The address cannot be listened on.

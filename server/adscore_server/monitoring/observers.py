@@ -1,4 +1,4 @@
-"""Whoever watches a server's calls, by its settings: the log, metrics, traces."""
+"""The observers of a server's calls, by its settings: log, metrics and traces."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,29 +14,29 @@ from adscore_server.monitoring.statistics import ServerStatistics
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """What watches a server.
+    """The observers of a server.
 
     Attributes:
-        observers: Are told of every call.
-        metrics: The metrics that are shown; None where none are.
+        observers: Notified of every call.
+        metrics: The metrics; None if they are off.
     """
 
     observers: list[Observer]
     metrics: Metrics | None = None
 
     def watch(self, statistics: Callable[[], ServerStatistics]) -> None:
-        """Shows what a server holds among the metrics, from now on."""
+        """Adds the state of a server to the metrics."""
         if self.metrics is not None:
             self.metrics.registry.register(ServerCollector(statistics))
 
 
 @contextlib.contextmanager
 def monitoring(config: ServerConfig) -> Iterator[Monitoring]:
-    """Starts what the settings ask for, and ends it with the `with` block.
+    """Starts the observers that the settings enable; stops them after the `with` block.
 
     Raises:
         StartError: The address of the metrics cannot be listened on.
-        ModuleNotFoundError: Traces are asked for and the extra `otel` is not installed.
+        ModuleNotFoundError: Traces are enabled and the extra `otel` is not installed.
     """
     with contextlib.ExitStack() as stack:
         observers: list[Observer] = [CallLog()]

@@ -1,10 +1,10 @@
-"""Where scores fall among those of the training reference, and whether that has shifted.
+"""The distribution of scores over the training reference, and whether it has shifted.
 
-The percentile of a score is uniform over the reference by construction, so a shift of what
-is sent (or of what a model makes of it) shows as bins of the percentile that are too full
-or too empty. The population stability index is the usual figure for it: the sum over the bins
-of (p - q) ln(p / q), where p is the share now and q = 1/10 that of the reference. Rules of
-thumb: below 0.1 nothing has changed, above 0.25 the model should be looked at.
+Over the reference, the percentile of a score is uniform by construction, so a shift in the
+creatives sent (or in the model's predictions for them) shows as percentile bins that are too full
+or too empty. The usual metric is the population stability index: the sum over the bins of
+(p - q) ln(p / q), where p is the share now and q = 1/10 the share in the reference. Rules of
+thumb: below 0.1 nothing has changed; above 0.25 someone should look at the model.
 """
 
 import math
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 BINS = 10
 WINDOW_SCORES = 10_000
 
-# Of n scores that have not shifted, the index is about 9 / n by chance: here 0.018.
+# For n scores without a shift, the index is about 9 / n by chance: here 0.018.
 MIN_SCORES = 500
 
-# The names of models and targets are the operator's, but versions come and go.
+# Models and targets are few, but versions come and go.
 _MAX_DISTRIBUTIONS = 256
 
-# Half a score more in each bin, so that an empty one has a logarithm.
+# Half a score added to each bin, so that the logarithm of an empty one is finite.
 _PRIOR = 0.5
 
 Key = tuple[str, str, str]
@@ -30,18 +30,18 @@ Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Distribution:
-    """The percentiles that one version of a model gave for one target.
+    """The percentiles of one version's scores for one target.
 
     Attributes:
-        totals: Scores ever, by tenth of the percentile.
+        totals: Number of all scores in each tenth of the percentile.
         percentile_sum: Sum of their percentiles.
-        recent: The same as `totals`, of the last `WINDOW_SCORES` scores alone.
+        recent: Like `totals`, for the last `WINDOW_SCORES` scores only.
     """
 
     totals: list[int] = field(default_factory=lambda: [0] * BINS)
     percentile_sum: float = 0.0
     recent: list[int] = field(default_factory=lambda: [0] * BINS)
-    # A ring of bins: the next place to write holds the oldest score.
+    # A ring buffer of bins: the next write position holds the oldest score.
     _ring: bytearray = field(default_factory=bytearray)
     _next: int = 0
 
@@ -63,7 +63,7 @@ class Distribution:
         self._next = (self._next + 1) % WINDOW_SCORES
 
     def stability_index(self) -> float | None:
-        """The population stability index of the recent scores; None where they are too few."""
+        """The population stability index of the recent scores; None if there are too few."""
         count = sum(self.recent)
         if count < MIN_SCORES:
             return None
@@ -71,14 +71,14 @@ class Distribution:
         return sum((share - 1 / BINS) * math.log(share * BINS) for share in shares)
 
     def copy(self) -> "Distribution":
-        """The figures as they are now, without the ring."""
+        """A copy of the current counts, without the ring buffer."""
         return Distribution([*self.totals], self.percentile_sum, [*self.recent])
 
 
 class ScoreDistributions:
-    """The distributions of all models; safe to use from many threads, bounded in memory.
+    """The distributions of all models; thread-safe and bounded in memory.
 
-    The version that was scored with the longest ago is forgotten first.
+    The least recently scored version is evicted first.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class ScoreDistributions:
         """
         with self._lock:
             for target, percentile in percentiles:
-                if math.isnan(percentile):  # it falls nowhere
+                if math.isnan(percentile):  # it belongs to no bin
                     continue
                 key = (model, version, target)
                 if key not in self._by_key:
@@ -106,6 +106,6 @@ class ScoreDistributions:
                 self._by_key[key].add(percentile)
 
     def snapshot(self) -> dict[Key, Distribution]:
-        """The distributions as they are now, by model, version and target."""
+        """The current distributions, by model, version and target."""
         with self._lock:
             return {key: one.copy() for key, one in sorted(self._by_key.items())}

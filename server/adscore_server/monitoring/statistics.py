@@ -1,4 +1,4 @@
-"""What a server has done and holds now, apart from single calls."""
+"""Totals and current state of a server, apart from single calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from adscore_server.models.registry import ModelEntry
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """A server at one moment.
+    """A snapshot of a server.
 
     Attributes:
         models: Every version of every model.
-        model_changes: How often those of them that score became others.
-        queue: Of calls for scores.
-        calls: Calls of each kind that are held, those that wait included.
+        model_changes: How often the set of loaded models has changed.
+        queue: Statistics of the scoring queue.
+        calls: Calls held, by kind, including those that wait.
         expiries: When the first certificate of each TLS file expires, in seconds since 1970.
     """
 

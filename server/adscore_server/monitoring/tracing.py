@@ -1,7 +1,7 @@
-"""OpenTelemetry: a span for each call, joined to the trace that its caller began.
+"""OpenTelemetry: a span for each call, joined to its caller's trace.
 
-Where spans go is said by the variables that all of OpenTelemetry reads, for instance
-OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_SERVICE_NAME. A span holds what a line of the log holds.
+OpenTelemetry's standard variables, such as OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_SERVICE_NAME,
+configure the export. A span holds the same fields as a line of the call log.
 """
 
 import time
@@ -17,10 +17,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from adscore_server.calls.call import Call, Observer
 
-# Not the usual ones, which read `baggage` as well and log it word for word where it is malformed.
+# Not the default propagators, which also read `baggage` and log it verbatim if it is malformed.
 _PROPAGATOR = TraceContextTextMapPropagator()
 
-# Those that are the server's fault; the others are answers to what a caller did.
+# Codes that are the server's fault; the others are caused by the caller.
 _SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -34,7 +34,7 @@ _SERVER_ERRORS = frozenset(
 
 
 def export_traces() -> TracerProvider:
-    """Sends spans over OTLP in the background; `shutdown` sends what is left."""
+    """Exports spans over OTLP in the background; `shutdown` flushes the rest."""
     resource = Resource.create({"service.name": "adscore"}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -42,10 +42,10 @@ def export_traces() -> TracerProvider:
 
 
 class Tracing(Observer):
-    """Makes a span of each call.
+    """Records a span for each call.
 
     Args:
-        provider: Takes the spans.
+        provider: Exports the spans.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -53,7 +53,7 @@ class Tracing(Observer):
         self._tracer = provider.get_tracer("adscore_server")
 
     def ended(self, call: Call, code: grpc.StatusCode) -> None:
-        """Makes the span, as of the arrival of the call."""
+        """Records the span, starting at the call's arrival."""
         seconds = time.monotonic() - call.arrival
         service, _, method = call.method.lstrip("/").rpartition("/")
         span = self._tracer.start_span(
@@ -80,7 +80,7 @@ class Tracing(Observer):
         span.end()
 
     def close(self) -> None:
-        """Sends what is left."""
+        """Flushes the remaining spans."""
         self._provider.shutdown()
 
 

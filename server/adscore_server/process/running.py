@@ -22,11 +22,11 @@ from adscore_server.models.registry import ModelRegistry
 from adscore_server.models.root import ModelRoot
 from adscore_server.process.signals import stop_signals
 
-# Of objects that are made and not yet freed. A call makes some hundred that are freed when it ends,
-# without the collector; with Python's own 700 it would look through all that call after call.
+# Counts of objects allocated and not yet freed. A call makes about a hundred, which are freed
+# without the collector when it ends; with Python's default of 700 it would scan them on each call.
 _GC_THRESHOLDS = (50_000, 20, 20)
-_M_MMAP_THRESHOLD = -3  # of malloc.h
-# Larger than what usual images and their batches take, which is used again sooner than given back.
+_M_MMAP_THRESHOLD = -3  # from malloc.h
+# Above the size of typical images and their batches, whose memory is soon reused.
 _LARGE_BYTES = 4 * 1024 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -37,24 +37,24 @@ def run_server(
 ) -> None:
     """Serves the models under a root until SIGTERM or SIGINT, then drains.
 
-    It listens once its models are ready, so that a caller who gets through gets a score; only
-    where it waits for a first model does it listen before.
+    It listens once its models are ready, so that a caller who connects gets a score. Only with
+    `wait_for_model` does it listen before.
 
-    Must run in the main thread, which is the one that gets signals.
+    Must run in the main thread, which receives the signals.
 
     Args:
-        root: As of `ModelRoot`.
+        root: As in `ModelRoot`.
         options: Which of its models are served.
-        config: How to listen and how much to take on.
-        announce: Told one line when calls are answered.
+        config: How to listen and how much work to accept.
+        announce: Called with one line when calls are answered.
 
     Raises:
-        StartError: No model can be served, the key of its signatures is no good, or the address
-            cannot be listened on.
+        StartError: No model can be served, the signature key is invalid, or the address cannot be
+            listened on.
         ModuleNotFoundError: Signatures are required and the extra `sign` is not installed.
     """
-    # gRPC's core writes lines of its own to stderr, about a port in use for instance, which
-    # say less than the errors raised for them. It reads this when it is imported.
+    # gRPC's core writes to stderr, for instance about a port in use, and says less than the
+    # errors that are raised. It reads this variable at import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from adscore_server.monitoring.observers import monitoring
     from adscore_server.server import Server
@@ -72,7 +72,7 @@ def run_server(
         announce(_ready_line(server.address, registry))
         with ModelPoller(models, server.serve_models, options.poll_seconds) as poller:
             stopping.recv(1)
-            poller.stop_looking()  # cores are for the calls in flight now
+            poller.stop_looking()  # leave the cores to the calls in flight
             _logger.info("Stopping: calls in flight have %g s to finish", config.drain_seconds)
             drained = server.stop()
     if not drained:
@@ -80,7 +80,7 @@ def run_server(
     if poller.is_stuck:
         _logger.warning("The model that is being opened is not waited for any longer")
     if not drained or poller.is_stuck:
-        # Their threads cannot be stopped, and a normal exit would wait for them.
+        # These threads cannot be stopped, and a normal exit would wait for them.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
@@ -89,7 +89,7 @@ def run_server(
 def _check(options: ModelRootOptions) -> BundleCheck | None:
     if options.required_key is None:
         return None
-    from adscore.bundle.signing import SignatureCheck  # of an extra of its own
+    from adscore.bundle.signing import SignatureCheck  # needs the extra `sign`
 
     try:
         return SignatureCheck(options.required_key)
@@ -127,12 +127,12 @@ def _ready_line(address: str, models: ModelRegistry) -> str:
 
 
 def _settle_process() -> None:
-    """To be called once what a server needs is imported, before models are opened.
+    """Tunes the process; call it after the imports and before models are opened.
 
-    What is there now stays for good, so the garbage collector need never look at it again.
+    Objects that exist now stay for good, so the garbage collector need never scan them again.
     """
-    # Headlines are tokenised where calls are worked on, which is on all cores already; threads of
-    # the tokenizer's own would only take turns with theirs.
+    # Workers tokenise headlines on all cores already; the tokenizer's own threads would only
+    # compete with them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _give_large_blocks_back()
     gc.collect()
@@ -141,9 +141,9 @@ def _settle_process() -> None:
 
 
 def _give_large_blocks_back() -> None:
-    """Has the allocator give back at once what is large, where it can; glibc learns to keep it.
+    """Makes glibc return large blocks at once; by default it adapts and keeps them.
 
-    Requests of 16 MB, and images, would otherwise leave a server several times as large.
+    Otherwise 16 MB requests and images would leave a server several times as large.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

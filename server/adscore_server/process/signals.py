@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, as bytes in a socket: none is missed, whatever goes on."""
+"""Delivers signals to stop as bytes on a socket, so that none is missed."""
 
 import signal
 import socket
@@ -9,18 +9,18 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 def stop_signals(handle: Callable[[int, FrameType | None], object]) -> socket.socket:
-    """Has the interpreter write a byte for each signal, for as long as the process lives.
+    """Makes the interpreter write a byte for each signal, as long as the process lives.
 
-    Python runs a handler between two instructions of the main thread. A signal that comes as this
-    thread goes to sleep, in `Event.wait` for instance, would be noticed at the next one only; and
-    a handler that set the event could wait for a lock that the code below it holds. The byte is
-    written at once, and ends a wait for the socket.
+    Python runs a handler between two instructions of the main thread. If a signal arrives just as
+    that thread goes to sleep, for instance in `Event.wait`, the handler runs only after the sleep;
+    and a handler that sets the event could deadlock on a lock that the interrupted code holds.
+    The byte is written at once and wakes a wait on the socket.
 
     Args:
-        handle: Is called with the signal too, a while later; it must not wait for anything.
+        handle: Called with the signal too, somewhat later; it must not block.
 
     Returns:
-        The socket to wait for and to read from.
+        The socket to wait on and read from.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)

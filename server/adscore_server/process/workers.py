@@ -1,10 +1,10 @@
 """Several server processes behind one port: started, watched, restarted and drained together.
 
 The kernel hands each new connection to one of the processes (SO_REUSEPORT). A process that dies
-takes its calls with it, no others, and is started again; one that dies soon after its start is
-started again ever later. Should the supervisor itself be killed, the workers drain and end.
+loses only its own calls and is restarted; one that dies soon after its start is restarted after
+ever longer delays. If the supervisor itself is killed, the workers drain and exit.
 
-The supervisor itself imports neither gRPC nor ONNX Runtime: it stays small, and has no threads.
+The supervisor imports neither gRPC nor ONNX Runtime, so it stays small and has no threads.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ from adscore_server.process.signals import stop_signals
 
 FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
-# A worker that has lived this long did not die of its start.
+# A worker that has lived this long started successfully.
 SETTLED_SECONDS = 60.0
 LAST_PORT = 65535
-# Beyond the drain, for a worker to write its last bytes and end.
+# Time after the drain for a worker to write its last bytes and exit.
 EXIT_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
@@ -42,14 +42,14 @@ _processes = multiprocessing.get_context("spawn")  # gRPC does not survive a for
 
 @dataclass(frozen=True, slots=True)
 class WorkerJob:
-    """What each worker does; sent to its process.
+    """The arguments of a worker; sent to its process.
 
     Attributes:
-        root: As of `run_server`.
-        options: As of `run_server`.
-        config: As of `run_server`.
-        log_level: As of `configure_logging`.
-        log_format: As of `configure_logging`.
+        root: As in `run_server`.
+        options: As in `run_server`.
+        config: As in `run_server`.
+        log_level: As in `configure_logging`.
+        log_format: As in `configure_logging`.
     """
 
     root: Path
@@ -62,16 +62,16 @@ class WorkerJob:
 def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> None:
     """Serves with several processes until SIGTERM or SIGINT, then drains them.
 
-    Must run in the main thread, which is the one that gets signals.
+    Must run in the main thread, which receives the signals.
 
     Args:
         count: How many processes, at least 1.
-        job: What each of them does.
-        announce: Told one line when all of them answer calls.
+        job: The arguments of each worker.
+        announce: Called with one line when all of them answer calls.
 
     Raises:
         StartError: A worker could not start, the address cannot be listened on, or there are too
-            few ports after that of the metrics.
+            few ports above the metrics port.
         ValueError: The address is one that processes cannot share.
     """
     shared = replace(job.config, reuse_port=True)
@@ -91,12 +91,12 @@ def run_workers(count: int, job: WorkerJob, announce: Callable[[str], None]) -> 
 
 
 class Supervisor:
-    """Keeps so many workers running.
+    """Keeps a number of workers running.
 
     Args:
         count: How many.
-        job: What each of them does.
-        signals: Readable once this process was told to stop; a byte for each time.
+        job: The arguments of each worker.
+        signals: Socket that receives a byte for each signal to stop.
     """
 
     def __init__(self, count: int, job: WorkerJob, signals: socket.socket) -> None:
@@ -109,7 +109,7 @@ class Supervisor:
         """Starts all workers and waits until they answer calls.
 
         Returns:
-            What the first of them announced; None where the process was told to stop meanwhile.
+            The line that the first one announced; None if a signal to stop arrived first.
 
         Raises:
             StartError: One of them ended.
@@ -125,7 +125,7 @@ class Supervisor:
         return lines[0]
 
     def watch(self) -> None:
-        """Starts workers that end again, until this process is told to stop."""
+        """Restarts workers that end, until a signal to stop arrives."""
         while True:
             sentinels = [one.process.sentinel for one in self._workers if one.restart_at is None]
             pauses = [one.restart_at for one in self._workers if one.restart_at is not None]
@@ -136,7 +136,7 @@ class Supervisor:
                 worker.look_after()
 
     def stop(self) -> None:
-        """Drains all workers; kills them at a second signal, or when they take too long."""
+        """Drains all workers; kills them at a second signal or when they take too long."""
         with contextlib.suppress(BlockingIOError):
             self._signals.recv(1)
         running = [worker.process for worker in self._workers if worker.process.is_alive()]
@@ -157,16 +157,16 @@ class Supervisor:
 
 
 class Worker:
-    """A process that serves, and those that come after it in its place.
+    """A serving process and its successors after restarts.
 
     Args:
-        number: Its place, from 0.
-        job: What it does.
+        number: Its index, from 0.
+        job: Its arguments.
 
     Attributes:
         process: The latest process.
-        news: Where that process says that it is ready, or why it cannot be.
-        restart_at: Monotonic time at which it is started again; None while it runs.
+        news: Pipe on which the process reports that it is ready, or why it failed.
+        restart_at: Monotonic time of the next start; None while it runs.
     """
 
     def __init__(self, number: int, job: WorkerJob) -> None:
@@ -180,7 +180,7 @@ class Worker:
         self.news, theirs = _processes.Pipe(duplex=False)
         with theirs:
             self.process = _processes.Process(target=_work, args=(self._job, theirs))
-            # The first start would start it too, and let SIGINT through after that.
+            # The first worker's start would launch the tracker, and unblock SIGINT afterwards.
             resource_tracker.ensure_running()
             with _held_back(signal.SIGINT):
                 self.process.start()
@@ -190,7 +190,7 @@ class Worker:
         """What the process announced, once it has.
 
         Raises:
-            StartError: It ended instead.
+            StartError: The process ended first.
         """
         try:
             told = self.news.recv()
@@ -205,7 +205,7 @@ class Worker:
         return str(told)
 
     def look_after(self) -> None:
-        """Starts a process again that has ended, when its time has come."""
+        """Restarts the process if it has ended and its delay is over."""
         now = time.monotonic()
         if self.restart_at is not None:
             if now >= self.restart_at:
@@ -237,7 +237,7 @@ def _require_metrics_ports(count: int, address: str) -> None:
 
 
 def _job_of(number: int, job: WorkerJob) -> WorkerJob:
-    """The same with a page of metrics of its own: worker 0 at the port, the next at the next."""
+    """The job with its own metrics port: worker 0 at the given port, worker 1 at the next."""
     host, _, port = job.config.metrics_address.rpartition(":")
     if not host or port == "0":
         return job
@@ -246,10 +246,10 @@ def _job_of(number: int, job: WorkerJob) -> WorkerJob:
 
 
 def _work(job: WorkerJob, supervisor: Connection) -> None:
-    """What a worker's process does."""
+    """The main function of a worker's process."""
     threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
     try:
-        from adscore_server.process.running import run_server  # and with it gRPC and ONNX Runtime
+        from adscore_server.process.running import run_server  # imports gRPC and ONNX Runtime
 
         configure_logging(job.log_level, job.log_format)
         run_server(job.root, job.options, job.config, supervisor.send)
@@ -288,10 +288,10 @@ def _reserved(address: str) -> Iterator[str]:
         The address, with a real port in place of 0.
 
     Raises:
-        StartError: It is taken, or not one of this machine.
+        StartError: The address is taken, or does not belong to this machine.
     """
     host = address.rpartition(":")[0]
-    with bound_socket(address) as alone:  # where others share it, that would go unnoticed
+    with bound_socket(address) as alone:  # alone first, to notice another server
         port = alone.getsockname()[1]
     with bound_socket(f"{host}:{port}", shared=True):
         yield f"{host}:{port}"

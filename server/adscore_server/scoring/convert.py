@@ -1,4 +1,4 @@
-"""Wire messages <-> the words of the domain."""
+"""Wire messages <-> domain objects."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,19 +15,19 @@ from adscore_protos.v1 import model_pb2, scoring_pb2
 from adscore_server.calls.status import code_number, describe
 from adscore_server.models.registry import LoadingModel, ModelEntry, RefusedModel
 
-# Of each context name; a column of ids should not fill the answer.
+# Values listed per context name; a column of ids must not fill the answer.
 MAX_CONTEXT_VALUES = 1_000
 
 
 def creative_from_wire(wire: scoring_pb2.Creative) -> Creative:
-    """Converts a creative, unchecked; the scoring core says what is wrong with it."""
+    """Converts a creative without checks; the scoring core validates it."""
     return Creative(
         headline=wire.headline, image=wire.image, id=wire.id, context=dict(wire.context)
     )
 
 
 def score_to_wire(score: Score, creative_id: str, scorer: Scorer) -> scoring_pb2.Score:
-    """Converts the score that a model gave to the creative with an id."""
+    """Converts the score of the creative with this id."""
     return scoring_pb2.Score(
         creative_id=creative_id,
         targets={
@@ -78,7 +78,7 @@ def _batch_result_to_wire(
 def decision_to_wire(
     decision: Decision, settings: DecisionSettings, scorer: Scorer
 ) -> scoring_pb2.DecideResponse:
-    """Converts a decision that was made with a model."""
+    """Converts a decision."""
     return scoring_pb2.DecideResponse(
         status=f"DECISION_STATUS_{decision.status.upper()}",
         leader=decision.leader,
@@ -123,7 +123,7 @@ def _arm_decision_to_wire(arm: ArmDecision) -> scoring_pb2.ArmDecision:
 
 
 def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb2.MatchResponse:
-    """Converts the agreements, (headlines, images), that a model gave."""
+    """Converts a matrix of agreements, (headlines, images)."""
     return scoring_pb2.MatchResponse(
         rows=[scoring_pb2.MatchRow(agreements=row) for row in agreements.tolist()],
         model=scorer.name,
@@ -132,7 +132,7 @@ def match_to_wire(agreements: NDArray[np.float32], scorer: Scorer) -> scoring_pb
 
 
 def grid_to_wire(grid: ScoreGrid, scorer: Scorer) -> scoring_pb2.ScoreCombinationsResponse:
-    """Converts the grid of scores that a model gave, headline by headline."""
+    """Converts a grid of scores, headline by headline."""
     return scoring_pb2.ScoreCombinationsResponse(
         targets={name: _target_grid_to_wire(target) for name, target in grid.targets.items()},
         agreements=() if grid.agreement is None else grid.agreement.ravel(),
@@ -147,7 +147,7 @@ def grid_to_wire(grid: ScoreGrid, scorer: Scorer) -> scoring_pb2.ScoreCombinatio
 def explanation_to_wire(
     explanation: Explanation, creative_id: str, scorer: Scorer
 ) -> scoring_pb2.Explanation:
-    """Converts what the score of the creative with an id is made of."""
+    """Converts the explanation of the creative with this id."""
     return scoring_pb2.Explanation(
         creative_id=creative_id,
         target=explanation.target,
@@ -195,7 +195,7 @@ def _word_to_wire(word: WordEffect) -> scoring_pb2.WordEffect:
 
 
 def model_to_wire(entry: ModelEntry) -> model_pb2.Model:
-    """Converts what is known of a model; of one that does not score, its name and why."""
+    """Converts the entry of a model; one that does not score gets only its name and the reason."""
     if isinstance(entry, LoadingModel):
         return model_pb2.Model(
             name=entry.name, version=entry.version, state=model_pb2.MODEL_STATE_LOADING

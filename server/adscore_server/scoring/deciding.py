@@ -1,4 +1,4 @@
-"""Decides between the arms of a group: scores their creatives, then joins scores and counts."""
+"""Decides between the arms of a group: scores their creatives, then combines scores and counts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -30,9 +30,9 @@ from adscore_server.scoring.convert import creative_from_wire, decision_to_wire
 from adscore_server.scoring.pieces import PiecesOfCall
 from adscore_server.scoring.work import MAX_ID_CHARACTERS, CreativesOfCall, Scoring
 
-# The arms; of each, its creative and its prediction, whose fields count too.
+# The arms, and in each the creative and the prediction, whose fields count too.
 _DECIDE = Layout(frozenset({1}), frozenset({1}), frozenset({2, 3}))
-# More take so long that no call of one creative should wait behind them.
+# With more arms, the decision takes so long that single scores should not wait behind it.
 _LONG_DECISION = 64
 _MAX_SPREAD = 10.0
 
@@ -40,22 +40,22 @@ _WARNINGS = {scoring_pb2.Warning.Value(f"WARNING_{one}"): str(one) for one in Wa
 
 
 class AnsweredNow:
-    """A call for which nothing is left to score."""
+    """A call with nothing left to score."""
 
     def __init__(self, call: Call, finish: Callable[[list[Any]], Message]) -> None:
         self._call, self._finish = call, finish
 
-    def start(self, queue: WorkQueue) -> None:  # noqa: ARG002 - as others have it
+    def start(self, queue: WorkQueue) -> None:  # noqa: ARG002 - same signature as the others
         """Answers it."""
         self._call.succeed(self._finish([]))
 
 
 class Deciding:
-    """Answers Decide; safe to use from many threads.
+    """Answers Decide; thread-safe.
 
     Args:
         config: The limits of a request.
-        models: What is served.
+        models: The served models.
         scoring: Reads the requests.
     """
 
@@ -64,10 +64,10 @@ class Deciding:
         self._models, self._scoring = models, scoring
 
     def decide(self, call: Call) -> PiecesOfCall | AnsweredNow:
-        """Begins with a Decide; gives the work that is left.
+        """Starts a Decide and returns the remaining work.
 
         Raises:
-            InvalidRequestError: An arm or a setting cannot be; all but creatives are checked.
+            InvalidRequestError: An arm or a setting is invalid; creatives are checked later.
             ModelNotFoundError: The model, or that of a prediction, is not served.
         """
         request = self._scoring.read(call, scoring_pb2.DecideRequest, _DECIDE)
@@ -108,18 +108,18 @@ class Deciding:
 
 
 class _Question:
-    """A request that was checked, and what of it must still be scored.
+    """A checked request, and the creatives that must still be scored.
 
     Args:
         request: The request.
         scorer: The model.
 
     Attributes:
-        creatives: By place of its arm.
+        creatives: Creatives by the position of their arm.
 
     Raises:
-        DecisionError: It cannot be decided on.
-        InvalidRequestError: It names what the model does not predict.
+            DecisionError: No decision is possible.
+            InvalidRequestError: It names a target that the model does not predict.
     """
 
     def __init__(self, request: scoring_pb2.DecideRequest, scorer: Scorer) -> None:
@@ -146,7 +146,7 @@ class _Question:
         check_group(Group(request.group, self._arms), self._settings)
 
     def answer(self, outcomes: list[Score | Exception]) -> Message:
-        """The response, from an outcome of each creative.
+        """Builds the response from the outcome of each creative.
 
         Raises:
             InvalidRequestError: The first creative that cannot be scored.
@@ -175,7 +175,7 @@ class _Question:
     ) -> Arm:
         wire = self._request.arms[place]
         if wire.HasField("prediction"):
-            # Those that only a newer server knows are left out.
+            # Warnings that only a newer server knows are left out.
             warnings = [
                 _WARNINGS[number] for number in wire.prediction.warnings if number in _WARNINGS
             ]
@@ -188,7 +188,7 @@ def _model_of(request: scoring_pb2.DecideRequest) -> tuple[str, str]:
     """Name and version of the model: the request's, else that of its predictions.
 
     Raises:
-        InvalidRequestError: Predictions are of several models.
+        InvalidRequestError: The predictions come from several models.
     """
     model, version = request.model, request.model_version
     for place, arm in enumerate(request.arms):
@@ -210,7 +210,7 @@ def _model_of(request: scoring_pb2.DecideRequest) -> tuple[str, str]:
 
 
 def _settings(request: scoring_pb2.DecideRequest, scorer: Scorer) -> DecisionSettings:
-    """Raises DecisionError where a setting is out of range, or the targets are not clear."""
+    """Raises DecisionError if a setting is out of range or the targets are ambiguous."""
     known = scorer.manifest.targets
     counted: dict[str, None] = {}
     for place, arm in enumerate(request.arms):

@@ -1,4 +1,4 @@
-"""Explains scores, beside them and behind them."""
+"""Explains scores, at lower priority than scoring."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,20 +18,20 @@ from adscore_server.scoring.long_work import LongWork
 from adscore_server.scoring.pieces import PiecesOfCall
 from adscore_server.scoring.work import Scoring, check_id
 
-# The creative, and what is asked about it: each costs an encoding.
+# The creative and the variants asked about: each costs an encoding.
 _EXPLAIN = Layout(frozenset({1, 5, 7, 8, 9}), frozenset({1}))
 
 
 class Explaining:
-    """Answers Explain; safe to use from many threads.
+    """Answers Explain; thread-safe.
 
     Args:
-        models: What is served.
+        models: The served models.
         scoring: Reads the requests.
-        cores: That the server has, at least 1.
+        cores: Cores of the server, at least 1.
 
     Attributes:
-        queue: What waits to be explained.
+        queue: Calls waiting to be explained.
     """
 
     def __init__(self, models: ServedModels, scoring: Scoring, cores: int) -> None:
@@ -39,11 +39,11 @@ class Explaining:
         self.queue = BackgroundQueue(self._begin, cores)
 
     def _begin(self, call: Call) -> None:
-        """Begins with an Explain.
+        """Starts an Explain.
 
         Raises:
             InvalidCreativeError: The creative cannot be scored.
-            InvalidQuestionError: A question about it cannot be asked.
+            InvalidQuestionError: A question about it is invalid.
             UnanswerableError: The model predicts no rate.
             OverloadedError: Too many calls wait for long work.
         """
@@ -65,10 +65,10 @@ class Explaining:
 
 
 class VariantsOfCreative:
-    """A creative and what it could be instead; a `pieces.Job`.
+    """A creative and its variants; a `pieces.Job`.
 
     Args:
-        plan: What is to be done, prepared.
+        plan: The prepared questions.
         creative_id: Id of the creative.
         scorer: The model.
     """
@@ -97,19 +97,19 @@ class VariantsOfCreative:
 
 
 class PiecesOfExplanation(PiecesOfCall):
-    """Single variants, so that one explanation keeps all threads busy, and several take turns."""
+    """Pieces of one variant, so that one explanation uses all threads and several take turns."""
 
     _size = 1
 
 
 class PreparedLater:
-    """An explanation that takes long to prepare: text is looked for, or the image is large.
+    """An explanation that is slow to prepare: it searches for text, or the image is large.
 
     Args:
         call: The call.
-        plan: What it asks for.
-        prepare: Prepares the plan, and gives the work that is left.
-        long_work: Where that is done.
+        plan: The questions of the call.
+        prepare: Prepares the plan and returns the remaining work.
+        long_work: Where the preparation runs.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class PreparedLater:
 
 
 def _attempt(step: Callable[..., Any], *arguments: Any) -> Any:
-    """What a step gives; what is wrong with the question is returned."""
+    """The result of a step; an error of the question is returned, not raised."""
     try:
         return step(*arguments)
     except AdscoreError as error:

@@ -1,4 +1,4 @@
-"""Scores and matches grids: every one of some headlines with every one of some images."""
+"""Scores and matches grids: every headline with every image."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,16 +19,16 @@ from adscore_server.scoring.pieces import PiecesOfCall, attempt
 from adscore_server.scoring.work import Scoring
 
 _GRID = Layout(frozenset({1, 2}))
-# More take so long that no call of one creative should wait behind them.
+# More pairs take so long that single scores should not wait behind them.
 _LONG_GRID = 2_000
 
 
 class Grids:
-    """Answers ScoreCombinations and Match; safe to use from many threads.
+    """Answers ScoreCombinations and Match; thread-safe.
 
     Args:
         config: The limits of a grid.
-        models: What is served.
+        models: The served models.
         scoring: Reads the requests.
     """
 
@@ -37,12 +37,12 @@ class Grids:
         self._models, self._scoring = models, scoring
 
     def match(self, call: Call) -> PiecesOfCall:
-        """Begins with a Match; gives the work that is left.
+        """Starts a Match and returns the remaining work.
 
         Raises:
-            InvalidRequestError: There are too few or too many; or a headline, the first bad one,
-                cannot be read.
-            ModelWithoutAgreementError: The model was not trained for it.
+            InvalidRequestError: There are too few or too many headlines or images, or a headline is
+                invalid; the error names the first.
+            ModelWithoutAgreementError: The model was not trained for agreement.
         """
         request = self._scoring.read(call, scoring_pb2.MatchRequest, _GRID)
         scorer = self._models.resolve(request.model, request.model_version)
@@ -58,11 +58,11 @@ class Grids:
         )
 
     def score_combinations(self, call: Call) -> PiecesOfCall:
-        """Begins with a ScoreCombinations; gives the work that is left.
+        """Starts a ScoreCombinations and returns the remaining work.
 
         Raises:
-            InvalidRequestError: There are too few or too many; or a headline, the first bad one,
-                or the context cannot be read.
+            InvalidRequestError: There are too few or too many headlines or images, or a headline
+                (the error names the first) or the context is invalid.
         """
         request = self._scoring.read(call, scoring_pb2.ScoreCombinationsRequest, _GRID)
         scorer = self._models.resolve(request.model, request.model_version)
@@ -111,7 +111,7 @@ class ImagesOfGrid:
     Args:
         scorer: The model.
         images: Encoded files.
-        respond: Makes the response of all of them, decoded.
+        respond: Makes the response from all decoded images.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class ImagesOfGrid:
         return decoded
 
     def finish(self, outcomes: list[Any]) -> Message:
-        """Raises what was wrong with the first image that is not right."""
+        """Makes the response; raises the error of the first image that failed."""
         for place, outcome in enumerate(outcomes):
             if isinstance(outcome, InvalidCreativeError):
                 raise _refused(f"images[{place}]", outcome) from outcome
@@ -185,5 +185,5 @@ def _prepare_headline(scorer: Scorer, position: int, headline: str) -> PreparedH
 
 
 def _refused(field: str, error: InvalidCreativeError) -> InvalidRequestError:
-    """The same refusal, of a field of the call."""
+    """The same error for a field of the call."""
     return InvalidRequestError(field, error.reason, str(error).removeprefix(f"{error.field}: "))

@@ -1,4 +1,4 @@
-"""Work that takes long: it waits for its pixels, then for a thread, and meanwhile holds neither."""
+"""Slow work: it waits for its pixels, then for a thread, and holds neither while it waits."""
 
 import contextlib
 import threading
@@ -15,11 +15,11 @@ Step = Callable[[], Any]
 
 
 class LongWork:
-    """Where work is done that takes long, such as large images, so that no worker waits for it.
+    """Runs slow work, such as decoding large images, so that no worker waits for it.
 
     Args:
-        threads: Work that is done at once, at least 1.
-        max_calls: Calls that wait for them at once, at least 1.
+        threads: Steps that run at once, at least 1.
+        max_calls: Calls that may wait at once, at least 1.
     """
 
     def __init__(self, threads: int, max_calls: int) -> None:
@@ -29,7 +29,7 @@ class LongWork:
         self._calls = 0
 
     def enter(self, call: Call) -> None:
-        """Lets a call in, which must `leave`.
+        """Admits a call, which must `leave` later.
 
         Raises:
             OverloadedError: Too many calls wait.
@@ -40,25 +40,25 @@ class LongWork:
             self._calls += 1
 
     def leave(self) -> None:
-        """A call is answered."""
+        """Releases the place of an answered call."""
         with self._lock:
             self._calls -= 1
 
     def do(self, step: Step) -> None:
-        """Does a step of a call that was let in."""
-        with contextlib.suppress(RuntimeError):  # the server has stopped, nobody waits any more
+        """Runs a step of an admitted call."""
+        with contextlib.suppress(RuntimeError):  # the server has stopped, so no caller waits
             self._threads.submit(step)
 
     def decode(self, call: Call, claim: PixelClaim, step: Step) -> None:
-        """Does a step once its pixels are granted, which are given back after it.
+        """Runs a step once its pixels are granted, and releases them afterwards.
 
-        Where gRPC is done with the call before that, as it is at the call's deadline, the claim is
-        given up, and the step is called at once; so it must ask first whether its call is wanted.
+        If gRPC is done with the call before that, for instance at its deadline, the claim is
+        released and the step runs at once; so a step must first check whether its call is wanted.
 
         Args:
-            call: Whose step it is.
-            claim: Of its pixels.
-            step: Is called once; must not raise.
+            call: The call of the step.
+            claim: Its claim of pixels.
+            step: Called once; must not raise.
         """
         waiting = _WaitingStep(call, claim, step)
         call.when_gone(waiting.give_up)
@@ -70,7 +70,7 @@ class LongWork:
 
 
 class _WaitingStep:
-    """A step that is done when its turn comes, or when its caller goes: whichever comes first."""
+    """A step that runs when its turn comes or its caller leaves, whichever is first."""
 
     def __init__(self, call: Call, claim: PixelClaim, step: Step) -> None:
         self._call, self._claim, self._step = call, claim, step
@@ -86,7 +86,7 @@ class _WaitingStep:
                 self._claim.release()
 
     def give_up(self) -> None:
-        """Nobody waits for it any more."""
+        """Its caller no longer waits."""
         if self._begin():
             self._claim.release()
             self._step()

@@ -1,4 +1,4 @@
-"""Calls of many creatives or images, worked on in pieces by whoever has time."""
+"""Calls of many creatives or images, split into pieces for any free worker."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,47 +17,47 @@ from adscore_server.calls.status import log_unexpected
 from adscore_server.errors import InvalidRequestError
 from adscore_server.scoring.long_work import LongWork
 
-# Creatives of one call that a worker takes at a time. Fewer leave the graphs less to do in one
-# run, more leave a call that brings 32 to a single core.
+# Creatives that a worker takes from one call at a time. With fewer, each run of the graphs does
+# less; with more, a call of 32 would stay on a single core.
 _PIECE_CREATIVES = 16
-# A request of a stream stays with one worker: others have requests of their own to work on.
+# A request of a stream stays with one worker: the others have their own requests.
 _STREAM_PIECE_CREATIVES = MAX_BATCH
 
 
 class Job(Protocol):
-    """What a call asks for; its creatives or images are known by their places.
+    """The work of a call; its creatives or images are identified by position.
 
     Attributes:
-        count: How many there are.
-        budget: Where large images claim their pixels.
+        count: Number of creatives or images.
+        budget: Budget from which large images claim their pixels.
     """
 
     count: int
     budget: PixelBudget
 
     def check(self, place: int) -> Any:
-        """Checks one before it is decoded; what is wrong with it is returned, not raised."""
+        """Checks one before it is decoded; errors are returned, not raised."""
 
     def decode(self, checked: Any) -> Any:
-        """Decodes one that passed; likewise."""
+        """Decodes one that passed the check; errors are returned likewise."""
 
     def work(self, decoded: Sequence[Any]) -> Sequence[Any]:
-        """What comes of some that were decoded, an outcome each."""
+        """Processes decoded ones; returns an outcome for each."""
 
     def finish(self, outcomes: list[Any]) -> Message:
-        """Makes the response of all outcomes, what was wrong included."""
+        """Makes the response from all outcomes, including errors."""
 
 
 class PiecesOfCall:
-    """What is left of a call; whoever does the last piece answers it.
+    """The remaining work of a call; the worker that does the last piece answers it.
 
-    An image that takes long leaves its piece, and comes back as work of its own.
+    An image that is slow to decode leaves its piece and returns as a separate piece.
 
     Args:
         call: The call.
-        job: What it asks for.
-        long_work: Where images are decoded that take long.
-        is_long: Whether its answer takes long to finish.
+        job: Its work.
+        long_work: Decodes slow images.
+        is_long: Whether the answer takes long to finish.
     """
 
     _size = _PIECE_CREATIVES
@@ -86,7 +86,7 @@ class PiecesOfCall:
         queue.put_pieces(self, len(self._pieces))
 
     def take(self) -> tuple[Callable[[], None], bool]:
-        """Takes out the next piece; says whether there are more."""
+        """Removes the next piece; returns it and whether more remain."""
         piece = self._pieces.pop(0)
         return lambda: self._do(partial(self._work_on, piece)), bool(self._pieces)
 
@@ -128,7 +128,7 @@ class PiecesOfCall:
         )
 
     def _keep(self, ready: dict[int, Any]) -> None:
-        """Keeps the outcomes of some creatives, decoded or wrong."""
+        """Keeps the outcomes of some creatives, decoded or failed."""
         decoded = {place: one for place, one in ready.items() if not failed(one)}
         outcomes = self._job.work(list(decoded.values())) if decoded else ()
         ready |= zip(decoded, outcomes, strict=True)
@@ -164,13 +164,13 @@ class PiecesOfCall:
 
 
 class PiecesOfStreamRequest(PiecesOfCall):
-    """A request of a stream; the stream bounds how many there are.
+    """A request of a stream; the stream bounds their number.
 
     Args:
         call: The stream.
-        job: What the request asks for.
-        long_work: Where images are decoded that take long.
-        answer: Is given the response, or the error that ends the stream.
+        job: The work of the request.
+        long_work: Decodes slow images.
+        answer: Receives the response, or the error that ends the stream.
     """
 
     _size = _STREAM_PIECE_CREATIVES
@@ -182,7 +182,7 @@ class PiecesOfStreamRequest(PiecesOfCall):
         self._given = answer
 
     def run(self) -> None:
-        """Does all pieces here; images that take long may come later."""
+        """Does all pieces on this thread; slow images may follow later."""
         more = True
         while more:
             piece, more = self.take()
@@ -199,7 +199,7 @@ class PiecesOfStreamRequest(PiecesOfCall):
 
 
 def attempt(step: Callable[..., Any], *arguments: Any) -> Any:
-    """What a step gives; what is wrong with a creative is returned, a fault of adscore's logged."""
+    """The result of a step; an invalid creative's error is returned, a bug in adscore is logged."""
     try:
         return step(*arguments)
     except (InvalidCreativeError, InvalidRequestError) as error:
@@ -210,5 +210,5 @@ def attempt(step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def failed(outcome: Any) -> bool:
-    """Whether something is what was wrong, rather than what was asked for."""
+    """Whether an outcome is an error rather than a result."""
     return isinstance(outcome, Exception)

@@ -1,4 +1,4 @@
-"""adscore.v1 and health: which work each method is, and where it waits."""
+"""The methods of adscore.v1 and health: what each does and in which queue it waits."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,20 +27,20 @@ _SCORE, EXPLAIN = f"/{SCORING}/Score", f"/{SCORING}/Explain"
 
 
 class Services:
-    """The methods that bring one request, by their full names, and the queues for their work.
+    """The methods with one request, by full name, and the queues for their work.
 
     Args:
         config: The limits of a request.
-        models: What is served.
-        pressure: The places of scores.
-        budget: Bounds what checks decode at once; None means one of their own.
+        models: The served models.
+        pressure: The places of scoring calls.
+        budget: Bounds what checks decode at once; None creates a separate one.
 
     Attributes:
         scoring: Answers requests for scores.
         explaining: Answers requests for explanations.
         checking: Answers requests for checks.
-        queue: What waits to be scored.
-        quick: What is answered at once.
+        queue: Calls waiting to be scored.
+        quick: Calls that are answered at once.
     """
 
     def __init__(
@@ -77,16 +77,16 @@ class Services:
 
     @property
     def scoring_methods(self) -> Sequence[str]:
-        """Those whose work waits in `queue`."""
+        """Methods whose calls wait in `queue`."""
         return _SCORE, *self._many
 
     @property
     def quick_methods(self) -> Sequence[str]:
-        """Those that are answered at once."""
+        """Methods that are answered at once."""
         return tuple(self._answers)
 
     def stop(self, *, wait: bool) -> None:
-        """Ends the threads once nothing waits; waits for them where that is asked for."""
+        """Ends the threads once the queues are empty; optionally waits for them."""
         self.queue.stop(wait=wait)
         self.explaining.queue.stop(wait=wait)
         self.checking.queue.stop(wait=wait)

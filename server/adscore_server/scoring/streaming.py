@@ -1,4 +1,4 @@
-"""Requests of a stream -> answers, several worked on at once, in whatever order they are done."""
+"""Requests of a stream -> answers, several at once, in order of completion."""
 
 import queue
 import threading
@@ -14,21 +14,21 @@ from adscore_server.calls.call import Call
 from adscore_server.errors import CallAbandonedError
 from adscore_server.scoring.work import Scoring
 
-# A stream that waits for its rate looks this often whether its client is still there.
+# How often a stream that is held back by its rate limit checks for its client.
 _LOOK_SECONDS = 0.5
 
 
 class Streams:
-    """All streams of a server, which share the threads that work on them.
+    """All streams of a server, which share a pool of threads.
 
-    The next request of a stream is read only when there is room for it. So a stream holds no more
-    memory than a few requests and answers, and a caller who sends faster than that waits.
+    A stream reads its next request only when it has capacity. So it holds no more memory than a
+    few requests and answers, and a caller who sends faster is slowed down.
 
     Args:
         scoring: Answers a request.
-        workers: Threads that work on requests. Calls have others: a stream always has more to do,
-            and they would wait behind it.
-        require_token: Raises where the token of a call was revoked.
+        workers: Threads for requests of streams. Single calls have other threads, since they
+            would wait behind a stream, which always has more to do.
+        require_token: Raises if the token of a call was revoked.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Streams:
             stream.end(end)
         call.end_stream = stream.end
         code = grpc.StatusCode.CANCELLED
-        wanted = False  # whether the client was there for the last answer
+        wanted = False  # whether the client received the last answer
         try:
             for answer in stream.answers():
                 if stream.waits_for_request():
@@ -69,7 +69,7 @@ class Streams:
                 wanted = not call.gone
                 yield raw
             code = grpc.StatusCode.OK
-        except (GeneratorExit, grpc.RpcError):  # the client has gone, perhaps with all it asked for
+        except (GeneratorExit, grpc.RpcError):  # the client has gone, perhaps with all its answers
             if wanted and stream.waits_for_request():
                 code = grpc.StatusCode.OK
         except Exception as error:
@@ -82,7 +82,7 @@ class Streams:
             call.end(code)
 
     def end(self, error: Exception) -> None:
-        """Reads no more requests of any stream, answers those that were read, then raises."""
+        """Stops reading requests on all streams, answers those already read, then raises the error."""
         with self._lock:
             self._end = error
             streams = list(self._open)
@@ -94,7 +94,7 @@ class Streams:
         self._pool.shutdown(wait=wait, cancel_futures=not wait)
 
     def _requests(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
-        """Those of a caller who may still send them, as fast as its rate allows."""
+        """Yields requests at the caller's rate limit, while its token is valid."""
         limiter = self._scoring.limiter
         for raw in requests:
             call.idle_since = 0.0
@@ -110,7 +110,7 @@ class Streams:
 
 
 class _Stream:
-    """One stream: a thread reads it, the pool works on it, `answers` collects."""
+    """One stream: a thread reads it, the pool works on it, `answers` collects the results."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class _Stream:
         self._lock = threading.Lock()
         self._reading = True
         self._read_count = self._answered = 0
-        # Answers as they are done; once, that no more requests come, with the reason if any.
+        # Answers in order of completion; and, once, the end of the requests with its reason if any.
         self._done: queue.SimpleQueue[Future[Message] | Exception | None] = queue.SimpleQueue()
 
     def answers(self) -> Iterator[Message]:
@@ -146,14 +146,14 @@ class _Stream:
                 raise error
         finally:
             self.end(None)
-            self._room.release()  # the reader may wait for it
+            self._room.release()  # the reader may be waiting for it
 
     def waits_for_request(self) -> bool:
-        """Whether all that was read is answered."""
+        """Whether every request read so far is answered."""
         return self._answered == self._read_count
 
     def end(self, error: Exception | None) -> None:
-        """From now on no request is taken; the first reason counts."""
+        """Accepts no more requests; the first reason counts."""
         with self._lock:
             if self._reading:
                 self._reading = False
@@ -165,7 +165,7 @@ class _Stream:
                 self._take(next(self._requests))
         except StopIteration:
             self.end(None)
-        except Exception as error:  # the caller has gone, or sent what cannot be read
+        except Exception as error:  # the caller has gone, or sent invalid data
             self.end(error)
 
     def _take(self, request: bytes) -> None:
@@ -180,7 +180,7 @@ class _Stream:
 
 
 def _pass_on(answer: "Future[Message]", begun: "Future[None]") -> None:
-    """Fails the answer of a request that could not begin."""
+    """Fails the answer of a request whose work could not start."""
     error = CallAbandonedError() if begun.cancelled() else begun.exception()
     if error is not None:
         answer.set_exception(error)

@@ -1,4 +1,4 @@
-"""Raw requests -> answers: what a worker does with the calls that it took, all of it."""
+"""Raw requests -> answers: all that a worker does with the calls it has taken."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -32,9 +32,9 @@ from adscore_server.scoring.pieces import PiecesOfCall, PiecesOfStreamRequest, a
 
 MAX_ID_CHARACTERS = 256
 
-# More in one run of the graphs gain less than they delay the first.
+# More creatives in one run of the graphs gain less than they delay the first.
 MAX_SCORES_TOGETHER = 16
-# Of the places of a server, a part may be held by calls whose images take long to decode.
+# One in this many places may be held by calls whose images are slow to decode.
 _LARGE_SHARE = 4
 
 _SCORE = Layout(frozenset({1}), frozenset({1}))
@@ -46,11 +46,11 @@ _Ready = dict[Scorer, list[tuple[Call, str, PreparedCreative]]]
 
 
 class Scoring:
-    """Answers the calls of `ScoringService` that bring one request; safe for many threads.
+    """Answers the calls of `ScoringService` with one request; thread-safe.
 
     Args:
         config: The limits of a request.
-        models: What is served.
+        models: The served models.
     """
 
     def __init__(self, config: ServerConfig, models: ServedModels) -> None:
@@ -71,13 +71,13 @@ class Scoring:
 
         Args:
             call: The call.
-            kind: Its request.
+            kind: Message type of its request.
             layout: Where the request keeps its creatives.
-            cost: How many creatives it counts as; None means as many as it has.
+            cost: Number of creatives it counts as; None counts those that it has.
 
         Raises:
-            InvalidRequestError: It holds too much, or is no message of this kind.
-            RateLimitedError: The caller may not send so many creatives now.
+                InvalidRequestError: It exceeds a limit, or is not a message of this kind.
+                RateLimitedError: The caller may not send that many creatives now.
             CallAbandonedError: The caller has gone.
         """
         raw = call.take_request()
@@ -92,7 +92,7 @@ class Scoring:
         return parse(kind, raw) if request is None else request
 
     def score(self, calls: Iterable[Call]) -> None:
-        """Answers calls of Score, those of one model together."""
+        """Answers Score calls; those for the same model run as one batch."""
         ready: _Ready = {}
         prepared_bytes = 0
         for call in calls:
@@ -135,16 +135,16 @@ class Scoring:
         self.long_work.decode(call, scorer.preparer.budget.claim(checked.pixels), score)
 
     def score_batch(self, call: Call) -> PiecesOfCall:
-        """Begins with a BatchScore; gives the work that is left."""
+        """Starts a BatchScore and returns the remaining work."""
         request = self.read(call, scoring_pb2.BatchScoreRequest, _BATCH)
         job = self._job(request, lambda results: scoring_pb2.BatchScoreResponse(results=results))
         return PiecesOfCall(call, job, self.long_work)
 
     def score_stream_request(self, raw: bytes, call: Call, answer: "Future[Message]") -> None:
-        """Begins with one request of a stream, which is answered now or later.
+        """Starts one request of a stream, which is answered now or later.
 
         Raises:
-            InvalidRequestError: It cannot be answered as a whole.
+            InvalidRequestError: The request is invalid as a whole.
         """
         request = parse(scoring_pb2.StreamScoreRequest, raw)
         request_id = request.request_id
@@ -166,11 +166,11 @@ class Scoring:
         return CreativesOfCall(scorer, creatives, finish)
 
     def count_stream_request(self, raw: bytes) -> int:
-        """How many creatives a request of a stream holds."""
+        """Number of creatives in a request of a stream."""
         return count_parts(raw, _STREAM, self._config.max_batch_creatives)
 
     def check_batch_size(self, creatives: int) -> None:
-        """Raises InvalidRequestError where there is no creative, or there are more than allowed."""
+        """Raises InvalidRequestError if there are no creatives, or more than allowed."""
         limit = self._config.max_batch_creatives
         if not 1 <= creatives <= limit:
             raise InvalidRequestError(
@@ -185,8 +185,8 @@ class CreativesOfCall:
 
     Args:
         scorer: The model.
-        creatives: What it scores.
-        respond: Makes the response of an outcome each.
+        creatives: The creatives to score.
+        respond: Makes the response from the outcome of each.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class CreativesOfCall:
 
 
 def check(scorer: Scorer, creative: Creative) -> CheckedCreative:
-    """Checks a creative, as far as that is possible before its image is decoded.
+    """Checks a creative as far as possible before its image is decoded.
 
     Raises:
         InvalidCreativeError: With the field at fault.
@@ -224,7 +224,7 @@ def check(scorer: Scorer, creative: Creative) -> CheckedCreative:
 
 
 def check_id(creative: Creative) -> None:
-    """Raises InvalidCreativeError where the id of a creative is too long."""
+    """Raises InvalidCreativeError if the id of a creative is too long."""
     if len(creative.id) > MAX_ID_CHARACTERS:
         raise InvalidCreativeError(
             "id",
@@ -235,7 +235,7 @@ def check_id(creative: Creative) -> None:
 
 
 def check_request_id(request_id: str) -> None:
-    """Raises InvalidRequestError where the id of a request of a stream is too long."""
+    """Raises InvalidRequestError if the id of a stream's request is too long."""
     if len(request_id) > MAX_ID_CHARACTERS:
         raise InvalidRequestError(
             "request_id",
@@ -258,7 +258,7 @@ def _answer(ready: _Ready) -> None:
 def _score_each(
     scorer: Scorer, creatives: Sequence[PreparedCreative], *, log: bool = False
 ) -> Sequence[Outcome]:
-    """All together; each alone where that fails, so that one does not fail the others."""
+    """Scores all together; on failure, each alone, so that one does not fail the others."""
     if not creatives:
         return []
     try:
