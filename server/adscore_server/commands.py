@@ -75,7 +75,9 @@ MaxImageBytes = Annotated[
 MaxImagePixels = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Most pixels of an image.", show_default="as the model says, and no more"
+        min=1,
+        help="Maximum number of pixels in an image.",
+        show_default="as the model says, and no more",
     ),
 ]
 MaxWaitingCalls = Annotated[

@@ -118,8 +118,8 @@ class _Question:
         creatives: Creatives by the position of their arm.
 
     Raises:
-            DecisionError: No decision is possible.
-            InvalidRequestError: It names a target that the model does not predict.
+        DecisionError: No decision is possible.
+        InvalidRequestError: It names a target that the model does not predict.
     """
 
     def __init__(self, request: scoring_pb2.DecideRequest, scorer: Scorer) -> None:

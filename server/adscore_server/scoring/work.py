@@ -76,8 +76,8 @@ class Scoring:
             cost: Number of creatives it counts as; None counts those that it has.
 
         Raises:
-                InvalidRequestError: It exceeds a limit, or is not a message of this kind.
-                RateLimitedError: The caller may not send that many creatives now.
+            InvalidRequestError: It exceeds a limit, or is not a message of this kind.
+            RateLimitedError: The caller may not send that many creatives now.
             CallAbandonedError: The caller has gone.
         """
         raw = call.take_request()
