@@ -82,7 +82,7 @@ class Streams:
             call.end(code)
 
     def end(self, error: Exception) -> None:
-        """Reads no more requests of any stream, answers those it has read, then raises the error."""
+        """Stops reading on all streams, answers requests already read, then raises the error."""
         with self._lock:
             self._end = error
             streams = list(self._open)
