@@ -1,4 +1,4 @@
-"""``python -m adscore_client``: scores one creative, or lists the models, from a shell."""
+"""``python -m adscore_client``: scores one creative or lists the models, from a shell."""
 
 import argparse
 import json
@@ -20,16 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-        arguments: What follows the name of the command; None for the process's.
+        arguments: Command-line arguments; None uses those of the process.
 
     Returns:
-        The exit code: 0 for an answer, 1 where the call failed, 2 for wrong arguments, 130 for
-        Ctrl-C.
+        The exit code: 0 for an answer, 1 for a failed call, 2 for wrong arguments, 130 for
+            Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings(), _client(options) as client:
-            warnings.simplefilter("ignore")  # what is printed names them
+            warnings.simplefilter("ignore")  # the output shows them
             _write(options.run(client, options))
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _write(text: str) -> None:
     try:
-        print(text, flush=True)  # noqa: T201 - what the command is for
-    except UnicodeEncodeError:  # a terminal that knows few characters
+        print(text, flush=True)  # noqa: T201 - the output of the command
+    except UnicodeEncodeError:  # the terminal's encoding lacks characters
         sys.stdout.buffer.write(text.encode(sys.stdout.encoding, "backslashreplace") + b"\n")
-    except BrokenPipeError:  # whoever reads has enough, as `head`
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -69,8 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="a circumstance of the ad, e.g. placement=feed; may be repeated",
     )
-    score.add_argument("--model", default="", help="name of the model, where there are several")
-    score.add_argument("--model-version", default="", help="version of the model; else the newest")
+    score.add_argument("--model", default="", help="name of the model, if there are several")
+    score.add_argument(
+        "--model-version", default="", help="version of the model; default: the newest"
+    )
     score.set_defaults(run=_score)
 
     models = commands.add_parser("models", help="list the models of the server")
@@ -88,11 +90,15 @@ def _add_connection_options(command: argparse.ArgumentParser) -> None:
     connection.add_argument(
         "--timeout-seconds", type=float, default=10.0, metavar="S", help="default: %(default)g"
     )
-    connection.add_argument("--tls", action="store_true", help="encrypt")
-    connection.add_argument("--tls-ca", metavar="FILE", help="certificates to trust; encrypts")
-    connection.add_argument("--tls-cert", metavar="FILE", help="own certificate; encrypts")
-    connection.add_argument("--tls-key", metavar="FILE", help="key of the own certificate")
-    connection.add_argument("--tls-server-name", metavar="NAME", help="name that it is for")
+    connection.add_argument("--tls", action="store_true", help="encrypt the connection")
+    connection.add_argument(
+        "--tls-ca", metavar="FILE", help="CA certificates to trust; implies --tls"
+    )
+    connection.add_argument("--tls-cert", metavar="FILE", help="client certificate; implies --tls")
+    connection.add_argument("--tls-key", metavar="FILE", help="key of the client certificate")
+    connection.add_argument(
+        "--tls-server-name", metavar="NAME", help="name in the server's certificate"
+    )
     command.epilog = f"A token is read from the environment: {TOKEN_VARIABLE}."
 
 

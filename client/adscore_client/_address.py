@@ -1,4 +1,4 @@
-"""Addresses as the caller gives them -> the one target that gRPC connects to."""
+"""The caller's addresses -> the one target that gRPC connects to."""
 
 import ipaddress
 import os
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _LOCAL_SOCKETS = ("unix:", "unix-abstract:")
-_UNCHECKED = ("xds:", "vsock:")  # targets of gRPC that name no host and port
+_UNCHECKED = ("xds:", "vsock:")  # gRPC targets without host and port
 _ENDPOINT = re.compile(r"(\[[^\[\]]*\]|[^\s\[\]:/?#@]+):(\d+)", re.ASCII)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _MAX_PORT = 65_535
-_DEFAULT_PORT = 50_051  # of adscore serve, for the text of errors
+_DEFAULT_PORT = 50_051  # of adscore serve, for error texts
 
-# Where gRPC looks for a proxy, in its order.
+# The variables in which gRPC looks for a proxy, in order.
 _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the servers are.
+    """The target to connect to.
 
     Attributes:
         uri: What gRPC connects to; may stand for several servers.
-        name: The same for the text of errors.
-        authority: Name of the servers for HTTP/2 and TLS; empty where gRPC takes it from the uri.
-        is_local: Whether it is this very machine, so that nothing goes over a network.
+        name: The target in error texts.
+        authority: Name of the servers for HTTP/2 and TLS; empty if gRPC takes it from the uri.
+        is_local: Whether it is this machine, so that nothing crosses a network.
     """
 
     uri: str
@@ -36,15 +36,15 @@ class Target:
 
     @property
     def proxy(self) -> str:
-        """The variable that sends connections through a proxy, and the proxy; empty for none.
+        """The variable that sets a proxy, and the proxy; both empty without one.
 
-        gRPC passes by the proxy for the hosts that ``no_proxy`` names.
+        gRPC bypasses the proxy for the hosts that ``no_proxy`` names.
         """
         if self.is_local:
             return ""
         for variable in _PROXY_VARIABLES:
             if value := os.environ.get(variable):
-                # Without user and password, which a proxy's URL may have.
+                # Without the user and password that a proxy's URL may have.
                 host = urlsplit(value).netloc.rpartition("@")[2]
                 return host and f"{variable}={host}"
         return ""
@@ -55,8 +55,7 @@ def parse_target(address: str | Sequence[str]) -> Target:
 
     Raises:
         TypeError: It is neither str nor a sequence of str.
-        ValueError: It names no host with a port, and is no other target of gRPC either; in a
-            list, it is no IP:PORT.
+        ValueError: It is neither HOST:PORT nor another gRPC target; in a list, it is not IP:PORT.
     """
     if isinstance(address, str):
         for endpoint in _endpoints(address):
@@ -165,7 +164,7 @@ def _ip_and_port(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Ad
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     try:
         return ipaddress.ip_address(host), parts.port or 0
-    except ValueError:  # a name
+    except ValueError:  # a host name
         raise ValueError(
             f"address: expected IP:PORT in a list of addresses. Received: {address!r}. A name "
             "that stands for several servers is given alone, as 'dns:///NAME:PORT'"

@@ -1,4 +1,4 @@
-"""What a caller may say of a call beside its creatives: checked, with its time running."""
+"""The options of a call: checks, the choice of model, and the deadline."""
 
 import time
 from dataclasses import dataclass
@@ -7,18 +7,17 @@ from typing import NamedTuple, TypedDict
 from adscore_client._exceptions import DeadlineExceededError
 from adscore_protos.v1 import scoring_pb2
 
-# Some 30 years. With 300, which stand for "for ever" as well, gRPC counts past its own end of
-# time and gives up at once.
+# About 30 years. With 300, gRPC's clock overflows and the call fails at once.
 MAX_TIMEOUT_SECONDS = 1e9
 
 
 class CallOptions(TypedDict, total=False):
-    """What a call may be told; what is left out, or None, is the client's.
+    """The options of a call; one that is absent or None takes the client's value.
 
     Attributes:
         timeout_seconds: How long the call may take, all attempts and the reading of images
             included, in seconds, above 0.
-        model: Name of another model than the client's; its newest version is used unless one
+        model: Name of a model other than the client's; its newest version is used unless one
             is given.
         model_version: Version of the model, e.g. ``"3"``.
     """
@@ -30,12 +29,12 @@ class CallOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """The model that a call asks for, as on the wire: empty means the default or the newest.
+    """The model of a call, as on the wire: empty means the default or the newest.
 
     Attributes:
         model: Its name.
         model_version: Its version.
-        request_bytes: Bytes that the choice takes of a request.
+        request_bytes: Bytes that the choice takes in a request.
     """
 
     model: str
@@ -47,17 +46,17 @@ class ModelChoice:
         """Returns the checked choice.
 
         Raises:
-            TypeError: One of the two is no str.
+            TypeError: One of the two is not a str.
         """
         name, version = _check_name(model, "model"), _check_name(model_version, "model_version")
         request = scoring_pb2.ScoreRequest(model=name, model_version=version)
         return cls(name, version, request.ByteSize())
 
     def replace(self, model: str | None, model_version: str | None) -> "ModelChoice":
-        """Returns the choice of one call; None leaves what this one says.
+        """Returns the choice for one call; None keeps the current value.
 
-        The version says something of its own model alone, so that with another model comes
-        the newest version unless one is given.
+        A version belongs to its model, so another model means its newest version unless one is
+        given.
         """
         if model is None:
             return self if model_version is None else ModelChoice.of(self.model, model_version)
@@ -65,10 +64,10 @@ class ModelChoice:
 
 
 class Deadline:
-    """The end of a call, by the monotonic clock: setting the wall clock does not move it.
+    """The deadline of a call, on the monotonic clock, which a change of wall time does not move.
 
     Attributes:
-        timeout_seconds: The whole time.
+        timeout_seconds: The whole timeout.
     """
 
     __slots__ = ("_end", "timeout_seconds")
@@ -79,15 +78,15 @@ class Deadline:
 
     @property
     def left_seconds(self) -> float:
-        """What is left of it, 0 or more."""
+        """The time left, 0 or more."""
         return max(0.0, self._end - time.monotonic())
 
     def remaining_seconds(self, creative_id: str = "") -> float:
-        """Returns what is left, above 0.
+        """Returns the time left, above 0.
 
         Raises:
-            DeadlineExceededError: Nothing is left. gRPC would not say so in every case: it may
-                send a call without time, and even return its answer.
+            DeadlineExceededError: No time is left. gRPC does not always notice: it may send a
+                call without time left, and even return its answer.
         """
         remaining = self.left_seconds
         if not remaining:
@@ -103,11 +102,11 @@ class Deadline:
 
 
 class Options(NamedTuple):
-    """What one call was told.
+    """The checked options of one call.
 
     Attributes:
         choice: The model.
-        deadline: Begins as the method is called, so that reading images counts.
+        deadline: Starts when the method is called, so that reading images counts.
     """
 
     choice: ModelChoice
@@ -118,8 +117,8 @@ def check_timeout(timeout_seconds: object) -> float:
     """Returns the timeout.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is not above 0, or beyond what gRPC can count.
+        TypeError: It is not a number.
+        ValueError: It is not above 0, or exceeds what gRPC supports.
     """
     if isinstance(timeout_seconds, bool) or not isinstance(timeout_seconds, int | float):
         raise TypeError(
@@ -137,7 +136,7 @@ def check_count(count: object, name: str, minimum: int, maximum: int) -> int:
     """Returns the number.
 
     Raises:
-        TypeError: It is no int.
+        TypeError: It is not an int.
         ValueError: It is below the minimum or above the maximum.
     """
     if isinstance(count, bool) or not isinstance(count, int):

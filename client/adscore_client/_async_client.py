@@ -28,8 +28,8 @@ class AsyncClient(BaseClient[AsyncConnection]):
             async for result in client.score_many(creatives):
                 print(result)
 
-    Files are read on other threads, so that the event loop goes on. A client belongs to the
-    event loop of its first call until that is closed.
+    Files are read on other threads, so the event loop is not blocked. A client belongs to the
+    event loop of its first call until that loop is closed.
     """
 
     def _connect(self, settings: ChannelSettings) -> AsyncConnection:
@@ -58,10 +58,10 @@ class AsyncClient(BaseClient[AsyncConnection]):
         """Scores any number of creatives, lazily and in their order; see ``Client.score_many``.
 
         Args:
-            creatives: As there, or an async iterable of the same. An iterable that blocks
-                stops the event loop while it does.
-            batch_size: As there.
-            options: As there.
+            creatives: As in ``Client.score_many``, or an async iterable of the same. An iterable
+                that blocks also blocks the event loop.
+            batch_size: As in ``Client.score_many``.
+            options: As in ``Client.score_many``.
 
         Leaving the loop early ends the call once the iterator is closed: at once inside
         ``contextlib.aclosing(client.score_many(...))``, else when asyncio collects it.
@@ -122,7 +122,7 @@ class AsyncClient(BaseClient[AsyncConnection]):
         what_if: WhatIf = NOTHING,
         **options: Unpack[CallOptions],
     ) -> Explanation:
-        """Takes a score apart; see ``Client.explain``."""
+        """Explains a score; see ``Client.explain``."""
         creative = Creative(headline, image, context={} if context is None else context)
         return await self._explain(creative, target, what_if, self._options(**options))
 
@@ -141,11 +141,11 @@ class AsyncClient(BaseClient[AsyncConnection]):
         return await self._model(self._options(timeout_seconds, name, version))
 
     async def wait_until_ready(self, timeout_seconds: float | None = None) -> None:
-        """Waits until a server is there and serves; see ``Client.wait_until_ready``."""
+        """Waits until a server serves; see ``Client.wait_until_ready``."""
         await self._wait_until_ready(self._options(timeout_seconds))
 
     async def close(self) -> None:
-        """Closes the connection; calls under way are cancelled. May be called again."""
+        """Closes the connection and cancels calls in flight. May be called again."""
         await self._connection.close()
 
     async def __aenter__(self) -> Self:

@@ -15,15 +15,15 @@ from adscore_client._status import LocalError, stream_ended
 
 Result = TypeVar("Result")
 
-# What grpc.aio says, instead of the server's status, where the stream ended while it sent a
-# request. The next attempt sends all at once, and gets the status if there is one.
+# grpc.aio reports this instead of the server's status when the stream ends while it sends a
+# request. The next attempt sends everything at once, and gets the status if there is one.
 _LOST_STATUS = "Internal error from Core"
 
 
 class AsyncConnection(Connection):
-    """Sends calls over a channel for each service to watch, in the event loop of the first call.
+    """Sends calls over one channel per watched service, in the event loop of the first call.
 
-    Once that loop is closed, the next one gets channels of its own.
+    Once that loop is closed, the next loop gets new channels.
     """
 
     def __init__(self, settings: ChannelSettings) -> None:
@@ -47,7 +47,7 @@ class AsyncConnection(Connection):
         return AsyncStream(self, self._method("StreamScore"), metadata)
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Runs a function on another thread, so that the event loop goes on."""
+        """Runs a function on another thread, to keep the event loop free."""
         return await asyncio.to_thread(function, *arguments)
 
     async def sleep(self, seconds: float) -> None:
@@ -55,14 +55,14 @@ class AsyncConnection(Connection):
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        """Cancels calls that are under way; may be called more than once."""
+        """Cancels calls in flight; may be called more than once."""
         self.is_closed = True
         if self._loop is asyncio.get_running_loop():
             for channel in self._channels:
                 await channel.close()
 
     def raise_cancelled(self, exc: asyncio.CancelledError) -> NoReturn:
-        """Raises what ended a call: the client was closed, or this very task was cancelled."""
+        """Raises the cause of a cancellation: the client was closed, or this task was cancelled."""
         task = asyncio.current_task()
         if self.is_closed and not (task and task.cancelling()):
             raise LocalError(grpc.StatusCode.CANCELLED, "the client was closed") from exc
@@ -104,7 +104,7 @@ class AsyncStream:
         self._requests.put_nowait(request)
 
     def send_no_more(self) -> None:
-        """Says that no request follows."""
+        """Ends the requests."""
         self._requests.put_nowait(None)
 
     async def receive(self, timeout_seconds: float) -> Any:
@@ -114,7 +114,7 @@ class AsyncStream:
         except asyncio.CancelledError as exc:
             self._connection.raise_cancelled(exc)
         except grpc.aio.AioRpcError as exc:
-            self.send_no_more()  # gRPC's own task takes requests, and ends by this
+            self.send_no_more()  # ends gRPC's own task that sends requests
             if exc.details() == _LOST_STATUS:
                 raise stream_ended() from exc
             raise

@@ -1,7 +1,7 @@
-"""One score_many, without sending anything: creatives in, requests out, answers in, results out.
+"""One score_many, without I/O: creatives in, requests out, answers in, results out.
 
-A request stays here until it is answered, so that a stream that breaks can be opened again,
-on another server too, with what it still owes.
+A request stays here until it is answered, so that a broken stream can be reopened, even on another
+server, and its unanswered requests sent again.
 """
 
 from collections import deque
@@ -23,19 +23,19 @@ from adscore_client._results import InputLimits, Score
 from adscore_client._status import CallContext, error_from_item
 from adscore_protos.v1 import scoring_pb2
 
-# While the server works on some, others are on their way. More than 4 gave no more creatives a
-# second (benchmarks/client.py), and each takes memory here.
+# While the server works on some requests, others are in transit. More than 4 gave no higher
+# throughput (benchmarks/client.py), and each takes memory here.
 REQUESTS_IN_FLIGHT = 4
 
 _REQUEST_ID_BYTES = 12  # ten digits, their field and length
 
 
 class _Sent(NamedTuple):
-    """A creative of a request.
+    """A creative in a request.
 
     Attributes:
         creative_id: Its id.
-        image_file: Path of its image; empty where that comes from no file.
+        image_file: Path of its image; empty if it does not come from a file.
     """
 
     creative_id: str
@@ -48,13 +48,13 @@ Requests: TypeAlias = list[scoring_pb2.StreamScoreRequest]
 
 @dataclass(slots=True)
 class _Batch:
-    """One request, and what became of the items that it was made of.
+    """One request, and the outcomes of its items.
 
     Attributes:
-        request: Holds the creatives that can be sent.
-        spare_bytes: What is left of the message limit.
-        entries: One for each item, the errors of those that cannot be sent among them: they
-            count for the number, so that memory is bounded.
+        request: The creatives that can be sent.
+        spare_bytes: Bytes left under the message limit.
+        entries: One for each item, including errors of those that cannot be sent; these count
+            towards the batch size, which bounds memory.
         results: None until it is answered.
     """
 
@@ -71,10 +71,10 @@ class Bulk:
         choice: The model.
         batch_size: Creatives of one request, from 1 to 1,000.
         reader: Reads images; its limit is that of a request.
-        context: What the text of an error names.
+        context: Details for error texts.
 
     Raises:
-        TypeError: The size is no int.
+        TypeError: The size is not an int.
         ValueError: It is out of range.
     """
 
@@ -83,7 +83,7 @@ class Bulk:
     ) -> None:
         self.context = context
         self._choice = choice
-        # What a request has for creatives, and the largest of them.
+        # Bytes that a request has for creatives, and for the largest single one.
         self._max_bytes = reader.max_bytes - choice.request_bytes - _REQUEST_ID_BYTES
         self._reader = ImageReader(self._max_bytes - FRAME_BYTES)
         self._batch_size = check_count(batch_size, "batch_size", 1, 1_000)
@@ -95,17 +95,17 @@ class Bulk:
         self._failure: Exception | None = None
 
     def shrink_images_for(self, limits: InputLimits | None) -> None:
-        """Makes the images of items that follow smaller; None leaves them as they are."""
+        """Shrinks the images of further items; None leaves them unchanged."""
         self._reader = ImageReader(self._reader.max_bytes, limits)
 
     @property
     def wants_items(self) -> bool:
-        """Whether to read on: there may be more, and few requests are on their way."""
+        """Whether to read on: there may be more items, and few requests are in flight."""
         return not self._has_ended and len(self._open) < REQUESTS_IN_FLIGHT
 
     @property
     def has_ended(self) -> bool:
-        """Whether every item was read, so that no request follows."""
+        """Whether every item was read, so that no further request follows."""
         return self._has_ended
 
     @property
@@ -114,12 +114,12 @@ class Bulk:
         return self._has_ended and not self._open
 
     def takes_time(self, item: object) -> bool:
-        """Whether adding an item takes more than a moment: a file to read, an image to shrink."""
+        """Whether adding an item is slow: it has a file to read or an image to shrink."""
         creative = as_creative(item)
         return creative is not None and self._reader.takes_time(creative.image)
 
     def add(self, item: object) -> Requests:
-        """Takes one item of the caller's.
+        """Adds one of the caller's items.
 
         Returns:
             Requests to send now; usually none, as a batch is still open.
@@ -138,7 +138,7 @@ class Bulk:
         wire = creatives.add()
         try:
             request_bytes = FRAME_BYTES + fill_creative(wire, creative, self._reader)
-        except BaseException as exc:  # of a caller's own file object, or Ctrl-C, too
+        except BaseException as exc:  # also from a caller's file object, or Ctrl-C
             del creatives[-1]
             if isinstance(exc, InvalidCreativeError | WrongTypeError):
                 return self._take_in(_as_error(exc, creative))
@@ -153,11 +153,11 @@ class Bulk:
         return closed + self._take_in(entry, request_bytes)
 
     def end(self, failure: Exception | None = None) -> Requests:
-        """Takes the end of the caller's items.
+        """Marks the end of the caller's items.
 
         Args:
-            failure: What ended them early; ``raise_failure`` raises it once all results
-                before it were taken.
+            failure: The exception that ended them early; ``raise_failure`` raises it once all
+                results before it are taken.
 
         Returns:
             Requests to send now.
@@ -166,15 +166,15 @@ class Bulk:
         return self._close_batch()
 
     def raise_failure(self) -> None:
-        """Raises what ended the items early, if anything did."""
+        """Raises the exception that ended the items early, if any."""
         if self._failure is not None:
             raise self._failure
 
     def answer(self, response: scoring_pb2.StreamScoreResponse) -> None:
-        """Takes an answer.
+        """Handles an answer.
 
         Raises:
-            ServerError: It answers no request, or not all creatives of one.
+            ServerError: It matches no request, or answers only part of one.
         """
         for batch in self._open:
             if batch.results is None and batch.request.request_id == response.request_id:
@@ -187,7 +187,7 @@ class Bulk:
         )
 
     def take_results(self) -> Sequence[Score | AdscoreError]:
-        """Returns the next results in the order of the items; none where they are not there."""
+        """Returns the next results in the order of the items; empty if they are not ready."""
         if self._open and (results := self._open[0].results) is not None:
             self._open.popleft()
             return results
@@ -195,7 +195,7 @@ class Bulk:
 
     @property
     def unanswered(self) -> Requests:
-        """The requests that were sent and have no answer."""
+        """The requests sent but not answered."""
         return [batch.request for batch in self._open if batch.results is None]
 
     def _next_batch(self) -> _Batch:
@@ -226,10 +226,10 @@ class Bulk:
 def _as_error(exc: InvalidCreativeError | WrongTypeError, creative: Creative) -> AdscoreError:
     """Returns the error of a creative that cannot be sent.
 
-    A table of thousands of rows has one without text or without its file: that must not
-    cost the others.
+    In a table of thousands of rows, one may lack its text or its file; that must not fail the
+    others.
     """
-    # The traceback would keep what its frames hold for as long as the caller keeps this.
+    # The traceback would keep its frames' objects alive as long as the caller keeps the error.
     exc.with_traceback(None)
     if isinstance(exc, InvalidCreativeError):
         return exc
@@ -248,7 +248,7 @@ def _outcomes(
     results: Sequence[scoring_pb2.BatchScoreResult],
     context: CallContext,
 ) -> list[Score | AdscoreError]:
-    """Puts the results of a request in the places of the creatives that were sent.
+    """Merges the results of a request with the errors of creatives that were not sent.
 
     Raises:
         ServerError: There are more or fewer results than creatives.

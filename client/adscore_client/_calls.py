@@ -1,4 +1,4 @@
-"""How a call is made: what sends it, and when it is made again."""
+"""How calls are sent and retried."""
 
 import random
 from abc import ABC, abstractmethod
@@ -17,18 +17,18 @@ from adscore_protos.v1 import scoring_pb2
 Result = TypeVar("Result")
 Metadata = tuple[tuple[str, str], ...]
 
-# Scoring changes nothing on the server, so what may have been done already may be done again.
-# CANCELLED: by a server or a proxy; a caller's own cancelling is no error of gRPC here.
+# Scoring changes nothing on the server, so any call may be repeated. CANCELLED comes from a server
+# or a proxy; a cancellation by the caller does not arrive here as a gRPC error.
 RETRIED = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.CANCELLED,
 )
 
-_MIN_WAIT_SECONDS = 0.01  # a server that asks for none is not asked without end
+_MIN_WAIT_SECONDS = 0.01  # never retry in a tight loop, even if the server asks for no wait
 _INITIAL_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 2.0
-_JITTER = 0.2  # clients that failed together do not come back together
+_JITTER = 0.2  # so that clients that failed together do not return together
 
 
 class Stream(Protocol):
@@ -38,22 +38,22 @@ class Stream(Protocol):
         """Sends a request."""
 
     def send_no_more(self) -> None:
-        """Says that no request follows."""
+        """Ends the requests."""
 
     async def receive(self, timeout_seconds: float) -> scoring_pb2.StreamScoreResponse | None:
         """Returns the next answer; None at the end of the stream.
 
         Raises:
-            TimeoutError: There is none in time.
+            TimeoutError: No answer came in time.
             grpc.RpcError: The stream has failed.
         """
 
     def close(self) -> None:
-        """Ends the call; does nothing to one that has ended."""
+        """Ends the call; does nothing if it has ended."""
 
 
 class Connection(ABC):
-    """Sends the calls of a client: the one part of it that waits.
+    """Sends the calls of a client; the only part of it that waits.
 
     Attributes:
         is_closed: Whether ``close`` was called.
@@ -64,7 +64,7 @@ class Connection(ABC):
         self.is_closed = False
 
     def check_open(self) -> None:
-        """Refuses calls after ``close``, and where gRPC would hang.
+        """Refuses calls after ``close``, and wherever gRPC would hang.
 
         Raises:
             ClientClosedError: It is closed.
@@ -108,16 +108,16 @@ async def retry(
     deadline: Deadline,
     context: CallContext,
 ) -> Result:
-    """Makes a call until it is answered or its time is up.
+    """Retries a call until it is answered or its time is up.
 
     Args:
-        attempt: Makes it once.
-        connection: Where it is made.
-        deadline: The end of all attempts.
-        context: What the text of an error names.
+        attempt: Makes one attempt.
+        connection: The connection, which waits between attempts.
+        deadline: The deadline of all attempts together.
+        context: Details for error texts.
 
     Raises:
-        AdscoreError: Time does not mend the failure, or is too short for another attempt.
+        AdscoreError: The failure is permanent, or too little time is left for another attempt.
     """
     failed = 0
     before = ""  # why the attempt before failed
@@ -129,24 +129,24 @@ async def retry(
             if before and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise no_answer(context, f"the attempt before failed: {before}") from exc
             if connection.is_closed:
-                error.retryable = False  # it is the caller's own doing
+                error.retryable = False  # the caller caused it
             delay = _delay_seconds(failed, error.retry_after_seconds, deadline.left_seconds)
             if not error.retryable or error.code not in RETRIED or delay is None:
                 raise error from exc
             before = str(error)
         failed += 1
         await connection.sleep(delay)
-        if not deadline.left_seconds:  # on a busy machine a pause takes longer
+        if not deadline.left_seconds:  # a pause may overrun on a busy machine
             raise error
 
 
 def _delay_seconds(failed: int, asked: float | None, left_seconds: float) -> float | None:
-    """Returns how long to wait before the next attempt; None where there is no time for one.
+    """Returns how long to wait before the next attempt; None if there is no time for one.
 
     Args:
-        failed: Attempts before the last one.
-        asked: What the server asks for, if it does.
-        left_seconds: What is left for all attempts.
+        failed: Failed attempts before the last one.
+        asked: Delay that the server asks for, if any.
+        left_seconds: Time left for all attempts.
     """
     if asked is not None:
         delay = max(asked, _MIN_WAIT_SECONDS)
@@ -155,4 +155,4 @@ def _delay_seconds(failed: int, asked: float | None, left_seconds: float) -> flo
         return None
     backoff: float = min(_INITIAL_BACKOFF_SECONDS * 2 ** min(failed, 10), _MAX_BACKOFF_SECONDS)
     backoff *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
-    return min(backoff, left_seconds / 2)  # so that the last attempts come close to the end
+    return min(backoff, left_seconds / 2)  # so that the last attempts come close to the deadline

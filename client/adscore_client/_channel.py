@@ -1,4 +1,4 @@
-"""What a channel is opened with: encryption, tokens, and gRPC's own settings."""
+"""The settings of a channel: encryption, tokens, and gRPC's own options."""
 
 import json
 import os
@@ -25,15 +25,15 @@ TOKEN_VARIABLE = "ADSCORE_TOKEN"  # noqa: S105 - the name of a variable
 
 Token: TypeAlias = str | Callable[[], str]
 
-_TOKEN = re.compile(r"[!-~]+")  # what a header carries, without white space
+_TOKEN = re.compile(r"[!-~]+")  # the characters of a header, without white space
 
 SCORING = scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 MODELS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 _CHECKS = frozenset(check_pb2.DESCRIPTOR.services_by_name["CheckService"].methods_by_name)
 
-# Health.Check is one field each way, too little for a dependency of its own: a request
-# without a service asks for the whole server, and the answer's first field is its status.
+# Health.Check has one field each way, too little to justify a dependency: a request without a
+# service asks for the whole server, and the first field of the answer is its status.
 _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 _SERVING = b"\x08\x01"
 
@@ -46,10 +46,10 @@ class Tls:
         Client("10.0.0.7:50051", tls=Tls(ca_file="ca.pem", server_name="scores"))
 
     Attributes:
-        ca_file: Certificates that the server's must come from; None for the public ones.
+        ca_file: CA certificates to trust; None for the public ones.
         certificate_file: This client's own certificate, for a server that asks for one (mTLS).
         key_file: The private key of ``certificate_file``.
-        server_name: Name that the server's certificate is for; None where it is the address's.
+        server_name: Name in the server's certificate; None if it is the name in the address.
     """
 
     ca_file: str | PathLike[str] | None = None
@@ -60,7 +60,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What the files of a ``Tls`` hold, with the names that gRPC has for them."""
+    """The contents of the files of a ``Tls``, under gRPC's names."""
 
     root_certificates: bytes | None
     private_key: bytes | None
@@ -69,15 +69,15 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """All that is needed to open a channel, and nothing of gRPC's own yet.
+    """All that is needed to open a channel, without any gRPC object.
 
-    A process may fork once it has its client: gRPC must not have been started by then.
+    A process may fork after it creates its client, so gRPC must not have started by then.
 
     Attributes:
         target: Where the servers are.
         max_message_bytes: Limit of an answer. Requests are measured before they are sent.
-        certificates: What to encrypt with; None for no encryption.
-        server_name: Name that the server's certificate is for; empty where it is the target's.
+        certificates: Certificates for encryption; None for plain text.
+        server_name: Name in the server's certificate; empty if it is the target's.
     """
 
     target: Target
@@ -94,7 +94,7 @@ class ChannelSettings:
         return grpc.secure_channel(self.target.uri, credentials, options=options)
 
     def open_async(self, service: str) -> grpc.aio.Channel:
-        """Opens one for calls of the running event loop."""
+        """Opens a channel for calls in the running event loop."""
         options = self.options(service)
         if self.certificates is None:
             return grpc.aio.insecure_channel(self.target.uri, options=options)
@@ -103,26 +103,26 @@ class ChannelSettings:
 
     def options(self, service: str) -> list[tuple[str, Any]]:
         """Returns the settings as gRPC names them."""
-        # Calls go to all servers in turn, and to none on which the service is not serving.
+        # Calls go round-robin to the servers on which the service is serving.
         service_config = {
             "loadBalancingConfig": [{"round_robin": {}}],
             "healthCheckConfig": {"serviceName": service},
         }
         options: list[tuple[str, Any]] = [
             ("grpc.service_config", json.dumps(service_config)),
-            # Calls are made again by _calls.py: gRPC gives up after five attempts.
+            # _calls.py retries calls itself, since gRPC gives up after five attempts.
             ("grpc.enable_retries", 0),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", -1),
-            # By default a lost server is looked for ever more rarely, up to every 2 minutes, and
-            # calls fail at once meanwhile; one that restarts should be found within seconds.
+            # By default gRPC backs off from a lost server up to 2 minutes, and calls fail at once
+            # meanwhile; a server that restarts should be found within seconds.
             ("grpc.max_reconnect_backoff_ms", 2_000),
-            # Else all channels of a process to one address share that waiting time, so that a
-            # new client fails because an old one did.
+            # Otherwise all channels of a process to one address share this backoff, so that a new
+            # client fails because an old one did.
             ("grpc.use_local_subchannel_pool", 1),
         ]
         if self.target.is_local:
-            # gRPC would ask the proxy of the environment for this very machine.
+            # Otherwise gRPC would connect to this machine through the environment's proxy.
             options.append(("grpc.enable_http_proxy", 0))
         if self.server_name:
             options.append(("grpc.ssl_target_name_override", self.server_name))
@@ -132,19 +132,19 @@ class ChannelSettings:
 
 
 def service_to_watch(method: str) -> str:
-    """Returns the service that must serve on a server for a call of a method to go there.
+    """Returns the service that must be serving on a server to receive calls of a method.
 
-    Checks need no model, and neither does ModelService, which unlike CheckService is on servers of
-    every version: one that cannot check says so.
+    For checks this is ModelService: it needs no model either, and unlike CheckService it exists on
+    servers of every version. One that cannot check says so.
     """
     return MODELS if method in _CHECKS else SCORING
 
 
 def bind_methods(channel: Any) -> dict[str, Any]:
-    """Returns what calls each method, by the method's name.
+    """Returns the callable for each method, by the method's name.
 
     Args:
-        channel: Of ``grpc`` or of ``grpc.aio``.
+        channel: A channel of ``grpc`` or ``grpc.aio``.
     """
     return {
         **vars(scoring_pb2_grpc.ScoringServiceStub(channel)),
@@ -163,11 +163,11 @@ def is_serving(health: bytes) -> bool:
 
 
 def check_tls(tls: Tls | bool, target: Target) -> Tls | None:
-    """Returns what to encrypt with; None for no encryption.
+    """Returns the settings of encryption; None for plain text.
 
     Raises:
         TypeError: It is neither Tls nor bool.
-        ValueError: Certificate and key do not come together, or a name is missing.
+        ValueError: Only one of certificate and key is given, or a name is missing.
     """
     if not isinstance(tls, Tls | bool):
         raise TypeError(f"tls: expected Tls, True or False. Received: {tls!r:.80}")
@@ -213,17 +213,18 @@ def _read(path: str | PathLike[str] | None, name: str) -> bytes | None:
 def token_source(
     token: Token | None, target: Target, *, is_encrypted: bool, allow_plaintext: bool
 ) -> Callable[[], str] | None:
-    """Returns what gives the token of each call; None where there is none.
+    """Returns a function that gives the token of each call; None without a token.
 
     Args:
-        token: What the caller passed; None means the environment's, ``""`` none.
+        token: The caller's argument; None means the environment's token, ``""`` none.
         target: Where it would be sent.
-        is_encrypted: Whether the connection is.
-        allow_plaintext: Whether the caller wants the token sent over any connection.
+        is_encrypted: Whether the connection is encrypted.
+        allow_plaintext: Whether the caller allows the token on any connection.
 
     Raises:
         TypeError: It is neither str nor callable.
-        ValueError: It holds what a header cannot, or would be read by others on its way.
+        ValueError: It has characters that a header cannot carry, or would cross the network in
+            plain text.
     """
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
@@ -246,7 +247,7 @@ def token_source(
 
 
 def _check_token(token: object) -> str:
-    """Returns the token; one that is refused is never quoted."""
+    """Returns the token; errors never quote it."""
     if not isinstance(token, str):
         raise TypeError(f"token: expected str. Received: {type(token).__name__}")
     if not _TOKEN.fullmatch(token):

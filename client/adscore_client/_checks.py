@@ -15,12 +15,12 @@ from adscore_protos.v1 import check_pb2
 
 
 class Severity(OpenEnum):
-    """What breaking a rule means; ``UNRECOGNISED_7`` where only a newer client could say."""
+    """What breaking a rule means; ``UNRECOGNISED_7`` for a value of a newer server."""
 
     ERROR = "ERROR"
     """The platform refuses the creative, or shows it cut."""
     WARNING = "WARNING"
-    """It runs, and is likely to do worse or to reach fewer people."""
+    """The creative runs, but is likely to do worse or to reach fewer people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Finding(Result):
         expected: What the rule asks for, e.g. ``"at most 150,000 bytes"``.
         received: What the creative has.
         source: Where the rule stands.
-        boxes: Where on the image; empty where the finding is of no part of it.
+        boxes: Where on the image; empty if the finding is not about a part of it.
     """
 
     rule: str
@@ -65,11 +65,11 @@ class Finding(Result):
 
 @dataclass(frozen=True, slots=True)
 class CheckedCreative(Result):
-    """What was found of one creative.
+    """The findings for one creative.
 
     Attributes:
-        creative_id: The id that it had.
-        findings: Errors first; empty where it keeps all rules.
+        creative_id: Its id, as passed.
+        findings: Errors first; empty if it breaks no rule.
     """
 
     creative_id: str
@@ -83,12 +83,12 @@ class CheckedCreative(Result):
 
 @dataclass(frozen=True, slots=True)
 class CheckReport(Result):
-    """What was found of the creatives of one call.
+    """The findings for the creatives of one call.
 
     Attributes:
         placement: Name of the placement whose rules were used.
         creatives: One for each creative, in the order in which they were passed.
-        not_checked: What could not be checked and why, one text each; empty where all was.
+        not_checked: What could not be checked and why, one text each; empty if all was checked.
     """
 
     placement: str
@@ -104,9 +104,9 @@ class PlacementRule(Result):
         name: Stable name, e.g. ``"image-bytes"``.
         severity: What breaking it means.
         expected: What it asks for, e.g. ``"at most 150,000 bytes"``.
-        source: Where it stands: a title and an address.
-        source_date: When that was written or read, as YYYY-MM-DD or YYYY-MM; may be empty.
-        confirmed: Whether the platform's own documentation was read for it.
+        source: Its source: a title and an address.
+        source_date: When the source was written or read, as YYYY-MM-DD or YYYY-MM; may be empty.
+        confirmed: Whether it was verified in the platform's own documentation.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Placement(Result):
     rules: tuple[PlacementRule, ...]
 
 
-# === What is sent ===
+# === Requests ===
 
 
 def add_creatives(
@@ -183,7 +183,7 @@ def add_creatives(
     return image_files
 
 
-# === What comes back ===
+# === Answers ===
 
 
 def report_from_wire(wire: check_pb2.CheckResponse, expected: int, address: str) -> CheckReport:

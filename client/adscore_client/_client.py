@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -27,7 +27,7 @@ class Client(BaseClient[BlockingConnection]):
             score = client.score("Save 20 % on running shoes", "banners/shoes.png")
             print(score.targets["ctr"].mean)
 
-    A call that finds a server gone or busy is made again until its timeout. See
+    A call that finds a server gone or busy is retried until its timeout. See
     ``BaseClient.__init__`` for the settings.
     """
 
@@ -46,8 +46,8 @@ class Client(BaseClient[BlockingConnection]):
         """Scores one creative.
 
         Args:
-            headline: Text of the headline; None or ``""`` where the creative has none. Whether
-                it may lack one, or its image, is the model's to say: ``Model.limits``.
+            headline: Text of the headline; None or ``""`` if the creative has none. The model's
+                ``Model.limits`` say whether the headline or the image may be absent.
             image: The banner, as a path (``str`` or ``os.PathLike``), the bytes of one
                 encoded JPEG, PNG, WebP or GIF file, a file object opened for binary reading
                 (read from where it stands, not closed), or a Pillow image (sent as PNG); None
@@ -87,18 +87,18 @@ class Client(BaseClient[BlockingConnection]):
                 else:
                     print(result.creative_id, "has no score:", result)
 
-        What fails the whole call (no such model, ...) is raised; what was yielded until then
-        stays valid. A connection that breaks is opened again, to another server where there
-        are several, and what had no answer yet is sent again. An exception of the iterable
-        itself is raised once all results before it were yielded.
+        An error of the whole call (no such model, ...) is raised; results yielded before it stay
+        valid. A broken connection is reopened, to another server if there are several, and
+        unanswered requests are sent again. An exception of the iterable itself is raised after
+        all results before it.
 
-        Creatives are read only as results are asked for, some requests ahead, so that an
-        endless iterable takes constant memory. Leaving the loop early ends the call.
+        Creatives are read lazily, a few requests ahead of the results, so that an endless
+        iterable takes constant memory. Leaving the loop early ends the call.
 
         Args:
             creatives: Creatives, or pairs of headline and image.
-            batch_size: Creatives of one request, from 1 to 1,000; fewer are sent together
-                where the message limit asks for it. Four requests are on their way at most.
+            batch_size: Creatives per request, from 1 to 1,000; fewer if the message limit requires
+                it. At most four requests are in flight.
             options: ``timeout_seconds``, how long to wait for the next answer of the server,
                 all attempts together (what the caller does between two results does not
                 count); ``model`` and ``model_version`` as for ``score``.
@@ -109,7 +109,7 @@ class Client(BaseClient[BlockingConnection]):
                 a creative that is of the wrong type is an error of this creative.)
             ValueError: An argument is out of range.
         """
-        # Not itself a generator: wrong arguments should fail here, not at the first result.
+        # Not a generator itself, so that wrong arguments fail here, not at the first result.
         items = _Items(creatives)
         return _results(self._score_many(items, batch_size, self._options(**options)))
 
@@ -224,7 +224,7 @@ class Client(BaseClient[BlockingConnection]):
                 for finding in creative.findings:
                     print(finding.severity, finding.message)
 
-        All are sent in one call, as they are: their bytes are checked too.
+        All are sent in one call, unchanged: their bytes are checked too.
 
         Args:
             placement: Its name; ``list_placements`` has them all.
@@ -264,7 +264,7 @@ class Client(BaseClient[BlockingConnection]):
         what_if: WhatIf = NOTHING,
         **options: Unpack[CallOptions],
     ) -> Explanation:
-        """Takes a score apart: what the model reacts to, which is not what causes clicks.
+        """Explains a score: what the model reacts to, which is not what causes clicks.
 
             explanation = client.explain("Save 20 % on running shoes", "banners/shoes.png")
             for word in explanation.words:
@@ -324,7 +324,7 @@ class Client(BaseClient[BlockingConnection]):
         return run(self._model(self._options(timeout_seconds, name, version)))
 
     def wait_until_ready(self, timeout_seconds: float | None = None) -> None:
-        """Waits until a server is there and serves, e.g. one that was started a moment ago.
+        """Waits until a server serves, e.g. one that was just started.
 
         Args:
             timeout_seconds: How long to wait; None for the client's.
@@ -336,7 +336,7 @@ class Client(BaseClient[BlockingConnection]):
         run(self._wait_until_ready(self._options(timeout_seconds)))
 
     def close(self) -> None:
-        """Closes the connection; calls under way are cancelled. May be called again."""
+        """Closes the connection and cancels calls in flight. May be called again."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -353,7 +353,7 @@ class Client(BaseClient[BlockingConnection]):
 
 
 class _Items:
-    """The caller's iterable, read as both clients read theirs."""
+    """Adapts the caller's iterable to the interface that both clients read."""
 
     def __init__(self, items: Iterable[object]) -> None:
         self._items = iter(items)

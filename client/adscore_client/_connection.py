@@ -1,4 +1,4 @@
-"""The connection of the client that blocks: its channels, each opened by its first call."""
+"""The connection of the blocking client: its channels, each opened by its first call."""
 
 import queue
 import threading
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def run(call: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a coroutine that waits for nothing but a blocking connection, and so never suspends."""
+    """Runs a coroutine that awaits only a blocking connection, and so never suspends."""
     try:
         call.send(None)
     except StopIteration as done:
@@ -27,10 +27,10 @@ def run(call: Coroutine[Any, Any, Result]) -> Result:
 
 
 class BlockingConnection(Connection):
-    """Sends calls over a channel for each service to watch; safe to use from several threads.
+    """Sends calls over one channel per watched service; thread-safe.
 
-    A channel is made by its first call and not before: a process may fork once it has its
-    client, and gRPC must not have been started by then.
+    A channel is opened by its first call and not before: a process may fork after it creates its
+    client, so gRPC must not have started by then.
     """
 
     def __init__(self, settings: ChannelSettings) -> None:
@@ -48,7 +48,7 @@ class BlockingConnection(Connection):
         try:
             return send(request, timeout=timeout_seconds, metadata=metadata)
         except ValueError as exc:
-            # gRPC's answer to a call on a channel that another thread has just closed.
+            # gRPC raises this if another thread has just closed the channel.
             raise ClientClosedError.of(self.settings.target.name) from exc
         finally:
             _runtime.CALLS_UNDER_WAY.discard(under_way)
@@ -70,9 +70,9 @@ class BlockingConnection(Connection):
         time.sleep(seconds)
 
     def close(self) -> None:
-        """Cancels calls that are under way; may be called more than once."""
+        """Cancels calls in flight; may be called more than once."""
         if _runtime.is_unusable():
-            self.is_closed = True  # the channel is its parent's, and closing it would hang
+            self.is_closed = True  # the channel is the parent process's; closing it would hang
             return
         with self._lock:
             self.is_closed = True
@@ -99,8 +99,8 @@ class BlockingConnection(Connection):
 class BlockingStream:
     """One open stream.
 
-    A thread of its own takes the answers from gRPC, which knows no way to wait for the next
-    one for a while only.
+    A thread takes the answers from gRPC, which has no way to wait for the next one with a
+    timeout.
     """
 
     def __init__(self, method: Any, metadata: Metadata) -> None:
@@ -119,7 +119,7 @@ class BlockingStream:
         self._requests.put(request)
 
     def send_no_more(self) -> None:
-        """Says that no request follows."""
+        """Ends the requests."""
         self._requests.put(None)
 
     async def receive(self, timeout_seconds: float) -> Any:
@@ -146,4 +146,4 @@ class BlockingStream:
             self._outcomes.put(exc)
         finally:
             _runtime.CALLS_UNDER_WAY.discard(self)
-            self._requests.put(None)  # gRPC's own thread takes them, and ends by this
+            self._requests.put(None)  # ends gRPC's own thread that sends them

@@ -1,4 +1,4 @@
-"""What the caller passes -> wire messages -> what the caller gets."""
+"""The caller's arguments -> wire messages -> results."""
 
 import itertools
 import re
@@ -28,8 +28,8 @@ from adscore_client._results import (
 )
 from adscore_protos.v1 import model_pb2, scoring_pb2
 
-# Of a creative, a headline or an image inside a request: one byte for the number of its field,
-# at most five for its length.
+# Overhead of a creative, headline or image in a request: one byte for the number of its field, at
+# most five for its length.
 FRAME_BYTES = 6
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -43,7 +43,7 @@ PartsRequest = TypeVar(
     scoring_pb2.ExplainRequest,
 )
 
-# === What is sent ===
+# === Requests ===
 
 
 def fill_creative(wire: scoring_pb2.Creative, creative: Creative, reader: ImageReader) -> int:
@@ -80,7 +80,7 @@ def fill_creative(wire: scoring_pb2.Creative, creative: Creative, reader: ImageR
 
 
 def _encoded_bytes(*parts: str | bytes) -> int:
-    """Bytes of a message of such fields: each a byte for its number, its length, and itself."""
+    """Bytes of a message with these fields: for each, a byte for its number, its length, itself."""
     total = 0
     for part in parts:
         size = len(part.encode()) if isinstance(part, str) and not part.isascii() else len(part)
@@ -102,7 +102,7 @@ def context_to_wire(context: object) -> dict[str, str]:
     """Returns the context, if it is one that the wire can carry.
 
     Raises:
-        TypeError: It is no mapping of str to str.
+        TypeError: It is not a mapping of str to str.
         InvalidCreativeError: A text has a lone surrogate.
     """
     if not isinstance(context, Mapping):
@@ -124,7 +124,7 @@ def text_to_wire(value: object, field: str) -> str:
         field: Path of the field that it is for.
 
     Raises:
-        TypeError: It is no str.
+        TypeError: It is not a str.
         InvalidCreativeError: It has a lone surrogate.
     """
     if not isinstance(value, str):
@@ -179,12 +179,12 @@ def add_parts(
 
 
 def iterable(value: object, name: str, items: str) -> Iterable[Any]:
-    """Returns what a caller passed for an argument, if it can be iterated as meant.
+    """Returns the caller's argument if it is an iterable of items.
 
     Raises:
-        TypeError: It is no iterable, or a single item that is one by nature.
+        TypeError: It is not iterable, or is a single item that happens to be.
     """
-    # One text, one path or one open file is iterable too, and never what was meant.
+    # A single text, path or open file is iterable too, and always a mistake.
     single = isinstance(value, str | bytes | bytearray | memoryview | PathLike)
     if single or hasattr(value, "read") or not isinstance(value, Iterable):
         raise TypeError(
@@ -207,24 +207,24 @@ def _load_part(image: object, path: str, reader: ImageReader) -> bytes:
 
 
 def _of_part(exc: Exception, path: str) -> str:
-    # Here an image may not be absent, and its absence is no way out.
+    # Here an image may not be absent, so do not advise to leave it out.
     return path + str(exc).removeprefix("image").replace(ABSENT_HINT, "")
 
 
 def require_capacity(
     spare: int, path: str, reader: ImageReader, what: str, remedy: str = "Pass fewer at a time, or"
 ) -> None:
-    """Checks that a request has room for all that was put into it.
+    """Checks that a request is within the message limit.
 
     Args:
-        spare: Bytes that are left, below 0 where there are none.
-        path: What was put into it last.
+        spare: Bytes left; below 0 if the request is too large.
+        path: What was added last.
         reader: Its limit is that of the request.
-        what: All that was put into it.
-        remedy: What the caller can do, before the other way, which is named behind it.
+        what: All that was added.
+        remedy: What the caller can do; the text then names the other remedy.
 
     Raises:
-        MessageTooLargeError: It has none.
+        MessageTooLargeError: The request is too large.
     """
     if spare < 0:
         raise MessageTooLargeError(
@@ -234,7 +234,7 @@ def require_capacity(
         )
 
 
-# === What comes back ===
+# === Answers ===
 
 
 def score_from_wire(wire: scoring_pb2.Score) -> Score:
@@ -357,7 +357,7 @@ def model_from_wire(wire: model_pb2.Model) -> Model:
 
 
 def _state_from_wire(number: int) -> ModelState:
-    # Zero is unused, and a newer server may know more.
+    # Zero is unused, and a newer server may send further values.
     if number == 0 or number not in model_pb2.ModelState.values():
         return ModelState(f"UNRECOGNISED_{number}")
     return ModelState(model_pb2.ModelState.Name(number).removeprefix("MODEL_STATE_"))

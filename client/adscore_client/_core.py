@@ -1,7 +1,7 @@
 """What both clients do, without any I/O: docs/decisions/sans-io-client.md.
 
-A call is a coroutine here. What it waits for is its connection's: that of ``AsyncClient`` waits
-in the event loop, that of ``Client`` blocks and never suspends the coroutine.
+A call is a coroutine here, and its connection does the waiting: that of ``AsyncClient`` waits in
+the event loop, that of ``Client`` blocks and never suspends the coroutine.
 """
 
 import itertools
@@ -60,10 +60,10 @@ from adscore_client._settings import DEFAULTS, ClientSettings, check_names
 from adscore_client._status import CallContext, error_from_call, no_answer
 from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
 
-_MIN_MESSAGE_BYTES = 1024  # less holds no creative beside the name of its model
+_MIN_MESSAGE_BYTES = 1024  # fewer do not fit a creative and the name of its model
 _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit
 
-_READINESS_POLL_SECONDS = 0.1  # between two questions whether a server serves
+_READINESS_POLL_SECONDS = 0.1  # between two checks whether a server serves
 
 # A server may begin to serve a newer version, which may read images of another size.
 LIMITS_KNOWN_SECONDS = 60.0
@@ -81,8 +81,8 @@ class BaseClient(ABC, Generic[ConnectionType]):
 
         Args:
             address: ``HOST:PORT``, another gRPC target, or a list of ``IP:PORT`` of servers
-                with the same models. Where there are several, as behind ``dns:///NAME:PORT``,
-                calls go to them in turn, and to none that is down or stopping.
+                with the same models. With several, as behind ``dns:///NAME:PORT``, calls go to
+                them in turn, skipping any that is down or stopping.
             settings: By name:
 
                 - ``timeout_seconds`` (10.0): How long a call may take, all attempts together,
@@ -95,9 +95,8 @@ class BaseClient(ABC, Generic[ConnectionType]):
                   from 1,024 to 2,147,483,647 bytes. The default is the server's.
                 - ``tls`` (False): True to encrypt, trusting public certificates; a ``Tls`` to
                   say more.
-                - ``token`` (None): What the server knows this caller by, or what returns it,
-                  called before each call. None for the environment's ``ADSCORE_TOKEN``, ``""``
-                  for none.
+                - ``token`` (None): The caller's token, or a function that returns it, called before
+                  each call. None for the environment's ``ADSCORE_TOKEN``, ``""`` for none.
                 - ``allow_plaintext_token`` (False): Whether to send a token without encryption
                   to another machine.
                 - ``shrink_images`` (False): Whether to make images smaller before they are
@@ -140,7 +139,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
 
     @abstractmethod
     def _connect(self, settings: ChannelSettings) -> ConnectionType:
-        """Returns what sends the calls; opens nothing yet."""
+        """Returns the connection; opens nothing yet."""
 
     def __repr__(self) -> str:
         closed = ", closed" if self._connection.is_closed else ""
@@ -154,7 +153,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         model: str | None = None,
         model_version: str | None = None,
     ) -> Options:
-        """Checks what a caller said of one call; its time begins now.
+        """Checks the options of one call; its time starts now.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -235,7 +234,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         self, placement: str, creatives: Iterable[CreativeInput], options: Options
     ) -> CheckReport:
         request = check_pb2.CheckRequest(placement=text_to_wire(placement, "placement"))
-        reader = ImageReader(self._channel.max_message_bytes)  # the file itself is checked
+        reader = ImageReader(self._channel.max_message_bytes)  # the check needs the original file
         files = await self._connection.run(add_creatives, request, creatives, reader)
         context = self._context(options, image_files=files)._replace(keeps_paths=True)
         wire = await self._send("Check", request, options, context)
@@ -301,7 +300,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         bulk = Bulk(options.choice, batch_size, reader, self._context(options))
 
         def reader_of_now() -> Awaitable[ImageReader]:
-            # Its time begins as results are asked for, not as the method was called.
+            # Its time starts with the first request for a result, not with the call of the method.
             deadline = Deadline(options.deadline.timeout_seconds)
             return self._reader(options._replace(deadline=deadline))
 
@@ -309,10 +308,10 @@ class BaseClient(ABC, Generic[ConnectionType]):
             self._connection, items, bulk, reader_of_now, self._metadata, self._notice
         )
 
-    # === What calls share ===
+    # === Shared by all calls ===
 
     def _notice(self, score: Score) -> None:
-        """Warns, once for each model, of scores that lack the context that it reads."""
+        """Warns, once per model, that scores lack the context that it reads."""
         model = (score.model, score.model_version)
         if Warning.MISSING_CONTEXT in score.warnings and model not in self._missed_context:
             self._missed_context.add(model)
@@ -337,7 +336,7 @@ class BaseClient(ABC, Generic[ConnectionType]):
         )
 
     async def _metadata(self, context: CallContext) -> Metadata:
-        """Returns what is sent beside the message: the id of the call, and who calls."""
+        """Returns the metadata of a call: its id and its token."""
         request_id = ("x-request-id", context.request_id)
         if self._token is None:
             return (request_id,)

@@ -1,4 +1,4 @@
-"""What the caller asks to have scored; an image as the caller has it -> its encoded bytes."""
+"""A creative as the caller passes it; its image in any form -> encoded bytes."""
 
 import io
 import os
@@ -19,7 +19,7 @@ class BinaryFile(Protocol):
 
 
 class PillowImage(Protocol):
-    """As much of ``PIL.Image.Image`` as is used here; Pillow itself is never imported."""
+    """The part of ``PIL.Image.Image`` used here; Pillow itself is never imported."""
 
     @property
     def mode(self) -> str:
@@ -59,7 +59,7 @@ class Creative:
     context: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
-        # An image of megabytes must not fill a log.
+        # Keep megabytes of image bytes out of logs.
         parts = [f"headline={self.headline!r}", f"image={describe_image(self.image)}"]
         parts += [f"id={self.id!r}"] if self.id else []
         parts += [f"context={self.context!r}"] if self.context else []
@@ -70,7 +70,7 @@ CreativeInput: TypeAlias = Creative | tuple[str | None, ImageInput | None]
 
 
 def as_creative(item: object) -> Creative | None:
-    """What a caller passed for a creative, a pair of headline and image too; None for all else."""
+    """Returns a creative, or a pair of headline and image as one; None for anything else."""
     if isinstance(item, Creative):
         return item
     return Creative(*item) if isinstance(item, tuple) and len(item) == 2 else None
@@ -80,11 +80,11 @@ def as_creative(item: object) -> Creative | None:
 
 _ACCEPTED = "a path, bytes, a file object opened for binary reading or a Pillow image"
 
-# What ends the text where an image turns out to be none.
+# Appended to an error's text if the image is not one.
 ABSENT_HINT = ". Pass None where the creative has no image"
 
-# Modes that a PNG file holds as they are; the others are converted without loss where that
-# is possible, else to RGB, which is what a model reads anyhow.
+# Modes that PNG supports directly; the others are converted without loss if possible, else to RGB,
+# which a model reads in any case.
 _PNG_MODES = frozenset({"1", "L", "LA", "I;16", "P", "RGB", "RGBA"})
 _NEAREST_PNG_MODE = {"I": "I;16", "I;16B": "I;16", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 _EXIF_ORIENTATION = 0x0112
@@ -95,11 +95,11 @@ def load_image(image: object, max_bytes: int) -> bytes:
 
     Args:
         image: Whatever the caller passed but None.
-        max_bytes: Reading stops above this number, so that a wrong path cannot fill the
-            memory; what is longer is refused.
+        max_bytes: Reading stops beyond this number, so that a wrong path cannot fill the
+            memory; longer files are refused.
 
     Raises:
-        TypeError: The image is of no accepted type.
+        TypeError: The image is not of an accepted type.
         InvalidCreativeError: It cannot be read, is empty or is too long.
     """
     if isinstance(image, bytes):
@@ -127,21 +127,21 @@ def load_image(image: object, max_bytes: int) -> bytes:
 
 
 def is_pillow_image(image: object) -> TypeGuard[PillowImage]:
-    """Says whether this is a Pillow image, without importing Pillow.
+    """Whether this is a Pillow image, without importing Pillow.
 
-    A caller who has one has imported the module already.
+    A caller who has one has already imported the module.
     """
     module = sys.modules.get("PIL.Image")
     return module is not None and isinstance(image, module.Image)
 
 
 def image_file_name(image: object) -> str:
-    """Returns the path that the image comes from; empty where that is unknown."""
+    """Returns the path of the image; empty if unknown."""
     if image is None or isinstance(image, bytes):
         return ""
     if isinstance(image, str | PathLike):
         return os.fsdecode(image)
-    # Of an open file; a temporary one may have its descriptor, a number, for a name.
+    # For an open file; the name of a temporary one may be its descriptor, a number.
     name = getattr(image, "name", None) or getattr(image, "filename", None)
     return name if isinstance(name, str) else ""
 
@@ -175,10 +175,10 @@ def _read_path(path: str | PathLike[str], max_bytes: int) -> bytes:
 def _read_file_object(file: Any, max_bytes: int) -> bytes:
     name = image_file_name(file) or _type_name(file)
     data = bytearray()
-    while len(data) <= max_bytes:  # a raw file may return less than it was asked for
+    while len(data) <= max_bytes:  # a raw file may return less than requested
         try:
             chunk = file.read(max_bytes + 1 - len(data))
-        except (OSError, ValueError) as exc:  # ValueError: a closed file, or text in no UTF-8
+        except (OSError, ValueError) as exc:  # ValueError: a closed file, or text that is not UTF-8
             raise _unreadable(name, exc) from exc
         if not isinstance(chunk, bytes | bytearray | memoryview):
             raise WrongTypeError(
@@ -201,8 +201,8 @@ def _save_as_png(image: PillowImage) -> bytes:
             image = image.convert(_NEAREST_PNG_MODE.get(image.mode, "RGB"))
         options: dict[str, Any] = {}
         if orientation != 1:
-            # The orientation alone, as the server turns the image by it: the rest of the
-            # EXIF data may say who took the picture, and where.
+            # Only the orientation, by which the server rotates the image: other EXIF data may say
+            # who took the picture, and where.
             exif = type(image.getexif())()
             exif[_EXIF_ORIENTATION] = orientation
             options["exif"] = exif
@@ -231,7 +231,7 @@ def _unreadable(name: str, exc: Exception) -> InvalidCreativeError:
 
 def _wrong_size(size: int, max_bytes: int, what: str) -> InvalidCreativeError:
     if size == 0:
-        # Sent as it is, it would mean "no image" and be scored as such.
+        # If sent, it would mean "no image" and be scored as such.
         return InvalidCreativeError(
             f"image: expected an encoded image. Received: {what}, which is empty" + ABSENT_HINT,
             field="image",

@@ -64,7 +64,7 @@ def fill_decide_request(
 
     Raises:
         TypeError: An argument, or a part of an arm, is of the wrong type.
-        ValueError: There is no such aim.
+        ValueError: The aim is unknown.
         InvalidCreativeError: A creative cannot be read.
         MessageTooLargeError: The request would be above the limit.
     """
@@ -111,7 +111,7 @@ def _aim(aim: object) -> Aim:
 
 
 def _fill_arm(wire: scoring_pb2.Arm, arm: Arm, path: str, reader: ImageReader) -> str:
-    """Returns the path of the image, where it comes from a file."""
+    """Returns the path of the image; empty if it does not come from a file."""
     wire.id = text_to_wire(arm.id, f"{path}.id")
     for name, counts in arm.counts.items():
         field_path = f"{path}.counts[{name}]"

@@ -1,4 +1,4 @@
-"""Which creative of a group to run: what is asked, and what comes back."""
+"""Which creative of a group to run: the question and the answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-# === What is asked ===
+# === The question ===
 
 
 class Aim(StrEnum):
@@ -27,7 +27,7 @@ class Aim(StrEnum):
 
 
 class Counts(NamedTuple):
-    """What was counted of one target. Discounted counts need not be whole numbers.
+    """The counts of one target. Discounted counts need not be whole numbers.
 
     Attributes:
         trials: Trials, e.g. impressions, at least 0.
@@ -44,7 +44,8 @@ class TargetPrediction(Result):
 
     Attributes:
         logit: Logit of the rate that the model predicts in the average campaign.
-        spread: Standard deviation of what the model leaves between creatives of one group.
+        spread: Standard deviation between creatives of one group that the model leaves
+            unexplained.
     """
 
     logit: float
@@ -53,7 +54,7 @@ class TargetPrediction(Result):
 
 @dataclass(frozen=True, slots=True)
 class ArmPrediction(Result):
-    """What a model said of a creative before: ``ArmDecision.prediction`` of an earlier decision.
+    """A model's earlier prediction for a creative: ``ArmDecision.prediction`` of a past decision.
 
     Attributes:
         targets: By target of the model.
@@ -70,16 +71,16 @@ class ArmPrediction(Result):
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One creative of a group, with what was counted of it.
+    """One creative of a group, with its counts.
 
         Arm("a", ("Save 20 % on running shoes", "a.png"), {"ctr": Counts(12_000, 140)})
 
     Attributes:
-        id: Returned with the answer; not empty, and no other arm's.
+        id: Returned with the answer; not empty, and unique among the arms.
         prior: The creative, as a ``Creative`` or a pair of headline and image, to be scored
-            now; or the prediction that a decision before returned.
-        counts: What was counted so far, by target, each as ``Counts`` or a pair of trials and
-            successes; a target that is absent was not tried.
+            now; or the prediction that an earlier decision returned.
+        counts: The counts so far, by target, each as ``Counts`` or a pair of trials and
+            successes; an absent target was not tried.
     """
 
     id: str
@@ -88,7 +89,7 @@ class Arm:
 
 
 class DecideOptions(CallOptions, total=False):
-    """What a decision may be told; what is left out is as ``Client.decide`` says.
+    """The options of a decision; see ``Client.decide`` for their defaults.
 
     Attributes:
         group: Name of the group.
@@ -110,10 +111,10 @@ class DecideOptions(CallOptions, total=False):
 
 
 def split_options(options: DecideOptions) -> tuple[CallOptions, dict[str, Any]]:
-    """Returns what is said of the call, and what is said of the decision.
+    """Splits options into those of the call and those of the decision.
 
     Raises:
-        TypeError: There is no such option.
+        TypeError: An option is unknown.
     """
     names = DecideOptions.__annotations__.keys()
     calls = CallOptions.__annotations__.keys()
@@ -123,11 +124,11 @@ def split_options(options: DecideOptions) -> tuple[CallOptions, dict[str, Any]]:
     return call, {name: value for name, value in options.items() if name not in calls}
 
 
-# === What comes back ===
+# === The answer ===
 
 
 class DecisionStatus(OpenEnum):
-    """How far the question which arm is best is settled."""
+    """How far it is settled which arm is best."""
 
     OPEN = "OPEN"
     """More traffic may still change the answer."""
@@ -138,28 +139,28 @@ class DecisionStatus(OpenEnum):
 
 
 class DecisionWarning(OpenEnum):
-    """A reason to trust a decision less, or what it assumes."""
+    """A reason to trust a decision less, or an assumption of it."""
 
     DEFAULT_SPREADS = "DEFAULT_SPREADS"
-    """The model does not say how far its predictions are off: wide spreads were taken."""
+    """The model does not state its spreads, so wide ones were assumed."""
     GROUP_IN_TRAINING = "GROUP_IN_TRAINING"
-    """The model was trained on this group, so its prediction was taken for less."""
+    """The model was trained on this group, so its prediction was given less weight."""
     HORIZON_ASSUMED = "HORIZON_ASSUMED"
-    """No horizon was given: as many trials as there were so far are taken to come.
+    """No horizon was given: as many trials as so far are assumed to come.
 
-    Before the first one, each arm's share is its chance of being best.
+    Before the first trial, each arm's share is its chance of being best.
     """
     NO_COUNTS = "NO_COUNTS"
-    """No arm was tried yet: all that is known is the prediction."""
+    """No arm was tried yet: only the predictions are known."""
     ONE_ARM = "ONE_ARM"
-    """There is one arm, and nothing to choose."""
+    """There is only one arm, so nothing to choose."""
     ARMS_UNTRIED = "ARMS_UNTRIED"
-    """Some arms were hardly tried while others were: of these the prediction speaks."""
+    """Some arms were hardly tried while others were; for those the prediction counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetDecision(Result):
-    """What is known of one target of one arm now. Rates are successes per trial.
+    """The posterior of one target of one arm. Rates are successes per trial.
 
     Attributes:
         trials: Trials that counted.
@@ -180,7 +181,7 @@ class TargetDecision(Result):
 
 @dataclass(frozen=True, slots=True)
 class ArmDecision(Result):
-    """What is known of one arm now. With ``values``, rates are expected values for each trial.
+    """The posterior of one arm. With ``values``, rates are expected values per trial.
 
     Attributes:
         id: Id of the arm.
@@ -192,8 +193,8 @@ class ArmDecision(Result):
         chance_above_control: Chance that it is better than the control; None without one.
         relative_loss: Expected loss of choosing it, over the best arm's expected rate.
         share: Share of the next traffic, from 0 to 1.
-        targets: What is known of each target that counted, by name.
-        prediction: The arm's prior next time, which saves a second scoring.
+        targets: The posterior of each target that counted, by name.
+        prediction: The prior for the arm's next decision, which saves scoring it again.
         warnings: Reasons to trust the prediction less.
     """
 
@@ -213,7 +214,7 @@ class ArmDecision(Result):
 
 @dataclass(frozen=True, slots=True)
 class Decision(Result):
-    """Which creative of a group to run, how sure that is, and how to split the traffic.
+    """Which creative of a group to run, how certain that is, and how to split the traffic.
 
         decision = client.decide(arms, horizon=50_000)
         if decision.status is DecisionStatus.LEADER:
@@ -225,7 +226,7 @@ class Decision(Result):
         leader: Id of the arm to choose, if one had to choose now.
         relative_loss: Expected loss of choosing it, over the best arm's expected rate.
         arms: One for each arm, in the order in which they were passed.
-        warnings: Reasons to trust the answer less, or what it assumes.
+        warnings: Reasons to trust the answer less, and its assumptions.
         aim: What the split is for.
         horizon: Trials still to come that it is made for.
         targets: Names of the targets that counted.
@@ -246,7 +247,7 @@ class Decision(Result):
 
     @property
     def best(self) -> ArmDecision:
-        """The arm to choose, if one had to choose now; ``status`` says how sure that is."""
+        """The arm to choose, if one had to choose now; ``status`` says how certain that is."""
         return next(arm for arm in self.arms if arm.id == self.leader)
 
     @property
@@ -257,7 +258,7 @@ class Decision(Result):
     def to_pandas(self) -> "pandas.DataFrame":
         """Makes a table with a row for each arm. Needs pandas.
 
-        Columns: id, the figures of ``ArmDecision`` by their names; for each target
+        Columns: id, the numbers of ``ArmDecision`` by their names; for each target
         NAME_trials, NAME_successes, NAME_predicted, NAME_mean, NAME_lower and NAME_upper;
         warnings, joined by ";".
 

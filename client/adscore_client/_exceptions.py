@@ -9,12 +9,12 @@
     │   ├── AuthenticationError     the server does not know who calls
     │   └── PermissionDeniedError   it knows, and does not allow this call
     ├── ServerUnavailableError      no server answers, or it is starting or stopping
-    ├── OverloadedError             the server has more work than it takes
+    ├── OverloadedError             the server has too much work
     ├── DeadlineExceededError       no answer within the timeout
-    ├── CallCancelledError          the call was cancelled while under way
+    ├── CallCancelledError          the call was cancelled in flight
     ├── UnsupportedError            the server does not offer this call
     │   └── ModelUnsupportedError   ... with this model, which was not trained for it
-    ├── ServerError                 the server failed, or answered what it should not
+    ├── ServerError                 the server failed, or broke the contract
     ├── ClientClosedError           the client was used after close()
     └── ClientUnusableError         gRPC cannot work where the client was used
 
@@ -43,7 +43,7 @@ class FieldViolation:
 
 
 class ErrorFields(TypedDict, total=False):
-    """What every exception of the client may be given beside its text."""
+    """Fields that every exception of the client accepts beside its text."""
 
     code: grpc.StatusCode | None
     reason: str
@@ -57,16 +57,16 @@ class AdscoreError(Exception):
     """Base class of every exception of the client.
 
     Attributes:
-        code: Status of the call, or of one creative of it; None where the fault was found
-            before anything was sent.
+        code: Status of the call, or of one creative in it; None if the error was found before
+            anything was sent.
         reason: Stable name of the cause, e.g. ``"IMAGE_UNREADABLE"``; empty where the
             server gave none.
-        retryable: Whether the same call may succeed later without any change to it.
-        retry_after_seconds: How long the server asks to wait before that; None where it
-            does not say.
-        creative_id: Id of the creative that has no score; empty where it has no id or
-            the fault is of the whole call.
-        request_id: Id of the call in the server's log; empty where nothing was sent.
+        retryable: Whether the same call may succeed later, unchanged.
+        retry_after_seconds: How long the server asks to wait before that; None if it does not
+            say.
+        creative_id: Id of the creative that has no score; empty if it has no id or the whole
+            call failed.
+        request_id: Id of the call in the server's log; empty if nothing was sent.
     """
 
     def __init__(self, message: str, **fields: Unpack[ErrorFields]) -> None:
@@ -86,12 +86,12 @@ class AdscoreError(Exception):
 
 
 class InvalidRequestError(AdscoreError):
-    """The server refused what was asked; the same request will be refused again.
+    """The server refused the request, and would refuse it again.
 
     Attributes:
-        field: Path of the first refused field, e.g. ``"model_version"``; empty where the
-            cause is no field.
-        violations: Every refused field that is known.
+        field: Path of the first refused field, e.g. ``"model_version"``; empty if no field is
+            to blame.
+        violations: Every refused field, as far as known.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class ModelNotFoundError(AdscoreError):
 
 
 class MessageTooLargeError(AdscoreError):
-    """A request above what the server takes, or an answer above what the client takes.
+    """A request above the server's message limit, or an answer above the client's.
 
     ``code`` is None where the client itself refused the headlines and images of a ``match`` or
     a grid, before anything was sent.
@@ -138,18 +138,18 @@ class AccessError(AdscoreError):
 
 
 class AuthenticationError(AccessError):
-    """The server does not know who calls: credentials are missing, wrong or expired."""
+    """The server cannot identify the caller: credentials are missing, wrong or expired."""
 
 
 class PermissionDeniedError(AccessError):
-    """The server knows who calls and does not allow this call."""
+    """The server knows the caller and does not allow this call."""
 
 
 class ServerUnavailableError(AdscoreError):
     """No server answers at the address, or the one there is starting or stopping.
 
     Attributes:
-        address: Where the server was looked for.
+        address: The address that was tried.
     """
 
     def __init__(self, message: str, *, address: str = "", **fields: Unpack[ErrorFields]) -> None:
@@ -158,7 +158,7 @@ class ServerUnavailableError(AdscoreError):
 
 
 class OverloadedError(AdscoreError):
-    """The server has more work than it takes; ``retry_after_seconds`` says how long to wait."""
+    """The server has too much work; ``retry_after_seconds`` says how long to wait."""
 
 
 class DeadlineExceededError(AdscoreError):
@@ -176,7 +176,7 @@ class DeadlineExceededError(AdscoreError):
 
 
 class CallCancelledError(AdscoreError):
-    """The call was cancelled while under way: by ``close()``, or by a server until its deadline."""
+    """The call was cancelled in flight: by ``close()``, or by a server until its deadline."""
 
 
 class UnsupportedError(AdscoreError):
@@ -188,7 +188,7 @@ class ModelUnsupportedError(UnsupportedError):
 
 
 class ServerError(AdscoreError):
-    """The server failed, or its answer is not what the contract says."""
+    """The server failed, or its answer breaks the contract."""
 
 
 class ClientClosedError(AdscoreError):
@@ -206,9 +206,9 @@ class ClientClosedError(AdscoreError):
 class ClientUnusableError(AdscoreError):
     """gRPC cannot work where the client was used, and would hang; nothing was sent.
 
-    In a process that was forked while calls were under way; in an event loop while that of the
-    client's first call still runs; with threads that eventlet or gevent replaced, as far as
-    gRPC does not work with these.
+    This happens in a process forked while calls were in flight; in an event loop while the loop of
+    the client's first call still runs; and with threads replaced by eventlet or gevent, where gRPC
+    does not support them.
     """
 
 

@@ -1,4 +1,4 @@
-"""What a prediction is made of: what ``explain`` is told, what it returns, and both on the wire."""
+"""Explanations: the questions, the answer, and both on the wire."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ _SIDES = ("left", "top", "right", "bottom")
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What else a caller has or wants to know; all of it together at most 64 items.
+    """Elements and alternatives to ask about; at most 64 items in all.
 
         WhatIf(boxes=[(20, 180, 140, 220)], headlines=["Free returns on all shoes"])
 
     Attributes:
         boxes: Elements of the banner as ``(left, top, right, bottom)``, in pixels of the upright
-            image; right and bottom lie behind the last column and row.
-        find_text: Whether the server looks for the text on the banner too, and takes it for
+            image; right and bottom are exclusive.
+        find_text: Whether the server also finds the text on the banner and treats it as
             elements.
-        swaps: Words of the headline with what could stand in their place.
+        swaps: Words of the headline and their replacements.
         headlines: Other headlines.
         images: Other banners, each as for ``Client.score``.
     """
@@ -43,7 +43,7 @@ NOTHING = WhatIf()
 
 
 class ElementKind(OpenEnum):
-    """Who found an element of a banner."""
+    """The origin of an element of a banner."""
 
     BOX = "BOX"
     """The caller, who drew a box."""
@@ -75,9 +75,9 @@ class Parts(Result):
     """What each part of a creative adds to the logit of its rate.
 
     Attributes:
-        headline: The headline; None where there is none.
-        image: The image; None where there is none.
-        context: Each context that the creative has a value of, by name.
+        headline: The headline; None if absent.
+        image: The image; None if absent.
+        context: Each context for which the creative has a value, by name.
     """
 
     headline: float | None
@@ -87,13 +87,13 @@ class Parts(Result):
 
 @dataclass(frozen=True, slots=True)
 class WordEffect(Result):
-    """What a word or a phrase does.
+    """The effect of a word or a phrase.
 
     Attributes:
         text: The word or phrase, as the headline has it.
         start: Where it starts in the headline, in characters from 0.
         end: Where it ends: ``headline[start:end] == text``.
-        effect: Change of the logit by it, against the headline without.
+        effect: Change of the logit, compared with the headline without it.
     """
 
     text: str
@@ -104,12 +104,12 @@ class WordEffect(Result):
 
 @dataclass(frozen=True, slots=True)
 class ElementEffect(Result):
-    """What an element of the banner does.
+    """The effect of an element of the banner.
 
     Attributes:
-        kind: Who found it.
-        box: Where it is, as in ``WhatIf.boxes``.
-        effect: Change of the logit by it, against the banner without.
+        kind: Its origin.
+        box: Its box, as in ``WhatIf.boxes``.
+        effect: Change of the logit, compared with the banner without it.
     """
 
     kind: ElementKind
@@ -123,14 +123,14 @@ class Idea(Result):
 
     Attributes:
         kind: What is changed.
-        what: The change in words, in English.
+        what: The change, in English.
         effect: Change of the logit of the rate, above 0.
         lower: Lower end of the 90 % interval of the change, above 0.
         upper: Upper end of it.
-        position: Place, from 0, of what is changed or comes instead: in ``words``, ``phrases``,
+        position: Index, from 0, of the changed part or its replacement: in ``words``, ``phrases``,
             ``elements``, ``WhatIf.swaps``, ``WhatIf.headlines`` or ``WhatIf.images``.
-        context_name: Name of the context that is changed; empty where it is none.
-        context_value: Its other value.
+        context_name: Name of the context that is changed; empty if the idea changes no context.
+        context_value: Its new value.
     """
 
     kind: IdeaKind
@@ -145,7 +145,7 @@ class Idea(Result):
 
 @dataclass(frozen=True, slots=True)
 class Explanation(Result):
-    """What the prediction of one rate is made of: what the model reacts to, not what causes clicks.
+    """What the model's prediction of one rate reacts to, which is not what causes clicks.
 
     Base, parts, remainder and effects are logits: ``math.exp(effect)`` is an odds ratio, and
     ``base`` + all parts + ``remainder`` is the logit of ``mean``.
@@ -157,15 +157,16 @@ class Explanation(Result):
         upper: Upper end of it.
         base: Logit of the average creative of the training.
         parts: What headline, image and context add.
-        remainder: What the parts do not add up to.
-        warnings: Reasons to trust it less, those of the score.
+        remainder: The difference between the logit and the sum of base and parts.
+        warnings: Reasons to trust it less, as in the score.
         words: The words of the headline, in their order.
-        elements: The boxes that were passed, in their order, then the text that was found.
-        ideas: Changes that would raise the rate, the best first.
-        creative_id: The id that the creative had; may be empty.
+        elements: The boxes that were passed, in order, then the text that was found.
+        ideas: Changes that would raise the rate, best first.
+        creative_id: Id of the creative, as passed; may be empty.
         model: Name of the model.
         model_version: Version of that model.
-        phrases: What punctuation parts the headline into, in their order; none of a single phrase.
+        phrases: The phrases into which punctuation splits the headline, in order; empty if there is
+            only one.
     """
 
     target: str
@@ -185,7 +186,7 @@ class Explanation(Result):
     phrases: tuple[WordEffect, ...] = ()
 
 
-# === What is sent ===
+# === Request ===
 
 
 def fill_request(
@@ -231,7 +232,7 @@ def _box_to_wire(box: Any, path: str) -> scoring_pb2.Box:
         ) from exc
 
 
-# === What comes back ===
+# === Answer ===
 
 _ELEMENT_KINDS = {scoring_pb2.ElementKind.Value(f"ELEMENT_KIND_{one}"): one for one in ElementKind}
 _IDEA_KINDS = {scoring_pb2.IdeaKind.Value(f"IDEA_KIND_{one}"): one for one in IdeaKind}

@@ -1,4 +1,4 @@
-"""An image as the caller has it -> the bytes to send, made smaller where that was asked for."""
+"""The caller's image -> the bytes to send, shrunk on request."""
 
 import io
 from typing import Any, NamedTuple
@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 from adscore_client._creative import load_image
 from adscore_client._results import InputLimits
 
-# Twice what the model reads: the server's own resizing still has pixels to choose from.
-# docs/client.md shows what is left of the score's change.
+# Twice the size that the model reads, which leaves the server pixels for its own resizing.
+# docs/client.md shows how much scores still change.
 _HEADROOM = 2
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 
-# Where the colour space of an ICC profile stands, and that of the pixels that are sent.
+# Position of the colour space in an ICC profile, and the colour space of the pixels sent.
 _PROFILE_SPACE = slice(16, 20)
 _RGB_SPACE = b"RGB "
 _RGB_MODES = frozenset({"P", "RGB", "RGBA"})
 
-# A frame whose channels all span less may be blank, by whatever measure the model has for it.
+# A frame whose channels all span less than this may be blank by the model's measure.
 _MIN_SPAN_OF_A_PICTURE = 64
 
 
@@ -33,28 +33,28 @@ class ImageReader(NamedTuple):
     shrink_for: InputLimits | None = None
 
     def leaving(self, taken_bytes: int) -> "ImageReader":
-        """Returns a reader whose limit is lower by these bytes."""
+        """Returns a reader with a limit lower by this many bytes."""
         return ImageReader(self.max_bytes - taken_bytes, self.shrink_for)
 
     def read(self, image: object) -> bytes:
         """Returns the encoded image.
 
         Raises:
-            TypeError: The image is of no accepted type.
+            TypeError: The image is not of an accepted type.
             InvalidCreativeError: It cannot be read, is empty or is too long.
         """
         data = load_image(image, self.max_bytes)
         return data if self.shrink_for is None else shrink(data, self.shrink_for)
 
     def takes_time(self, image: object) -> bool:
-        """Whether reading takes more than a moment: a file to read, an image to shrink."""
+        """Whether reading is slow: there is a file to read or an image to shrink."""
         if image is None:
             return False
         return self.shrink_for is not None or not isinstance(image, bytes | bytearray | memoryview)
 
 
 def require_pillow() -> None:
-    """Fails early where images are to be made smaller, and Pillow is not there.
+    """Fails early if images must be shrunk and Pillow is missing.
 
     Raises:
         ImportError: Pillow is not installed.
@@ -71,7 +71,7 @@ def require_pillow() -> None:
 def shrink(data: bytes, limits: InputLimits) -> bytes:
     """Returns a smaller file of the same picture, or the file itself.
 
-    What the server would refuse is left as it is, so that it says why.
+    A file that the server would refuse is left unchanged, so that the server says why.
 
     Args:
         data: One encoded image.
@@ -86,13 +86,13 @@ def shrink(data: bytes, limits: InputLimits) -> bytes:
             profile = image.info.get("icc_profile")
             smaller = _resized(image, limits)
             shrunk = data if smaller is None else _encoded(smaller, profile)
-    except Exception:  # Pillow raises whatever the broken bytes lead to
+    except Exception:  # broken bytes can make Pillow raise anything
         return data
     return shrunk if len(shrunk) < len(data) else data
 
 
 def _resized(image: Any, limits: InputLimits) -> Any:
-    """Returns the picture upright at its new size; None where it is not to be changed."""
+    """Returns the picture upright at its new size; None if it must stay unchanged."""
     import PIL.ImageOps
 
     if not _is_plain(image) or image.width * image.height > limits.max_image_pixels:
@@ -108,13 +108,13 @@ def _resized(image: Any, limits: InputLimits) -> Any:
     upright = PIL.ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")
     size = (min(upright.width, largest[0]), min(upright.height, largest[1]))
     smaller = upright.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
-    # Which frame counts is the model's to say, unless the first one clearly does.
+    # The model decides which frame counts, unless it is clearly the first.
     read = (limits.image_width, limits.image_height)
     return None if is_animated and _may_be_blank(smaller.resize(read)) else smaller
 
 
 def _is_plain(image: Any) -> bool:
-    """Whether 8-bit RGB, with its transparency and profile, says all that the file says."""
+    """Whether 8-bit RGB with transparency and profile loses nothing of the file."""
     if image.mode.startswith(("I", "F")):  # 16 bits and more, which the server scales
         return False
     if "transparency" in image.info and any("16" in str(tile.args) for tile in image.tile):

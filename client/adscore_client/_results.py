@@ -1,4 +1,4 @@
-"""What the client returns: scores, grids, matches and models, as frozen dataclasses."""
+"""The results of the client: scores, grids, matches and models, as frozen dataclasses."""
 
 import dataclasses
 import re
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 def _plain(value: object) -> Any:
-    """Turns results into what ``json.dumps`` writes."""
+    """Converts results to values that ``json.dumps`` accepts."""
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -20,7 +20,7 @@ def _plain(value: object) -> Any:
 
 
 class Result:
-    """What the results of the client share."""
+    """Base class of the client's results."""
 
     __slots__ = ()
 
@@ -31,10 +31,10 @@ class Result:
 
 
 class OpenEnum(StrEnum):
-    """An enum of the wire, which may name more values than this client knows.
+    """An enum of the wire, which may have more values than this client knows.
 
     ``UNRECOGNISED_7`` stands for the unknown value with the number 7: it compares, hashes
-    and pickles like a member, but iteration does not show it.
+    and pickles like a member, but iteration leaves it out.
     """
 
     @classmethod
@@ -61,23 +61,23 @@ class Warning(OpenEnum):  # noqa: A001 - the contract's word; the builtin is not
     MISSING_HEADLINE = "MISSING_HEADLINE"
     """The creative had no headline; the model was trained to allow that."""
     UNFAMILIAR_CREATIVE = "UNFAMILIAR_CREATIVE"
-    """The creative is far from everything that the model was trained on."""
+    """The creative is unlike everything that the model was trained on."""
     IMAGE_DOWNSCALED = "IMAGE_DOWNSCALED"
-    """Small print and fine detail of a very large image did not reach the model."""
+    """The image is so large that small print and fine detail were lost for the model."""
     HEADLINE_TRUNCATED = "HEADLINE_TRUNCATED"
-    """The headline is longer than the model reads; its beginning was used."""
+    """The headline is longer than the model reads; only its beginning was used."""
     UNKNOWN_CONTEXT = "UNKNOWN_CONTEXT"
     """A context value was never seen in training and counts as unknown."""
     MISSING_CONTEXT = "MISSING_CONTEXT"
     """A context value that the model reads was left out or empty."""
     IMAGE_BLANK = "IMAGE_BLANK"
-    """The image has transparency, and nothing of it shows on white, on which it is laid."""
+    """The image has transparency, and shows nothing on the white background used."""
     HEADLINE_PLACEHOLDER = "HEADLINE_PLACEHOLDER"
-    """The headline holds a template's placeholder, or is a word for nothing such as "NaN"."""
+    """The headline contains a template's placeholder, or is an empty value such as "NaN"."""
 
 
 class ModelState(OpenEnum):
-    """Whether a model can score; ``UNRECOGNISED_7`` where only a newer client could say."""
+    """Whether a model can score; ``UNRECOGNISED_7`` for a value of a newer server."""
 
     LOADING = "LOADING"
     """It is being verified and warmed."""
@@ -105,7 +105,7 @@ class TargetScore(Result):
     percentile: float
 
     def __repr__(self) -> str:
-        # Four digits say more than a model knows; a dict of these stays readable.
+        # Four digits exceed a model's precision, and keep a dict of these readable.
         rates = (f"{f.name}={getattr(self, f.name):.4g}" for f in dataclasses.fields(self))
         return f"TargetScore({', '.join(rates)})"
 
@@ -121,7 +121,7 @@ class Score(Result):
     """Predicted performance of one creative.
 
     Attributes:
-        creative_id: The id that the creative had; may be empty.
+        creative_id: Id of the creative, as passed; may be empty.
         targets: One prediction for each target of the model, by name, e.g. ``"ctr"``.
         agreement: How well headline and image fit together, from -1 to 1; None where the
             model was not trained for it or one of the two is absent.
@@ -143,7 +143,7 @@ def _setters(kind: type) -> list[Callable[[Any, Any], None]]:
 
 
 # Scores come by the thousand. A frozen dataclass sets each field through object.__setattr__, which
-# takes twice as long as the slots themselves, and two thirds of converting a grid.
+# takes twice as long as setting the slots, and two thirds of the time to convert a grid.
 _MEAN, _LOWER, _UPPER, _PERCENTILE = _setters(TargetScore)
 _CREATIVE_ID, _TARGETS, _AGREEMENT, _SCORE_WARNINGS, _MODEL, _VERSION = _setters(Score)
 
@@ -274,17 +274,17 @@ class Grid(Result):
 
         Args:
             count: How many to return at most.
-            target: Name of the target to rank by; None where the model has but one.
+            target: Name of the target to rank by; None if the model has only one.
 
         Raises:
-            ValueError: There is no such target, or several to choose from.
+            ValueError: The target is unknown, or None with several to choose from.
         """
         name = self._target(target)
         ranked = sorted(self, key=lambda one: one.score.targets[name].mean, reverse=True)
         return ranked[:count]
 
     def __repr__(self) -> str:
-        # Thousands of scores must not fill a screen.
+        # Keep thousands of scores off the screen.
         width = len(self.scores[0]) if self.scores else 0
         return (
             f"Grid({len(self.scores)} headlines x {width} images, model={self.model!r}, "
@@ -368,13 +368,13 @@ class Model(Result):
         name: Name, e.g. ``"banners"``.
         version: Version, a positive integer in decimal.
         state: Whether it can score.
-        state_reason: Why it cannot, where ``state`` is ``REFUSED``.
+        state_reason: Why it cannot, if ``state`` is ``REFUSED``.
         targets: Names of the rates that it predicts.
         limits: What it accepts.
         training: How it was trained.
         metrics: Metrics on groups left out, by target and name, e.g. ``metrics["ctr"]["auc"]``, and
-            the ends of their 90 % intervals, ``["auc_lower"]`` and ``["auc_upper"]``; what has no
-            meaning for the data is absent.
+            the ends of their 90 % intervals, ``["auc_lower"]`` and ``["auc_upper"]``; metrics that
+            the data do not define are absent.
         has_agreement: Whether scores carry agreement and ``Client.match`` works.
     """
 

@@ -1,4 +1,4 @@
-"""Where gRPC would hang, the client refuses: forked processes and threads that are none."""
+"""Refuses to run where gRPC would hang: in forked processes and with replaced threads."""
 
 import asyncio
 import os
@@ -7,18 +7,18 @@ from weakref import WeakSet
 
 from adscore_client._exceptions import ClientUnusableError
 
-# What gRPC's threads work on; added and discarded by calls, which takes one step each.
+# Calls that gRPC's threads work on; adding and discarding are atomic.
 CALLS_UNDER_WAY: set[object] = set()
 
-# In each loop where gRPC was used it waits, on a thread of its own, until the loop is closed.
+# Loops in which gRPC was used; in each, one of its threads waits until the loop is closed.
 LOOPS: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 _forked_under_way = False
 
 
 def _after_fork_in_child() -> None:
-    # gRPC makes itself ready for a fork, unless one of its threads is at work: its state here is
-    # then that of threads that do not exist.
+    # gRPC prepares for a fork unless one of its threads is working: in that case its state here
+    # refers to threads that do not exist.
     global _forked_under_way
     _forked_under_way = bool(CALLS_UNDER_WAY) or not all(loop.is_closed() for loop in LOOPS)
     CALLS_UNDER_WAY.clear()
@@ -29,15 +29,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_unusable() -> bool:
-    """Whether this process was forked while calls were under way."""
+    """Whether this process was forked while calls were in flight."""
     return _forked_under_way
 
 
 def check_usable() -> None:
-    """Refuses to use gRPC in a process that was forked while calls were under way.
+    """Refuses to use gRPC in a process that was forked while calls were in flight.
 
     Raises:
-        ClientUnusableError: It was.
+        ClientUnusableError: The process was forked so.
     """
     if _forked_under_way:
         raise ClientUnusableError(
@@ -49,9 +49,9 @@ def check_usable() -> None:
 
 
 def prepare_threads() -> None:
-    """Makes gRPC work with gevent, where gevent has replaced the threads of this process.
+    """Enables gRPC's support for gevent if gevent has replaced the threads of this process.
 
-    gRPC knows how, and has to be told before its first channel is opened.
+    This must happen before the first channel is opened.
     """
     if _is_replaced_by_gevent():
         from grpc.experimental.gevent import init_gevent
@@ -60,10 +60,10 @@ def prepare_threads() -> None:
 
 
 def check_stream_threads() -> None:
-    """Refuses what waits on a thread of its own where eventlet has replaced threads.
+    """Refuses calls that wait on their own thread if eventlet has replaced threads.
 
     Raises:
-        ClientUnusableError: It has; the call would never end.
+        ClientUnusableError: Threads are replaced; the call would never end.
     """
     if _is_replaced_by_eventlet():
         raise ClientUnusableError(
@@ -74,10 +74,10 @@ def check_stream_threads() -> None:
 
 
 def check_loop_threads() -> None:
-    """Refuses ``AsyncClient`` where gevent or eventlet has replaced threads.
+    """Refuses ``AsyncClient`` if gevent or eventlet has replaced threads.
 
     Raises:
-        ClientUnusableError: One has; a call would never end.
+        ClientUnusableError: Threads are replaced; a call would never end.
     """
     if _is_replaced_by_gevent() or _is_replaced_by_eventlet():
         raise ClientUnusableError(

@@ -1,4 +1,4 @@
-"""One score_many on its connection: reads ahead, sends, receives, and opens again what breaks."""
+"""One score_many on its connection: reads ahead, sends, receives, and reopens broken streams."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -13,8 +13,8 @@ from adscore_client._results import Score
 from adscore_client._status import CallContext, LocalError, stream_ended
 from adscore_protos.v1 import scoring_pb2
 
-# How long to wait for the end of a stream that has given every answer: one that is left before
-# is a cancelled call to the server and to its operator.
+# How long to wait for the end of a stream after its last answer: the server and its operator would
+# see a stream that is left earlier as a cancelled call.
 _END_SECONDS = 1.0
 
 
@@ -22,12 +22,12 @@ class ScoreStream:
     """The results of one score_many, as they come.
 
     Args:
-        connection: Where it is sent.
-        items: What the caller passed.
-        bulk: Makes requests of it, and knows what has no answer yet.
-        reader: Says how images are read; may ask the server.
-        metadata: Makes what is sent beside the requests.
-        notice: Is called with each score.
+        connection: The connection for the stream.
+        items: The caller's items.
+        bulk: Builds requests from them, and keeps those without an answer.
+        reader: Returns how to read images; may ask the server.
+        metadata: Makes the metadata of the call.
+        notice: Called with each score.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ScoreStream:
         return ()
 
     def close(self) -> None:
-        """Ends the call; to be called in any case."""
+        """Ends the call; must always be called."""
         if self._stream is not None:
             self._stream.close()
 
@@ -92,14 +92,14 @@ class ScoreStream:
                     requests = bulk.add(item)
         except StopAsyncIteration:
             return bulk.end()
-        except Exception as exc:  # the caller's own, to be raised in its place
+        except Exception as exc:  # from the caller's iterable, to be raised in its place
             return bulk.end(exc)
         return requests
 
     async def _send(self, requests: Requests) -> None:
         if self._stream is None:
             if requests:
-                await self._open()  # which sends them, as they are unanswered
+                await self._open()  # sends them too, as they are unanswered
             return
         for request in requests:
             self._stream.send(request)
@@ -137,7 +137,7 @@ class ScoreStream:
         return await retry(attempt, self._connection, deadline, context)
 
     async def _end(self) -> None:
-        """Waits for the end of the stream; whatever it is, every answer is there."""
+        """Waits for the end of the stream; its status does not matter, as every answer has come."""
         if self._stream is not None:
             try:
                 await self._stream.receive(_END_SECONDS)

@@ -1,4 +1,4 @@
-"""The settings of a client by their names, with what holds where one is left out."""
+"""The settings of a client by name, and their defaults."""
 
 import difflib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from adscore_client._channel import Tls, Token
 
 
 class ClientSettings(TypedDict, total=False):
-    """What a client may be told beside its address; see ``BaseClient.__init__``."""
+    """The settings of a client beside its address; see ``BaseClient.__init__``."""
 
     timeout_seconds: float
     model: str
@@ -33,10 +33,10 @@ DEFAULTS: ClientSettings = {
 
 
 def check_names(settings: Mapping[str, object], function: str) -> None:
-    """Refuses a setting that there is none of.
+    """Refuses unknown settings.
 
     Raises:
-        TypeError: Names it, and the one that may be meant.
+        TypeError: A setting is unknown; the text suggests a similar one.
     """
     for name in settings.keys() - DEFAULTS.keys():
         near = difflib.get_close_matches(name, DEFAULTS, 1)

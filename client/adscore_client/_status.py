@@ -1,4 +1,4 @@
-"""gRPC status -> exception: the only place where one becomes the other."""
+"""gRPC status -> exception: the only place that maps them."""
 
 import contextlib
 import re
@@ -30,23 +30,23 @@ from adscore_client._exceptions import (
 )
 from adscore_protos.v1 import scoring_pb2
 
-# Where gRPC carries a google.rpc.Status, by convention of its libraries.
+# The key under which gRPC libraries carry a google.rpc.Status.
 _STATUS_KEY = "grpc-status-details-bin"
 _PUSHBACK_KEY = "grpc-retry-pushback-ms"  # how long to wait, for gRPC's own retries
 
 
 class CallContext(NamedTuple):
-    """What the text of an error names.
+    """Details of a call for error texts.
 
     Attributes:
         channel: How the server was reached.
         timeout_seconds: Timeout of the call.
         request_id: Id of the call in the server's log.
-        creative_id: Id of the creative, where the call or the item is about one.
+        creative_id: Id of the creative, if the call or item is about one.
         image_files: Paths of the images that came from files, by field, e.g. ``"image"`` or
             ``"images[5]"``.
-        keeps_paths: Whether the caller knows creatives by their place in the request, so that
-            fields are named by it: ``"creatives[5].image"``.
+        keeps_paths: Whether the caller knows creatives by their position in the request, so that
+            fields keep it: ``"creatives[5].image"``.
     """
 
     channel: ChannelSettings
@@ -64,13 +64,13 @@ class CallContext(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StatusDetails:
-    """What a server says of an error beside its code and text.
+    """The details of a server's error beside code and text.
 
     Attributes:
-        reason: Stable name of the cause; empty where there is none.
-        violations: The refused fields, with their paths as the server names them.
-        retry_after_seconds: How long to wait before the next try; None where it is not said.
-        request_id: Id of the call in the server's log; empty where it is not said.
+        reason: Stable name of the cause; empty if not given.
+        violations: The refused fields, with the server's paths.
+        retry_after_seconds: How long to wait before a retry; None if not given.
+        request_id: Id of the call in the server's log; empty if not given.
     """
 
     reason: str = ""
@@ -80,14 +80,14 @@ class StatusDetails:
 
 
 class Meaning(NamedTuple):
-    """What a status becomes."""
+    """The exception for a status."""
 
     kind: type[AdscoreError]
     retryable: bool
 
 
-# Retryable: scoring changes nothing on the server, so all that counts is whether time alone
-# can mend the fault. INTERNAL and UNKNOWN are faults of this input as often as not.
+# Retryable: scoring changes nothing on the server, so the only question is whether the failure is
+# temporary. INTERNAL and UNKNOWN are often caused by the input itself.
 MEANINGS: Mapping[grpc.StatusCode, Meaning] = {
     grpc.StatusCode.OK: Meaning(ServerError, retryable=False),  # an error cannot be OK
     grpc.StatusCode.CANCELLED: Meaning(CallCancelledError, retryable=True),
@@ -142,13 +142,13 @@ _START_ONE = (
 
 
 class _Advice(NamedTuple):
-    """What to do where no connection came about, by gRPC's own words.
+    """Advice for a failed connection, chosen by gRPC's message.
 
     Attributes:
-        pattern: Finds the words.
+        pattern: Matches the message.
         text: What to do.
         route: The route that it is for, as ``_route`` names it; empty for all.
-        is_final: Whether time does not mend the fault: the client's settings are wrong.
+        is_final: Whether the failure is permanent because the client's settings are wrong.
     """
 
     pattern: str
@@ -193,17 +193,17 @@ _ADVICE = (
     _Advice("Domain name not found", "Nobody knows the host by this name: check it"),
 )
 
-# The part of a field's path that says which creative of the request it is. A caller has
-# passed one creative, or an iterable that the client has cut into batches of its own.
+# The part of a field's path that identifies the creative in the request. It means nothing to a
+# caller who passed one creative, or an iterable that the client split into batches.
 _CREATIVE_PATH = re.compile(r"^(?:creatives\[\d+\]|creative)(?:\.|$)")
 
-# One headline or image of a Match, or the creative of an arm; the lists as a whole are no part of
+# One headline or image of a Match, or the creative of an arm; the lists as a whole are not part of
 # a creative.
 _PART_PATH = re.compile(r"(?:headlines|images)\[\d+\]$|arms\[\d+\]\.creative(?:\.|$)")
 
 
 class LocalError(grpc.RpcError):
-    """A failure that is found here, with a code as if gRPC had said it."""
+    """A failure detected by the client, with a code as if it came from gRPC."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(text)
@@ -215,18 +215,18 @@ class LocalError(grpc.RpcError):
         return self._code
 
     def details(self) -> str:
-        """Returns what happened."""
+        """Returns the description."""
         return self._text
 
     def trailing_metadata(self) -> tuple[()]:
-        """Returns nothing: there are no further details."""
+        """Returns no metadata."""
         return ()
 
 
 def stream_ended() -> LocalError:
-    """Returns the failure of a stream without an error that still owed answers.
+    """Returns the failure of a stream that ended without an error but with answers missing.
 
-    Its server is gone: another may answer.
+    Its server has gone; another may answer.
     """
     text = "the server ended the stream before it had answered every request"
     return LocalError(grpc.StatusCode.UNAVAILABLE, text)
@@ -246,12 +246,12 @@ def error_from_item(wire: scoring_pb2.CreativeError, context: CallContext) -> Ad
     details = StatusDetails(wire.reason, violations)
     meaning = MEANINGS[code]
     if meaning.kind is InvalidRequestError:
-        meaning = meaning._replace(kind=InvalidCreativeError)  # an item is nothing else
+        meaning = meaning._replace(kind=InvalidCreativeError)  # an item can only mean its creative
     return _build(meaning, code, wire.message, details, context)
 
 
 def error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
-    """Returns the exception to raise for gRPC's, which is its cause."""
+    """Returns the exception to raise from a gRPC error."""
     code, text = exc.code(), exc.details() or ""
     details = decode_details(exc.trailing_metadata())
     meaning = MEANINGS[code]
@@ -260,8 +260,8 @@ def error_from_call(exc: grpc.RpcError, context: CallContext) -> AdscoreError:
         for violation in details.violations
     ):
         meaning = meaning._replace(kind=InvalidCreativeError)
-    # gRPC itself refuses a large message with the code of a busy server; the text alone
-    # tells the two apart, and waiting does not make a message smaller.
+    # gRPC refuses a large message with the same code as a busy server. Only the text differs, and
+    # a retry would not help.
     if meaning.kind is OverloadedError and not details.reason and "larger than max" in text:
         meaning = Meaning(MessageTooLargeError, retryable=False)
     error = _build(meaning, code, text, details, context)
@@ -305,7 +305,7 @@ def _build(
 
 
 def _no_server(text: str, context: CallContext, fields: ErrorFields) -> ServerUnavailableError:
-    """Returns the exception for no connection: what was tried, what came of it, what to do."""
+    """Returns the exception for a failed connection: what was tried, the result, what to do."""
     route = _route(context.channel)
     advice = next(
         (one for one in _ADVICE if one.route in ("", route) and re.search(one.pattern, text)),
@@ -352,7 +352,7 @@ def _refusal(
 
 
 def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
-    """Reads what can be read; details that are missing or damaged never hide the error itself.
+    """Reads what it can; missing or damaged details never hide the error itself.
 
     Args:
         metadata: Trailing metadata of the call, pairs of key and value.
@@ -362,7 +362,7 @@ def decode_details(metadata: Iterable[Any] | None) -> StatusDetails:
     encoded = values.get(_STATUS_KEY)
     if not isinstance(encoded, bytes):
         return StatusDetails(retry_after_seconds=retry_after)
-    # Imported here: a caller whose calls succeed never pays for it.
+    # Imported here, so that callers whose calls succeed never pay for it.
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2
 

@@ -1,4 +1,4 @@
-"""Results of a client -> a table with a row for each, for pandas or Arrow."""
+"""Results -> a table with a row for each, for pandas or Arrow."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ def to_arrow(results: Iterable[Score | AdscoreError]) -> "pyarrow.Table":
 
 
 def columns_to_pandas(columns: Mapping[str, list[Any]], texts: Sequence[str]) -> "pandas.DataFrame":
-    """Makes a table of columns that are numbers, but for those that hold texts.
+    """Makes a table of numeric columns, except for those that hold texts.
 
     Raises:
         ImportError: pandas is not installed.
@@ -56,13 +56,13 @@ def columns_to_pandas(columns: Mapping[str, list[Any]], texts: Sequence[str]) ->
         import pandas
     except ImportError as exc:
         raise _missing("pandas") from exc
-    # Arrow's types, where pandas would guess and a column of nothing is of no type.
+    # Explicit types, since pandas would guess, and an empty column would get none.
     kinds = {name: "object" if name in texts else "float64" for name in columns}
     return pandas.DataFrame(columns).astype(kinds)
 
 
 def columns_to_arrow(columns: Mapping[str, list[Any]], texts: Sequence[str]) -> "pyarrow.Table":
-    """Makes an Arrow table of the same.
+    """Makes an Arrow table of the same columns.
 
     Raises:
         ImportError: pyarrow is not installed.
@@ -80,7 +80,7 @@ def columns_to_arrow(columns: Mapping[str, list[Any]], texts: Sequence[str]) -> 
 def _columns(results: Iterable[Score | AdscoreError]) -> dict[str, list[Any]]:
     rows = list(results)
     scores = [row if isinstance(row, Score) else None for row in rows]
-    # In the order in which they are first seen: a model that is swapped may bring others.
+    # In order of first appearance: a new model version may bring other targets.
     targets = list(dict.fromkeys(name for score in scores if score for name in score.targets))
     columns: dict[str, list[Any]] = {"creative_id": [row.creative_id for row in rows]}
     for target in targets:

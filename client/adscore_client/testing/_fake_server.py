@@ -1,4 +1,4 @@
-"""A server in this process, whose answers and failures a test chooses."""
+"""An in-process server whose answers and failures a test chooses."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +52,7 @@ FAKE_MODEL = Model(
     metrics={"ctr": {"pairwise_accuracy": 0.74}},
     has_agreement=True,
 )
-"""The model of a ``FakeServer`` unless it is given another."""
+"""The default model of a ``FakeServer``."""
 
 
 class FakeServer:
@@ -62,15 +62,15 @@ class FakeServer:
             score = client.score("Save 20 % on running shoes", b"any bytes")
             assert server.creatives[0].headline == "Save 20 % on running shoes"
 
-    Unless told otherwise it gives every creative a score of its own, the same in every run,
-    which means nothing. Images may be any bytes: nothing is decoded.
+    By default every creative gets a meaningless score of its own, the same in every run. Images
+    may be any bytes: nothing is decoded.
 
     Args:
-        score: Scores a creative: returns its expected rate, or a whole ``Score``; what it
-            raises of ``AdscoreError`` refuses the creative.
+        score: Scores a creative: returns its expected rate or a whole ``Score``; an
+            ``AdscoreError`` that it raises refuses the creative.
         agreement: Says how well a headline and the bytes of an image fit, from -1 to 1.
-        check: Finds what is wrong with a creative at any placement; nothing unless given.
-        model: What the server says of its model.
+        check: Returns the findings of a creative at any placement; by default none.
+        model: The description of the server's model.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class FakeServer:
 
     @property
     def address(self) -> str:
-        """HOST:PORT to give to a client, once it was started."""
+        """HOST:PORT for a client, once started."""
         return f"127.0.0.1:{self._port}"
 
     @property
     def creatives(self) -> list[Creative]:
-        """The creatives that were received, in the order in which they came."""
+        """The creatives received, in order of arrival."""
         return self._script.creatives
 
     @property
     def calls(self) -> list[FakeCall]:
-        """The calls that were received, those that failed too; one for each attempt."""
+        """The calls received, including failed ones; one for each attempt."""
         return self._script.calls
 
     def fail_next(self, error: AdscoreError, *, times: int = 1) -> None:
@@ -107,20 +107,20 @@ class FakeServer:
 
             server.fail_next(OverloadedError("busy", retry_after_seconds=0.1), times=2)
 
-        The client makes a call again on ``ServerUnavailableError``, ``OverloadedError`` and
-        ``CallCancelledError``: one of these reaches the caller where it lasts until the timeout,
-        or where its ``retry_after_seconds`` is beyond that.
+        The client retries on ``ServerUnavailableError``, ``OverloadedError`` and
+        ``CallCancelledError``: the caller sees one of these only if it lasts until the timeout, or
+        if its ``retry_after_seconds`` exceeds the timeout.
 
         Args:
-            error: What the client is to raise; its code, reason, fields and time to wait are
-                sent.
+            error: The exception that the client should raise; its code, reason, fields and retry
+                delay are sent.
             times: How many calls fail.
         """
         self._script.failures.extend([error] * times)
 
     def start(self) -> Self:
-        """Begins to answer; a ``with`` block does it by itself."""
-        # Each connection of a client watches the health, which takes one thread.
+        """Starts to answer; a ``with`` block does it automatically."""
+        # Each connection of a client watches health, which takes one thread.
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=64, thread_name_prefix="fake-server"),
             options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
@@ -131,13 +131,13 @@ class FakeServer:
         model_pb2_grpc.add_ModelServiceServicer_to_server(FakeModels(self._script), self._server)
         check_pb2_grpc.add_CheckServiceServicer_to_server(FakeChecks(self._script), self._server)
         self._server.add_generic_rpc_handlers((FakeHealth(),))
-        # After a stop, the same port, so that a client finds it again.
+        # The same port after a restart, so that a client finds it again.
         self._port = self._server.add_insecure_port(self.address)
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Ends at once; calls under way fail. It may be started again, at the same address."""
+        """Stops at once; calls in flight fail. It may be started again, at the same address."""
         if self._server is not None:
             self._server.stop(grace=None).wait()
             self._server = None
@@ -181,6 +181,6 @@ def _no_findings(creative: Creative) -> list[Finding]:  # noqa: ARG001
 
 
 def _digest(*parts: bytes) -> float:
-    """Returns a number from 0 to 1 that looks drawn, and is always the same."""
+    """Returns a pseudo-random number from 0 to 1, the same for the same parts."""
     digest = hashlib.sha256(b"\0".join(parts)).digest()
     return int.from_bytes(digest[:4]) / 2**32

@@ -1,4 +1,4 @@
-"""What a fake server is to answer, what it received, and the services that do so by this script."""
+"""The script of a fake server, its record of calls, and the services that follow it."""
 
 import functools
 import threading
@@ -42,9 +42,8 @@ class FakeCall:
 
     Attributes:
         method: Name of the method, e.g. ``"BatchScore"``.
-        metadata: What was sent beside the message, e.g. ``metadata["authorization"]``.
-        time_remaining_seconds: What was left of the call's deadline as it came; None where it
-            had none.
+        metadata: The call's metadata, e.g. ``metadata["authorization"]``.
+        time_remaining_seconds: Time until the call's deadline on arrival; None if it had none.
     """
 
     method: str
@@ -54,7 +53,7 @@ class FakeCall:
 
 @dataclass(slots=True)
 class Script:
-    """The answers and failures that a test chose, and the record of what came.
+    """The answers and failures that a test chose, and the record of calls.
 
     Attributes:
         score: Scores a creative.
@@ -100,7 +99,7 @@ class Script:
 
 
 def _scripted(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Records a call, fails it where a failure is due, and turns errors into statuses."""
+    """Records a call, fails it if a failure is due, and turns errors into statuses."""
 
     @functools.wraps(method)
     def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
@@ -229,7 +228,7 @@ class FakeChecks(check_pb2_grpc.CheckServiceServicer):
 
     @_scripted
     def Check(self, request: Any) -> Any:  # noqa: N802
-        """Finds of each creative what the test chose, at any placement."""
+        """Returns the findings that the test chose for each creative, at any placement."""
         return check_pb2.CheckResponse(
             placement=request.placement, creatives=map(self._checked, request.creatives)
         )
@@ -251,7 +250,7 @@ class FakeHealth(grpc.GenericRpcHandler):
     """The grpc.health.v1.Health of a server that serves."""
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns what answers Check and Watch; None for other methods."""
+        """Returns the handler of Check and Watch; None for other methods."""
         method = handler_call_details.method
         if method == f"{_HEALTH}Check":
             return grpc.unary_unary_rpc_method_handler(lambda _request, _context: _SERVING)

@@ -17,7 +17,7 @@ from adscore_client._results import Model, Score
 from adscore_client._status import MEANINGS
 from adscore_protos.v1 import check_pb2, model_pb2, scoring_pb2
 
-# The first code that the client maps to an exception is the usual one.
+# The first code that maps to an exception is its usual one.
 _CODES: dict[type[Exception], grpc.StatusCode] = {
     meaning.kind: code
     for code, meaning in reversed(list(MEANINGS.items()))
@@ -78,7 +78,7 @@ _TRIALS_OF_A_PREDICTION = 1_000.0
 def decision_to_wire(
     request: scoring_pb2.DecideRequest, scores: Mapping[str, Score], model: Model
 ) -> scoring_pb2.DecideResponse:
-    """Makes up a decision: the highest rate leads, its prediction worth so many trials."""
+    """Makes up a decision: the highest rate leads, with predictions worth a number of trials."""
     arms = [_arm_to_wire(arm, scores.get(arm.id), model) for arm in request.arms]
     best = max(arms, key=lambda arm: arm.mean)
     for arm in arms:
