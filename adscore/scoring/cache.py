@@ -1,7 +1,7 @@
-"""What the towers said of a headline or an image, kept for when the same one comes again.
+"""A cache of encoded headlines and images.
 
-Advertisers send one banner with twenty headlines, and the same creative every hour. A part is known
-by its content, so equal files are equal whatever they are called.
+Advertisers send one banner with twenty headlines, and the same creative every hour. Keys are made
+from content, so equal files hit the cache whatever their names.
 """
 
 import threading
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from adscore.creative import Warning
 
-# What an entry takes beside its numbers: key, row, links. Some hundred bytes, rounded up.
+# Overhead of an entry beside its numbers: key, row, links. A few hundred bytes, rounded up.
 ENTRY_OVERHEAD_BYTES = 600
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPart:
-    """What a tower says of one headline or image.
+    """A tower's output for one headline or image.
 
     Attributes:
         row: All outputs of the tower, one after the other, (width,) float32.
-        warnings: What was noticed of it, on the way to the tower or by it.
+        warnings: Warnings from its preparation or from the tower.
     """
 
     row: NDArray[np.float32]
@@ -32,12 +32,12 @@ class EncodedPart:
 
 @dataclass(frozen=True, slots=True)
 class CacheStatistics:
-    """What a cache did since it was made.
+    """Totals of a cache since its start, and its current size.
 
     Attributes:
-        hits: Parts that were found.
-        misses: Parts that were looked for in vain.
-        entries: Parts that it holds.
+        hits: Cache hits.
+        misses: Cache misses.
+        entries: Current number of parts.
         bytes: Memory that they take, in bytes.
     """
 
@@ -48,12 +48,10 @@ class CacheStatistics:
 
 
 class EncodingCache:
-    """Encoded parts by their content; safe to use from many threads.
-
-    When there is no room, those go first that were not asked for the longest time.
+    """Encoded parts by their content; thread-safe. When full, it evicts the least recently used.
 
     Args:
-        max_bytes: Most memory that entries may take, in bytes.
+        max_bytes: Maximum memory of the entries, in bytes.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -78,7 +76,7 @@ class EncodingCache:
             return part
 
     def put(self, key: str | bytes, part: EncodedPart) -> None:
-        """Keeps a part, unless it is larger than the whole cache."""
+        """Caches a part, unless it is larger than the whole cache."""
         size = _size(key, part)
         if size > self._max_bytes:
             return
@@ -91,7 +89,7 @@ class EncodingCache:
                 self._bytes -= _size(*self._parts.popitem(last=False))
 
     def statistics(self) -> CacheStatistics:
-        """What it did so far."""
+        """Totals so far and current size."""
         with self._lock:
             return CacheStatistics(self._hits, self._misses, len(self._parts), self._bytes)
 

@@ -1,4 +1,4 @@
-"""Colours by a file's ICC profile -> sRGB, which screens show and models see."""
+"""Converts colours from a file's ICC profile to sRGB, which screens show and models read."""
 
 import hashlib
 import io
@@ -9,12 +9,12 @@ from collections import OrderedDict
 import numpy as np
 from PIL import Image, ImageCms
 
-# The largest profiles of printing presses.
+# Fits the largest profiles of printing presses.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
-# Transforms that are kept, some 10 kB each, of printing presses up to 2 MB. Files of one source
-# share a profile.
+# Cached transforms, about 10 kB each, up to 2 MB for printing presses. Files from one source share
+# a profile.
 MAX_TRANSFORMS = 16
-# A profile that changes no colour by more is sRGB's, of which there are many versions.
+# A profile that changes no colour by more than this counts as one of the many versions of sRGB.
 _SRGB_LEVELS = 2
 
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # of images, by a profile's colour space
@@ -29,7 +29,7 @@ class _Transforms:
         self._kept: OrderedDict[bytes, ImageCms.ImageCmsTransform | None] = OrderedDict()
 
     def get(self, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-        """A profile's transform; None where there is nothing to change."""
+        """A profile's transform; None if it would change nothing."""
         digest = hashlib.sha256(profile).digest()
         with self._lock:
             if digest in self._kept:
@@ -54,8 +54,8 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
         profile: The profile of its file, if it has one.
 
     Returns:
-        The same where the profile is sRGB's, is broken or of another kind of colour; otherwise in
-        mode RGB, or RGBA where it has transparency.
+        The same image if the profile is sRGB, broken or for another colour space; otherwise one in
+        mode RGB, or RGBA with transparency.
     """
     if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image

@@ -20,13 +20,13 @@ from adscore.scoring.pixel_budget import PixelBudget
 from adscore.scoring.preparation import PreparedCreative, PreparedHeadline, PreparedImage
 from adscore.scoring.text import HeadlineReader
 
-# From 1.29 on, ONNX Runtime tells its maker which models it runs, by name and hash, and keeps
-# a database for that in the home folder. It reads this when it is imported.
+# From 1.29 on, ONNX Runtime reports the models it runs to its maker, by name and hash, and keeps a
+# database for that in the home folder. It reads this variable at import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-# Larger batches are no faster, and their intermediate results no longer fit the caches.
+# Larger batches are no faster: their intermediate results no longer fit the processor's caches.
 MAX_BATCH = 64
 
 # The outputs of a tower for a batch, by name: `embedding` (batch, width) for the head; `aligned`
@@ -38,18 +38,18 @@ _TRUNCATED = (Warning.HEADLINE_TRUNCATED,)
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How a model is run.
+    """How to run a model.
 
     Attributes:
         threads: Threads that work on one graph; 0 means one for each core.
-        cache_bytes: Memory for encoded headlines and images, in bytes, so that those that come
-            again are neither decoded nor encoded; 0 keeps none.
-        max_headline_characters: Longest headline accepted, where the model's own limit is not
-            lower; None leaves it at that.
+        cache_bytes: Memory for the cache of encoded headlines and images, in bytes; a cache hit
+            saves decoding and encoding. 0 turns the cache off.
+        max_headline_characters: Longest headline accepted, unless the model's own limit is
+            lower; None applies the model's limit alone.
         max_image_bytes: Largest encoded image accepted, likewise.
-        max_image_pixels: Most pixels of an image, likewise.
-        budget: Bounds the pixels that are decoded at once, shared with other models; None means
-            a budget of its own.
+        max_image_pixels: Maximum number of pixels of an image, likewise.
+        budget: Bounds the pixels decoded at once, shared with other models; None creates a
+            separate one.
     """
 
     threads: int = 0
@@ -61,14 +61,14 @@ class RuntimeOptions:
 
 
 class Graph:
-    """One ONNX graph with named inputs and outputs; safe to run from many threads.
+    """One ONNX graph with named inputs and outputs; thread-safe.
 
     Args:
         data: The graph, serialised.
-        options: How it is run.
+        options: How to run it.
 
     Raises:
-        onnxruntime's own exceptions: The bytes are no graph that this runtime knows.
+        onnxruntime's own exceptions: This runtime cannot open the bytes as a graph.
     """
 
     def __init__(self, data: bytes, options: RuntimeOptions) -> None:
@@ -94,13 +94,13 @@ PartT = TypeVar("PartT", PreparedHeadline, PreparedImage)
 
 
 class Tower(ABC, Generic[PartT]):
-    """Encodes headlines or images; safe to use from many threads.
+    """Encodes headlines or images; thread-safe.
 
-    A part that comes twice in a batch, or that the cache holds, is not encoded again.
+    A part that repeats within a batch, or that the cache holds, is encoded only once.
 
     Args:
         graph: Its graph.
-        cache: Keeps what it encodes; None keeps nothing.
+        cache: Cache of encoded parts; None turns it off.
     """
 
     def __init__(self, graph: Graph, cache: EncodingCache | None) -> None:
@@ -122,7 +122,7 @@ class Tower(ABC, Generic[PartT]):
         """Encodes a batch.
 
         Returns:
-            For each part a row of every output, zeros for what is absent; and what was noticed.
+            For each part, a row of every output, zeros if it is absent; and its warnings.
         """
         fresh = {self._identity(p): p for p in parts if p is not None and p.encoded is None}
         encoded = dict(zip(fresh, self._encode_fresh(list(fresh.values())), strict=True))
@@ -148,16 +148,16 @@ class Tower(ABC, Generic[PartT]):
         return encoded
 
     def _identity(self, part: PartT) -> Hashable:
-        """Equal for parts that are known to be equal."""
+        """A key that is equal only for equal parts."""
         return self._key(part) or id(part)
 
     @abstractmethod
     def _key(self, part: PartT) -> str | bytes:
-        """What the cache knows a part by; empty where that is not known."""
+        """The cache key of a part; empty if it has none."""
 
     @abstractmethod
     def _run(self, parts: Sequence[PartT]) -> tuple[Encodings, list[Warnings]]:
-        """Runs the graph on at least one part; gives its outputs, and what was noticed of each."""
+        """Runs the graph on at least one part; returns its outputs, and the warnings of each."""
 
 
 class HeadlineTower(Tower[PreparedHeadline]):
@@ -200,13 +200,13 @@ class ImageTower(Tower[PreparedImage]):
 
 @dataclass(frozen=True, slots=True)
 class EncodedCreatives:
-    """What the towers say of a batch; rows of what is absent hold zeros.
+    """The towers' outputs for a batch; rows of absent parts are zero.
 
     Attributes:
-        headline: By the text tower; empty for a model without one.
-        image: By the image tower; empty for a model without one.
+        headline: From the text tower; empty for a model without one.
+        image: From the image tower; empty for a model without one.
         context_ids: (batch, names) int32.
-        present: What is known of each creative, (batch, 3) float32; see `bundle.Present`.
+        present: Which parts of each creative are known, (batch, 3) float32; see `bundle.Present`.
         truncated: Whether the headline was cut, (batch,).
     """
 
@@ -218,12 +218,12 @@ class EncodedCreatives:
 
 
 class Graphs:
-    """The towers and the head of one model; safe to run from many threads.
+    """The towers and the head of one model; thread-safe.
 
     Args:
         bundle: The model; which graphs it has depends on what it reads and predicts.
-        options: How they are run.
-        cache: Keeps what the towers say; None keeps nothing.
+        options: How to run them.
+        cache: Cache of the towers' outputs; None turns it off.
 
     Raises:
         BundleError: The installed libraries cannot open them.
@@ -266,7 +266,7 @@ class Graphs:
     def encode_headlines(
         self, headlines: Sequence[PreparedHeadline | None]
     ) -> tuple[Encodings, NDArray[np.bool_]]:
-        """Runs the text tower; gives its outputs, and whether each headline was cut, (batch,)."""
+        """Runs the text tower; returns its outputs, and whether each headline was cut, (batch,)."""
         if self._headlines is None:
             return {}, np.zeros(len(headlines), dtype=bool)
         encodings, noticed = self._headlines.encode(headlines)
@@ -277,21 +277,21 @@ class Graphs:
         return {} if self._images is None else self._images.encode(images)[0]
 
     def mean_embedding(self, tower: str) -> NDArray[np.float32]:
-        """What the text or the image tower says of the training's on average, (e,).
+        """The mean embedding of the training's headlines or images by their tower, (e,).
 
-        Zeros for a bundle that does not tell, of adscore 0.2 or earlier: to a head they mean a
-        part that is absent.
+        Zeros, which a head reads as an absent part, for bundles of adscore 0.2 or earlier, which
+        do not have it.
         """
         return self._means[tower]
 
     def predict_members(
         self, encoded: EncodedCreatives
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Runs the head for what its ensemble says.
+        """Runs the head and returns the predictions of its ensemble.
 
         Returns:
             Mean rate, (batch, targets); and the calibrated logits of the members, (batch, members,
-            targets), None for a bundle that does not tell them, of adscore 0.2 or earlier.
+            targets), None for bundles of adscore 0.2 or earlier, which do not have them.
         """
         outputs = self._run_head(encoded)
         members = outputs.get(files.MEMBER_LOGITS)
@@ -328,7 +328,7 @@ class Graphs:
 def _mean_embeddings(
     bundle: Bundle, graphs: Mapping[str, Graph | None]
 ) -> dict[str, NDArray[np.float32]]:
-    """By tower, the training's mean embedding; zeros where the bundle does not tell."""
+    """The training's mean embedding by tower; zeros if the bundle does not have it."""
     data = bundle.files.get(files.MEAN_EMBEDDINGS, b"{}")
     widths = {name: graph.output_widths.get("embedding") for name, graph in graphs.items() if graph}
     try:

@@ -10,8 +10,8 @@ from adscore.bundle import Present
 from adscore.creative import Warning
 from adscore.scoring.graphs import EncodedCreatives, Encodings
 
-# Pairs that go through the head at once: a grid of any size takes this much memory in it.
-# Fewer cost more calls, more leave the processor's caches.
+# Pairs per run of the head, which bounds its memory for grids of any size. Fewer need more runs;
+# more no longer fit the processor's caches.
 BLOCK_PAIRS = 1024
 
 
@@ -32,7 +32,7 @@ class ScoreGrid:
     Attributes:
         targets: One grid for each target of the model, by name.
         agreement: How well they fit together, from -1 to 1, (headlines, images) float64; None
-            where the model was not trained for it.
+            if the model was not trained for it.
         headline_warnings: Reasons to trust a headline's scores less, for each headline.
         image_warnings: The same for each image.
         warnings: Reasons to trust all of them less.
@@ -81,7 +81,7 @@ class PairsToScore:
 def target_grids(
     targets: Sequence[str], figures: NDArray[np.float64], counts: tuple[int, int]
 ) -> dict[str, TargetGrid]:
-    """Figures of all pairs, (pairs, targets, 4) -> a grid for each target."""
+    """Numbers of all pairs, (pairs, targets, 4) -> a grid for each target."""
     return {
         target: TargetGrid(*(figures[:, column, figure].reshape(counts) for figure in range(4)))
         for column, target in enumerate(targets)

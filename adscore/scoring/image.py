@@ -1,4 +1,4 @@
-"""An image file -> the pixels that a model reads: the one path for training and scoring."""
+"""An image file -> the pixels that a model reads; training and scoring share this path."""
 
 import contextlib
 import io
@@ -22,24 +22,24 @@ from adscore.scoring.pixel_budget import FREE_PIXELS, PixelBudget
 Pixels: TypeAlias = NDArray[np.uint8]
 Frame: TypeAlias = tuple[Image.Image, bool]  # RGB, on white; whether it has transparency
 
-# Shrunk by more than this along one side, small print is lost to the model.
+# If a side shrinks by more than this factor, the model cannot see small print.
 DOWNSCALE_WARNING_FACTOR = 16
-# Levels of 255 by which the pixels of a blank picture may differ: lossy formats add some.
+# Levels (of 255) by which the pixels of a blank picture may differ, since lossy formats add noise.
 BLANK_LEVELS = 4
-# An animation is searched so far for a frame that is not blank; a longer fade-in is rare.
+# How many frames of an animation to search for one that is not blank; longer fade-ins are rare.
 MAX_FRAMES = 100
 MAX_FRAME_PIXELS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """What a model reads of an image; any is stretched to it.
+    """The size to which a model's images are stretched.
 
     Attributes:
         height: In pixels.
         width: In pixels.
-        resampling: How it is stretched: a `PIL.Image.Resampling` number.
-        version: Of the steps that lead to it, see `bundle.Preprocessing`.
+        resampling: The resampling filter: a `PIL.Image.Resampling` number.
+        version: Version of the preprocessing, see `bundle.Preprocessing`.
     """
 
     height: int
@@ -49,12 +49,12 @@ class ImageSize:
 
     @classmethod
     def of(cls, read: Preprocessing) -> "ImageSize":
-        """What a model reads whose bundle says so."""
+        """The size in a bundle's preprocessing."""
         return cls(read.image_height, read.image_width, read.image_resampling, read.version)
 
 
 class UndecodedImage:
-    """An image file that was accepted; its pixels are still to be decoded, once.
+    """An accepted image file whose pixels are not decoded yet; decode it once.
 
     Args:
         data: One encoded file of a format that the limits allow.
@@ -83,10 +83,10 @@ class UndecodedImage:
 
     @lazy
     def takes_long(self) -> bool:
-        """Whether decoding takes longer than some ten milliseconds, or may wait for its pixels.
+        """Whether decoding takes more than about ten milliseconds, or may wait for its pixels.
 
-        Of what may be an animation the first frame is decoded to know: behind a blank one, up to
-        `MAX_FRAMES` are searched.
+        For a possible animation this decodes the first frame: if it is blank, up to
+        `MAX_FRAMES` must be searched.
         """
         if self._file.takes_long or self.pixels > FREE_PIXELS:
             return True
@@ -96,15 +96,15 @@ class UndecodedImage:
         return not isinstance(first, Exception) and _is_blank(first[0])
 
     def decode(self) -> tuple[Pixels, tuple[Warning, ...]]:
-        """Decodes it to what the model reads.
+        """Decodes it to the pixels that the model reads.
 
         EXIF orientation is applied; transparency is laid on white; CMYK, palette, grey and 16-bit
-        images become RGB. From version 2 on colours are those of the file's profile in sRGB, and of
-        an animation the first frame counts that is not blank; before, the very first.
+        images become RGB. From version 2 on, colours are converted from the file's profile to sRGB,
+        and the first frame of an animation that is not blank counts; before, the very first.
 
         Returns:
-            Pixels of shape (height, width, 3), uint8, RGB; and what was noticed: that fine detail
-            did not reach the model, or that nothing of the image shows on white.
+            Pixels of shape (height, width, 3), uint8, RGB; and warnings: that fine detail was lost
+            for the model, or that nothing of the image shows on white.
 
         Raises:
             InvalidCreativeError: It is broken.
@@ -120,7 +120,7 @@ class UndecodedImage:
 
     @property
     def _sides(self) -> tuple[int, int]:
-        """Width and height of the pixels as they are stored, which are turned at last."""
+        """Target width and height before rotation, which comes last."""
         width, height = self._size.width, self._size.height
         return (height, width) if self._file.is_lying else (width, height)
 
@@ -138,11 +138,11 @@ class UndecodedImage:
 
     @lazy
     def _first(self) -> Frame | Exception:
-        """The very first frame at its final size, or what is wrong with it."""
+        """The very first frame at its final size, or its error."""
         try:
             return self._shrunk(_resizable(self._file, self._scale))
         except Exception as error:
-            return error.with_traceback(None)  # which would keep the pixels
+            return error.with_traceback(None)  # the traceback would keep the pixels alive
 
     def _first_frame(self) -> Frame:
         """The first frame that is not blank; otherwise the very first."""
@@ -164,7 +164,7 @@ class UndecodedImage:
             box = (0, 0, width / self._scale, height / self._scale) if self._scale > 1 else None
             method = Image.Resampling(self._size.resampling)
             frame = frame.resize(self._sides, method, box, reducing_gap=2.0)
-        # Few pixels are left to convert, and the difference to converting all is below a level.
+        # Converting after scaling is cheaper, and differs by less than one level.
         frame = to_srgb(frame, self._file.info.get("icc_profile"))
         return _on_white(frame), frame.mode in ("LA", "RGBA")
 
@@ -172,7 +172,7 @@ class UndecodedImage:
 def decode(
     data: bytes, size: ImageSize, limits: InputLimits, budget: PixelBudget | None = None
 ) -> tuple[Pixels, tuple[Warning, ...]]:
-    """Decodes an image file, when the budget has room; see `UndecodedImage`."""
+    """Decodes an image file once the budget allows it; see `UndecodedImage`."""
     image = UndecodedImage(data, size, limits)
     with budget.claim(image.pixels) if budget else contextlib.nullcontext():
         return image.decode()
@@ -180,12 +180,12 @@ def decode(
 
 @contextlib.contextmanager
 def refusing_broken(file: OpenImage) -> Iterator[None]:
-    """Turns whatever a decoder raises of a broken file into an InvalidCreativeError."""
+    """Turns any exception of a decoder on a broken file into an InvalidCreativeError."""
     try:
         yield
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead to
+    except Exception as error:  # broken bytes can make Pillow's decoders raise anything
         raise unreadable(
             f"a whole {file.format} file",
             f"{len(file.data)} bytes that cannot be decoded ({type(error).__name__})",
@@ -196,7 +196,7 @@ def refusing_broken(file: OpenImage) -> Iterator[None]:
 
 
 def _later_frames(file: OpenImage) -> Iterator[Image.Image]:
-    """Frames behind the first, as far as they are whole and not too many."""
+    """Frames after the first, as far as they are whole, up to the limit."""
     image = open_animation(file, MAX_FRAMES)
     if image is None:
         return
@@ -215,7 +215,7 @@ def _is_blank(frame: Image.Image) -> bool:
 
 
 def _extrema(frame: Image.Image) -> list[tuple[int, int]]:
-    """Least and greatest value of each channel of an RGB image."""
+    """Minimum and maximum of each channel of an RGB image."""
     return [channel.getextrema() for channel in frame.split()]  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""A property that is worked out when it is first asked for."""
+"""A property that is computed on first access."""
 
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, overload
@@ -9,12 +9,12 @@ T = TypeVar("T")
 class lazy(Generic[T]):  # noqa: N801 - a decorator
     """`functools.cached_property` without its lock.
 
-    Up to Python 3.11 all instances of a class share that lock, so that threads which decode an
-    image each would decode one after another. Without it, threads that share an *instance* may
-    each work the value out.
+    Up to Python 3.11 all instances of a class share that lock, so threads that each decode an
+    image would decode one after another. Without it, threads that share an *instance* may each
+    compute the value.
 
     Args:
-        compute: The method that gives the value, which is then kept in the instance's `__dict__`.
+        compute: Computes the value, which is then stored in the instance's `__dict__`.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -32,5 +32,5 @@ class lazy(Generic[T]):  # noqa: N801 - a decorator
         if instance is None:
             return self
         value = self._compute(instance)
-        instance.__dict__[self._name] = value  # is found before this from now on
+        instance.__dict__[self._name] = value  # further lookups find it first
         return value

@@ -1,6 +1,6 @@
-"""A bound on the pixels that are decoded at once, whatever number of threads decodes.
+"""Bounds the pixels that are decoded at once, for any number of threads.
 
-Nothing else need be held while a claim waits for its turn:
+A claim can wait for its turn without holding anything else:
 
     with budget.claim(image.pixels):          # waits as long as it takes
         image.decode()
@@ -17,19 +17,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-# Images up to this many pixels pass freely: they are the rule, and take little memory.
+# Images up to this many pixels do not count: they are the most common and take little memory.
 FREE_PIXELS = 2_000_000
 
 
 class PixelBudget:
-    """Lets large images be decoded as long as these fit into it together; others wait in line.
+    """Admits large images to decoding while they fit in together; others queue.
 
-    A small file may unpack into 20 bytes for each of its pixels, so that a few of the largest
-    images that are accepted, decoded at once, would take the memory of many.
+    A small file may unpack to 20 bytes per pixel, so a few of the largest accepted images,
+    decoded at once, would take the memory of many.
 
     Args:
-        pixels: Pixels of the large images that are decoded at once; an image that alone has
-            more is decoded alone.
+        pixels: Pixels of large images decoded at once; an image with more is decoded alone.
     """
 
     def __init__(self, pixels: int) -> None:
@@ -39,7 +38,7 @@ class PixelBudget:
         self._lock = threading.Lock()
 
     def claim(self, pixels: int) -> "PixelClaim":
-        """Claims room for an image of so many pixels: granted at once, or in its turn."""
+        """Claims capacity for an image of this many pixels: granted at once, or in turn."""
         claim = PixelClaim(self, pixels)
         if pixels <= FREE_PIXELS:
             claim.settle()
@@ -50,7 +49,7 @@ class PixelBudget:
         return claim
 
     def give_back(self, claim: "PixelClaim") -> None:
-        """Takes back the room of a claim, or its place in the line."""
+        """Takes back the capacity of a claim, or its place in the queue."""
         if claim.pixels <= FREE_PIXELS:
             return
         with self._lock:
@@ -74,7 +73,7 @@ class PixelBudget:
 
 
 class PixelClaim:
-    """Room for one image, or a place in the line for it; as a context manager it waits.
+    """Capacity for one image, or its place in the queue; as a context manager it waits.
 
     Attributes:
         pixels: How many are claimed.
@@ -94,18 +93,18 @@ class PixelClaim:
         """Waits for its turn.
 
         Args:
-            timeout_seconds: How long at most; None means as long as it takes.
+            timeout_seconds: Maximum wait; None waits as long as it takes.
 
         Returns:
-            Whether it is granted: not when the time is over, or when it was released meanwhile.
+            Whether it is granted: False after the timeout, or if it was released meanwhile.
         """
         self._settled.wait(timeout_seconds)
         return self.granted
 
     def when_granted(self, callback: Callable[[], None]) -> None:
-        """Has a function called once it is granted, at once if it is; never after its release.
+        """Registers a callback for the grant; runs it at once if granted, never after a release.
 
-        The thread that gave room back calls it, which should only hand on the news.
+        The thread that gave capacity back runs it, so it must be quick.
         """
         with self._lock:
             self._callback = callback
@@ -114,7 +113,7 @@ class PixelClaim:
             callback()
 
     def release(self) -> None:
-        """Gives the room back, or stops waiting; a second time does nothing."""
+        """Gives the capacity back, or stops waiting; a second call does nothing."""
         with self._lock:
             if self._released:
                 return
@@ -125,7 +124,7 @@ class PixelClaim:
         self._budget.give_back(self)
 
     def settle(self) -> None:
-        """Wakes whoever waits; for the budget alone."""
+        """Wakes the waiting thread; only for the budget."""
         with self._lock:
             self.granted = not self._released
             callback = self._callback if self.granted else None

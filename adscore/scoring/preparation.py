@@ -1,4 +1,4 @@
-"""Creatives -> what the towers read; the part of scoring that can refuse a creative."""
+"""Creatives -> inputs of the towers; the part of scoring that can refuse a creative."""
 
 import hashlib
 from collections import Counter
@@ -15,12 +15,12 @@ from adscore.scoring.text import is_placeholder, normalise
 
 Vocabulary = Mapping[str, tuple[str, ...]]  # by context name, the values seen in training
 
-# A column with more values is an identifier rather than a circumstance; the rarest are left out.
+# A column with more values looks like an identifier; its rarest values are left out.
 MAX_VALUES = 1_000
 
 
 def learn_values(values: Iterable[str]) -> tuple[str, ...]:
-    """The values of one context name, the most frequent at most, in order; ``""`` is absent."""
+    """The most frequent values of one context name, in order; ``""`` counts as absent."""
     counted = Counter(value for value in values if value)
     return tuple(sorted(value for value, _ in counted.most_common(MAX_VALUES)))
 
@@ -31,7 +31,7 @@ def context_ids(context: Mapping[str, str], vocabulary: Vocabulary) -> tuple[int
 
 
 def context_left_out(manifest: Manifest, names: Collection[str]) -> tuple[str, ...]:
-    """Context names that a model reads for its targets, and that are not among some others."""
+    """Context names that a model reads for its targets and that `names` lacks."""
     if not manifest.targets:  # agreement does not depend on the context
         return ()
     known = manifest.preprocessing.context.items()
@@ -39,7 +39,7 @@ def context_left_out(manifest: Manifest, names: Collection[str]) -> tuple[str, .
 
 
 def _context_warnings(context: Mapping[str, str], manifest: Manifest) -> Iterator[Warning]:
-    """What is wrong with a context: values left out, or never seen in training."""
+    """Warnings about a context: values that are missing, or were never seen in training."""
     given = {name: value for name, value in context.items() if value}
     if context_left_out(manifest, given):
         yield Warning.MISSING_CONTEXT
@@ -69,13 +69,13 @@ class PreparedHeadline:
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image that passed every check: its pixels, or what the tower said of them.
+    """An image that passed every check: its pixels, or the tower's cached output.
 
     Attributes:
-        pixels: (height, width, 3) uint8; None where `encoded` makes them needless.
-        warnings: What was noticed.
-        digest: SHA-256 of the file, which a cache knows it by; empty where there is none.
-        encoded: What the tower said of it, where that is known.
+        pixels: (height, width, 3) uint8; None if `encoded` is known.
+        warnings: Warnings so far.
+        digest: SHA-256 of the file, its cache key; empty without a cache.
+        encoded: The tower's cached output, if any.
     """
 
     pixels: Pixels | None = field(repr=False)
@@ -98,12 +98,12 @@ class CheckedImage:
 
     @property
     def pixels(self) -> int:
-        """What to claim of the preparer's budget before it is decoded."""
+        """Pixels to claim from the preparer's budget before decoding."""
         return self.undecoded.pixels
 
     @property
     def takes_long(self) -> bool:
-        """Whether others should not wait behind it while it is decoded."""
+        """Whether decoding is too slow for others to wait behind it."""
         return self.undecoded.takes_long
 
 
@@ -122,22 +122,22 @@ class PreparedContext:
 
 @dataclass(frozen=True, slots=True)
 class ToDecode:
-    """What passed every check before its image is decoded.
+    """A creative or part that passed every check before its image is decoded.
 
     Attributes:
-        image: None means absent; prepared where the cache holds it.
+        image: None means absent; already prepared on a cache hit.
     """
 
     image: CheckedImage | PreparedImage | None
 
     @property
     def pixels(self) -> int:
-        """What to claim of the preparer's budget before the image is decoded."""
+        """Pixels to claim from the preparer's budget before the image is decoded."""
         return self.image.pixels if isinstance(self.image, CheckedImage) else 0
 
     @property
     def takes_long(self) -> bool:
-        """Whether others should not wait behind it while its image is decoded."""
+        """Whether decoding the image is too slow for others to wait behind it."""
         return isinstance(self.image, CheckedImage) and self.image.takes_long
 
 
@@ -172,9 +172,9 @@ class PreparedCreative:
 
 
 class Preparer:
-    """Checks, normalises and decodes creatives for one model; safe to call from many threads.
+    """Checks, normalises and decodes creatives for one model; thread-safe.
 
-    In one step, or in two, for whoever must not hold a core while a large image waits for others:
+    In one step, or in two for callers that must not hold a core while a large image waits:
 
         checked = preparer.check(creative)
         with preparer.budget.claim(checked.pixels):  # see `PixelBudget` for other ways to wait
@@ -182,8 +182,9 @@ class Preparer:
 
     Args:
         manifest: What the model reads and accepts.
-        cache: What its towers said before; a part that it holds is not decoded.
-        budget: Bounds what is decoded at once, with other models; None means one of its own.
+        cache: Cache of the towers' outputs; a part that it holds is not decoded.
+        budget: Bounds what is decoded at once, shared with other models; None creates a
+            separate one.
     """
 
     def __init__(
@@ -211,7 +212,7 @@ class Preparer:
             return self.decode(checked)
 
     def check(self, creative: Creative) -> CheckedCreative:
-        """Prepares all parts of a creative but the pixels of its image, which cost most.
+        """Prepares all parts of a creative except the pixels of its image, which cost most.
 
         Raises:
             InvalidCreativeError: With the field at fault.
@@ -315,7 +316,7 @@ class Preparer:
         if not self._limits.image_formats:
             raise _not_read("image", Reason.IMAGE_NOT_READ)
         digest = b""
-        # A file above the limit is not worth a hash.
+        # Do not hash a file above the limit.
         if self._cache is not None and len(image) <= self._limits.max_image_bytes:
             digest = hashlib.sha256(image).digest()
             if (known := self.known_image(digest)) is not None:
@@ -331,12 +332,12 @@ class Preparer:
         return PreparedImage(*checked.undecoded.decode(), checked.digest)
 
     def known_image(self, digest: bytes) -> PreparedImage | None:
-        """An image by the SHA-256 of its file; None where the cache does not hold it."""
+        """An image by the SHA-256 of its file; None on a cache miss."""
         encoded = self._cache.get(digest) if self._cache and digest else None
         return None if encoded is None else PreparedImage(None, encoded.warnings, digest, encoded)
 
     def context(self, context: Mapping[str, str]) -> PreparedContext:
-        """Numbers a context.
+        """Converts a context to ids.
 
         Raises:
             InvalidCreativeError: It has a name that the model does not read.

@@ -50,11 +50,11 @@ from adscore.scoring.preparation import (
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the graphs say of creatives, before it is put into words; a row each.
+    """The graphs' outputs for creatives, a row each; `Scorer` makes scores of them.
 
     Attributes:
         mean: Mean rate, (rows, targets), float64.
-        concentration: How narrowly the rate is spread around it: the rate is
+        concentration: Concentration of the rate around the mean: the rate is
             Beta(mean * concentration, (1 - mean) * concentration), (rows, targets), float64.
         truncated: Whether the headline was cut, (rows,), bool.
         unfamiliar: Whether headline or image is far from the training's, (rows,), bool.
@@ -77,16 +77,16 @@ class Predictions:
 
 
 class Scorer:
-    """One version of one model, ready to score; safe to call from many threads.
+    """One version of one model, ready to score; thread-safe.
 
     Args:
         bundle: The model, read and verified.
-        options: How it is run.
+        options: How to run it.
 
     Attributes:
         name: Name of the model.
         version: Its version.
-        manifest: What it says of itself, with the limits that count here.
+        manifest: Its manifest, with the limits that apply here.
         preparer: Checks and decodes creatives for it.
 
     Raises:
@@ -115,15 +115,15 @@ class Scorer:
 
         Args:
             path: The folder.
-            options: How the model is run.
-            check: What is asked of the bundle beside its checksums.
+            options: How to run the model.
+            check: A check of the bundle beside its checksums.
 
         Raises:
-            BundleError: A checksum, the format version or a golden score is off.
+            BundleError: A checksum, the format version or a golden score is wrong.
         """
         bundle = read_bundle(resolve_bundle(path), check)
         scorer = cls(bundle, options)
-        preparer = Preparer(bundle.manifest)  # golden creatives keep to the model's own limits
+        preparer = Preparer(bundle.manifest)  # golden creatives are within the model's own limits
         check_golden(
             bundle.files[files.GOLDEN],
             bundle.manifest.targets,
@@ -134,12 +134,12 @@ class Scorer:
 
     @property
     def cache_statistics(self) -> CacheStatistics:
-        """What its cache did so far; all zeros where there is none."""
+        """Statistics of its cache; all zeros without one."""
         return CacheStatistics() if self._cache is None else self._cache.statistics()
 
     @property
     def limits(self) -> InputLimits:
-        """What is accepted of a creative."""
+        """The limits of an accepted creative."""
         return self.manifest.limits
 
     @property
@@ -162,7 +162,7 @@ class Scorer:
         """Scores a batch of creatives, in their order.
 
         Raises:
-            InvalidCreativeError: One of them cannot be scored; none is then.
+            InvalidCreativeError: One of them cannot be scored; then none is.
         """
         return self.score_prepared([self.preparer.creative(c) for c in creatives])
 
@@ -198,8 +198,7 @@ class Scorer:
     def predict(self, creatives: Iterable[PreparedCreative]) -> Predictions:
         """Runs the graphs on any number of prepared creatives, at least one.
 
-        They are run in batches of `MAX_BATCH`, so that memory does not grow with
-        their number.
+        Batches of `MAX_BATCH` keep memory independent of their number.
         """
         return self._predict_encoded(
             self._graphs.encode(batch) for batch in _batched(creatives, MAX_BATCH)
@@ -216,7 +215,7 @@ class Scorer:
         Args:
             headlines: At least one.
             images: At least one.
-            context: That of all of them.
+            context: The context shared by all pairs.
         """
         headline, truncated = self._graphs.encode_headlines(headlines)
         image = self._graphs.encode_images(images)
@@ -277,7 +276,7 @@ class Scorer:
         return Predictions(mean, concentration, encoded.truncated, unfamiliar, agreement)
 
     def _unfamiliar(self, tower: str, encodings: Encodings, rows: int) -> NDArray[np.bool_]:
-        """Whether what a tower read is far from everything that it was trained on, (rows,)."""
+        """Whether a tower's input is far from everything it was trained on, (rows,)."""
         farthest = self.manifest.familiarity.get(tower)
         if farthest is None:
             return np.zeros(rows, dtype=bool)
@@ -310,23 +309,23 @@ def _batched(
 
 _ENDS = ((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2)
 _PERCENTILES = np.arange(101.0)
-# Rates closer than this share of themselves are one rate: the last digits of a float32 graph
-# depend on what else is in the batch.
+# Relative difference below which rates are tied: the last digits of a float32 graph depend on the
+# other rows of the batch.
 _TIED = 1e-5
 
 
 def rate_figures(
     manifest: Manifest, mean: NDArray[np.float64], concentration: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Reads a model's predictions as rates.
+    """Converts a model's predictions to rates with intervals and percentiles.
 
-    The interval is the central one of the beta distribution, widened where needed to hold the
+    The interval is the central one of the beta distribution, widened if needed to include the
     mean: at a concentration near 1 the mean of a low rate lies above the 95th percentile.
 
     Args:
         manifest: Names the targets, and holds the rates of its reference creatives.
         mean: Mean rates, (rows, targets), from 0 to 1.
-        concentration: How narrowly rates are spread around them, (rows, targets), above 0.
+        concentration: Concentration of the rates around them, (rows, targets), above 0.
 
     Returns:
         Mean, lower and upper end of the interval, and percentile, in the order of

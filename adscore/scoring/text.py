@@ -1,4 +1,4 @@
-"""Headline -> normalised headline -> token ids: the one path for training and scoring."""
+"""Headline -> normalised headline -> token ids; training and scoring share this path."""
 
 import html
 import re
@@ -22,7 +22,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 # === One form of a headline ===
 
-# Only with its semicolon: of "Q&A", "R&D" and "?a=1&copy=2" nothing is meant as an entity.
+# Only with a semicolon: "Q&A", "R&D" and "?a=1&copy=2" contain no entities.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENTITY_OR_QUOTE = frozenset("&`")
 _FOLDED = str.maketrans(
@@ -30,8 +30,8 @@ _FOLDED = str.maketrans(
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u301d\u301e\uff02", '"')
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
     | {"\u2026": "..."}
-    # Marks of direction, soft hyphens and spaces of no width, which change nothing that is seen.
-    # Joiners stay: they shape letters and emoji.
+    # Direction marks, soft hyphens and zero-width spaces, which are invisible. Joiners stay: they
+    # shape letters and emoji.
     | dict.fromkeys("\u00ad\u061c\u180e\u200b\u200e\u200f\u2060\ufeff")
     | dict.fromkeys(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 )
@@ -43,12 +43,12 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def normalise(headline: str, limits: InputLimits, version: int = PREPROCESSING_VERSION) -> str:
-    """Brings a headline into the one form that tokens, caches and models see.
+    """Normalises a headline to the form that tokenizers, caches and models see.
 
-    Composes characters (NFC) and turns each run of white space into one space, so
-    that two headlines that look the same are the same. From version 2 on, HTML entities become
-    what they stand for, quotes and dashes of all shapes the plain ones, and what is invisible is
-    left out. A headline of nothing that is visible becomes ``""``, which means absent.
+    Composes characters (NFC) and replaces each run of white space with one space, so that
+    headlines that look the same are equal. From version 2 on, it also decodes HTML entities,
+    replaces typographic quotes and dashes with plain ones, and drops invisible characters. A
+    headline without visible characters becomes ``""``, which means absent.
 
     Args:
         headline: As its author wrote it.
@@ -56,8 +56,8 @@ def normalise(headline: str, limits: InputLimits, version: int = PREPROCESSING_V
         version: Of the preprocessing, see `bundle.Preprocessing`.
 
     Raises:
-        InvalidCreativeError: It is longer than the limits allow, or holds a NUL character
-            or half of a surrogate pair, which are signs of a file read in a wrong encoding.
+        InvalidCreativeError: It is longer than the limits allow, or contains a NUL character
+            or half of a surrogate pair, which are signs of a file read in the wrong encoding.
     """
     if len(headline) > limits.max_headline_characters:
         raise InvalidCreativeError(
@@ -82,7 +82,7 @@ def _folded(headline: str) -> str:
     if headline.isascii() and headline.isprintable() and _ENTITY_OR_QUOTE.isdisjoint(headline):
         return headline
     before = ""
-    while headline != before:  # again, for what was escaped twice, or held something invisible
+    while headline != before:  # repeat, for text escaped twice or with invisible characters
         before = headline
         headline = unicodedata.normalize("NFC", headline).translate(_FOLDED)
         headline = _ENTITY.sub(lambda entity: html.unescape(entity[0]), headline)
@@ -97,7 +97,7 @@ def _is_invisible(character: str) -> bool:
     )
 
 
-# === Text that nobody sees as it is written ===
+# === Placeholders ===
 
 _PLACEHOLDER_MARKS = frozenset("{%[*<#_@$")
 _PLACEHOLDER = re.compile(
@@ -123,7 +123,7 @@ _NULL_WORDS = frozenset(
 
 
 def is_placeholder(headline: str) -> bool:
-    """Whether a normalised headline is not what people see: a template, or a word for nothing."""
+    """Whether a normalised headline is a template's placeholder or an empty value."""
     if not _PLACEHOLDER_MARKS.isdisjoint(headline) and _PLACEHOLDER.search(headline):
         return True
     word = headline.strip("\"' ").lower()
@@ -133,7 +133,7 @@ def is_placeholder(headline: str) -> bool:
 
 
 def _says_something(character: str) -> bool:
-    """Letters, digits, currencies, emoji; and what this Python does not know, such as new emoji."""
+    """Letters, digits, currencies, emoji; and characters new to this Python, such as new emoji."""
     category = unicodedata.category(character)
     return category[0] in "LN" or category in ("So", "Sc", "Cn", "Co")
 
@@ -255,11 +255,11 @@ class SubwordTokenizer:
 
 
 class HeadlineReader:
-    """Makes whichever inputs a graph names; one path for towers of any kind.
+    """Makes the inputs that a graph names, for towers of any kind.
 
     A recurrent tower reads `token_ids`, padded on the left to a fixed length. A frozen encoder
-    reads `input_ids`, `attention_mask` and perhaps `token_type_ids`. Beside it or alone stand
-    `ngram_ids` and `headline_statistics`.
+    reads `input_ids`, `attention_mask` and perhaps `token_type_ids`. Beside it or alone,
+    towers read `ngram_ids` and `headline_statistics`.
 
     Args:
         tokenizer: A tokenizer in the JSON form of the `tokenizers` library; None for a graph that
