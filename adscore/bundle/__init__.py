@@ -5,18 +5,18 @@
     image_encoder.onnx      pixels -> embedding
     head.onnx               embeddings -> mean and concentration of each target, and the logit of
                             each member
-    mean_embeddings.json    embeddings of the training's headlines and images on average
+    mean_embeddings.json    mean embeddings of the training's headlines and images
     tokenizer.json          headline -> token ids
     golden.json             a few creatives with their scores, scored again at every load
-    model.keras             what was trained of it, for Keras: with frozen encoders, all but these
+    model.keras             the trained parts for Keras: everything but frozen encoders
     training_groups.txt     digests of the groups it has seen, so that evaluation can avoid them
-    MODEL_CARD.md           the same for a person
-    report.html             the evaluation as a page, added last; it has no checksum and may be
+    MODEL_CARD.md           the manifest for people
+    report.html             the evaluation as a report, added last; it has no checksum and may be
                             deleted
-    model.sig               who vouches for all this, if it was signed: see `bundle.signing`
+    model.sig               the signature, if it was signed: see `bundle.signing`
 
-There are no pickles. A bundle is written under a temporary name and renamed, so that
-whoever polls the folder sees all that has a checksum or nothing.
+There are no pickles. A bundle is written under a temporary name and renamed, so that a process
+that polls the folder sees every file with a checksum, or nothing.
 """
 
 from adscore.bundle.contents import (

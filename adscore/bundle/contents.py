@@ -1,4 +1,4 @@
-"""What a bundle holds."""
+"""The contents of a bundle."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ import msgspec
 
 from adscore.creative import Columns, InputLimits
 
-# Format 3 names the preprocessing, which adscore 0.1 would take for its own.
+# Format 3 names the version of the preprocessing, which adscore 0.1 would take for its own.
 FORMAT_VERSION = 3
 READABLE_FORMATS = (2, 3)
-# Of new models: n-grams of every script, beside what version 2 changed.
+# For new models: n-grams of every script, on top of the changes in version 2.
 PREPROCESSING_VERSION = 3
 MANIFEST = "manifest.json"
 HEADLINE_ENCODER = "headline_encoder.onnx"
@@ -22,7 +22,7 @@ TOKENIZER = "tokenizer.json"
 GOLDEN = "golden.json"
 KERAS_MODEL = "model.keras"
 TRAINING_GROUPS = "training_groups.txt"
-# By tower, its embedding of the training's headlines or images on average; optional.
+# The mean embedding of the training's headlines or images, by tower; optional.
 MEAN_EMBEDDINGS = "mean_embeddings.json"
 MODEL_CARD = "MODEL_CARD.md"
 REPORT = "report.html"
@@ -32,7 +32,7 @@ MEMBER_LOGITS = "logit"
 
 
 class Present(IntEnum):
-    """Columns of the head's input `present`, (batch, 3) float32: 1 where it is known, else 0."""
+    """Columns of the head's input `present`, (batch, 3) float32: 1 if the part is known, else 0."""
 
     HEADLINE = 0
     IMAGE = 1
@@ -41,7 +41,7 @@ class Present(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What the towers read.
+    """The inputs of the towers.
 
     Attributes:
         headline_tokens: Number of token ids of a headline, padding included; with a frozen
@@ -51,11 +51,11 @@ class Preprocessing:
         image_resampling: How an image is stretched: a number of `PIL.Image.Resampling`.
         headline_padding_id: Id that fills up a headline.
         headline_padding_left: Whether padding stands before the headline, or after it.
-        headlines_apart: Whether the text tower reads headlines one by one, because its
-            arithmetic would let the others of a batch change a headline's embedding.
+        headlines_apart: Whether the text tower encodes headlines one by one, because in a batch
+            the other headlines would change the result.
         ngram_buckets: Number of ids of the hashed n-grams; 0 for a tower that reads none.
         context: By context name, the values that were seen in training.
-        version: Of the steps from file to pixels and from headline to text. Version 1 is that of
+        version: Version of the steps from file to pixels and from headline to text. Version 1 is
             adscore 0.1, whose manifests name none. Version 2 scales JPEGs to no less than the final
             size while it decodes them, converts profiles to sRGB, lays 16-bit transparency on
             white, takes the first frame of an animation that is not blank, and folds quotes, dashes
@@ -77,20 +77,20 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What groups left out chose of a target's parts.
+    """How much each part counts for a target, chosen on groups left out.
 
     Attributes:
-        parts: By what the model reads, the deviation of what it adds, in logits; near 0 for what
-            told nothing of groups left out.
-        learns: Whether they were predicted better than by the mean rate; if not, that is what every
-            creative is scored.
+        parts: By part, the standard deviation of its contribution, in logits; near 0 for a part
+            that did not help to predict groups left out.
+        learns: Whether the model predicted these groups better than the mean rate does; if not,
+            every creative gets the mean rate.
     """
 
     parts: Mapping[str, float]
     learns: bool = True
 
     def describe(self, target: str) -> str:
-        """A sentence for people."""
+        """A sentence that describes the choice."""
         if not self.learns:
             return (
                 f"{target}: groups left out are predicted no better than by their mean rate, so "
@@ -124,13 +124,13 @@ class TrainingSummary:
             ``LABEL``.
         libraries: Versions of the libraries that made it, by name.
         encoders: Name of the frozen encoder of each tower, `headline` or `image`, that has one.
-        columns: The columns of its table, which are read unless others are named; None in bundles
+        columns: The columns of its table, which later commands read by default; None in bundles
             of adscore 0.2 and before.
-        folds: Models that the metrics come from, each fitted without some of the groups, which it
-            then predicted. 0 in models of adscore 0.2, which were themselves fitted without the
+        folds: Number of models behind the metrics, each fitted without some of the groups, which
+            it then predicted. 0 in models of adscore 0.2, which were themselves fitted without the
             groups of the metrics.
-        left_out: Creatives that were so predicted.
-        choices: By target, what groups left out chose; empty where nothing was chosen.
+        left_out: Number of creatives predicted in this way.
+        choices: By target, the choices made on groups left out; empty if none were made.
     """
 
     preset: str
@@ -151,19 +151,19 @@ class TrainingSummary:
 
     @property
     def mean_only(self) -> tuple[str, ...]:
-        """Targets that every creative is scored the mean of."""
+        """Targets for which every creative gets the mean rate."""
         return tuple(name for name, choice in self.choices.items() if not choice.learns)
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How far predictions for new groups are off, in standard deviations of logits.
+    """The spreads of predictions for new groups, as standard deviations in logits.
 
     Attributes:
-        between_groups: Of what all creatives of a group share and the model does not know.
-        residual: Of what the model leaves between the creatives of one group.
-        slope: By which differences of predicted logits inside a group are multiplied first: below
-            1 where the model sets creatives further apart than they are.
+        between_groups: Spread between groups, shared by all creatives of a group.
+        residual: Spread between the creatives of one group that the model leaves.
+        slope: Factor that is first applied to differences of predicted logits within a group:
+            below 1 if the model exaggerates them.
     """
 
     between_groups: float
@@ -173,23 +173,23 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle says of itself, apart from its checksums.
+    """The description of a bundle, without its checksums.
 
     Attributes:
         targets: Names of the predicted rates, in the order of the head's columns.
         limits: What the model accepts of a creative.
-        preprocessing: What the towers read.
+        preprocessing: The inputs of the towers.
         reference: By target, the 0th to 100th percentiles of the predicted mean over the
             reference creatives, 101 rising numbers.
         familiarity: By tower, `headline` or `image`, the distance from the training's creatives
-            from which on a creative counts as unfamiliar.
+            beyond which a creative counts as unfamiliar.
         training: How the model was trained.
-        metrics: By target, metrics on groups that were left out, and ``NAME_lower`` and
-            ``NAME_upper``, the ends of the 90 % interval of each that is no count; None for what
-            has no meaning for the data, or too few cases.
-        agreement: The same of headline-image agreement; empty where it was not trained.
-        spreads: By target, how far predictions for new groups are off, binomial noise aside;
-            a target is absent where groups left out were too few to say.
+        metrics: By target, metrics on groups left out, and ``NAME_lower`` and ``NAME_upper``, the
+            ends of the 90 % interval of each that is not a count; None for metrics that the data
+            do not define, or with too few cases.
+        agreement: The same for headline-image agreement; empty if it was not trained.
+        spreads: By target, the spreads of predictions for new groups, without binomial noise; a
+            target is absent if there were too few groups left out.
     """
 
     targets: tuple[str, ...]
@@ -227,7 +227,7 @@ class Bundle:
     Attributes:
         name: Name of the model: its folder's name.
         version: Version of the model: the name of the bundle's own folder, a number.
-        manifest: What it says of itself.
+        manifest: Its manifest.
         files: Contents by file name, the manifest excluded.
     """
 
@@ -239,13 +239,13 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """manifest.json as it is written.
+    """The layout of manifest.json.
 
     Attributes:
-        format_version: What a reader must know to read the rest.
+        format_version: Tells a reader how to read the rest.
         manifest: A `Manifest`.
-        manifest_sha256: Of `manifest` without white space.
-        sha256: Of each other file, by name.
+        manifest_sha256: SHA-256 of `manifest` without white space.
+        sha256: SHA-256 of each other file, by name.
     """
 
     format_version: int
@@ -256,16 +256,16 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class FormatVersion:
-    """The one entry of manifest.json that every format has."""
+    """The only entry of manifest.json common to all formats."""
 
     format_version: int
 
 
 def group_digest(group: str) -> str:
-    """What `training_groups.txt` holds of a group: enough to recognise it, not to read it."""
+    """The digest of a group in `training_groups.txt`: enough to recognise it, not to read it."""
     return hashlib.sha256(group.encode()).hexdigest()[:16]
 
 
 def manifest_digest(manifest: msgspec.Raw) -> str:
-    """What `manifest_sha256` holds: white space does not count."""
+    """The value of `manifest_sha256`; white space does not count."""
     return hashlib.sha256(msgspec.json.format(bytes(manifest), indent=-1)).hexdigest()

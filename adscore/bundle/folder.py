@@ -1,4 +1,4 @@
-"""Where a model's versions lie."""
+"""The folders of a model's versions."""
 
 import os
 from pathlib import Path
@@ -21,10 +21,10 @@ def list_versions(model_dir: Path) -> list[int]:
 
 
 def resolve_bundle(path: Path) -> Path:
-    """The bundle that a path means: itself, or the newest version under a model's folder.
+    """Resolves a path to a bundle: itself, or the newest version in a model's folder.
 
     Raises:
-        BundleError: There is neither.
+        BundleError: The path is neither.
     """
     if (path / MANIFEST).is_file():
         return path

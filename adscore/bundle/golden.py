@@ -10,14 +10,14 @@ from adscore.bundle import GoldenCase
 from adscore.creative import Creative, Score
 from adscore.errors import BundleError
 
-# Processors differ in the last digits of a float32 sum, and Pillow's releases in how
-# they round; a graph or preprocessing step that is really another one differs by more.
+# Processors differ in the last digits of a float32 sum, and Pillow's releases in rounding; a
+# different graph or preprocessing step differs by more.
 RELATIVE_TOLERANCE = 2e-3
 AGREEMENT_TOLERANCE = 2e-3
 
 
 def golden_case(creative: Creative, score: Score) -> GoldenCase:
-    """What is written of a creative and its score."""
+    """The golden case for a creative and its score."""
     means = {name: target.mean for name, target in score.targets.items()}
     return GoldenCase(creative.headline, creative.image, means, score.agreement)
 
@@ -37,12 +37,12 @@ def check_golden(
         model: Names the model in errors.
 
     Raises:
-        BundleError: The file is broken, or a score is off.
+        BundleError: The file is broken, or a score differs.
     """
     cases = _golden_cases(data, targets)
     try:
         scores = score([Creative(case.headline, case.image) for case in cases])
-    except Exception as error:  # graphs of other inputs fail in as many ways as libraries
+    except Exception as error:  # a graph with other inputs may raise anything
         raise BundleError(f"{model}: its golden creatives cannot be scored: {error}") from error
     for number, (case, received) in enumerate(zip(cases, scores, strict=True)):
         for name, expected in case.means.items():

@@ -1,4 +1,4 @@
-"""Reading a bundle and verifying all of it."""
+"""Reads a bundle and verifies all of it."""
 
 import contextlib
 import hashlib
@@ -28,9 +28,9 @@ from adscore.bundle.validate import validate_graph, validate_manifest
 from adscore.errors import BundleError
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-MAX_FILE_BYTES = 2 * 1024**3  # Protocol Buffers, and so ONNX, hold no more
+MAX_FILE_BYTES = 2 * 1024**3  # the limit of Protocol Buffers, and so of ONNX
 _MAX_FILES = 100
-# Larger files are hashed before they are read into memory, so that a wrong one takes none.
+# Larger files are hashed before they are read into memory, so that a corrupt one takes none.
 _HASHED_FIRST_BYTES = 64 * 1024 * 1024
 
 # Given the folder and the SHA-256 of its files by name, manifest included, before any other file
@@ -41,16 +41,16 @@ BundleCheck = Callable[[Path, Mapping[str, str]], None]
 def read_bundle(path: Path, check: BundleCheck | None = None) -> Bundle:
     """Reads one version's folder and verifies its format and every checksum.
 
-    Nothing of a folder is trusted: files are regular, of bounded size and inside of it, and
-    graphs refer to no other file.
+    Nothing in a folder is trusted: files must be regular, of bounded size and inside it, and
+    graphs must not refer to other files.
 
     Args:
         path: The folder.
         check: A further requirement, such as a signature.
 
     Raises:
-        BundleError: The folder is not a bundle, is of another format, says what makes no sense,
-            lacks a file, or holds one that was changed; or the check refused it.
+        BundleError: The folder is not a bundle, has another format or an invalid manifest, lacks
+            a file, or holds one that was changed; or the check refused it.
     """
     data = read_regular_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     document = _parse_manifest_file(path / MANIFEST, data)
@@ -67,33 +67,33 @@ def read_bundle(path: Path, check: BundleCheck | None = None) -> Bundle:
 
 
 def location_of(path: Path) -> tuple[str, str]:
-    """Name and version of the model whose folder it is.
+    """Name and version of the model in a folder.
 
-    A link keeps its own name: it stands for the version that it is called.
+    A link keeps its own name, which gives the version.
     """
     named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow it
     return named.parent.name, named.name
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What a bundle says of itself, its other files unread.
+    """Reads the manifest of a bundle and no other file.
 
     Args:
         path: One version's folder.
 
     Raises:
-        BundleError: The folder is not a bundle, is of another format, or says what makes no sense.
+        BundleError: The folder is not a bundle, or has another format or an invalid manifest.
     """
     data = read_regular_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     return _parse_manifest(path / MANIFEST, _parse_manifest_file(path / MANIFEST, data))
 
 
 def read_regular_file(path: Path, max_bytes: int) -> bytes:
-    """Reads a file of an untrusted folder; never waits, as for the writer of a pipe.
+    """Reads a file of an untrusted folder without blocking on a pipe.
 
     Raises:
-        BundleError: It cannot be read, is no regular file, too large, or a link to one outside
-            of its folder.
+        BundleError: It cannot be read, is not a regular file, is too large, or is a link to one
+            outside its folder.
     """
     with _opened(path, max_bytes) as (file, size):
         return file.read(size)
@@ -124,7 +124,7 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[io.BufferedReader, int
         real = path.resolve(strict=True)
         if not real.is_relative_to(path.parent.resolve()):
             raise BundleError(f"{path}: expected a file of the folder. Received: a link out of it")
-        # Opening a pipe would wait for its writer.
+        # Without O_NONBLOCK, opening a pipe would wait for its writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with open(real, "rb", opener=lambda name, _: os.open(name, flags)) as file:
             status = os.fstat(file.fileno())
@@ -142,10 +142,10 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[io.BufferedReader, int
 
 
 def _needed(manifest: Manifest) -> set[str]:
-    """Files that a model must have, by what it reads and predicts."""
+    """Files that a model must have, given what it reads and predicts."""
     needed = {GOLDEN}
     if manifest.limits.max_headline_characters:
-        needed.add(HEADLINE_ENCODER)  # whether it reads tokens, the graph alone tells
+        needed.add(HEADLINE_ENCODER)  # only the graph tells whether it reads tokens
     if manifest.limits.image_formats:
         needed.add(IMAGE_ENCODER)
     if manifest.targets:

@@ -1,10 +1,10 @@
-"""Signs bundles, and tells who signed one, with OpenSSF model signing and elliptic-curve keys.
+"""Signs bundles and verifies signatures, with OpenSSF model signing and elliptic-curve keys.
 
-A signature covers manifest.json and every file that has a checksum in it, and the model's name, as
-the subject of its statement: `adscore/NAME`. adscore 0.1 put the number of the version there, so
-that a model could be served under another's name. It lies beside them as `model.sig`, and
-`report.html`, which an owner may delete, is left out. The tool of model signing verifies all but
-the name, too: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
+A signature covers manifest.json, every file that has a checksum in it, and the model's name, which
+is the subject of its statement: `adscore/NAME`. adscore 0.1 put the version number there, so that
+a model could be served under another's name. The signature is stored beside them as `model.sig`. It
+does not cover `report.html`, which an owner may delete. The command of model signing also verifies
+all but the name: ``model_signing verify key MODEL --signature MODEL/model.sig --public_key FILE``.
 """
 
 import copy
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 from model_signing import hashing, manifest, signing, verifying
-from model_signing._hashing.hashing import Digest  # what its manifests hold, without a public name
+from model_signing._hashing.hashing import Digest  # in its manifests, without a public name
 
 from adscore.bundle.contents import REPORT
 from adscore.bundle.read import location_of, read_bundle, read_regular_file
@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 def sign_bundle(path: Path, private_key: Path) -> Path:
-    """Signs one version's folder; a signature that it has is replaced.
+    """Signs one version's folder; replaces an existing signature.
 
     Args:
         path: The folder.
@@ -81,7 +81,8 @@ class SignatureCheck:
         """Verifies the checksums of a folder's files, which are then read and compared.
 
         Raises:
-            BundleError: It is not signed, not by the key, not as it is, or as another model.
+            BundleError: It is unsigned, signed with another key or as another model, or was changed
+                since.
         """
         signature = path / SIGNATURE
         if not signature.is_file():
@@ -92,14 +93,14 @@ class SignatureCheck:
         _require_no_other_files(path, sha256)
         name = location_of(path)[0]
         try:
-            # A copy: a check on another thread must not be given these checksums.
+            # A copy, so that a check on another thread does not get these checksums.
             verifier = copy.copy(self._verifier).set_hashing_config(_KnownHashes(sha256, name))
-            with tempfile.TemporaryDirectory() as folder:  # what is verified is what was read
+            with tempfile.TemporaryDirectory() as folder:  # verify exactly the bytes that were read
                 kept = Path(folder) / SIGNATURE
                 kept.write_bytes(data)
                 verifier.verify(path, kept)
             signed = _subject(data)
-        except Exception as error:  # whatever is wrong with a signature, the bundle is refused
+        except Exception as error:  # any error of a signature refuses the bundle
             raise BundleError(
                 f"{signature}: expected the signature of these files by the required key. "
                 f"Received: {_cause(error, sha256)}"
@@ -134,13 +135,13 @@ class _Statement(msgspec.Struct):
 
 
 def _subject(signature: bytes) -> str:
-    """What a signature that was verified says that it is of."""
+    """The subject of a verified signature."""
     payload = msgspec.json.decode(signature, type=_Signature).envelope.payload
     return msgspec.json.decode(payload, type=_Statement).subject[0].name
 
 
 class _KnownHashes(hashing.Config):
-    """Gives model signing the checksums of a folder's files, so that it reads none of them."""
+    """Passes known checksums of a folder's files to model signing, so that it reads none."""
 
     def __init__(self, sha256: Mapping[str, str], model: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -176,7 +177,7 @@ def _require_no_other_files(path: Path, files: Collection[str]) -> None:
 
 
 def _cause(error: Exception, files: Iterable[str]) -> str:
-    """What is wrong with a signature; of files that differ their names, without the digests."""
+    """Why a signature fails; names files that differ, without their digests."""
     text = str(error).strip() or type(error).__name__
     differing = [name for name in files if name in text]
     if text.startswith("Signature mismatch") and differing:

@@ -1,4 +1,4 @@
-"""What a bundle may not say or hold, although its checksums are right: files of a stranger."""
+"""Validates untrusted bundles, whose contents may be harmful although the checksums match."""
 
 import itertools
 import math
@@ -10,8 +10,7 @@ from adscore.bundle.contents import PREPROCESSING_VERSION, Manifest, Preprocessi
 from adscore.creative import InputLimits
 from adscore.errors import BundleError
 
-# The largest inputs of published encoders, with room to spare; what is larger takes memory for
-# every creative.
+# Well above the largest inputs of published encoders; larger ones cost memory for every creative.
 _MAX_IMAGE_SIDE = 4_096
 _MAX_HEADLINE_TOKENS = 8_192
 _MAX_NGRAM_BUCKETS = 1 << 24
@@ -22,11 +21,11 @@ _REFERENCE_RATES = 101
 
 
 def validate_manifest(path: Path, manifest: Manifest) -> None:
-    """Checks that what a manifest says can be served.
+    """Checks that a model with this manifest can be served.
 
     Args:
         path: Its file, for the error.
-        manifest: What it says.
+        manifest: The manifest.
 
     Raises:
         BundleError: Every fault, in one message.
@@ -125,7 +124,7 @@ def _shortened(values: tuple[object, ...]) -> str:
 
 # === The graphs ===
 
-# Field numbers of onnx.proto that lead to tensors, by message, and the message they hold.
+# Field numbers in onnx.proto that lead to tensors, by message, with the message type they hold.
 _FIELDS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -142,17 +141,17 @@ _ORT_FORMAT = b"ORTM"  # ONNX Runtime's own file format, which it reads too
 
 
 def validate_graph(path: Path, data: bytes) -> None:
-    """Checks that a graph takes nothing from other files, which no checksum covers.
+    """Checks that a graph refers to no other files, which no checksum would cover.
 
-    ONNX Runtime would look for them in the folder that the process happens to run in. This reads
-    the wire format of Protocol Buffers, since only training has the package `onnx`.
+    ONNX Runtime would look for them in the current folder. This parses the wire format of
+    Protocol Buffers, since only training installs the package `onnx`.
 
     Args:
         path: Its file, for the error.
         data: The graph, serialised.
 
     Raises:
-        BundleError: It refers to another file, or is no ONNX graph.
+        BundleError: It refers to another file, or is not an ONNX graph.
     """
     try:
         outside = data[4:8] != _ORT_FORMAT and _has_external_data(memoryview(data))
@@ -181,7 +180,7 @@ def _has_external_data(data: memoryview) -> bool:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field; what has a fixed width counts as 0."""
+    """Number and value of each field; fixed-width values are given as 0."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -1,4 +1,4 @@
-"""Writing a bundle, all or nothing."""
+"""Writes a bundle atomically."""
 
 import hashlib
 import os
@@ -20,18 +20,18 @@ from adscore.bundle.folder import is_version
 
 
 def write_bundle(model_dir: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
-    """Writes the next version under a model's folder, all or nothing.
+    """Writes the next version into a model's folder, all or nothing.
 
     Args:
-        model_dir: The model's folder; made where it is missing.
-        manifest: What the bundle says of itself.
+        model_dir: The model's folder; created if missing.
+        manifest: The bundle's manifest.
         files: Contents by file name, the manifest excluded.
 
     Returns:
         The new bundle's folder.
 
     Raises:
-        OSError: A file cannot be written; nothing of the version is left.
+        OSError: A file cannot be written; no part of the version remains.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=model_dir))
@@ -42,7 +42,7 @@ def write_bundle(model_dir: Path, manifest: Manifest, files: Mapping[str, bytes]
             ManifestFile(FORMAT_VERSION, encoded, manifest_digest(encoded), sha256)
         )
         _write_all(partial, {**files, MANIFEST: msgspec.json.format(document, indent=2)})
-        partial.chmod(0o755)  # mkdtemp's folders are its owner's alone
+        partial.chmod(0o755)  # mkdtemp makes folders for the owner only
         return _rename_to_next_version(partial, model_dir)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -58,9 +58,9 @@ def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _rename_to_next_version(partial: Path, model_dir: Path) -> Path:
-    """Takes the next free number; a training that ends at the same moment takes another."""
+    """Takes the next free number; a training that ends at the same time takes another."""
     while True:
-        # A file of that name takes the number too.
+        # A file of that name occupies the number too.
         taken = [int(entry.name) for entry in model_dir.iterdir() if is_version(entry.name)]
         target = model_dir / str(max(taken, default=0) + 1)
         try:
