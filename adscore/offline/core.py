@@ -1,8 +1,8 @@
-"""Rows of a table -> rows with scores: what every engine runs, one batch at a time.
+"""Rows of a table -> rows with scores, one batch at a time; every engine runs this.
 
-A row's score does not depend on the rows beside it, to the last bit: how a graph rounds
-depends on the size of its batch, so the head always sees full blocks, the last one filled up with
-copies of its last creative. So an engine may cut a table as it likes.
+A row's score does not depend on the rows beside it, to the last bit. A graph's rounding depends on
+the size of its batch, so the head always gets full blocks; the last one is padded with copies of
+its last creative. So an engine may split a table anywhere.
 """
 
 import threading
@@ -40,16 +40,16 @@ from adscore.table import (
 Image = PreparedImage | InvalidCreativeError  # or why there is none
 KnownT = TypeVar("KnownT")
 
-# Rows that one thread works on at a time: enough for full blocks of the graphs, few enough that
-# their images, and those of the batches that wait to be written, take little memory.
+# Rows per thread at a time: enough for full blocks of the graphs, few enough that their images, and
+# those of batches waiting to be written, take little memory.
 BATCH_ROWS = 256
-# Memory for what the towers said of assets: some ten thousand of a model trained from scratch,
-# some thousand of one on encoders, and little beside the runtime's own.
+# Memory to cache the towers' outputs: some ten thousand assets for a model trained from scratch,
+# some thousand for one on encoders; little beside the runtime's own memory.
 CACHE_BYTES = 32 * 1024 * 1024
-# Images that are downloaded, or wait to be decoded, at the same time: downloading is waiting, not
-# work. With what a model accepts of a file (10 MB), it bounds the memory that they take.
+# Images that are being downloaded or wait for decoding at once; more than cores, since a download
+# mostly waits. Together with the largest file accepted (10 MB), this bounds their memory.
 DOWNLOADS = 16
-# Paths and URLs whose content is remembered, some 300 bytes each.
+# Paths and URLs whose content is remembered, about 300 bytes each.
 REMEMBERED_NAMES = 32_768
 
 FIGURES = tuple(field.name for field in fields(TargetScore))
@@ -62,15 +62,15 @@ COLUMNS_AFTER_TARGETS = ("agreement", "warnings", "error", "model", "model_versi
 def result_schema(
     targets: Sequence[str], options: ScoringOptions, input_schema: pa.Schema
 ) -> pa.Schema:
-    """The id; columns carried along; by target its figures; agreement and what follows it.
+    """The id, copied columns, the numbers of each target, then agreement and what follows it.
 
     Args:
         targets: Names of the model's targets.
-        options: What is read and carried along.
+        options: Which columns are read and copied.
         input_schema: Types of the columns that are read.
 
     Raises:
-        TableError: Two columns of the result would have one name.
+        TableError: Two columns of the result would have the same name.
     """
     kept = [input_schema.field(name) for name in options.keep if name != options.columns.id]
     figures = [f"{target}_{figure}" for target in targets for figure in FIGURES]
@@ -92,9 +92,9 @@ class _ScoredRows:
     """Scores of the rows of a batch that could be scored.
 
     Attributes:
-        rows: Which rows, rising, (scored,).
-        figures: By target the figures of `FIGURES`, (scored, targets, 4).
-        agreement: NaN where there is none, (scored,).
+        rows: Row numbers, rising, (scored,).
+        figures: The numbers named in `FIGURES`, (scored, targets, 4).
+        agreement: NaN if absent, (scored,).
         warnings: Joined by ";".
     """
 
@@ -126,10 +126,10 @@ class _ScoredRows:
 
 
 class BatchImages:
-    """Prepares images for one model and one run; safe to use from many threads.
+    """Prepares images for one model and one run; thread-safe.
 
-    A file is taken to stay what it was when its path or URL first came, so that it need not be read
-    again as long as the model's cache knows what its tower said of it.
+    A file is assumed not to change after its path or URL is first seen, so it need not be read
+    again while the model's cache holds its encoding.
 
     Args:
         scorer: The model.
@@ -142,14 +142,14 @@ class BatchImages:
         self._digests: dict[str, bytes] = {}
 
     def from_bytes(self, image: bytes) -> Image:
-        """Prepares one image; gives why where it cannot."""
+        """Prepares one image, or returns the error."""
         try:
             return self._preparer.required_image(image)
         except InvalidCreativeError as error:
             return error
 
     def from_names(self, names: Sequence[str]) -> dict[str, Image]:
-        """Prepares images of different paths and URLs; gives why for those that it cannot."""
+        """Prepares images of distinct paths and URLs; returns the error of each that fails."""
         outcomes: dict[str, Image] = {}
         for name in names:
             known = self._preparer.known_image(self._digests.get(name, b""))
@@ -189,16 +189,15 @@ class BatchImages:
 
 
 class BatchScorer:
-    """Scores batches of rows of one run with one model, which it opens when it first needs it.
+    """Scores batches of rows of one run with one model, which it opens on first use.
 
-    Safe to call from many threads; each call works on the thread that makes it, so that an
-    engine decides how many run.
+    Thread-safe; each call works on its caller's thread, so the engine decides how many run.
 
     Args:
         model: Folder of the model or of one version.
-        options: What is read and carried along.
-        cache_bytes: Memory for assets that come again, in bytes.
-        opened: The model, where an earlier run has opened it.
+        options: Which columns are read and copied.
+        cache_bytes: Memory for the cache of encoded assets, in bytes.
+        opened: The model, if an earlier run has opened it.
     """
 
     def __init__(
@@ -244,20 +243,20 @@ class BatchScorer:
         """The columns that `score` gives.
 
         Raises:
-            TableError: A column has a type that cannot be read, or a name of the result's.
+            TableError: A column has a type that cannot be read, or a name that the result uses.
         """
         require_types(input_schema, self.options.columns)
         return result_schema(self.scorer.manifest.targets, self.options, input_schema)
 
     def score(self, batch: pa.RecordBatch, first_row: int = 0) -> pa.RecordBatch:
-        """Scores rows; one that cannot be scored carries its error and stops nothing.
+        """Scores rows; one that cannot be scored carries its error and does not stop the others.
 
         Args:
             batch: Rows with the columns that the options name.
-            first_row: Their place in the table, counted from 0; numbers rows without an id.
+            first_row: Position of the first one in the table, from 0; numbers rows without an id.
 
         Returns:
-            As many rows in the same order, with the columns of `result_schema`.
+            The same number of rows in the same order, with the columns of `result_schema`.
         """
         columns, schema = self.options.columns, self.result_schema(batch.schema)
         kept, unreadable = self._kept(batch)
@@ -309,13 +308,13 @@ class BatchScorer:
     def _kept(
         self, batch: pa.RecordBatch
     ) -> tuple[list[pa.Array], dict[int, InvalidCreativeError]]:
-        """The columns that are carried along; rows where a cell of them cannot be read."""
+        """The copied columns, and the errors of rows with an unreadable cell in them."""
         kept, errors = [], {}
         for name in self.options.keep:
             column = batch.column(name)
             try:
                 column.validate(full=True)
-            except pa.ArrowInvalid:  # texts that are no UTF-8, which no file could hold
+            except pa.ArrowInvalid:  # texts that are not UTF-8, which no file could hold
                 cells = dict(enumerate(values(batch, name)))
                 broken = {n: c for n, c in cells.items() if isinstance(c, InvalidCreativeError)}
                 errors.update(broken)
@@ -355,7 +354,7 @@ class BatchScorer:
         if name is None:
             return [None] * batch.num_rows
         cells = image_cells(batch, name)
-        if holds_images(batch.schema.field(name).type):  # one after the other: they are large
+        if holds_images(batch.schema.field(name).type):  # one at a time, since they are large
             return [self._prepare_image(cell, {}) for cell in cells]
         paths = list(cells)
         names = dict.fromkeys(cell for cell in paths if isinstance(cell, str) and cell)

@@ -1,6 +1,6 @@
-"""Result files that appear under their name only when whole, and one writer at a time.
+"""Result files that appear under their name only when complete, with one writer at a time.
 
-A .csv may be opened in a spreadsheet, which runs cells that begin as a formula does:
+A .csv may be opened in a spreadsheet, which runs cells that begin like a formula:
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 
@@ -20,9 +20,9 @@ import pyarrow.parquet
 from adscore.errors import TableError
 
 ENDINGS = (".parquet", ".csv", ".jsonl")
-# Rows of one group of a Parquet file: small ones are slow to read, large ones take memory.
+# Rows in a row group of a Parquet file: small groups are slow to read, large ones take memory.
 PARQUET_GROUP_ROWS = 8_192
-# How a cell begins that a spreadsheet runs.
+# Matches the beginning of a cell that a spreadsheet runs.
 FORMULA = r"^[=+\-@\t\r]"
 SHOWN_IDS = 3
 
@@ -34,14 +34,14 @@ class TableWriter(Protocol):
         """Adds rows."""
 
     def close(self) -> None:
-        """Writes what is still held; the file itself stays open."""
+        """Flushes buffered rows; the file itself stays open."""
 
 
 def require_new_file(path: Path) -> None:
-    """Checks that a result can be written, before the work for it is done.
+    """Checks that a result can be written, before the work for it starts.
 
     Raises:
-        TableError: The file exists, its folder does not, or its name has another ending.
+        TableError: The file exists, its folder does not, or its name has an unknown ending.
     """
     if path.suffix.lower() not in ENDINGS:
         raise TableError(
@@ -56,7 +56,7 @@ def require_new_file(path: Path) -> None:
 
 @contextmanager
 def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
-    """Writes a file that appears under its name when the block ends without an exception.
+    """Opens a writer whose file appears under its name only if the block succeeds.
 
     Raises:
         TableError: It cannot be written, another run is writing it, or its format cannot hold a
@@ -75,10 +75,10 @@ def new_file(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
 
 
 class FormulaGuard:
-    """Puts ' before texts that a spreadsheet would run; ids stay, since they must still join.
+    """Puts ' before texts that a spreadsheet would run; ids stay unchanged, so that joins work.
 
     Attributes:
-        ids: How many of the ids a spreadsheet would run.
+        ids: Number of ids that a spreadsheet would run.
         examples: The first of them.
     """
 
@@ -118,10 +118,10 @@ def _without_categories(kind: pa.DataType) -> pa.DataType:
 
 
 def finish(file: BinaryIO, partial: Path, path: Path) -> None:
-    """Fsyncs a written file, and gives it its name.
+    """Fsyncs a written file and gives it its final name.
 
     Raises:
-        TableError: Meanwhile there is a file of that name.
+        TableError: A file of that name has appeared meanwhile.
     """
     file.flush()
     os.fsync(file.fileno())
@@ -133,7 +133,7 @@ def finish(file: BinaryIO, partial: Path, path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns an operating system's error, such as a full disk, into one that names the file."""
+    """Turns an OSError, such as a full disk, into an error that names the file."""
     try:
         yield
     except OSError as error:
@@ -145,20 +145,20 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[BinaryIO]:
-    """Opens an empty file that no other process has open this way.
+    """Opens an empty file under an exclusive lock.
 
-    The lock is the operating system's and dies with its process, so that one that was killed
-    locks nobody out.
+    The operating system releases the lock when the process dies, so a killed run leaves no stale
+    lock.
 
     Raises:
-        TableError: Another process has it.
+        TableError: Another process holds the lock.
     """
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise _another_run(path) from error
-        # The other may have ended, and renamed the file, after it was opened here.
+        # The other process may have renamed the file and ended after it was opened here.
         if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
             raise _another_run(path)
         file.truncate(0)
@@ -166,7 +166,7 @@ def exclusive(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Fsyncs a folder, so that the names in it survive a loss of power."""
+    """Fsyncs a folder, so that the names in it survive a power loss."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -176,7 +176,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def table_writer(file: BinaryIO, ending: str, schema: pa.Schema) -> Iterator[TableWriter]:
-    """A writer of the format that an ending names; what it wrote is whole after the block."""
+    """Opens a writer for the format of an ending; its output is complete after the block."""
     writer: TableWriter
     match ending:
         case ".parquet":
@@ -188,7 +188,7 @@ def table_writer(file: BinaryIO, ending: str, schema: pa.Schema) -> Iterator[Tab
     try:
         yield writer
     except BaseException:
-        with suppress(Exception):  # nobody will read it, but the library wants it closed
+        with suppress(Exception):  # the file is discarded, but the library must close it
             writer.close()
         raise
     writer.close()
@@ -223,7 +223,7 @@ class _CsvWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         try:
             self._writer.write_batch(batch)
-        except pa.ArrowInvalid as error:  # of bytes that are no text
+        except pa.ArrowInvalid as error:  # bytes that are not text
             raise _no_text(".csv", error) from error
 
     def close(self) -> None:
@@ -243,11 +243,11 @@ class _JsonLinesWriter:
         self._file.write(self._encoder.encode_lines(rows))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing, since nothing is buffered."""
 
 
 def _without_nanoseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Makes text of times in nanoseconds, which Python's own types cannot hold."""
+    """Converts times in nanoseconds to text, since Python's types cannot hold them."""
     fields = [
         field.with_type(pa.string())
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns"

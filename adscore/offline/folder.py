@@ -1,8 +1,8 @@
-"""A folder of results in parts, and its journal: which run it belongs to and what is done.
+"""A folder of results in parts, and its journal: which run it belongs to and which parts are done.
 
-A part counts as done when the journal says so, which it does after the part has its final name and
-both are on disk. So whenever a run is killed, the next one scores the part again that was not
-noted, writes it over what may be there, and every row is there once.
+A part is done once the journal says so, which happens after the part has its final name and is on
+disk. After a kill, the next run therefore rescores the part that was not recorded and overwrites
+what may be there, so that every row appears exactly once.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from adscore.offline.files import exclusive, sync_folder, table_writer, writing
 from adscore.offline.summary import Failures, failures_of, merged
 from adscore.table import open_regular
 
-# Readers of Parquet folders pass over names that begin with a dot.
+# Readers of Parquet folders ignore names that begin with a dot.
 JOURNAL = ".adscore.jsonl"
 LOCK = ".adscore.lock"
-FORMAT_VERSION = 2  # 1, of adscore 0.1, noted no checksums
+FORMAT_VERSION = 2  # 1, of adscore 0.1, recorded no checksums
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -31,10 +31,10 @@ class Run(msgspec.Struct, frozen=True):
 
     Attributes:
         input: The table's files and their content.
-        model: SHA-256 of the model's manifest, which holds those of all its files.
-        options: Columns and the like.
+        model: SHA-256 of the model's manifest, which holds the checksums of all its files.
+        options: Columns and similar options.
         part_rows: Rows of a part.
-        format_version: Of the journal.
+        format_version: Format of the journal.
     """
 
     input: list[str]
@@ -45,13 +45,13 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part that is done.
+    """A finished part.
 
     Attributes:
         number: From 0.
-        rows: How many it holds.
-        reasons: By reason, those of them that have no score.
-        last: Whether it ends the table.
+        rows: Number of rows.
+        reasons: By reason, the rows without a score.
+        last: Whether it is the last part of the table.
         size: Bytes of its file.
         sha256: Checksum of its file.
     """
@@ -70,7 +70,7 @@ class Journal:
 
     Attributes:
         path: The file.
-        parts: Those that are done, without a gap.
+        parts: The finished parts, without a gap.
     """
 
     path: Path
@@ -78,7 +78,7 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, run: Run) -> "Journal":
-        """Begins a journal, or resumes one of the same run.
+        """Starts a journal, or resumes one of the same run.
 
         Raises:
             TableError: The folder holds anything else.
@@ -104,7 +104,7 @@ class Journal:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all parts are done."""
         return bool(self.parts) and self.parts[-1].last
 
     @property
@@ -114,11 +114,11 @@ class Journal:
 
     @property
     def reasons(self) -> dict[str, Failures]:
-        """By reason, those of them that have no score."""
+        """By reason, the finished rows without a score."""
         return merged(part.reasons for part in self.parts)
 
     def append(self, part: Part) -> None:
-        """Notes that a part is done; returns when that will survive a loss of power."""
+        """Records a finished part; returns once the record would survive a power loss."""
         with self.path.open("ab") as file:
             file.write(msgspec.json.encode(part) + b"\n")
             file.flush()
@@ -131,7 +131,7 @@ class Journal:
 
     def _resume(self, run: Run) -> None:
         data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]  # the last line may have been cut by a kill
+        whole = data[: data.rfind(b"\n") + 1]  # a kill may have truncated the last line
         try:
             first, *lines = whole.splitlines()
             self._require_same(msgspec.json.decode(first, type=Run), run)
@@ -155,10 +155,11 @@ class Journal:
 
 @contextmanager
 def open_folder(folder: Path, run: Run) -> Iterator["PartFolder"]:
-    """Begins a folder of results, or resumes it; locks other runs out meanwhile.
+    """Starts a folder of results, or resumes it, and locks it against other runs.
 
     Raises:
-        TableError: It belongs to another run, one is at work there, or it cannot be written.
+        TableError: It belongs to another run, another run is active there, or it cannot be
+            written.
     """
     with writing(folder):
         if not folder.parent.is_dir():
@@ -183,14 +184,14 @@ class PartFolder:
     def write(
         self, batches: Iterator[tuple[pa.RecordBatch, float | None]], schema: pa.Schema
     ) -> Iterator[tuple[int, float | None]]:
-        """Writes the rows after those that are done.
+        """Writes the rows after the finished parts.
 
         Args:
-            batches: Rows, each batch with the share of the table that is done with it.
-            schema: Of all of them.
+            batches: Batches of rows, each with the share of the table done after it.
+            schema: Schema of all batches.
 
         Yields:
-            The number of rows of each batch, once it is taken, and its share.
+            The number of rows of each batch, once it is accepted, and its share.
 
         Raises:
             TableError: A part cannot be written; those before it stay.
@@ -226,13 +227,13 @@ class PartFolder:
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
-            partial.replace(path)  # of a run that was killed before it noted the part
+            partial.replace(path)  # overwrites a part of a killed run that did not record it
             sync_folder(self.folder)
             self.journal.append(Part(number, rows, reasons, last, size, sha256))
 
 
 def _first_out_of_order(parts: Sequence[Part], part_rows: int) -> str | None:
-    """The first part that is missing, there twice, of a wrong length, or after the last one."""
+    """The first part that is missing, duplicated, of a wrong length, or after the last one."""
     for place, part in enumerate(parts):
         is_last = part.last and place == len(parts) - 1
         is_whole = part.rows == part_rows or (is_last and 0 < part.rows < part_rows)
@@ -270,10 +271,10 @@ def _content(path: Path) -> tuple[int, str]:
 
 
 def _require_parts(folder: Path, journal: Journal) -> None:
-    """Checks that what is done is there as it was written.
+    """Checks that the finished parts are unchanged.
 
     Raises:
-        TableError: A part is missing, cut or changed.
+        TableError: A part is missing, truncated or changed.
     """
     for part in journal.parts:
         path = _part_path(folder, part.number)

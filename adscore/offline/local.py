@@ -31,13 +31,13 @@ from adscore.table import Piece, TableStream, is_pandas, open_stream
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        done: Rows that were scored, those of earlier runs included.
+        done: Rows scored, including those of earlier runs.
         before: Rows of earlier runs.
-        share: How much of the table these are, from 0 to 1, by bytes or rows; None where its
-            size is unknown.
+        share: Share of the table that is done, from 0 to 1, by bytes or rows; None if its size
+            is unknown.
     """
 
     done: int
@@ -49,7 +49,7 @@ ProgressCallback = Callable[[Progress], None]
 KeptT = TypeVar("KeptT")
 
 
-# === Into files ===
+# === To files ===
 
 
 def score_to(
@@ -64,18 +64,18 @@ def score_to(
     Args:
         out: A .parquet, .csv or .jsonl file, or a folder.
         model: Folder of a model or of one of its versions.
-        table: What `open_stream` takes.
-        options: What is read and carried along.
+        table: Anything that `open_stream` accepts.
+        options: Which columns are read and copied.
         progress: Called after each batch.
 
     Raises:
-        TableError: The table cannot be read or the output not be written.
+        TableError: The table cannot be read, or the output cannot be written.
         BundleError: The model cannot be opened.
     """
     in_parts = require_out(out)
     stream = open_stream(table, options.read)
     stream.require_rows()
-    # A version that appears meanwhile is not for this run.
+    # Fix the version now: this run must ignore one that appears meanwhile.
     path = resolve_bundle(model)
     result_schema(read_manifest(path).targets, options, stream.schema)
     scorer = BatchScorer(path, options.below(stream.folder))
@@ -84,10 +84,10 @@ def score_to(
 
 
 def require_out(out: Path) -> bool:
-    """Checks that scores can be written, before anything is read; whether it is into a folder.
+    """Checks that scores can be written, before anything is read; returns whether to a folder.
 
     Raises:
-        TableError: They cannot.
+        TableError: They cannot be written.
     """
     in_parts = out.is_dir() or not out.suffix
     if not in_parts:
@@ -139,7 +139,7 @@ def _score_to_folder(
 
 @contextmanager
 def _said_when_interrupted(out: Path, folder: PartFolder) -> Iterator[None]:
-    """Says with Ctrl-C what is kept of a folder, and how to go on."""
+    """On Ctrl-C, says what the folder keeps and how to resume."""
     try:
         yield
     except KeyboardInterrupt:
@@ -231,7 +231,7 @@ def score_table(table: Any, model: str | Path, **options: Unpack[_TableOptions])
 
 
 def _columns(options: _TableOptions, trained: Columns | None) -> Columns:
-    """As named, else as in the model's training, else the usual; None has always meant none."""
+    """Columns as named, else those of the training, else the usual; None still means none."""
 
     def named(option: str | None) -> str:
         return option or NO_COLUMN
@@ -252,15 +252,14 @@ def _columns(options: _TableOptions, trained: Columns | None) -> Columns:
 def scored(
     scorer: BatchScorer, pieces: Iterable[Piece], beside: Callable[[Piece], KeptT]
 ) -> Iterator[tuple[pa.RecordBatch, KeptT]]:
-    """Scores pieces of a table on a thread for each usable core; results keep their order.
+    """Scores pieces of a table on a thread per usable core; results keep their order.
 
-    Few pieces are ahead of the one that is waited for, so that memory is bounded whatever the
-    speed of the reader.
+    Only a few pieces are read ahead, so that memory is bounded however fast the reader is.
 
     Args:
         scorer: Scores each piece.
-        pieces: Of the table.
-        beside: What of a piece goes beside its scores; the rest of it is given up.
+        pieces: Pieces of the table.
+        beside: Extracts what to keep of a piece beside its scores; the rest is freed.
     """
 
     def score(piece: Piece) -> tuple[pa.RecordBatch, KeptT]:
@@ -275,5 +274,5 @@ def scored(
 
 
 def _share(piece: Piece) -> float | None:
-    """How much of the table is done with a piece."""
+    """The share of the table done after a piece."""
     return piece.share

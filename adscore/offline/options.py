@@ -1,4 +1,4 @@
-"""What is asked of offline scoring, whatever engine does it."""
+"""The options of offline scoring, for every engine."""
 
 from dataclasses import dataclass, replace
 
@@ -9,15 +9,15 @@ PART_ROWS = 8_192
 
 @dataclass(frozen=True, slots=True)
 class ScoringOptions:
-    """Which columns are read and carried along; small and picklable, so that it travels.
+    """Which columns are read and copied; small and picklable, so that it can be sent to executors.
 
     Attributes:
         columns: Which column holds what; the group is not read.
-        keep: Further columns that the result carries along as they are.
-        image_root: Folder, a path or URL, to which image paths are relative; ``""`` stands for
-            that of the table.
-        part_rows: Rows of a part, where the result is a folder.
-        raw: Whether a .csv keeps texts that a spreadsheet would run as formulas as they are.
+        keep: Further columns to copy to the result unchanged.
+        image_root: Folder, a path or URL, to which image paths are relative; ``""`` means the
+            table's folder.
+        part_rows: Rows of a part, if the result is a folder.
+        raw: Whether a .csv keeps texts unchanged that a spreadsheet would run as formulas.
     """
 
     columns: Columns
@@ -28,14 +28,14 @@ class ScoringOptions:
 
     @property
     def id_name(self) -> str:
-        """Name of the result's first column; rows are numbered where the table has no id."""
+        """Name of the result's first column; without an id, rows are numbered."""
         return self.columns.id or "row"
 
     @property
     def read(self) -> list[str]:
-        """Names of the columns that are read, each once."""
+        """Names of the columns that are read, without duplicates."""
         return list(dict.fromkeys([*self.columns.named(), *self.keep]))
 
     def below(self, folder: str) -> "ScoringOptions":
-        """The same with an image root: this folder, unless there is one."""
+        """The same options with this folder as image root, unless one is set."""
         return replace(self, image_root=self.image_root or folder)

@@ -1,4 +1,4 @@
-"""What a run of offline scoring came to: how many rows have no score, and why."""
+"""The result of a run of offline scoring: how many rows have no score, and why."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-# Reasons that are told apart; the others are counted together.
+# Reasons counted separately; the others are counted together.
 MAX_REASONS = 20
 OTHER_REASONS = "other reasons"
 
 
 class Failures(msgspec.Struct, frozen=True):
-    """Rows that have no score for one reason.
+    """Rows without a score for one reason.
 
     Attributes:
-        rows: How many.
+        rows: Number of rows.
         example: Id and error of the first one.
     """
 
@@ -30,15 +30,15 @@ Reasons = Mapping[str, Failures]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run wrote.
+    """The summary of a run.
 
     Attributes:
         bundle: The version that scored.
         rows: Rows of the result.
-        reasons: By reason, the rows of it that have no score.
-        before: Rows that earlier runs had scored.
+        reasons: By reason, the rows without a score.
+        before: Rows scored by earlier runs.
         context_left_out: Context names that the model reads and that no column holds.
-        formula_ids: The number of ids that a spreadsheet would run as a formula.
+        formula_ids: Number of ids that a spreadsheet would run as a formula.
         formula_examples: The first of them.
         remarks: What a user should know of how the table was read.
     """
@@ -59,7 +59,7 @@ class Summary:
 
 
 def warn_of_left_out_context(names: Sequence[str]) -> None:
-    """Warns, in Python's way, the caller of the caller of context that no column holds."""
+    """Issues a Python warning, at the caller's caller, about context that no column holds."""
     if names:
         warnings.warn(
             f"the model reads the context {', '.join(names)}, and no column is named for it: all "
@@ -69,12 +69,12 @@ def warn_of_left_out_context(names: Sequence[str]) -> None:
 
 
 def reason_of(error: str) -> str:
-    """What is wrong with a row, apart from what was received."""
+    """The reason in an error's text, without the received value."""
     return error.partition(". Received")[0]
 
 
 def failures_of(scores: pa.RecordBatch) -> dict[str, Failures]:
-    """The rows of a result that have no score, by reason."""
+    """The rows without a score in a result, by reason."""
     errors = scores.column("error")
     if errors.null_count == len(errors):
         return {}
