@@ -21,13 +21,13 @@ from adscore.training.images import EncodeAll, Image, ImageReader, encode_images
 if TYPE_CHECKING:
     from adscore.offline.spark import Cluster
 
-# Rows of a piece for each task: a few seconds of work, so that starting it does not count.
+# Rows of a piece per task: a few seconds of work, so that start-up does not matter.
 ROWS_A_TASK = 512
 # And in all: 100 MB of features, which come back through the driver's JVM.
 MAX_ROWS = 8_192
-# Of images whose files lie in the table.
+# Limit of a piece for images stored in the table itself.
 MAX_BYTES = 64 * 1024 * 1024
-# Files that a task reads at the same time: downloading is waiting, not work.
+# Files that a task reads at once; more than cores, since a download mostly waits.
 DOWNLOADS = 16
 
 RESULT = pa.schema(
@@ -62,7 +62,7 @@ def keep_headlines(
 
 
 def encode_there(cluster: "Cluster") -> EncodeAll:
-    """What encodes all images of a table on a cluster; see `images.EncodeAll`."""
+    """Returns the function that encodes all images on a cluster; see `images.EncodeAll`."""
 
     def encode_all(
         images: Sequence[Image],
@@ -76,7 +76,7 @@ def encode_there(cluster: "Cluster") -> EncodeAll:
         keys, errors = [b""] * len(images), [""] * len(images)
         for first, last in _pieces(images, cluster.tasks):
             some = images[first:last]
-            # An image is a path or a file: a column holds either.
+            # An image is a path or a file; each has its own column.
             columns = {
                 "number": pa.array(np.arange(first, last)),
                 "path": pa.array([i if isinstance(i, str) else None for i in some], pa.string()),
@@ -93,7 +93,7 @@ def encode_there(cluster: "Cluster") -> EncodeAll:
 
 
 def _pieces(items: Sequence[Image], tasks: int) -> list[tuple[int, int]]:
-    """Where each piece begins and ends."""
+    """Start and end of each piece."""
     pieces, first, size = [], 0, 0
     most = min(MAX_ROWS, ROWS_A_TASK * tasks)
     for place, item in enumerate(items):

@@ -14,8 +14,8 @@ from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 from adscore.training.split import draw_groups
 
-# A frozen encoder takes its time for each row: of more rows than these, a random part of the
-# groups is compared.
+# A frozen encoder is slow on each row: with more rows than this, a random part of the groups is
+# compared.
 MAX_COMPARED_ROWS = 2_000
 
 
@@ -45,7 +45,7 @@ class Comparison:
         rows: How many were compared.
         groups: Of how many groups.
         targets: By target that both predict.
-        reason: Why nothing could be compared; empty where it was.
+        reason: Why nothing could be compared; empty if something was.
     """
 
     version: str
@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def worse(self) -> list[str]:
-        """Targets that the new version surely ranks worse."""
+        """Targets that the new version ranks worse, with its whole interval below 0."""
         return [
             name
             for name, found in self.targets.items()
@@ -64,7 +64,7 @@ class Comparison:
         ]
 
     def describe(self) -> list[str]:
-        """What a person should know of it, a sentence each."""
+        """Sentences that describe the comparison."""
         if self.reason:
             return [f"not compared with version {self.version}: {self.reason}"]
         where = f"{self.rows} creatives of {self.groups} groups that neither version has seen"
@@ -106,7 +106,7 @@ def compare_with_earlier(
     path = model_dir / str(versions[-1])
     try:
         return _compare(path, table, evaluation, seed)
-    except (AdscoreError, OSError) as error:  # it may be broken, which a new version mends
+    except (AdscoreError, OSError) as error:  # a new version replaces a broken one
         return Comparison(path.name, reason=str(error).partition("\n")[0])
 
 

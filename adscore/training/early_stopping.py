@@ -65,9 +65,9 @@ def run_epochs(
         trainer: The model; its name stands in errors.
         batches: What is fitted to.
         validation_loss: Measures the validation groups after each pass.
-        progress: Is told of each step.
-        max_epochs: Passes at most.
-        patience: Passes without progress before the end; None makes all passes.
+        progress: Updated after each step.
+        max_epochs: Maximum number of passes.
+        patience: Passes without progress before stopping; None makes all passes.
 
     Returns:
         Metrics of each pass, `VALIDATION_LOSS` among them.
@@ -75,7 +75,7 @@ def run_epochs(
     Raises:
         TrainingError: The first pass led to weights of no finite loss.
     """
-    # Variables that the first step has to make would cost a second tracing of it.
+    # Variables created in the first step would make TensorFlow trace it a second time.
     trainer.build(None)
     trainer.optimizer.build(trainer.trainable_variables)
     best = _KeepBest(validation_loss, max_epochs if patience is None else patience)
@@ -110,7 +110,7 @@ def run_passes(trainer: keras.Model, batches: Batches, epochs: int, progress: Pr
 
 
 def best_epoch(losses: Sequence[float]) -> int:
-    """The pass whose weights are kept, from 1: the last of equals; 0 where none was finite."""
+    """The pass whose weights are kept, from 1: the last one on ties; 0 if no loss was finite."""
     lowest = min(filter(math.isfinite, losses), default=None)
     return max((epoch for epoch, loss in enumerate(losses, 1) if loss == lowest), default=0)
 
@@ -138,7 +138,7 @@ class _KeepBest(keras.callbacks.Callback):
 
 
 class _Told(keras.callbacks.Callback):
-    """Says how far a fit is; one that ends early is done before its share says so."""
+    """Reports progress; a fit that stops early ends before its share reaches 1."""
 
     def __init__(self, progress: Progress, steps: int) -> None:
         super().__init__()

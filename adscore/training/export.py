@@ -90,7 +90,7 @@ def _mean_embeddings(problem: Problem, model: Model) -> bytes:
     for name, tower in model.towers.items():
         rows = problem.data.rows_with(name, problem.fitted)
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_MEAN_ROWS)).astype(np.int64)]
-        # Called rather than compiled, which would take longer than this one use of it.
+        # Called directly, since compiling would take longer than this one use.
         sums = [
             np.sum(tower(batch, training=False)["embedding"], axis=0, dtype=np.float64)
             for batch in model.inputs.batches(tower, rows)
@@ -100,7 +100,7 @@ def _mean_embeddings(problem: Problem, model: Model) -> bytes:
 
 
 def _call_once(model: keras.Model) -> None:
-    """Keras exports no model that has not been called."""
+    """Calls a model once, since Keras cannot export it otherwise."""
     model(
         {
             tensor.name: np.zeros([size or 1 for size in tensor.shape], tensor.dtype)
@@ -120,10 +120,10 @@ def _side_by_side(towers: Mapping[str, keras.Model]) -> keras.Model:
 
 
 def check_graphs(scorer: Scorer, table: CreativeTable, model: Model) -> None:
-    """Compares the graphs with Keras on a few rows, before anybody trusts them.
+    """Compares the graphs with Keras on a few rows, before the bundle is written.
 
     Raises:
-        TrainingError: They differ by more than floating point does.
+        TrainingError: They differ by more than rounding.
     """
     if model.network is None:
         return
@@ -143,9 +143,9 @@ def check_graphs(scorer: Scorer, table: CreativeTable, model: Model) -> None:
 
 
 def golden_file(scorer: Scorer) -> bytes:
-    """Scores a few drawn creatives, for whoever opens the bundle to score again.
+    """Scores a few generated creatives, which every reader of the bundle scores again.
 
-    The creatives are drawn here, so that no bundle carries a user's own.
+    The creatives are generated here, so that no bundle contains a user's own.
     """
     reads_text = scorer.limits.max_headline_characters > 0
     reads_image = bool(scorer.limits.image_formats)

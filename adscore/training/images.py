@@ -1,4 +1,4 @@
-"""Distinct images of a table, read in a stream: only what towers read of them is kept."""
+"""Streams the distinct images of a table, and keeps only the towers' inputs."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -29,7 +29,7 @@ IMAGES_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class ReadImages:
-    """What is kept of the images of a table.
+    """The towers' inputs from the images of a table.
 
     Attributes:
         values: Pixels of distinct images, (images, height, width, 3) uint8, or their features,
@@ -58,7 +58,7 @@ class ImageReader:
     limits: InputLimits
 
     def file(self, image: Image) -> bytes | InvalidCreativeError:
-        """The bytes of an image, or why there are none."""
+        """The bytes of an image, or the error."""
         if isinstance(image, bytes):
             return image
         try:
@@ -67,7 +67,7 @@ class ImageReader:
             return error
 
     def pixels(self, file: bytes | InvalidCreativeError) -> Pixels | str:
-        """The pixels of a file, (height, width, 3) uint8, or why there are none."""
+        """The pixels of a file, (height, width, 3) uint8, or why it has none."""
         if not isinstance(file, bytes):
             return str(file)
         try:
@@ -158,7 +158,7 @@ def encode_here(
 
 
 def tell_images(progress: Progress, done: int, images: int) -> None:
-    """Says how many images were read."""
+    """Reports how many images were read."""
     progress.advance(done / images, f"{done:,} of {images:,} images")
 
 

@@ -57,7 +57,7 @@ def train(
             the one before it; see `TrainingOptions.force`.
         OSError: The bundle cannot be written.
     """
-    # What follows imports TensorFlow, for seconds: who only looks at presets need not wait.
+    # These import TensorFlow, which takes seconds; callers that only read presets need not wait.
     from adscore.training.export import check_graphs, export_model, golden_file
     from adscore.training.left_out import evaluate_left_out
     from adscore.training.manifest import build_manifest, training_groups

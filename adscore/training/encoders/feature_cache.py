@@ -20,14 +20,14 @@ Compute = Callable[[Sequence[int]], NDArray[np.floating[Any]]]
 
 DIRECTORY_VARIABLE = "ADSCORE_CACHE"
 FILE = "features.sqlite3"
-# Of the format of the files, raised with each change. Each has a folder of its own, so that
-# several versions of adscore may train at once.
+# The format of the files, raised with each change. Each format has its own folder, so that several
+# versions of adscore may train at once.
 FORMAT = "format-3"
 
 FLOAT16_BYTES = 2
 MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
-# Rows that are computed and then written in one transaction: what an interruption can lose.
+# Rows computed and then written in one transaction: the most that an interruption can lose.
 ROWS_A_WRITE = 256
 LOCK_TIMEOUT_SECONDS = 60.0
 
@@ -39,7 +39,7 @@ def cache_directory() -> Path:
 
 
 def halved(features: NDArray[np.floating[Any]]) -> Features:
-    """Features as they are kept; what half precision cannot hold is cut."""
+    """Features in half precision, as they are stored; values out of its range are clipped."""
     kept: Features = np.clip(features, -MAX_FLOAT16, MAX_FLOAT16).astype(np.float16)
     return kept
 
@@ -62,13 +62,14 @@ class Stored:
 
 
 class FeatureCache:
-    """A file of features for each width, and one that says where which are.
+    """A file of features for each width, and an index of their positions.
 
-    Several trainings may use them at once. Features are on disk before their place is known, so
-    that nothing half written is ever read.
+    Several trainings may use them at once. Features are on disk before the index names them, so
+    that no partly written row is ever read.
 
     Args:
-        directory: The files are in a folder in it, named by their format; made where it is missing.
+        directory: Parent of the folder of files, which is named by their format; created if
+            missing.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -76,10 +77,10 @@ class FeatureCache:
         self._path = self._directory / FILE
 
     def features(self, keys: Sequence[bytes], width: int, compute: Compute) -> Stored:
-        """Looks features up, and computes and keeps those that are missing.
+        """Looks features up, and computes and stores those that are missing.
 
         Args:
-            keys: What each row is kept under.
+            keys: Cache key of each row.
             width: Number of features.
             compute: Positions of missing rows -> their features, (rows, width), at most
                 `ROWS_A_WRITE` at a time.
@@ -100,7 +101,7 @@ class FeatureCache:
         return Stored(self._values(width), index)
 
     def stored(self, keys: Sequence[bytes], width: int) -> Stored:
-        """Features that have been kept, in the order of the keys.
+        """Stored features, in the order of the keys.
 
         Raises:
             TrainingError: As `features`, or some are missing.
@@ -115,7 +116,7 @@ class FeatureCache:
         return self.features(keys, width, missing)
 
     def keep(self, keys: Sequence[bytes], features: NDArray[np.floating[Any]]) -> None:
-        """Keeps features that were computed, (n, width), in one transaction.
+        """Stores computed features, (n, width), in one transaction.
 
         Raises:
             TrainingError: As `features`.
@@ -125,7 +126,7 @@ class FeatureCache:
                 self._append(connection, keys, features)
 
     def known(self, keys: Sequence[bytes], width: int) -> NDArray[np.bool_]:
-        """Which features are there, (n,).
+        """Which features are stored, (n,).
 
         Raises:
             TrainingError: As `features`.
@@ -134,7 +135,7 @@ class FeatureCache:
             return self._places(connection, keys, width) >= 0
 
     def keys(self, width: int) -> frozenset[bytes]:
-        """What all features of a width are kept under.
+        """The cache keys of all features of a width.
 
         Raises:
             TrainingError: As `features`.
@@ -162,14 +163,14 @@ class FeatureCache:
         keys: Sequence[bytes],
         computed: NDArray[np.floating[Any]],
     ) -> NDArray[np.int64]:
-        """Writes rows behind all others, and returns their places."""
+        """Appends rows and returns their positions."""
         width = computed.shape[1]
         with connection:
             connection.execute("BEGIN IMMEDIATE")  # one writer at a time
             first = self._rows(width)
             places = np.arange(first, first + len(keys))
             with self._file(width).open("r+b" if self._file(width).exists() else "wb") as file:
-                file.seek(first * width * FLOAT16_BYTES)  # over what an interruption left
+                file.seek(first * width * FLOAT16_BYTES)  # overwrites what an interruption left
                 file.write(halved(computed).tobytes())
                 file.flush()
                 os.fsync(file.fileno())
@@ -197,8 +198,8 @@ class FeatureCache:
             self._directory.mkdir(parents=True, exist_ok=True)
             connect = partial(sqlite3.connect, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
             with closing(connect(self._path)) as connection:
-                # The lock to write is taken first: SQLite does not wait where a step that reads
-                # already needs it, nor for the one that a change of the journal's mode needs.
+                # Take the write lock first: SQLite does not wait for it once the transaction has
+                # read, nor for the lock that a change of journal mode needs.
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS places "

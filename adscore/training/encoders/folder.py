@@ -1,4 +1,4 @@
-"""An encoder's folder in the Hugging Face layout: finding it, and reading what stands in it."""
+"""An encoder's folder in the Hugging Face layout: finds it and reads its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ HUB = "hf://"
 HUB_PATTERNS = ["*.json", "1_Pooling/*.json", "onnx/model.onnx*", "model.onnx*"]
 ONNX_FILES = ("onnx/model.onnx", "model.onnx")
 
-# Headlines are short; the cost of a token grows with their number.
+# Headlines are short, and the cost per token grows with the number of tokens.
 MAX_TOKENS = 128
 BILINEAR = 2  # Pillow's number, which preprocessor_config.json uses
 
 
 def resolve_encoder(location: str) -> Path:
-    """The folder that a location means; a name on the hub is downloaded or found in its cache.
+    """Resolves a location to a folder; a name on the hub is downloaded or found in its cache.
 
     Raises:
-        TrainingError: There is no such folder.
+        TrainingError: The folder does not exist.
     """
     if not location.startswith(HUB):
         if not Path(location).is_dir():
@@ -39,7 +39,7 @@ def resolve_encoder(location: str) -> Path:
 
 
 def encoder_name(location: str, folder: Path) -> str:
-    """What manifests call an encoder: its name on the hub, or its folder's."""
+    """The name of an encoder in manifests: its name on the hub, or its folder's."""
     return location.removeprefix(HUB) if location.startswith(HUB) else folder.name
 
 
@@ -163,7 +163,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def contents(folder: Path) -> str:
-    """What a folder holds, for an error's text."""
+    """The contents of a folder, for error texts."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return f"a folder with {', '.join(names[:8])}" if names else "an empty folder"
 
