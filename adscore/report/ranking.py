@@ -8,9 +8,7 @@ from scipy.special import logit, ndtr, ndtri
 from adscore.creative import INTERVAL_LEVEL, MIN_RATE
 from adscore.evaluation.outcomes import Floats, Ints
 
-# Two creatives are told apart from here on: the chance, by their intervals, that the better
-# predicted one is the better one. An interval holds what an unknown campaign adds, which
-# creatives of one campaign share, so that this chance is rather too low.
+# Two creatives are told apart if the one that is predicted better is better with this chance.
 APART = 0.8
 HALF_WIDTH = float(ndtri((1 + INTERVAL_LEVEL) / 2))  # of an interval, in standard deviations
 
@@ -30,31 +28,39 @@ def places_in_groups(value: Floats, group: Ints) -> Ints:
     return places
 
 
-def chance_ahead(mean: Floats, lower: Floats, upper: Floats, first: int) -> Floats:
-    """By their intervals, the chance that one creative is better than each one after it.
+def chance_ahead(
+    mean: Floats, lower: Floats, upper: Floats, residual: float | None, first: int
+) -> Floats:
+    """The chance that one creative is better than each one after it.
 
-    Rates are taken to be independent and normal as logits, as wide as their intervals.
+    Rates are taken to be independent and normal as logits. Without the spread inside a group they
+    are as wide as their intervals, which hold what creatives of a group share, too: the chance is
+    then rather too low.
 
     Args:
         mean: (n,) predicted rates, falling.
         lower: (n,) lower ends of their intervals.
         upper: (n,) upper ends.
+        residual: See `bundle.Spread`; None if the model does not know it.
         first: The one that is compared with those after it.
     """
     ends = logit(np.clip([mean, lower, upper], MIN_RATE, 1 - MIN_RATE))
     centre, deviation = ends[0], (ends[2] - ends[1]) / (2 * HALF_WIDTH)
+    if residual is not None:
+        deviation = np.full_like(centre, residual)
     spread = np.hypot(deviation[first], deviation[first + 1 :])
     chance: Floats = ndtr((centre[first] - centre[first + 1 :]) / np.maximum(spread, 1e-12))
     return chance
 
 
-def tiers(mean: Floats, lower: Floats, upper: Floats) -> list[range]:
+def tiers(mean: Floats, lower: Floats, upper: Floats, residual: float | None = None) -> list[range]:
     """Cuts a ranking where a creative is told apart from the first of those before it.
 
     Args:
         mean: (n,) predicted rates, falling.
         lower: (n,) lower ends of their intervals.
         upper: (n,) upper ends.
+        residual: See `bundle.Spread`; None if the model does not know it.
 
     Returns:
         The places of each tier, from 0, which follow each other.
@@ -62,7 +68,7 @@ def tiers(mean: Floats, lower: Floats, upper: Floats) -> list[range]:
     found = []
     first = 0
     while first < len(mean):
-        apart = chance_ahead(mean, lower, upper, first) >= APART
+        apart = chance_ahead(mean, lower, upper, residual, first) >= APART
         end = first + 1 + int(np.argmax(apart)) if apart.any() else len(mean)
         found.append(range(first, end))
         first = end

@@ -90,8 +90,10 @@ def write_score_report(
         for row, entry in entries.items():
             entry.findings = checked.creatives[row].findings
     in_order = listed[np.lexsort((place[listed], group[listed]))].tolist()
+    spreads = scorer.manifest.spreads
+    residuals = [spreads[name].residual if name in spreads else None for name in result.targets]
     groups = [
-        _ranked(names[number], [entries[row] for row in rows], len(result.targets))
+        _ranked(names[number], [entries[row] for row in rows], residuals)
         for number, rows in groupby(in_order, key=lambda row: int(group[row]))
     ]
     page = render(
@@ -109,6 +111,7 @@ def write_score_report(
         listed=len(listed),
         charts={name: _distribution(name, target) for name, target in result.targets.items()},
         apart=APART,
+        by_intervals=None in residuals,
         warnings=WARNINGS,
         max_kinds=_MAX_KINDS,
         script=load_script("scores.js"),
@@ -241,12 +244,18 @@ def _figures(scores: TargetScores, row: int) -> _Figures:
     return _Figures(mean, lower, upper, float(scores.percentile[row]), drawn)
 
 
-def _ranked(name: str, rows: Sequence[_Entry], targets: int) -> _Group:
-    """Merges rows that look and score the same, and gives each entry its places."""
+def _ranked(name: str, rows: Sequence[_Entry], residuals: Sequence[float | None]) -> _Group:
+    """Merges rows that look and score the same, and gives each entry its places.
+
+    Args:
+        name: Of the group.
+        rows: Its rows.
+        residuals: By target, see `tiers`.
+    """
     entries = _merged(rows)
     scored = [entry for entry in entries if not entry.error]
-    cuts = [_place(scored, target) for target in range(targets)]
-    if not targets:  # an agreement states no interval
+    cuts = [_place(scored, target, residual) for target, residual in enumerate(residuals)]
+    if not residuals:  # an agreement states no interval
         for place, entry in enumerate(scored, 1):
             entry.places.append(str(place))
     return _Group(
@@ -268,11 +277,12 @@ def _merged(rows: Sequence[_Entry]) -> list[_Entry]:
     return list(first.values())
 
 
-def _place(entries: Sequence[_Entry], target: int) -> list[range]:
+def _place(entries: Sequence[_Entry], target: int, residual: float | None) -> list[range]:
     """Adds to each entry its places by a target; returns the tiers."""
     order = sorted(entries, key=lambda entry: -entry.figures[target].mean)
     rates = [(f.mean, f.lower, f.upper) for f in (entry.figures[target] for entry in order)]
-    cut = tiers(*np.array(rates).reshape(-1, 3).T)
+    mean, lower, upper = np.array(rates).reshape(-1, 3).T
+    cut = tiers(mean, lower, upper, residual)
     before = np.cumsum([0, *(1 + len(entry.others) for entry in order)]).tolist()
     for tier in cut:
         first, last = before[tier.start] + 1, before[tier.stop]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from adscore.bundle import Spread
 from adscore.creative import Columns, InputLimits
 from adscore.offline.options import ScoringOptions
 from adscore.report import write_score_report
@@ -33,6 +34,7 @@ def score_page(tmp_path: Path) -> Callable[..., Path]:
         limits: InputLimits | None = None,
         errors: Sequence[int] = (),
         images: int = 40,
+        residual: float | None = None,
         **columns: Sequence[Any],
     ) -> Path:
         limits = limits or InputLimits()
@@ -64,7 +66,8 @@ def score_page(tmp_path: Path) -> Callable[..., Path]:
             "model_version": ["1"] * rows,
         }
         pq.write_table(pa.table(scores), tmp_path / "scores.parquet")
-        manifest = SimpleNamespace(targets=tuple(targets), limits=limits)
+        spreads = {} if residual is None else dict.fromkeys(targets, Spread(0.5, residual))
+        manifest = SimpleNamespace(targets=tuple(targets), limits=limits, spreads=spreads)
         options = ScoringOptions(Columns())
         write_score_report(
             tmp_path / "scores.html",

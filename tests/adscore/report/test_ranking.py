@@ -35,14 +35,13 @@ def test_places_are_those_of_each_group_highest_first(rows):
         assert np.isnan(ordered[len(scored) :]).all()
 
 
-@given(RATES)
-def test_tiers_follow_each_other_and_begin_where_the_first_is_told_apart(rows):
-    rates = falling(rows)
-    found = tiers(*rates)
+@given(RATES, st.none() | st.floats(0.01, 5))
+def test_tiers_follow_each_other_and_begin_where_the_first_is_told_apart(rows, residual):
+    mean, lower, upper = falling(rows)
+    found = tiers(mean, lower, upper, residual)
     assert [place for tier in found for place in tier] == list(range(len(rows)))
     for tier in found:
-        mean, lower, upper = rates
-        chances = chance_ahead(mean, lower, upper, tier.start)
+        chances = chance_ahead(mean, lower, upper, residual, tier.start)
         assert (chances[: len(tier) - 1] < APART).all()
         if tier.stop < len(rows):
             assert chances[len(tier) - 1] >= APART
@@ -56,7 +55,16 @@ def test_the_chance_is_that_of_two_normal_logits():
     lower, upper = (1 / (1 + np.exp(-(centre + sign * width))) for sign in (-1, 1))
     drawn = np.random.default_rng(0).normal(centre, 0.5, (400_000, 2))
     expected = (drawn[:, 0] > drawn[:, 1]).mean()
-    assert chance_ahead(mean, lower, upper, 0)[0] == pytest.approx(expected, abs=0.005)
+    assert chance_ahead(mean, lower, upper, None, 0)[0] == pytest.approx(expected, abs=0.005)
+    # The spread inside a group, where it is known, whatever the intervals hold beside it.
+    assert chance_ahead(mean, lower, upper, 0.5, 0)[0] == pytest.approx(expected, abs=0.005)
+    assert chance_ahead(mean, mean, mean, 0.5, 0)[0] == pytest.approx(expected, abs=0.005)
+
+
+def test_creatives_that_their_intervals_tie_are_told_apart_by_the_spread_inside_the_group():
+    mean, lower, upper = np.array([0.03, 0.02]), np.array([0.01, 0.005]), np.array([0.06, 0.05])
+    assert tiers(mean, lower, upper) == [range(2)]
+    assert tiers(mean, lower, upper, 0.2) == [range(1), range(1, 2)]
 
 
 def test_equal_scores_are_never_told_apart():

@@ -119,6 +119,21 @@ def test_ties_are_shown_as_ties(score_page: Callable[..., Path]) -> None:
     assert "with a chance of at least 80%" in page.read_text("utf-8")
 
 
+def test_ties_are_by_the_spread_inside_a_group_where_the_model_knows_it(
+    score_page: Callable[..., Path],
+) -> None:
+    def tied(residual: float | None) -> int:
+        page = score_page(residual=residual)
+        said = page.read_text("utf-8")
+        assert ("given their intervals" in said) == (residual is None)
+        assert ("how far predictions inside a campaign were off" in said) != (residual is None)
+        places = [place for group in groups_of(page) for place in texts(group, "place")]
+        return sum("\N{EN DASH}" in place for place in places)
+
+    assert tied(0.01) == 0
+    assert 0 < tied(None) < tied(5.0) == 24
+
+
 def test_every_warning_has_words() -> None:
     assert set(scores.WARNINGS) == set(Warning)
 
