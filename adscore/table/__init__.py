@@ -1,4 +1,4 @@
-"""A table of creatives and their results, read by one reader for all who use it."""
+"""Tables of creatives and their results; every part of adscore reads tables with this package."""
 
 from adscore.creative import NO_COLUMN, Columns, Target
 from adscore.table.cells import (

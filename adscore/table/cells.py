@@ -1,4 +1,4 @@
-"""The cells of a batch of rows, of whatever type its format gives them -> texts and images."""
+"""Converts the cells of a batch, in any type a table format yields, to texts and images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,15 +14,15 @@ ImageCell = bytes | Text
 
 
 def require_types(schema: pa.Schema, columns: Columns, table: str = "") -> None:
-    """Checks that columns can hold what they are said to hold.
+    """Checks that each column's type suits its role.
 
     Args:
-        schema: Types of the columns that are read.
+        schema: Types of the columns to read.
         columns: Which column holds what.
-        table: Its name, for the error.
+        table: Name of the table, for the error.
 
     Raises:
-        TableError: One is of another type.
+        TableError: A column has an unsuitable type.
     """
     for name in columns.named():
         kind = schema.field(name).type
@@ -43,7 +43,7 @@ def texts(batch: pa.RecordBatch, name: str) -> list[Text]:
 
 
 def image_cells(batch: pa.RecordBatch, name: str) -> Iterator[ImageCell]:
-    """A column of images: paths, URLs and data URIs, or the files themselves; empty where none."""
+    """An image column: paths, URLs, data URIs or encoded files; an absent image is empty."""
     column = batch.column(name)
     if is_bytes(column.type):
         return (cell.as_py() or b"" for cell in column)
@@ -53,12 +53,12 @@ def image_cells(batch: pa.RecordBatch, name: str) -> Iterator[ImageCell]:
 
 
 def holds_images(kind: pa.DataType) -> bool:
-    """Whether a column's cells are, or may be, the files themselves."""
+    """Whether a column's cells are, or may be, encoded image files."""
     return is_bytes(kind) or is_image_struct(kind)
 
 
 def is_image_struct(kind: pa.DataType) -> bool:
-    """Whether a column's cells are images as data sets of Hugging Face have them."""
+    """Whether cells are image structs, as in Hugging Face data sets: ``bytes`` and ``path``."""
     if not pa.types.is_struct(kind):
         return False
     fields = {field.name: field.type for field in kind}
@@ -66,7 +66,7 @@ def is_image_struct(kind: pa.DataType) -> bool:
 
 
 def _of_struct(cell: pa.Scalar) -> ImageCell:
-    """The bytes of an image struct, or its path where it has none."""
+    """The bytes of an image struct, or its path if it has no bytes."""
     if not cell.is_valid:
         return b""
     image = cell["bytes"].as_py()
@@ -75,11 +75,11 @@ def _of_struct(cell: pa.Scalar) -> ImageCell:
 
 
 def values(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """A column as Python's values; where there is none, e.g. no UTF-8, why it cannot be read."""
+    """A column as Python values; a cell that cannot be decoded becomes the error that says why."""
     column = batch.column(name)
     try:
         return list(column.to_pylist())
-    except (ValueError, OverflowError):  # Arrow does not look at the bytes of a file's texts
+    except (ValueError, OverflowError):  # Arrow does not validate UTF-8 on reading
         return [_value(cell, name) for cell in column]
 
 
@@ -91,9 +91,9 @@ def is_bytes(kind: pa.DataType) -> bool:
 
 
 def cell_text(value: Any) -> str:
-    """A cell as text, ``""`` where it is empty.
+    """A cell as text; an empty cell is ``""``.
 
-    Truth is written as JSON has it, so that it is the same in a .jsonl and in a Parquet table.
+    Booleans are written as in JSON, so that .jsonl and Parquet tables give the same text.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -105,7 +105,7 @@ def _value(cell: pa.Scalar, name: str) -> Any:
         return cell.as_py()
     except UnicodeDecodeError as error:
         expected, cause = "text in UTF-8", f"{error.object[error.start : error.start + 1]!r} in it"
-    except (ValueError, OverflowError) as error:  # such as a time that no calendar has
+    except (ValueError, OverflowError) as error:  # such as a date out of range
         expected, cause = "text", str(error)
     return InvalidCreativeError(
         name, Reason.HEADLINE_NOT_TEXT, f"expected {expected}. Received: {cut(cause)}"

@@ -1,6 +1,6 @@
-"""What the cells of a table must hold to be learned from; all faults of a kind in one message.
+"""Checks of the cells of a training table; one message lists all faults of a kind.
 
-Rows are numbered from 1, the header apart.
+Rows are numbered from 1, not counting the header.
 """
 
 import re
@@ -18,26 +18,26 @@ from adscore.table.cells import image_cells, texts, values
 from adscore.table.numbers import is_nothing
 from adscore.table.totals import ROUNDED_ID, may_be_total_label, rows_of_sums
 
-# Faults of one kind that are told, and kinds.
+# Faults shown of each kind, and kinds shown.
 SHOWN_FAULTS = 3
 SHOWN_KINDS = 5
 
-# Truth as JSON and pandas write it.
+# Booleans as JSON and pandas write them.
 _TRUTH = {"true": 1, "false": 0}
-# As a spreadsheet shows a number that its column is too narrow for: without its last digits.
+# A number as a spreadsheet shows it in a narrow column: in scientific notation, last digits lost.
 _ROUNDED = re.compile(r"\d+([.,]\d+)?E[+]\d+")
 _GROUPED = re.compile(r"\d{1,3}([ ,.'\u00a0\u202f\u2019]\d{3})+")
 
-# Of int64; of float64 where a target's successes may be parts of one.
+# int64; float64 where a target's successes may be fractional.
 Counts = Mapping[str, NDArray[Any]]
 
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with a table, by kind.
+    """Faults of a table, by kind.
 
     Attributes:
-        table: Its name.
+        table: Name of the table.
     """
 
     table: str
@@ -50,11 +50,11 @@ class Faults:
         return frozenset().union(*self._rows.values())
 
     def add(self, row: int, where: str, text: str, remedy: str = "") -> None:
-        """Notes a fault.
+        """Records a fault.
 
         Args:
             row: Counted from 0.
-            where: The column, or whatever else of the row is at fault.
+            where: The column, or what else in the row is at fault.
             text: What was expected and received.
             remedy: What to do about faults of this kind.
         """
@@ -76,12 +76,12 @@ class Faults:
 
 
 class CheckedCells:
-    """All cells of a table that were read so far.
+    """All cells read so far.
 
     Args:
         columns: Which column holds what.
         targets: The rates whose counts are read.
-        faults: Takes the cells that hold what they may not.
+        faults: Receives the cells with invalid values.
     """
 
     def __init__(self, columns: Columns, targets: Sequence[Target], faults: Faults) -> None:
@@ -99,7 +99,7 @@ class CheckedCells:
         self._of_truth: set[str] = set()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Takes the cells of further rows."""
+        """Adds the cells of further rows."""
         for name, held in self.texts.items():
             held += self._readable(name, texts(batch, name))
         if self._image is not None:
@@ -110,16 +110,16 @@ class CheckedCells:
 
     @property
     def counts(self) -> dict[str, NDArray[Any]]:
-        """By column, the counts of all rows, (rows,)."""
+        """By column, the counts of all rows read so far, (rows,)."""
         return {name: np.concatenate(parts) for name, parts in self._counts.items()}
 
     @property
     def remarks(self) -> list[str]:
-        """What was made of cells that are no numbers."""
+        """Notes on cells that were converted to numbers."""
         return [f"column {name!r}: True and False are 1 and 0" for name in sorted(self._of_truth)]
 
     def _readable(self, name: str, cells: Iterable[Any]) -> list[Any]:
-        """The cells, without those that could not be read."""
+        """The cells; those that could not be read are recorded as faults and become ``""``."""
         readable = []
         for row, cell in enumerate(cells, self.rows):
             if isinstance(cell, InvalidCreativeError):
@@ -146,7 +146,7 @@ class CheckedCells:
 
 
 def _fractional_columns(targets: Sequence[Target]) -> set[str]:
-    """Columns that may hold parts of one, by all targets that name them."""
+    """Columns that may hold fractions: no target uses them as whole counts."""
     whole = {name for one in targets for name in one.count_columns[one.fractional :]}
     return {one.successes for one in targets if one.fractional} - whole
 
@@ -156,7 +156,7 @@ def _is_truth(value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """A cell as a number from 0, or None where it is none; ``12.0`` is how pandas writes 12."""
+    """A cell as a number from 0, else None; pandas writes 12 as ``12.0``."""
     if isinstance(value, str) and _ROUNDED.fullmatch(value.strip()):
         return None
     try:
@@ -167,7 +167,7 @@ def _number(value: Any) -> float | None:
 
 
 def _remedy(cell: Any, target: Target | None = None) -> str:
-    """What to do about a cell that is no count."""
+    """What to do about a cell that is not a count."""
     text = "" if cell is None else str(cell).strip()
     if is_nothing(text):
         return (
@@ -189,14 +189,14 @@ def _remedy(cell: Any, target: Target | None = None) -> str:
 def checked_counts(
     target: Target, counts: Counts, faults: Faults
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Successes and trials of a target, (rows,) each; more successes than trials are a fault."""
+    """Successes and trials of a target, (rows,) each; records rows with successes > trials."""
     successes = counts[target.successes]
     if target.trials is None:
         trials, expected = np.ones_like(successes), "0 or 1"
     else:
         trials, expected = counts[target.trials], f"at most {target.trials!r}"
     wrong = set(np.flatnonzero(successes > trials).tolist())
-    for row in sorted(wrong - faults.rows):  # where a count could not be read, that is the fault
+    for row in sorted(wrong - faults.rows):  # an unreadable count is already a fault
         received = f"{successes[row]}" + (f" of {trials[row]}" if target.trials else "")
         text = f"expected {target.successes!r} to be {expected}. Received: {received}"
         faults.add(row, f"target {target.name!r}", text)
@@ -204,7 +204,7 @@ def checked_counts(
 
 
 def check_ids(column: str, ids: Sequence[str], faults: Faults) -> None:
-    """Checks that ids are distinct, and what they were."""
+    """Checks that ids are distinct, and not rounded by a spreadsheet."""
     first_row: dict[str, int] = {}
     where = f"column {column!r}"
     for row, value in enumerate(ids):
@@ -226,12 +226,12 @@ _REPEATED_IDS = (
 
 
 def check_totals(labels: Sequence[Sequence[str]], counts: Counts, faults: Faults) -> None:
-    """Checks that no row holds the sum of others: it would weigh as much as all of them.
+    """Checks that no row is a total: it would weigh as much as all rows it sums.
 
     Args:
-        labels: Columns that tell what a row is: id, group and headline, as far as there are such.
-        counts: By column.
-        faults: Takes the rows that do.
+        labels: Columns that identify a row: those of id, group and headline that the table has.
+        counts: Counts by column.
+        faults: Receives the rows that are totals.
     """
     columns = np.stack(list(counts.values()))  # (columns, rows)
     suspects = np.array([_could_be_total(cells) for cells in zip(*labels, strict=True)], bool)

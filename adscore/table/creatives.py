@@ -1,6 +1,6 @@
-"""A table of creatives and their results, all of it in memory, every cell checked.
+"""A table of creatives and their results, held in memory, with every cell checked.
 
-An error names the table, the row and the column. Rows are numbered from 1, the header apart.
+Errors name the table, the row and the column. Rows are numbered from 1, not counting the header.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -36,19 +36,19 @@ class CreativeTable:
     """A checked table.
 
     Attributes:
-        name: Path or URL that it was read from.
+        name: Path or URL that the table was read from.
         ids: One for each row.
         headlines: One for each row; ``""`` means absent.
-        images: One for each row: path, URL or content of a file; empty means absent.
-        image_root: Folder, a path or URL, to which the paths are relative.
-        groups: One for each row, or None where there is no group column.
+        images: One for each row: path, URL or encoded file; empty means absent.
+        image_root: Folder, a path or URL, to which image paths are relative.
+        groups: One for each row, or None without a group column.
         context: By name, one value for each row; ``""`` means absent.
         target_columns: By target, the columns of its counts.
         successes: By target, counts of shape (rows,), int64; float64 where they are fractional.
         trials: By target, counts of shape (rows,), int64.
-        remarks: What a user should know of how it was read.
-        columns: The columns that it was read from.
-        kept: Where each row was, counted from 0, before rows were left out; None where none was.
+        remarks: What a user should know about how the table was read.
+        columns: Which column held what.
+        kept: Original position of each row, counted from 0; None if no row was left out.
     """
 
     name: str
@@ -74,7 +74,7 @@ class CreativeTable:
         return self.ids if self.groups is None else self.groups
 
     def without(self, rows: Collection[int]) -> "CreativeTable":
-        """The same without some rows, counted from 0."""
+        """A copy without the given rows, counted from 0."""
         left = np.array([row for row in range(len(self)) if row not in rows], dtype=np.int64)
 
         def taken(values: Sequence[_Value]) -> list[_Value]:
@@ -93,16 +93,16 @@ class CreativeTable:
         )
 
     def where(self, row: int) -> str:
-        """Names a row (counted from 0) as a reader of the file would look for it."""
+        """Names a row (counted from 0) as the user finds it in the file."""
         number = row if self.kept is None else int(self.kept[row])
         return f"{self.name}, row {number + 1} (id {cut(self.ids[row])})"
 
     def creative(self, row: int, limits: InputLimits | None = None) -> Creative:
-        """The creative of one row, its image read.
+        """The creative of one row; reads its image.
 
         Args:
             row: Counted from 0.
-            limits: Largest image that is read; the usual one unless given.
+            limits: Limits on the image size; the defaults unless given.
 
         Raises:
             InvalidCreativeError: The image cannot be read.
@@ -115,7 +115,7 @@ class CreativeTable:
         return Creative(self.headlines[row], image, self.ids[row], context)
 
     def broken_rows(self, errors: Iterable[tuple[int, str]]) -> BrokenRowsError:
-        """One error for many rows (counted from 0): it names the first few."""
+        """One error for many rows (counted from 0); names the first `SHOWN_ROWS`."""
         ordered = sorted(errors)
         lines = [f"{self.where(row)}: {text}" for row, text in ordered[:SHOWN_ROWS]]
         more = len(ordered) - len(lines)
@@ -135,19 +135,19 @@ def read_table(
     """Reads and checks a whole table.
 
     Args:
-        table: What `open_stream` takes: a path, a URL, a folder or a data frame.
+        table: A path, a URL, a folder or a data frame, as for `open_stream`.
         columns: Which column holds what.
         targets: The rates whose counts are read.
-        image_root: Folder, a path or URL, to which image paths are relative; that of the table by
+        image_root: Folder, a path or URL, to which image paths are relative; the table's folder by
             default.
-        skip_bad_rows: Whether rows with faults are left out, and remarked upon.
-        progress: Is told how much of the table has been read.
+        skip_bad_rows: Leave rows with faults out and add a remark, instead of raising an error.
+        progress: Receives the share of the table read so far.
 
     Raises:
-        MissingColumnsError: It lacks columns.
-        BrokenRowsError: Cells are not what their columns promise; the first of each kind are named.
-        TableError: It cannot be read otherwise, or has no rows.
-        ValueError: Two targets have one name.
+        MissingColumnsError: Columns are missing.
+        BrokenRowsError: Cells hold invalid values; the first of each kind are named.
+        TableError: The table cannot be read otherwise, or has no rows.
+        ValueError: Two targets have the same name.
     """
     _require_distinct_names(targets)
     stream = _open(table, columns, targets)
@@ -183,7 +183,7 @@ def _collected(
     faults: Faults,
     progress: Progress,
 ) -> CreativeTable:
-    """All rows of a table, those with faults among them."""
+    """All rows of a table, including those with faults."""
     read = CheckedCells(columns, targets, faults)
     for batch, _, share in stream.pieces(BATCH_ROWS):
         read.add(batch)

@@ -1,4 +1,4 @@
-"""Text files with separators, of any encoding -> a sheet of text cells, by Arrow's reader."""
+"""Reads delimited text files in any encoding as a sheet of text cells, with Arrow's CSV reader."""
 
 import csv
 import io
@@ -39,18 +39,18 @@ _QUOTES = "\"'"
 def open_delimited(
     file: IO[bytes], text: str, encoding: str, name: str, options: SheetOptions, known: KnownNames
 ) -> Sheet:
-    """Opens a text file.
+    """Opens a delimited text file.
 
     Args:
         file: The file, at its beginning.
-        text: Its beginning.
-        encoding: Its encoding.
-        name: Names it in messages.
-        options: What the user says of it.
-        known: Says how many names of a header are known.
+        text: The beginning of the file, decoded.
+        encoding: Encoding of the file.
+        name: Name of the file, for messages.
+        options: Settings of the user.
+        known: Counts the known names in a header.
 
     Raises:
-        TableError: It has no header.
+        TableError: No header was found.
     """
     said = SEPARATOR_LINE.match(text.removeprefix("\ufeff"))
     separator = said[1] if said else separator_of(text)
@@ -64,7 +64,7 @@ def open_delimited(
     marks = SEPARATOR_WORDS.get(separator, repr(separator))
 
     def rows(sheet: Sheet, columns: Sequence[str]) -> Iterator[SheetRows]:
-        for earlier in reading:  # whose reader may have been left while it read ahead
+        for earlier in reading:  # Arrow may still be reading ahead in it
             earlier.close()
         file.seek(0)
         sheet.footers.clear()
@@ -77,15 +77,15 @@ def open_delimited(
 
 @dataclass(slots=True)
 class _Body:
-    """The lines below a header.
+    """The rows below a header.
 
-    Rows with fewer cells than the header are filled up; a line with one cell is no row.
+    Short rows are padded to the header's width; a line with a single cell is not a row.
 
     Attributes:
-        lines: The lines, in UTF-8.
-        name: Names the file in errors.
-        separator: Between cells.
-        width: Cells of the header.
+        lines: The lines below the header, in UTF-8.
+        name: Name of the file, for errors.
+        separator: Separator of cells.
+        width: Number of cells in the header.
     """
 
     lines: Lines
@@ -125,7 +125,7 @@ class _Body:
             yield self._with_short(empty, np.array([], np.int64), places, end)
 
     def _numbers(self, last: int, count: int) -> NDArray[np.int64]:
-        """The numbers of the next rows, which those of skipped ones are not."""
+        """Numbers of the next `count` rows; those of skipped rows are left out."""
         beyond = [number for number in self._skipped if number > last]
         numbers = np.arange(last + 1, last + 1 + count + len(beyond))
         self._skipped = beyond
@@ -134,7 +134,7 @@ class _Body:
     def _with_short(
         self, batch: pa.RecordBatch, numbers: NDArray[np.int64], places: dict[str, int], last: int
     ) -> SheetRows:
-        """Rows and, at their places, the short ones up to some number."""
+        """Merges the short rows up to number `last` into a batch, in order of row number."""
         due = [number for number in self._short if number <= last]
         if not due:
             return SheetRows(batch, numbers)

@@ -1,4 +1,4 @@
-"""How a text file with a table is written: its packing, encoding and separator."""
+"""How a text table is written: its compression, encoding and separator."""
 
 import codecs
 import csv
@@ -14,16 +14,16 @@ from typing import IO, Any, cast
 from adscore.errors import TableError
 
 SEPARATORS = (",", ";", "\t", "|")
-# What is read to find encoding, separator and header.
+# Bytes read to detect encoding, separator and header.
 HEAD_BYTES = 256 * 1024
-# How Excel says the separator, in the first line.
+# How Excel names the separator, in the first line.
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*")
-# Lines that may stand above a header.
+# Maximum of lines above a header.
 MAX_PREAMBLE = 60
-# Lines that are looked at for the separator.
+# Lines used to detect the separator.
 _MAX_LINES = 260
 SEPARATOR_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-# Those that a file shows by itself.
+# Encodings that can be detected without guessing.
 _SURE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
 _ENCODING_WORDS = {
     "utf-8-sig": "UTF-8", "utf-8": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16",
@@ -31,7 +31,7 @@ _ENCODING_WORDS = {
 }  # fmt: skip
 
 
-# What files begin with that hold no table, or hold one of another kind.
+# First bytes of files that are not text tables, and what to tell the user.
 _NO_TEXTS = {
     b"%pdf": "a PDF; export it as .csv or .xlsx",
     **dict.fromkeys((b"<!doctype", b"<html", b"<table", b"<?xml"),
@@ -45,12 +45,12 @@ _NO_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a table is written whose header is its first line.
+    """How a text table is written whose header is its first line.
 
     Attributes:
-        encoding: A name that Python knows.
-        separator: Between the cells of a row.
-        header: Its cells, as they stand.
+        encoding: Encoding, as Python names it.
+        separator: Separator of cells.
+        header: Cells of the header, unchanged.
         lines_above: Lines above the header: 1 for Excel's ``sep=;``, else 0.
         has_rows: Whether anything follows the header.
     """
@@ -63,21 +63,21 @@ class Dialect:
 
     @property
     def is_guessed(self) -> bool:
-        """Whether nothing in the file says its encoding."""
+        """Whether the encoding is a guess, since nothing in the file shows it."""
         return self.encoding == "cp1252"
 
 
 def require_text(start: bytes, name: str) -> None:
-    """Refuses a file that begins as no text with a table does.
+    """Refuses a file whose first bytes show that it is not a text table.
 
-    Services answer with a page where one has to log in, and files have the wrong ending.
+    Services answer with a login page, and files have the wrong extension.
 
     Args:
-        start: Its first bytes.
-        name: Names it in the error.
+        start: First bytes of the file.
+        name: Name of the file, for the error.
 
     Raises:
-        TableError: It is empty, or of another kind.
+        TableError: The file is empty or of another kind.
     """
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     found = next((what for mark, what in _NO_TEXTS.items() if text.startswith(mark)), "")
@@ -86,14 +86,14 @@ def require_text(start: bytes, name: str) -> None:
 
 
 def dialect_of(file: IO[bytes], name: str) -> Dialect:
-    """Looks at the beginning of a file.
+    """Detects the dialect from the beginning of a file.
 
     Args:
         file: The file, at its beginning.
-        name: Names it in errors.
+        name: Name of the file, for errors.
 
     Raises:
-        TableError: It is of an encoding that only `adscore prepare` reads, or has no header.
+        TableError: Only `adscore prepare` reads the encoding, or the file has no header.
     """
     head = file.read(HEAD_BYTES)
     whole = len(head) < HEAD_BYTES
@@ -112,12 +112,12 @@ def dialect_of(file: IO[bytes], name: str) -> Dialect:
 
 
 def header_below(file: IO[bytes], dialect: Dialect, names: Collection[str]) -> int | None:
-    """The line of what looks more like the header than the first one does, from 1.
+    """Line (from 1) below the first that looks like the real header; None if none does.
 
     Args:
         file: The file, at its beginning.
-        dialect: What its beginning looks like.
-        names: Columns to look for, as `plain` gives them.
+        dialect: Dialect of the file.
+        names: Columns to look for, normalised by `plain`.
     """
     text = utf8(file, dialect.encoding).read(HEAD_BYTES).decode("utf-8", "replace")
     for separator in SEPARATORS:
@@ -130,18 +130,18 @@ def header_below(file: IO[bytes], dialect: Dialect, names: Collection[str]) -> i
 
 
 def plain(name: str) -> str:
-    """A column's name without what people do not see as a difference: case and outer blanks."""
+    """A column's name in lower case with blanks collapsed, for comparison."""
     return " ".join(name.split()).casefold()
 
 
 def _first_row(text: str, separator: str) -> tuple[list[str], bool]:
-    """The cells of the first row, and whether anything follows it."""
+    """The cells of the first row, and whether anything follows."""
     rest = io.StringIO(text, newline="")
     return next(csv.reader(rest, delimiter=separator), []), bool(rest.readline())
 
 
 def _plain_encoding(head: bytes, name: str, *, whole: bool) -> str:
-    """The encoding of a file, as far as there is little doubt."""
+    """The encoding of a file, if it is one that needs no more than a safe guess."""
     encoding = encoding_of(head, whole=whole)
     if encoding in _SURE or encoding == "cp1252":
         return encoding
@@ -152,7 +152,7 @@ def _plain_encoding(head: bytes, name: str, *, whole: bool) -> str:
 
 
 def _is_utf8_with_faults(head: bytes) -> bool:
-    """Whether more of what is not ASCII is UTF-8 than is not: then some bytes are broken."""
+    """Whether most non-ASCII characters are valid UTF-8, so that the others are broken bytes."""
     text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(head)
     beyond_ascii = [char for char in text if char > "\x7f"]
     broken = sum("\udc80" <= char <= "\udcff" for char in beyond_ascii)
@@ -160,39 +160,39 @@ def _is_utf8_with_faults(head: bytes) -> bool:
 
 
 def _errors(encoding: str) -> str:
-    """How what is no text is decoded, so that it is an error of its row alone."""
+    """Error handler that keeps undecodable bytes, so that they fail only their own row."""
     wide = encoding.startswith(("utf-16", "utf-32"))
     return "surrogatepass" if wide else "surrogateescape"
 
 
 def utf8(file: IO[bytes], encoding: str) -> IO[bytes]:
-    """A text file in UTF-8, whatever its own encoding; what is no text stays none."""
+    """A text file converted to UTF-8; undecodable bytes stay invalid."""
     if encoding.startswith("utf-8"):
         return file
     return io.BufferedReader(Lines(file, encoding, errors=_errors(encoding)), 1024 * 1024)
 
 
 def unpacked(file: IO[bytes]) -> IO[bytes]:
-    """What is in a .gz file, which its first bytes tell; any other file as it is."""
+    """The content of a gzip file, which its first bytes show; any other file unchanged."""
     is_packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_packed else file
 
 
 def shown(encoding: str) -> str:
-    """What people call an encoding."""
+    """The usual name of an encoding, for messages."""
     return _ENCODING_WORDS.get(encoding, encoding)
 
 
 def encoding_of(head: bytes, *, whole: bool) -> str:
-    """The encoding of a text by its beginning; `whole` says that this is all of it."""
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16
+    """Detects an encoding from the beginning of a text; `whole`: the beginning is all of it."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # FF FE begins both
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    # Text in UTF-16 without a mark: every second byte of Latin letters is zero.
+    # UTF-16 without a byte order mark: every second byte of Latin letters is zero.
     start = head[:2000]
     even, odd = start[0::2].count(0), start[1::2].count(0)
     if len(head) >= 4 and max(even, odd) > len(start) / 5:
@@ -204,31 +204,31 @@ def encoding_of(head: bytes, *, whole: bool) -> str:
     return "utf-8"
 
 
-# What Western European texts are made of beside ASCII.
+# Non-ASCII characters of Western European texts.
 _WESTERN = frozenset(
     "äöüÄÖÜßéèêëàâáãçñóòôõíìîïúùûÉÀÇÑåÅøØæÆœ€£«»°·…\xa0\u2013\u2014\u2018\u2019\u201c\u201d\u201e"
 )
 
 
-# Western words have a letter beyond ASCII here and there, seldom three in a row.
+# Western words have single non-ASCII letters, seldom three in a row.
 _RUNS = re.compile(r"[^\W\d_a-zA-Z]{3,}")
 
 
 def _guessed_encoding(head: bytes) -> str:
-    """One of the encodings before Unicode; that of Western Windows where nothing tells."""
+    """Guesses a legacy encoding; cp1252 (Western Windows) if nothing points elsewhere."""
     import charset_normalizer  # few tables need it
 
     best = charset_normalizer.from_bytes(head[:65_536], cp_exclusion=["mac_cyrillic"]).best()
     if best is None or best.encoding in ("ascii", "latin_1", "iso8859_1", "cp1252"):
         return "cp1252"
-    # Short texts of Western Europe pass for many encodings: the usual one goes first.
+    # Short Western European texts fit many encodings: prefer cp1252, the most usual.
     try:
         western = head.decode("cp1252")
     except UnicodeDecodeError:
         return str(best.encoding)
     letters = [one for one in western if ord(one) > 127]
     likely = sum(one in _WESTERN for one in letters)
-    # Cyrillic and the like are all letters beyond ASCII, and pass for Western ones.
+    # Cyrillic text consists of non-ASCII letters and can pass for Western ones.
     few = len(letters) < sum(one.isascii() and one.isalpha() for one in western)
     in_runs = sum(len(run) for run in _RUNS.findall(western))
     few = few and in_runs < 0.5 * len(letters)
@@ -236,10 +236,10 @@ def _guessed_encoding(head: bytes) -> str:
 
 
 def decoded(head: bytes, encoding: str, name: str) -> str:
-    """The text of a beginning.
+    """Decodes the beginning of a file.
 
     Raises:
-        TableError: There is no such encoding, or the text is of another one.
+        TableError: The encoding is unknown, or the text is not in it.
     """
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(head, final=False)
@@ -255,7 +255,7 @@ def decoded(head: bytes, encoding: str, name: str) -> str:
 
 
 def separator_of(text: str) -> str:
-    """The separator that gives most lines in a row the same number of cells, and many cells."""
+    """The separator with which most rows agree on a number of cells, weighted by that number."""
 
     def weight(separator: str) -> tuple[int, int]:
         widths = [len(record) for record in records_of(text, separator)[0][:200] if len(record) > 1]
@@ -268,7 +268,7 @@ def separator_of(text: str) -> str:
 
 
 def records_of(text: str, separator: str) -> tuple[list[list[str]], list[int]]:
-    """The rows of the beginning of a file, and the line that each ends with, from 1."""
+    """The first rows of a text, and the line at which each ends, from 1."""
     records, ends = [], []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
@@ -278,25 +278,25 @@ def records_of(text: str, separator: str) -> tuple[list[list[str]], list[int]]:
             if len(records) > _MAX_LINES:
                 break
     except csv.Error:
-        pass  # the beginning ends inside a quoted cell, or a cell is very long
+        pass  # the text ends inside a quoted cell, or a cell is too long
     return records, ends
 
 
 class Lines(io.RawIOBase):
-    """The rest of a text file in UTF-8, from a line on; what Arrow reads.
+    """The rest of a text file from some line on, as a stream of UTF-8 that Arrow can read.
 
     Args:
         file: The file, at its beginning.
-        encoding: Its encoding.
-        skip: Lines to leave out.
-        errors: What is done about bytes that are no text.
+        encoding: Encoding of the file.
+        skip: Lines to skip.
+        errors: Python's error handler for bytes that cannot be decoded.
     """
 
     def __init__(
         self, file: IO[bytes], encoding: str, skip: int = 0, errors: str = "strict"
     ) -> None:
         super().__init__()
-        # A lone carriage return ends a line for the reader of the header too.
+        # Keep line ends as they are: the header's reader too takes a lone carriage return for one.
         self._text = io.TextIOWrapper(cast("Any", file), encoding, errors, newline="")
         self._lock = threading.Lock()  # Arrow reads ahead in a thread of its own
         for _ in range(skip):
@@ -304,11 +304,11 @@ class Lines(io.RawIOBase):
         self._rest = b""
 
     def readable(self) -> bool:
-        """That it can be read, as `io` asks."""
+        """True, which `io` asks for."""
         return True
 
     def close(self) -> None:
-        """Leaves the file open, which may be read again."""
+        """Closes the stream but not the file, so that the file can be read again."""
         with self._lock:
             if not self.closed:
                 self._text.detach()

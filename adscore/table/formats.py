@@ -1,4 +1,4 @@
-"""The kinds of table files, each read as a stream."""
+"""Table file formats, each read as a stream of batches."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -18,48 +18,48 @@ from adscore.table.dialect import Dialect, dialect_of, header_below, plain, unpa
 from adscore.table.json_rows import json_lines
 from adscore.table.location import Location
 
-# Bytes that are parsed together: a longer row cannot be read. Arrow reads 32 such blocks ahead.
+# Arrow's block size: a longer row cannot be read. Arrow reads 32 blocks ahead.
 CSV_BLOCK_BYTES = 256 * 1024
-# Bytes of the rows that are scored together, where they hold images.
+# Maximum size of a batch whose rows hold images.
 BATCH_BYTES = 32 * 1024 * 1024
-# Lines whose names make the columns of a .jsonl file, which has no header.
+# Lines read to collect the columns of a .jsonl file, which has no header.
 JSON_HEADER_LINES = 1_000
 
-# Rows, and how much of their source they are, in the unit of `Source.size`.
+# A batch, and how much of its source it covers, in the unit of `Source.size`.
 Weighed = tuple[pa.RecordBatch, float]
 
 
 class Source(Protocol):
-    """A table or a part of one, such as a file; every method raises what its library raises."""
+    """A table or part of one, such as a file; methods raise their library's errors."""
 
     @property
     def file(self) -> Location:
-        """Where it is; errors name it."""
+        """Location of the source; errors name it."""
 
     def schema(self) -> pa.Schema:
-        """Its columns and their types."""
+        """The columns and their types."""
 
     def size(self) -> int | None:
-        """How much there is to read, in bytes or rows; None where that is unknown."""
+        """Size of the source, in bytes or rows; None if unknown."""
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
-        """Its rows in some batches, some columns alone; the number of rows is a wish."""
+        """Reads the named columns in batches of about `rows` rows."""
 
     def pieces(self) -> list["Source"]:
-        """Itself in parts that can be read apart, as by the tasks of a cluster."""
+        """Splits the source into parts that can be read separately, as by a cluster's tasks."""
 
     def remark(self) -> str:
-        """What a user should know of how it is read; empty where there is no doubt."""
+        """What a user should know about how the source is read; empty if there is no doubt."""
 
     def hint(self, missing: Collection[str]) -> str:
-        """What to do where columns are missing, if there is something."""
+        """What to do about missing columns; empty if there is nothing to suggest."""
 
 
 def source_of(file: Location) -> Source:
-    """The format that a file's name says.
+    """The source for a file, chosen by its extension.
 
     Raises:
-        TableError: It is none of those that are known.
+        TableError: The extension is unknown.
     """
     match file.kind:
         case ".csv" | ".tsv" | ".tab" | ".txt":
@@ -76,7 +76,7 @@ def source_of(file: Location) -> Source:
 
 @dataclass(frozen=True)
 class _File:
-    """What the formats have in common."""
+    """Defaults that the formats share."""
 
     file: Location
 
@@ -98,7 +98,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Text(_File):
-    """Every column is text, so that an id such as 007 stays what it is."""
+    """Every column is text, so that an id such as 007 keeps its zeros."""
 
     def schema(self) -> pa.Schema:
         header = [name for name in self.dialect.header if name.strip()]
@@ -123,11 +123,11 @@ class _Text(_File):
         )
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:  # noqa: ARG002
-        if not self.dialect.has_rows:  # Arrow refuses a header without a line's end
+        if not self.dialect.has_rows:  # Arrow refuses a header without a line end
             return
         batches = self._read([self.dialect.header.index(name) for name in names])
         row = 0
-        blank: list[pa.RecordBatch] = []  # the last rows, as long as their cells are empty
+        blank: list[pa.RecordBatch] = []  # empty rows, held back until a filled one follows
         for batch, weight in _weighed(batches, self.size() or 0):
             filled = _filled_rows(batch)
             if filled:
@@ -141,7 +141,7 @@ class _Text(_File):
             yield from ((held.rename_columns(names), 0.0) for held in blank)
 
     def _has_cells(self, row: int) -> bool:
-        """Whether rows from one on hold anything in any column; an export may end in commas."""
+        """Whether any column has a value from a row on; exports may end in lines of commas."""
         for batch in self._read(range(len(self.dialect.header))):
             if _filled_rows(batch) > row:
                 return True
@@ -149,7 +149,7 @@ class _Text(_File):
         return False
 
     def _read(self, places: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        """The cells of the columns at some places."""
+        """Reads the columns at the given places."""
         dialect = self.dialect
         names = [f"c{place}" for place in range(len(dialect.header))]
         wanted = [names[place] for place in places]
@@ -171,7 +171,7 @@ class _Text(_File):
                     column_types=dict.fromkeys(names, pa.string()),
                     include_columns=wanted,
                     strings_can_be_null=False,
-                    check_utf8=False,  # it is no more than an error of its row
+                    check_utf8=False,  # invalid UTF-8 fails only its own row
                 ),
             ) as reader,
         ):
@@ -179,7 +179,7 @@ class _Text(_File):
 
     @cached_property
     def dialect(self) -> Dialect:
-        """How the file is written."""
+        """How the file is written, detected from its beginning."""
         with self.file.open() as binary:
             return dialect_of(unpacked(binary), self.file.name)
 
@@ -189,7 +189,7 @@ _WIDTH = re.compile(r".*Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 
 @contextmanager
 def _rows_named() -> Iterator[None]:
-    """Says of Arrow's errors which row they are about, and what to do."""
+    """Rewrites Arrow's errors to show the row and what to do."""
     try:
         yield
     except pa.ArrowInvalid as error:
@@ -209,7 +209,7 @@ def _rows_named() -> Iterator[None]:
 
 
 def _weighed(batches: Iterator[pa.RecordBatch], left: int) -> Iterator[Weighed]:
-    """Batches with the bytes that they take; each is a block, the last one what is left."""
+    """Batches with the bytes they cover: one block each, and for the last what is left."""
     for batch in batches:
         weight = min(left, CSV_BLOCK_BYTES)
         left -= weight
@@ -217,8 +217,8 @@ def _weighed(batches: Iterator[pa.RecordBatch], left: int) -> Iterator[Weighed]:
 
 
 def _filled_rows(batch: pa.RecordBatch) -> int:
-    """Rows up to the last one that has a cell which is not empty."""
-    for rows in (batch.slice(max(0, batch.num_rows - 1)), batch):  # mostly, that is the last one
+    """Number of rows up to the last one with a non-empty cell."""
+    for rows in (batch.slice(max(0, batch.num_rows - 1)), batch):  # usually the last row is filled
         lengths = [pc.binary_length(column).to_numpy() for column in rows.columns]
         filled = np.flatnonzero(np.sum(lengths, axis=0))
         if filled.size:
@@ -227,10 +227,10 @@ def _filled_rows(batch: pa.RecordBatch) -> int:
 
 
 def require_distinct_columns(file: Location, names: list[str]) -> None:
-    """Checks that no name stands for two columns.
+    """Checks that column names are distinct.
 
     Raises:
-        TableError: One does.
+        TableError: A name repeats.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -245,7 +245,7 @@ def require_distinct_columns(file: Location, names: list[str]) -> None:
 
 @dataclass(frozen=True)
 class _Parquet(_File):
-    """Columns keep their types. A piece is a row group, whose number it names; None means all."""
+    """Columns keep their types. `group` is the row group that a piece reads; None means all."""
 
     group: int | None = None
 
@@ -272,7 +272,7 @@ class _Parquet(_File):
 
 
 def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -> int:
-    """Bytes that some columns of a row take, in the mean over the row group with the largest."""
+    """Mean bytes per row of the named columns, in the row group where it is largest."""
     largest = 1
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
@@ -287,7 +287,7 @@ def _row_bytes(metadata: pyarrow.parquet.FileMetaData, names: Collection[str]) -
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The same columns in types that every format of results can hold, where there are such."""
+    """The schema with view types replaced, which some result formats cannot hold."""
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return pa.schema([(field.name, plain.get(field.type, field.type)) for field in schema])
 
@@ -297,7 +297,7 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 
 @dataclass(frozen=True)
 class _JsonLines(_File):
-    """Rows may name different columns; numbers and the like are the text that stands there."""
+    """Rows may have different columns; numbers and other values keep the text in the file."""
 
     def schema(self) -> pa.Schema:
         names: dict[str, None] = {}
@@ -316,7 +316,7 @@ class _JsonLines(_File):
             held: list[dict[str, str | None]] = []
             weight = 0
             for row, size in json_lines(unpacked(binary)):
-                held.append(row)  # names that are not asked for are passed over
+                held.append(row)  # columns that were not asked for are ignored
                 weight += size
                 if len(held) == rows:
                     yield _json_batch(held, names), weight
@@ -334,8 +334,8 @@ def _json_column(cells: list[str | None]) -> pa.Array:
     try:
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:
-        # Half of a surrogate pair is no text: Arrow gets bytes that are no UTF-8, an error of that
-        # row for whoever reads them.
+        # A lone surrogate cannot be UTF-8. Arrow gets the invalid bytes, and decoding them fails
+        # only that row.
         given = [cell if cell is None else cell.encode("utf-8", "surrogatepass") for cell in cells]
         return pa.array(given, pa.binary()).view(pa.string())
 

@@ -1,4 +1,4 @@
-"""Data frames and Arrow tables: tables that are in memory already."""
+"""Tables that are already in memory: data frames and Arrow tables."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,58 +11,58 @@ from adscore.errors import TableError
 from adscore.table.formats import Source, Weighed, plain_schema
 from adscore.table.location import Location
 
-# What errors call a table that has no name; its folder is the current one.
+# Name of an in-memory table in errors; its folder is the current one.
 FRAME = Location("the data frame")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A table in memory, as a source of rows.
+    """An in-memory table, as a source of rows.
 
     Attributes:
         rows: The table.
-        file: What errors call it.
+        file: Name of the table in errors.
     """
 
     rows: pa.Table = field(repr=False)
     file: Location = FRAME
 
     def schema(self) -> pa.Schema:
-        """Its columns and their types."""
+        """The columns and their types."""
         return plain_schema(self.rows.schema)
 
     def size(self) -> int:
-        """Its rows."""
+        """Number of rows."""
         return int(self.rows.num_rows)
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[Weighed]:
-        """Its rows, some columns alone."""
+        """Reads the named columns in batches of at most `rows` rows."""
         chosen = self.rows.select(list(names))
         for batch in chosen.cast(plain_schema(chosen.schema)).to_batches(rows):
             yield batch, batch.num_rows
 
     def remark(self) -> str:
-        """Nothing."""
+        """Empty: nothing is guessed."""
         return ""
 
     def hint(self, missing: Collection[str]) -> str:  # noqa: ARG002
-        """Nothing."""
+        """Empty: there is nothing to suggest."""
         return ""
 
     def pieces(self) -> list[Source]:
-        """Itself."""
+        """The frame itself: it is not split."""
         return [self]
 
 
 def arrow_table(frame: Any) -> pa.Table:
-    """A data frame as an Arrow table.
+    """Converts a data frame to an Arrow table.
 
     Args:
-        frame: One of pandas, an Arrow table, or what else Arrow makes one of, such as a frame of
-            polars.
+        frame: A pandas data frame, an Arrow table, or anything that Arrow can convert, such as a
+            polars frame.
 
     Raises:
-        TableError: It is nothing of the kind, or a column holds values of several types.
+        TableError: Arrow cannot convert it, or a column holds values of several types.
     """
     if is_pandas(frame):
         return _from_pandas(frame)
@@ -76,14 +76,14 @@ def arrow_table(frame: Any) -> pa.Table:
 
 
 def is_pandas(frame: Any) -> bool:
-    """Whether it is a data frame of pandas, or of a kind made from it; without its import."""
+    """Whether it is a pandas data frame or a subclass of one; does not import pandas."""
     kinds = (kind.__module__.partition(".")[0] for kind in type(frame).__mro__)
     return "pandas" in kinds
 
 
 def _from_pandas(frame: Any) -> pa.Table:
     try:
-        # What pandas says beside the columns, such as its index, is not part of them.
+        # The pandas index is not a column.
         rows = pa.Table.from_pandas(_with_text_paths(frame), preserve_index=False)
     except pa.ArrowException as error:
         causes = ": ".join(map(str, reversed(error.args))).partition("\n")[0]
@@ -92,7 +92,7 @@ def _from_pandas(frame: Any) -> pa.Table:
 
 
 def _with_text_paths(frame: Any) -> Any:
-    """The same with text where cells are `pathlib` paths, which Arrow does not know."""
+    """The frame with `pathlib` paths as text, since Arrow does not know them."""
     names = [name for name, kind in frame.dtypes.items() if str(kind) == "object"]
     return frame.assign(**{name: frame[name].map(_text_of_path) for name in names})
 

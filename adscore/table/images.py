@@ -1,4 +1,4 @@
-"""The image cells of a table -> encoded images, for training and scoring alike."""
+"""Turns the image cells of a table into encoded images, for training and scoring."""
 
 import base64
 import binascii
@@ -10,12 +10,12 @@ from pathlib import Path
 from adscore.errors import InvalidCreativeError, Reason, TableError, cut
 from adscore.table.location import Location, is_url, open_regular
 
-# What the system says of a file that is not there.
+# The system's message for a missing file.
 NO_FILE = os.strerror(errno.ENOENT)
 
 
 def is_data_uri(name: str) -> bool:
-    """Whether a cell holds an image itself, as ``data:image/png;base64,...``."""
+    """Whether a cell holds the image itself, as in ``data:image/png;base64,...``."""
     return name[:5].lower() == "data:"
 
 
@@ -24,7 +24,7 @@ class ImageSource:
 
     Args:
         root: Folder (a path or URL) to which paths are relative.
-        max_bytes: Larger files are refused before they are read, or after so many bytes.
+        max_bytes: Limit on the file size, checked before or during the read.
     """
 
     def __init__(self, root: str, max_bytes: int) -> None:
@@ -38,8 +38,8 @@ class ImageSource:
             name: A path, relative to the root, a URL or a data URI; ``""`` gives ``b""``.
 
         Raises:
-            InvalidCreativeError: It is not there, too large, no regular file, or its download
-                broke off.
+            InvalidCreativeError: The file is missing, too large or not a regular file, or its
+                download failed.
         """
         if not name:
             return b""
@@ -49,7 +49,7 @@ class ImageSource:
             raise ValueError("an empty file")
         except InvalidCreativeError:
             raise
-        except Exception as error:  # remote filesystems have no common base class of errors
+        except Exception as error:  # errors of remote filesystems share no base class
             cause = getattr(error, "strerror", None) or error
             raise InvalidCreativeError(
                 "image",
@@ -59,7 +59,7 @@ class ImageSource:
             ) from error
 
     def is_remote(self, name: str) -> bool:
-        """Whether an image is behind a URL, so that reading it is mostly waiting."""
+        """Whether reading an image goes over the network, and so mostly waits."""
         return is_url(name) or (is_url(self._root) and not is_data_uri(name))
 
     def _read(self, name: str) -> bytes:
@@ -83,12 +83,12 @@ class ImageSource:
             size = os.fstat(file.fileno()).st_size
             if size > self._max_bytes:
                 raise self._too_large(size)
-            # It may grow meanwhile. One byte more, to find the end.
+            # The file may grow meanwhile; one byte more shows whether it ends here.
             return file.read(size + 1)
 
     def _path(self, name: str) -> Path:
         path = Path(self._root, name)
-        if "\\" in name and not path.exists():  # what Windows wrote
+        if "\\" in name and not path.exists():  # a Windows path
             return Path(self._root, name.replace("\\", "/"))
         return path
 
@@ -121,7 +121,7 @@ class ImageSource:
 
 
 def _cut_path(name: str, characters: int = 80) -> str:
-    """A path for an error's text; of a long one the end, which names the file."""
+    """A path for an error message; a long one keeps its end, which names the file."""
     end = name[3 - characters :]
     if is_data_uri(name) or len(name) <= characters or not {"/", "\\"} & set(end):
         return cut(name, characters)

@@ -1,4 +1,4 @@
-"""Objects in JSON -> rows of texts: one a line, or the list that a service answers."""
+"""Reads JSON objects as rows of texts: one per line, or the list in a service's response."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import IO, Any
 from adscore.errors import TableError
 from adscore.table.sheet import Sheet, sheet_of_rows
 
-# Where services put the rows of a page.
+# Keys under which services return the rows of a page.
 _PAGES = ("results", "data", "rows", "items", "elements")
 
 
@@ -15,10 +15,10 @@ _PAGES = ("results", "data", "rows", "items", "elements")
 
 
 def json_lines(binary: IO[bytes]) -> Iterator[tuple[dict[str, str | None], int]]:
-    """The rows of a .jsonl file, each value as the text that stands there, and their bytes.
+    """Yields the rows of a .jsonl file, each value as its text in the file, with their bytes.
 
     Raises:
-        ValueError: A line is no JSON object, or names a value twice.
+        ValueError: A line is not a JSON object, or repeats a key.
     """
     decoder = json.JSONDecoder(
         object_pairs_hook=_distinct, parse_float=_Decimal, parse_constant=_not_a_number
@@ -38,7 +38,7 @@ def json_lines(binary: IO[bytes]) -> Iterator[tuple[dict[str, str | None], int]]
 
 
 class _Decimal(float):
-    """A number with a fraction or an exponent; as text what stands in the file."""
+    """A float that keeps its text from the file."""
 
     text: str
 
@@ -65,25 +65,25 @@ def _not_a_number(text: str) -> Any:
 
 
 def json_text(value: Any) -> str | None:
-    """A value as the text that stands in the file; None for none."""
+    """A value as its text in the file; None for null."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, bool | dict | list) else str(value)
 
 
-# === Answers ===
+# === Responses of services ===
 
 
 def open_json(file: IO[bytes], name: str, encoding: str) -> Sheet:
-    """Opens objects, one a line or in a list, which may stand in an answer or its pages.
+    """Opens JSON objects: one per line, or in a list, which may be inside a response or its pages.
 
     Args:
         file: The file, at its beginning.
-        name: Names it in errors.
-        encoding: Its encoding.
+        name: Name of the file, for errors.
+        encoding: Encoding of the file.
 
     Raises:
-        TableError: It holds no objects.
+        TableError: The file holds no objects.
     """
     text = file.read().decode(encoding).lstrip("\ufeff")
     try:
@@ -107,7 +107,7 @@ def open_json(file: IO[bytes], name: str, encoding: str) -> Sheet:
 
 
 def _unwrapped(data: Any) -> Any:
-    """The objects of an answer: of the only list in it, or of all its pages."""
+    """The objects of a response: its only list, or the lists of all its pages."""
     if isinstance(data, dict):
         found = list(_lists_in(data))
         return found[0] if len(found) == 1 else [data]
@@ -119,7 +119,7 @@ def _unwrapped(data: Any) -> Any:
 
 
 def _lists_in(answer: dict[str, Any]) -> Iterator[list[Any]]:
-    """Lists of objects, at any depth."""
+    """Finds lists of objects at any depth."""
     for value in answer.values():
         if isinstance(value, dict):
             yield from _lists_in(value)
@@ -128,7 +128,7 @@ def _lists_in(answer: dict[str, Any]) -> Iterator[list[Any]]:
 
 
 def _flat(row: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of an object, those of objects in it by names with dots."""
+    """Flattens an object; keys of nested objects are joined by dots."""
     for key, value in row.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{before}{key}.")
@@ -137,7 +137,7 @@ def _flat(row: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _cell(value: Any) -> str:
-    """A value as a cell; a fourth digit says that three behind a point are no thousands."""
+    """A value as a cell; a fourth decimal keeps ``.298`` from being read as thousands."""
     text = json_text(value) or ""
     has_three = isinstance(value, _Decimal) and len(text.partition(".")[2]) == 3
     return f"{text}0" if has_three else text

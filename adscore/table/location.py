@@ -1,7 +1,7 @@
-"""Files by path or URL: local ones, and those of any filesystem that fsspec knows.
+"""Files by path or URL: local ones, and those on any fsspec filesystem.
 
-fsspec is imported only for a URL. What reads s3:// or gs:// is a package of the user's (s3fs,
-gcsfs, ...), and so are its credentials.
+fsspec is imported only for a URL. Users install the package for their filesystem (s3fs for s3://,
+gcsfs for gs://, ...) and configure its credentials.
 """
 
 import errno
@@ -16,22 +16,22 @@ from typing import Any, BinaryIO, cast
 
 from adscore.errors import TableError, cut
 
-_IGNORED = (".", "_")  # how journals, markers and unfinished files begin
+_IGNORED = (".", "_")  # prefixes of journals, markers and unfinished files
 
 
 def is_url(location: str) -> bool:
-    """Whether a location names a filesystem, as in ``s3://bucket/table.csv``."""
+    """Whether a location is a URL, such as ``s3://bucket/table.csv``."""
     return "://" in location
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Opens a file to read; anything else is refused at once, since a pipe may never end.
+    """Opens a regular file to read; refuses anything else at once, since a pipe may never end.
 
     Raises:
-        OSError: It cannot be opened, or is no regular file.
-        ValueError: The path holds a NUL.
+        OSError: The file cannot be opened, or is not a regular file.
+        ValueError: The path contains a NUL.
     """
-    # Without O_NONBLOCK the opening of a pipe waits for its writer.
+    # Without O_NONBLOCK, opening a pipe blocks until a writer opens it.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
@@ -46,9 +46,9 @@ class Location:
     """A file or folder, on this machine or behind a URL.
 
     Attributes:
-        name: As it was given; errors name it.
+        name: Path or URL as given; errors name it.
         filesystem: An fsspec filesystem; None for a local path.
-        path: Its path there.
+        path: Path on the filesystem.
     """
 
     name: str
@@ -57,10 +57,10 @@ class Location:
 
     @classmethod
     def parse(cls, name: str) -> "Location":
-        """Finds the filesystem of a URL; a path is local.
+        """Resolves a URL to its filesystem; a path is local.
 
         Raises:
-            TableError: fsspec or the package of its filesystem is not installed.
+            TableError: fsspec or the package for the filesystem is not installed.
         """
         if not is_url(name):
             return cls(name, None, name)
@@ -73,17 +73,17 @@ class Location:
                 f"{cut(name)}: expected a URL of an installed filesystem (pip install fsspec, and "
                 f"the package of the filesystem, e.g. s3fs). Received: {cut(error)}"
             ) from error
-        # What is local is read as such, so that a pipe is refused behind file:// too.
+        # Treat file:// as a local path, so that pipes are refused there too.
         return cls(name, None if "file" in filesystem.protocol else filesystem, path)
 
     @property
     def kind(self) -> str:
-        """The ending of its name, e.g. ``.csv``, in small letters; that of what is in a .gz."""
+        """File extension in lower case, e.g. ``.csv``; of a .gz file, that of its content."""
         return posixpath.splitext(self.path.lower().removesuffix(".gz"))[1]
 
     @property
     def parent(self) -> str:
-        """The folder that holds it, as a path or URL."""
+        """The parent folder, as a path or URL."""
         return self.name.rpartition("/")[0] if self.filesystem else str(Path(self.path).parent)
 
     def is_folder(self) -> bool:
@@ -93,7 +93,7 @@ class Location:
         return bool(self.filesystem.isdir(self.path))
 
     def files(self) -> list["Location"]:
-        """The files of a folder by name, those that begin with "." or "_" left out."""
+        """The files of a folder in order of name, without those that begin with "." or "_"."""
         if self.filesystem is None:
             paths = sorted(p for p in Path(self.path).iterdir() if p.is_file())
             return [Location(str(p), None, str(p)) for p in paths if p.name[0] not in _IGNORED]
@@ -105,13 +105,13 @@ class Location:
         ]
 
     def open(self) -> BinaryIO:
-        """Opens it to read; raises what its filesystem raises."""
+        """Opens the file to read; raises the errors of its filesystem."""
         if self.filesystem is None:
             return open_regular(Path(self.path))
         return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
 
     def size(self) -> int | None:
-        """Its bytes; None where its filesystem does not know, or they are packed."""
+        """Size in bytes; None if the filesystem does not know it or the file is compressed."""
         if self.path.lower().endswith(".gz"):
             return None
         if self.filesystem is None:
@@ -120,10 +120,10 @@ class Location:
         return None if size is None else int(size)
 
     def fingerprint(self) -> str:
-        """Another one where the content is another.
+        """A string that changes with the content.
 
-        The SHA-256 of a local file; of a remote one what its filesystem tells without a download:
-        size, time and entity tag.
+        For a local file its SHA-256; for a remote one what the filesystem reports without a
+        download: size, time and entity tag.
         """
         if self.filesystem is not None:
             return str(self.filesystem.ukey(self.path))

@@ -1,8 +1,8 @@
 """Numbers as people and platforms write them: `1,298`, `1.298`, `1 298`, `5,43 %`, ` --`.
 
-One file is of one notation. Which one, its own cells have to tell: `12,5` and `1.234,50` write a
-decimal comma, `0.42` and `1,234.50` a decimal point. Where all cells leave it open (`1.298` alone),
-nothing is guessed.
+A file uses one notation, which its cells must show: `12,5` and `1.234,50` have a decimal comma,
+`0.42` and `1,234.50` a decimal point. If every cell is ambiguous (`1.298` alone), nothing is
+guessed.
 """
 
 import re
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from adscore.errors import TableError
 
-# Cells that stand for nothing, blanks around them and case apart.
+# Cells that mean "no value", compared without outer blanks and case.
 NOTHING = ("", "-", "--", "---", "\u2013", "\u2014", "n/a", "na", "nan", "null", "none", "#n/a")
 
-# Blanks that group digits: space, no-break space, thin and narrow no-break space; and Swiss marks.
+# Digit grouping marks: space, no-break, thin and narrow no-break space, and Swiss apostrophes.
 _GROUPING = "[ \u00a0\u2009\u202f'\u2019]"
 _MINUS = "\u2212"
 _SIGN = f"[-+{_MINUS}]?"
@@ -27,15 +27,15 @@ _UNIT = r"\s*[%€$£¥]?"
 
 
 def _marks(point: str, group: str) -> tuple[re.Pattern[str], ...]:
-    """Shapes of a cell that show which mark is the decimal one."""
+    """Patterns of cells that show which mark is the decimal one."""
     grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d{{1,3}}(?:{_GROUPING}\d{{3}})+"
     indian = rf"\d{{1,2}}(?:{group}\d{{2}})+{group}\d{{3}}"
     shapes = (
-        # One, two, or four and more digits behind the mark: three could be a group.
+        # 1, 2, or more than 3 digits after the mark: three could be a group of thousands.
         rf"(?:{grouped}|\d+)?{point}(?:\d{{1,2}}|\d{{4,}}|\d*)",
         rf"\d{{1,3}}(?:{group}\d{{3}}){{2,}}",
         rf"{indian}(?:{point}\d*)?",
-        # `0.298` and `1234.298` group nothing.
+        # `0.298` and `1234.298` cannot be groups of thousands.
         rf"(?:0|\d{{4,}}|{grouped}){point}\d{{3}}",
     )
     return tuple(re.compile(f"{_SIGN}(?:{shape}){_UNIT}") for shape in shapes)
@@ -48,12 +48,12 @@ _OPEN = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}[.,]\d{{3}}{_UNIT}")
 
 @dataclass(slots=True)
 class Notation:
-    """What the cells of a file have shown of its notation.
+    """Evidence in a file's cells about its number notation.
 
     Attributes:
-        point: A cell that shows a decimal point, or groups by commas; empty where none does.
-        comma: A cell that shows a decimal comma, or groups by points.
-        open: A cell that can be read in both ways.
+        point: A cell that shows a decimal point, or grouping by commas; empty if none does.
+        comma: A cell that shows a decimal comma, or grouping by points; empty if none does.
+        open: A cell that can be read either way; empty if there is none.
     """
 
     point: str = ""
@@ -62,7 +62,7 @@ class Notation:
     _seen: set[str] = field(default_factory=set, repr=False)
 
     def look_at(self, cells: Iterable[str]) -> None:
-        """Learns from cells that should hold numbers."""
+        """Adds evidence from cells that should hold numbers."""
         for cell in cells:
             text = cell.strip()
             if "." not in text and "," not in text:
@@ -76,18 +76,18 @@ class Notation:
 
     @property
     def settled(self) -> bool:
-        """Whether a cell has shown which it is."""
+        """Whether a cell has shown the notation."""
         return bool(self.point or self.comma)
 
     def decimal(self, asked: str | None, name: str) -> str:
         """The decimal mark, ``.`` or ``,``.
 
         Args:
-            asked: What the user says; None leaves it to the cells.
-            name: Names the file in errors.
+            asked: The user's choice; None detects it from the cells.
+            name: Name of the file, for errors.
 
         Raises:
-            TableError: The cells contradict each other, or leave it open.
+            TableError: The cells contradict each other, or are ambiguous.
         """
         if asked is not None:
             return asked
@@ -107,12 +107,12 @@ class Notation:
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a cell stands for nothing."""
+    """Whether a cell means "no value"."""
     return cell.strip().casefold() in NOTHING
 
 
 def looks_numeric(cells: Sequence[str]) -> bool:
-    """Whether most cells that hold anything are numbers; a label of totals may be among them."""
+    """Whether most non-empty cells are numbers; the label of a total may be among them."""
     held = [cell.strip() for cell in cells if not is_nothing(cell)]
     return sum(bool(_PLAIN.fullmatch(cell)) for cell in held) > 0.5 * len(held)
 
@@ -123,15 +123,15 @@ _PLAIN = re.compile(rf"{_SIGN}[\d.,]*\d([\d.,]|{_GROUPING}(?=\d))*{_UNIT}")
 def read_counts(
     cells: pa.ChunkedArray, decimal: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Reads a column of counts; a rate in per cent or an amount of money is none.
+    """Reads a column of counts; percentages and amounts of money are not counts.
 
     Args:
         cells: Texts.
         decimal: The decimal mark, ``.`` or ``,``.
 
     Returns:
-        The numbers, (rows,), NaN where a cell holds nothing or no number; and whether a cell holds
-        something that is no number, (rows,).
+        The numbers, (rows,), NaN where a cell is empty or not a number; and whether a cell holds
+        something other than a number, (rows,).
     """
     text = pc.utf8_trim_whitespace(cells)
     nothing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(NOTHING))

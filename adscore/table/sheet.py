@@ -1,7 +1,7 @@
-"""What a sheet is: a table of text cells, streamed, with lines above its header and below its rows.
+"""A sheet: a streamed table of text cells, with lines above its header and below its rows.
 
-Where its header is and what its columns are called is found out here; how its rows are read is a
-matter of its kind. What a number means is settled by `adscore.table.numbers`.
+This module finds the header and names the columns; each file kind reads its own rows. What a
+number means is decided by `adscore.table.numbers`.
 """
 
 import itertools
@@ -19,21 +19,21 @@ from adscore.errors import TableError, cut
 from adscore.table.dialect import MAX_PREAMBLE
 
 ROWS_AT_ONCE = 50_000
-# Names of a header that some platform has; a line with fewer may be a sentence.
+# A header has at least so many names known from platforms; a line with fewer may be a sentence.
 _MIN_KNOWN_NAMES = 2
-# A header names things; a cell that is a number belongs to a row.
+# A header has names; a cell with a number belongs to a row.
 _NUMBER = re.compile(r"[-+]?[\d.,\s]*\d[\d.,\s]*%?")
 _PLACE = re.compile(r" \[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
 class SheetOptions:
-    """What a user says of a sheet, where looking at it is not enough.
+    """User settings for a sheet, where detection is not enough.
 
     Attributes:
-        encoding: Its encoding; None finds it out.
-        header_line: The line of its header, from 1; None finds it out.
-        sheet: The sheet of a workbook; None takes the only one that has a table.
+        encoding: Encoding; None detects it.
+        header_line: Line of the header, from 1; None detects it.
+        sheet: Sheet of a workbook; None takes the only one with a table.
     """
 
     encoding: str | None = None
@@ -45,9 +45,9 @@ class SheetRows(NamedTuple):
     """Some rows of a sheet.
 
     Attributes:
-        cells: Their cells, texts; empty ones are ``""``.
-        numbers: Their numbers, (rows,) int64, from 1 below the header; lines without any cell are
-            not counted.
+        cells: Text cells; empty ones are ``""``.
+        numbers: Row numbers, (rows,) int64, from 1 below the header; lines without any cell are not
+            counted.
     """
 
     cells: pa.RecordBatch
@@ -56,14 +56,14 @@ class SheetRows(NamedTuple):
 
 @dataclass(slots=True)
 class Sheet:
-    """A sheet whose rows are still to be read.
+    """A sheet whose rows are not yet read.
 
     Attributes:
-        name: Names it in messages.
-        columns: Names of its columns, blanks around them removed; columns without a name are
-            left out, and those of one name get their place behind it: ``Clicks [1]``.
-        layout: How it is read, in words, such as ``UTF-16, tabs, header in line 6``.
-        footers: Lines that are no rows, such as a copyright; known once the rows were read.
+        name: Name of the sheet, for messages.
+        columns: Column names without outer blanks; unnamed columns are left out, and repeated names
+            get their place appended: ``Clicks [1]``.
+        layout: How the sheet is read, in words, such as ``UTF-16, tabs, header in line 6``.
+        footers: Lines that are not rows, such as a copyright; complete once the rows are read.
     """
 
     name: str
@@ -73,25 +73,25 @@ class Sheet:
     footers: list[str] = field(default_factory=list)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[SheetRows]:
-        """Its rows from the first on; they can be read again, one reading after the other.
+        """Reads the rows from the first on; may be called again once an earlier reading is done.
 
         Args:
-            columns: Which columns, in this order; None means all.
+            columns: Columns to read, in this order; None means all.
 
         Raises:
-            TableError: A row has more cells than the header, or is not of the encoding.
+            TableError: A row has more cells than the header, or is not in the encoding.
         """
         return self._rows(self, tuple(self.columns if columns is None else columns))
 
 
-# Says how many names of a header are known; the line with the most is the header.
+# Counts the known names in a header; the line with the most is the header.
 KnownNames = Callable[[Sequence[str]], int]
 
 
 def header_at(
     records: Sequence[Sequence[str]], options: SheetOptions, known: KnownNames
 ) -> int | None:
-    """Which of the first rows is the header, from 0; None where none can be."""
+    """Index of the header among the first rows, from 0; None if none qualifies."""
     if options.header_line is not None:
         at = options.header_line - 1
         return at if at < len(records) else None
@@ -116,12 +116,12 @@ def _could_be_header(record: Sequence[str], usual: int) -> bool:
 
 
 def width(record: Sequence[str]) -> int:
-    """Cells up to the last one that holds something."""
+    """Number of cells up to the last non-empty one."""
     return max((at + 1 for at, cell in enumerate(record) if cell.strip()), default=0)
 
 
 def named_columns(header: Sequence[str]) -> dict[str, int]:
-    """The columns that have a name, and where they stand; names that repeat get their place."""
+    """Named columns and their places; repeated names get their place appended."""
     cells = {at: " ".join(cell.replace("\ufeff", "").split()) for at, cell in enumerate(header)}
     counted = Counter(cells.values())
     return {
@@ -132,7 +132,7 @@ def named_columns(header: Sequence[str]) -> dict[str, int]:
 
 
 def without_place(name: str) -> str:
-    """The name of a column as it stands in the header."""
+    """A column's name as in the header, without the place appended to repeated names."""
     found = _PLACE.search(name)
     return name[: found.start()] if found and found.end() == len(name) else name
 
@@ -140,7 +140,7 @@ def without_place(name: str) -> str:
 def sheet_of_rows(
     name: str, header: Sequence[str], rows: Callable[[], Iterator[list[str]]], layout: str
 ) -> Sheet:
-    """A sheet of rows that are lists of cells already, which can be had again."""
+    """A sheet of rows that are already lists of cells; `rows` can be called repeatedly."""
     places = named_columns(header)
 
     def read(_: Sheet, columns: Sequence[str]) -> Iterator[SheetRows]:
@@ -159,7 +159,7 @@ def sheet_of_rows(
 
 
 def no_header(name: str) -> TableError:
-    """The error of a sheet whose header was not found."""
+    """The error for a sheet without a recognisable header."""
     return TableError(
         f"{name}: expected a header, a line that names the columns. Received: none in the first "
         f"{MAX_PREAMBLE} lines; say where it is with --header-line"
@@ -167,6 +167,6 @@ def no_header(name: str) -> TableError:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of some names, for a message."""
+    """The first few names, for a message."""
     shown = ", ".join(repr(cut(one, 120)) for one in names[:5])
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

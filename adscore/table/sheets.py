@@ -1,6 +1,6 @@
-"""Files as people have them -> a sheet: text of any encoding, packed or not, workbooks, JSON.
+"""Opens the files people have as sheets: text in any encoding, compressed or not, workbooks, JSON.
 
-What a file is, its own bytes tell rather than its name.
+The kind of a file is detected from its bytes, not its name.
 """
 
 import gzip
@@ -27,9 +27,9 @@ from adscore.table.sheet import (
 )
 from adscore.table.workbook import open_workbook
 
-# Files of an archive that are read; others, such as a README.txt, may lie beside them.
+# Files of an archive that are read; others, such as a README.txt, are ignored.
 _TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".gz")
-# Files that only a workbook's archive holds: of Excel, and of LibreOffice.
+# Members that identify an archive as a workbook, of Excel or LibreOffice.
 _OF_WORKBOOKS = {"xl/workbook.xml", "xl/workbook.bin", "content.xml"}
 
 
@@ -39,16 +39,16 @@ def open_sheet(
     options: SheetOptions | None = None,
     known: KnownNames = lambda _: 0,
 ) -> Sheet:
-    """Opens a sheet of any kind.
+    """Opens a sheet of any file kind.
 
     Args:
-        file: The file; it can be rewound.
-        name: Names it in messages.
-        options: What the user says of it.
-        known: Helps to find the header among the lines above it.
+        file: A seekable file.
+        name: Name of the file, for messages.
+        options: User settings.
+        known: Counts the known names in a line, to find the header.
 
     Raises:
-        TableError: It has no header, or is of a kind that cannot be read.
+        TableError: No header was found, or the kind of file cannot be read.
     """
     options = options or SheetOptions()
     start = file.read(16)
@@ -88,7 +88,7 @@ def _open_zip(file: IO[bytes], name: str, options: SheetOptions, known: KnownNam
 def _member(
     archive: zipfile.ZipFile, name: str, options: SheetOptions
 ) -> tuple[zipfile.ZipInfo, SheetOptions]:
-    """The only table of an archive, or the file that is named as its sheet."""
+    """The only table of an archive, or the file that `options.sheet` names."""
     files = [
         one for one in archive.infolist() if not one.is_dir() and "__MACOSX" not in one.filename
     ]

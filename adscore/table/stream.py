@@ -1,8 +1,8 @@
-"""The one reader of tables, as a stream of Arrow batches: memory does not grow with their length.
+"""The table reader: a stream of Arrow batches, in memory that does not grow with the table.
 
-A table is a .csv, .parquet or .jsonl file, a folder of files of one such kind, which are read in
-the order of their names, or a data frame. Only columns that are asked for are read. Those of .csv
-and .jsonl are text, so that an id such as 007 stays what it is; other columns keep their type.
+A table is a .csv, .parquet or .jsonl file, a folder of files of one such kind, read in order of
+name, or a data frame. Only requested columns are read. Columns of .csv and .jsonl are text, so
+that an id such as 007 keeps its zeros; others keep their type.
 """
 
 import csv
@@ -26,17 +26,17 @@ from adscore.table.location import Location
 SHOWN_COLUMNS = 40
 MAX_REMARKS = 5
 NAME_ANOTHER = f"Name another with an option, or {NO_COLUMN!r} where there is none"
-# How alike two names must be to be taken for one another's slip, from 0 to 1.
+# Least similarity, from 0 to 1, for suggesting a column that may have been misspelt.
 ALIKE = 0.6
 
 
 class MissingColumnsError(TableError):
-    """A table without columns that are to be read.
+    """A table lacks columns that were asked for.
 
     Attributes:
-        missing: Their names.
+        missing: The missing names.
         what: What was expected and received.
-        hint: What to do about this table; empty where naming other columns may help.
+        hint: What to do about this table; empty if naming other columns may help.
     """
 
     def __init__(self, missing: Sequence[str], what: str, hint: str = "") -> None:
@@ -51,9 +51,9 @@ class Piece(NamedTuple):
 
     Attributes:
         rows: The rows.
-        first_row: The number of the first one, counted from 0.
-        share: How much of the table has been read by their end, from 0 to 1; None where its size
-            is unknown. Of .csv and .jsonl by bytes.
+        first_row: Number of the first row, counted from 0.
+        share: Share of the table read by the end of this piece, from 0 to 1; None if its size is
+            unknown. For .csv and .jsonl it is measured in bytes.
     """
 
     rows: pa.RecordBatch
@@ -63,12 +63,12 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some columns of a source.
+    """Columns selected from a source, possibly renamed.
 
     Attributes:
-        source: The source.
-        names: What they are called there.
-        schema: What they are called here, and their types.
+        source: The source of the rows.
+        names: Their names in the source.
+        schema: Their names as asked for, and their types.
     """
 
     source: Source
@@ -77,22 +77,22 @@ class Selection:
 
     @property
     def file(self) -> Location:
-        """Where it is."""
+        """Location of the source."""
         return self.source.file
 
     def batches(self, rows: int) -> Iterator[Weighed]:
-        """Its rows in some batches; the number of rows is a wish."""
+        """Reads batches of about `rows` rows."""
         with _named_errors(self.file):
             for batch, weight in self.source.batches(self.names, rows):
                 yield pa.record_batch(batch.columns, schema=self.schema), weight
 
     def pieces(self) -> list["Selection"]:
-        """Itself in parts that can be read apart, as by the tasks of a cluster."""
+        """Splits the selection into parts that can be read separately, as by a cluster's tasks."""
         with _named_errors(self.file):
             return [replace(self, source=piece) for piece in self.source.pieces()]
 
     def remarks(self) -> list[str]:
-        """What a user should know of how it is read."""
+        """What a user should know about how the source is read."""
         renamed = ", ".join(
             f"{asked!r} from {cut(there)!r}"
             for asked, there in zip(self.schema.names, self.names, strict=True)
@@ -104,12 +104,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class TableStream:
-    """A table whose columns are known, and whose rows are not yet read.
+    """A table whose columns are known and whose rows are not yet read.
 
     Attributes:
-        location: Where it is.
-        sources: What it is read from, in order.
-        schema: Of the columns that were asked for, in that order.
+        location: Location of the table.
+        sources: Its sources, in reading order.
+        schema: The requested columns, in that order.
     """
 
     location: Location
@@ -118,12 +118,12 @@ class TableStream:
 
     @property
     def folder(self) -> str:
-        """The folder of the table, to which image paths are relative unless said otherwise."""
+        """The table's folder; image paths are relative to it by default."""
         return self.sources[0].file.parent
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a user should know of how it is read, such as a guess; the first of many files."""
+        """What a user should know about how the table is read; longer lists are cut."""
         found = [remark for source in self.sources for remark in source.remarks()]
         more = len(found) - MAX_REMARKS
         return (*found[:MAX_REMARKS], *([f"and {more} more remarks"] if more > 0 else []))
@@ -132,7 +132,7 @@ class TableStream:
         """Checks that there is at least one row.
 
         Raises:
-            TableError: There is none, or a file cannot be read.
+            TableError: The table is empty, or a file cannot be read.
         """
         if next(self.batches(1), None) is None:
             raise TableError(f"{self.location.name}: expected at least one row. Received: none")
@@ -142,13 +142,13 @@ class TableStream:
         return (piece.rows for piece in self.pieces(rows, skip=skip))
 
     def pieces(self, rows: int, *, skip: int = 0) -> Iterator[Piece]:
-        """Reads the table in batches of a number of rows, and says where they are in it.
+        """Reads the table in batches of `rows` rows, with their position.
 
-        The last one may be shorter, and so may be those with large images; see `rebatched`.
+        The last batch may be shorter, as may batches with large images; see `rebatched`.
 
         Args:
-            rows: Rows of a batch, at least 1.
-            skip: Rows at the start that are passed over.
+            rows: Rows per batch, at least 1.
+            skip: Rows to skip at the start.
 
         Raises:
             TableError: A file cannot be read, or is not a table.
@@ -160,7 +160,7 @@ class TableStream:
             first_row += batch.num_rows
 
     def fingerprint(self) -> list[str]:
-        """Another one where the content of the table is another.
+        """Strings that change with the content of the table.
 
         Raises:
             TableError: A file cannot be read.
@@ -173,7 +173,7 @@ class TableStream:
         return found
 
     def _size(self) -> int | None:
-        """How much there is to read, in the unit of its sources; None where that is unknown."""
+        """Total size, in the unit of the sources; None if unknown."""
         sizes = []
         for source in self.sources:
             with _named_errors(source.file):
@@ -187,15 +187,15 @@ class TableStream:
 
 
 def open_stream(table: Any, columns: Sequence[str] | None = None) -> TableStream:
-    """Finds a table and looks at its columns.
+    """Opens a table and reads its columns, but no rows yet.
 
     Args:
-        table: Path or fsspec URL of a .csv, .parquet or .jsonl file, or of a folder of these; or
-            a data frame of pandas, an Arrow table, or what Arrow makes one of.
+        table: Path or fsspec URL of a .csv, .parquet or .jsonl file, or of a folder of these; or a
+            pandas data frame, an Arrow table, or anything that Arrow can convert.
         columns: Names of the columns to read; all unless given.
 
     Raises:
-        TableError: There is no such table, it has another ending, or a column is not there.
+        TableError: The table is missing, has an unknown extension or lacks a column.
     """
     if not isinstance(table, str | Path):
         return _open_frame(table, columns)
@@ -219,19 +219,19 @@ def open_stream(table: Any, columns: Sequence[str] | None = None) -> TableStream
 def require_columns(
     table: str, columns: Sequence[str], there: Sequence[str], hint: str = ""
 ) -> dict[str, str]:
-    """Finds the columns that are to be read; case and outer blanks are no difference.
+    """Maps requested columns to a table's columns; ignores case and extra blanks.
 
     Args:
-        table: Its name.
-        columns: What is asked for.
-        there: What the table has.
-        hint: What else to do where one is missing.
+        table: Name of the table.
+        columns: Requested names.
+        there: The table's columns.
+        hint: What else to suggest if one is missing.
 
     Returns:
-        By name as asked for, the name there.
+        The table's name of each requested column.
 
     Raises:
-        MissingColumnsError: Some are not there.
+        MissingColumnsError: A column is missing, or several differ only in case or blanks.
     """
     alike: dict[str, list[str]] = {}
     for name in there:
@@ -264,10 +264,10 @@ def _listed(names: Sequence[Any]) -> str:
 def rebatched(
     batches: Iterator[Weighed], schema: pa.Schema, rows: int, skip: int = 0
 ) -> Iterator[Weighed]:
-    """Cuts and joins batches into ones of a number of rows.
+    """Splits and joins batches to `rows` rows each.
 
-    The last one may be shorter, and so are those that already hold `BATCH_BYTES`. The weight of
-    rows goes with them, that of rows passed over with the first that follows.
+    The last one may be shorter, and so are those that already hold `BATCH_BYTES`. Weights follow
+    the rows; that of skipped rows goes to the first batch after them.
     """
     held: list[pa.RecordBatch] = []
     count, weight = 0, 0.0
@@ -304,7 +304,7 @@ def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBa
 
 def _open_frame(frame: Any, columns: Sequence[str] | None) -> TableStream:
     if columns is not None and is_pandas(frame):
-        # Those that nobody reads may hold what Arrow does not know.
+        # Columns that are not read may hold types unknown to Arrow.
         names = require_columns(FRAME.name, columns, list(frame.columns))
         frame = frame[list(names.values())]
     selection = _selection(Frame(arrow_table(frame)), columns)
@@ -323,14 +323,14 @@ def _selection(source: Source, columns: Sequence[str] | None) -> Selection:
             hint = source.hint(error.missing)
         require_columns(file.name, columns, schema.names, hint)
         raise
-    # A file's metadata is not part of what a column is.
+    # Drop the file's metadata from the schema.
     kinds = [(name, schema.field(there).type) for name, there in names.items()]
     return Selection(source, tuple(names.values()), pa.schema(kinds))
 
 
 @contextmanager
 def _named_errors(file: Location) -> Iterator[None]:
-    """Says of each error which file it is about."""
+    """Adds the file's name to errors."""
     try:
         yield
     except TableError:
@@ -343,6 +343,6 @@ def _named_errors(file: Location) -> Iterator[None]:
     except Exception as error:
         if file.filesystem is None and not isinstance(error, OSError):
             raise
-        # The libraries of remote filesystems have no common base class.
+        # Errors of remote filesystems share no base class.
         reason = getattr(error, "strerror", None) or error
         raise TableError(f"{file.name}: cannot be read: {reason}") from error

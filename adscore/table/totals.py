@@ -1,51 +1,51 @@
-"""Rows and ids that are not what they stand among: totals, and ids that a spreadsheet rounded."""
+"""Detects rows of totals among rows of creatives, and ids that a spreadsheet has rounded."""
 
 import re
 
 import numpy as np
 from numpy.typing import NDArray
 
-# An id as a spreadsheet or a float writes one of many digits: its last ones are lost.
+# A long id in scientific notation, as a spreadsheet or a float writes it: last digits lost.
 ROUNDED_ID = re.compile(r"\d+([.,]\d+)?[eE]\+\d+")
-# With fewer, one row may by chance hold the sum of the others.
+# Among fewer rows, one may be the sum of the others by chance.
 MIN_ROWS_OF_A_SUM = 3
 
-# The words for a sum in the languages of platforms and spreadsheets.
+# Words for "total" in the languages of platforms and spreadsheets.
 _WORDS = (
     r"(?:grand |sub-?|sub )?totals?|total (?:gene?ral|général|geral|generale)|totale|totali|totaal"
     r"|totalt|i alt|gesamt|gesamtsumme|gesamtergebnis|ergebnis|insgesamt|summe|zwischensumme|somme"
     r"|sous-total|suma|suma total|subtotal|soma|somma|razem|ogółem|celkem|összesen|toplam"
     r"|genel toplam|łącznie|yhteensä|totalsumma|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계"
 )
-# A word alone, or with what it is the sum of behind a mark: `Total: Ads`.
+# A word alone, or followed by a mark and what was summed: `Total: Ads`.
 _LABEL = re.compile(rf"(?:{_WORDS})\s*(?:[:\uff1a(\uff08].{{0,80}})?", re.IGNORECASE)
-# What any label of a total begins with, for RE2 too.
+# The beginning of any label of a total; RE2 reads it too.
 TOTAL_WORDS = rf"(?:{_WORDS})"
 _BEGINNING = re.compile(rf"(?:{_WORDS})(?!\w).{{0,80}}", re.IGNORECASE)
 
 
 def is_total_label(text: str) -> bool:
-    """Whether a text can only be the label of a total, as far as one can tell by it."""
+    """Whether a text is certainly the label of a total, as far as the text alone shows."""
     return bool(_LABEL.fullmatch(text.strip()))
 
 
 def may_be_total_label(text: str) -> bool:
-    """Whether a text begins as the label of a total does, and so do some headlines."""
+    """Whether a text begins like the label of a total; some headlines do too."""
     return bool(_BEGINNING.fullmatch(text.strip()))
 
 
 def rows_of_sums(
     counts: NDArray[np.float64] | NDArray[np.int64], suspects: NDArray[np.bool_]
 ) -> dict[int, str]:
-    """Rows that hold in every count the sum of other rows, and which ones these are.
+    """Finds rows whose every count is the sum of other rows.
 
     Args:
         counts: Counts, (columns, rows).
-        suspects: Rows that may be totals by their texts, (rows,). The others are summed.
+        suspects: Rows whose texts may mark totals, (rows,). Only the others are summed.
 
     Returns:
-        By row, counted from 0: the sum of all other rows, or of those above or below it up to the
-        next suspect. Sums of fewer than `MIN_ROWS_OF_A_SUM` rows and of zeros do not count.
+        By row, counted from 0: which rows it sums: all others, or those above or below it up to
+        the next suspect. Sums of fewer than `MIN_ROWS_OF_A_SUM` rows and of zeros do not count.
     """
     found: dict[int, str] = {}
     places = np.flatnonzero(suspects)

@@ -1,4 +1,4 @@
-"""Workbooks of Excel and LibreOffice -> a sheet of text cells."""
+"""Reads Excel and LibreOffice workbooks as a sheet of text cells."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from adscore.table.sheet import (
     sheet_of_rows,
 )
 
-# Excel keeps 15 digits of a number; an id with more has lost its last ones.
+# Excel keeps 15 digits of a number; longer ids have lost their last digits.
 _EXCEL_DIGITS = 10**15
 _ROWS_TO_LOOK_AT = MAX_PREAMBLE + 20
 
 
 def open_workbook(file: IO[bytes], name: str, options: SheetOptions, known: KnownNames) -> Sheet:
-    """Opens the sheet of a workbook that has a table.
+    """Opens the sheet with the table in a workbook.
 
-    Of several, the only one whose header has names that a platform writes is taken.
+    Of several sheets, takes the only one whose header has names known from platforms.
 
     Args:
-        file: The file; it can be rewound.
-        name: Names it in messages.
-        options: What the user says of it.
-        known: Says how many names of a header are known.
+        file: A seekable file.
+        name: Name of the file, for messages.
+        options: User settings.
+        known: Counts the known names in a header.
 
     Raises:
-        TableError: It is no workbook, has no table, or several sheets could be meant.
+        TableError: The file is not a workbook, has no table, or several sheets qualify.
     """
     from python_calamine import CalamineError, CalamineWorkbook
 
@@ -72,12 +72,12 @@ def open_workbook(file: IO[bytes], name: str, options: SheetOptions, known: Know
 
 
 def _chosen(name: str, known: dict[str, int]) -> str:
-    """The sheet to read, by how many names of its header are known."""
+    """The sheet to read, chosen by the number of known names in its header."""
     if not known:
         raise no_header(name)
     best = max(known.values())
     likely = [title for title, count in known.items() if count == best or best == 0]
-    # A sheet of a summary has a name or two in common with that of the ads.
+    # A summary sheet shares a name or two with the sheet of ads.
     if len(likely) > 1 or any(best < 2 * count for count in known.values() if count != best):
         raise TableError(
             f"{name}: expected one sheet with a table. Received: {listed(list(known))}; "
@@ -87,7 +87,7 @@ def _chosen(name: str, known: dict[str, int]) -> str:
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
-    """The rows of a sheet from its first line on; cells merged below each other are all filled."""
+    """The rows of a sheet from its first line on; vertically merged cells repeat their value."""
     left = sheet.start[1] if sheet.start else 0
     merged = {
         (row, column - left): bottom
@@ -108,8 +108,8 @@ def _rows(sheet: Any) -> Iterator[list[str]]:
 def _text(cell: Any) -> str:
     """A cell as text.
 
-    A whole number has no decimal point. A number with three digits behind the point gets a fourth,
-    since three could be taken for thousands: a workbook's numbers are of no notation.
+    Whole numbers have no decimal point. A number with three decimals gets a fourth: workbook
+    numbers have no notation, and three digits could be taken for thousands.
     """
     if isinstance(cell, str):
         return cell
@@ -117,7 +117,7 @@ def _text(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float):
         if cell.is_integer():
-            # Beyond its digits it is written as it came, so that a damaged id can be told.
+            # Past 15 digits, scientific notation marks the id as damaged.
             return str(int(cell)) if abs(cell) < _EXCEL_DIGITS else f"{cell:E}"
         text = str(cell)
         return f"{text}0" if len(text.partition(".")[2]) == 3 else text
