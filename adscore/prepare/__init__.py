@@ -1,1 +1,1 @@
-"""Exports of ad platforms, as they are -> one checked table, a row a creative."""
+"""Turns unedited exports of ad platforms into one checked table, with a row per creative."""

@@ -1,4 +1,4 @@
-"""Exports -> one table: joined, summed for each ad, with its images found."""
+"""Combines exports into one table: joins them, sums the rows of each ad, and finds its images."""
 
 import itertools
 import re
@@ -16,28 +16,28 @@ from adscore.creative import Target
 from adscore.errors import TableError
 from adscore.prepare.export import Export
 
-# The distinct texts of a column, and which of them each row has, (rows,) int32.
+# The distinct texts of a column, and the index of each row's text, (rows,) int32.
 Encoded = tuple[pa.Array, NDArray[np.int32]]
 
 TEXTS = ("campaign", "headline", "image")
-# Names of the result, which are those that training looks for.
+# Column names of the result; training looks for these by default.
 NAMES = {"id": "creative_id", "campaign": "campaign_id", "headline": "headline", "image": "image"}
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Notes:
-    """What was merged and left out on the way, for the user to see.
+    """What was merged and left out, for the summary.
 
     Attributes:
         merged: Rows that were summed into others.
-        unmatched: Ids that the joined table does not have, with their rows.
-        differing: By what differs, ids whose rows differ in it; the first one is kept.
+        unmatched: Ids missing from the joined table, with their number of rows.
+        differing: By column, ids whose rows have different texts; the first text is kept.
         over: Ads with more conversions than clicks.
         images_found: Ads whose image was found.
         images_missing: Images that were not found.
-        images_unclear: Names that several files could be.
-        image_root: The folder of the images; None where none was looked for.
+        images_unclear: Image names that match several files.
+        image_root: Folder of the images; None if images were not looked up.
     """
 
     merged: int = 0
@@ -51,10 +51,10 @@ class Notes:
 
 
 def combine(exports: Sequence[Export]) -> pa.Table:
-    """Puts the ads of several exports below each other; texts are dictionary-encoded.
+    """Concatenates the ads of several exports; texts are dictionary-encoded.
 
     Raises:
-        TableError: They have different counts.
+        TableError: The exports have different counts.
     """
     counts = [[count.name for count in export.layout.counts] for export in exports]
     common = [name for name in counts[0] if all(name in one for one in counts)]
@@ -69,10 +69,10 @@ def combine(exports: Sequence[Export]) -> pa.Table:
 
 
 def join(ads: pa.Table, listed: Export, notes: Notes) -> pa.Table:
-    """Fills headline, image and campaign from a table that lists ads; ads it lacks are left out.
+    """Fills headline, image and campaign from a table that lists ads; drops ads that it lacks.
 
     Raises:
-        TableError: It lists an ad twice with different texts, or no ad of the exports.
+        TableError: The table lists an ad twice with different texts, or none of the exports' ads.
     """
     found: dict[str, dict[str, str]] = {}
     for row in listed.ads.select(["id", *TEXTS]).to_pylist():
@@ -105,13 +105,13 @@ def join(ads: pa.Table, listed: Export, notes: Notes) -> pa.Table:
 
 
 def summed(ads: pa.Table, counts: Sequence[str], apart: Sequence[str], notes: Notes) -> pa.Table:
-    """Sums the rows of each ad: of its id or, without one, of its campaign, headline and image.
+    """Sums the rows of each ad: by its id or, without one, by its campaign, headline and image.
 
     Args:
         ads: Rows of ads.
         counts: Columns to sum.
-        apart: Columns whose values keep rows apart, such as the day.
-        notes: Gets what was merged.
+        apart: Columns whose values keep rows separate, such as the day.
+        notes: Receives what was merged.
     """
     texts = {name: _encoded(ads[name]) for name in ("id", *TEXTS, *apart)}
     keys = _keys(ads, texts)
@@ -119,7 +119,7 @@ def summed(ads: pa.Table, counts: Sequence[str], apart: Sequence[str], notes: No
         words, places = texts[name]
         keys = keys * (len(words) + 1) + places
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # as they first came
+    order = np.argsort(first)  # in order of first appearance
     notes.merged += len(keys) - len(first)
     columns: dict[str, Any] = {}
     for name, (words, places) in texts.items():
@@ -137,15 +137,15 @@ def summed(ads: pa.Table, counts: Sequence[str], apart: Sequence[str], notes: No
 def _first_said(
     words: pa.Array, places: NDArray[np.int32], group: NDArray[np.int64], groups: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """For each group its first word that is not blank, -1 for none; and which rows say another."""
+    """Each group's first non-blank word, -1 for none; and which rows have a different one."""
     said = pc.not_equal(words, "").to_numpy(zero_copy_only=False).astype(bool)[places]
     first = np.full(groups, -1, np.int32)
-    first[group[said][::-1]] = places[said][::-1]  # the last one written is the first one said
+    first[group[said][::-1]] = places[said][::-1]  # reversed: the first word wins
     return first, said & (places != first[group])
 
 
 def _keys(ads: pa.Table, texts: Mapping[str, Encoded]) -> NDArray[np.int64]:
-    """A number for each ad, (rows,)."""
+    """An integer key for each row that identifies its ad, (rows,)."""
     ids, places = texts["id"]
     keys = places.astype(np.int64)
     blank = pc.index(ids, "").as_py()
@@ -158,7 +158,7 @@ def _keys(ads: pa.Table, texts: Mapping[str, Encoded]) -> NDArray[np.int64]:
 
 
 def _encoded(column: pa.ChunkedArray) -> Encoded:
-    """The distinct words of a column, and which of them each row has, (rows,) int32."""
+    """The distinct words of a column, and the index of each row's word, (rows,) int32."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     array = column.unify_dictionaries().combine_chunks()
@@ -168,13 +168,13 @@ def _encoded(column: pa.ChunkedArray) -> Encoded:
 
 
 def _taken(words: pa.Array, places: NDArray[np.int32]) -> pa.Array:
-    """Words by their places, dictionary-encoded; blank where the place is -1."""
+    """Words by index, dictionary-encoded; blank where the index is -1."""
     filled = np.where(places < 0, len(words), places).astype(np.int32)
     return pa.DictionaryArray.from_arrays(filled, pa.concat_arrays([words, pa.array([""])]))
 
 
 def _named(ids: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
-    """Ids; an ad without one gets the number of its row, which further ones number."""
+    """Ids; an ad without one gets a row number that is not yet taken."""
     texts = ids.cast(pa.string())
     blank = pc.equal(texts, "").to_numpy(zero_copy_only=False)
     if not blank.any():
@@ -190,10 +190,10 @@ def _named(ids: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
 
 
 def with_images(ads: pa.Table, folder: Path | None, notes: Notes) -> pa.Table:
-    """Writes each image as its path below a folder; blank where it is not there.
+    """Replaces each image by its path relative to a folder; blank if it is not found.
 
-    It is found by its path, its name, or its name without an ending; case and the kind of slash do
-    not count. A URL stays as it is.
+    An image is looked up by path, by name, or by name without extension, ignoring case and the
+    kind of slash. URLs are kept.
     """
     words, places = _encoded(ads["image"])
     cells = words.to_pylist()
@@ -212,7 +212,7 @@ def with_images(ads: pa.Table, folder: Path | None, notes: Notes) -> pa.Table:
 
 
 class _Index:
-    """The files below a folder, by their names."""
+    """The files below a folder, indexed by name."""
 
     def __init__(self, folder: Path) -> None:
         files = sorted(one for one in folder.rglob("*") if one.is_file())
@@ -248,10 +248,10 @@ class _Index:
 def result(
     ads: pa.Table, apart: Sequence[str], counts: Sequence[str], targets: Sequence[Target]
 ) -> pa.Table:
-    """The table as it is written: columns that nothing fills are left out, whole counts are int64.
+    """The table as written: without empty columns, and with whole counts as int64.
 
     Raises:
-        TableError: An ad has more clicks than impressions, or so of another target.
+        TableError: An ad has more successes than trials, such as more clicks than impressions.
     """
     for target in targets:
         over = more_than(ads, target.successes, str(target.trials))

@@ -1,4 +1,4 @@
-"""Days of any spelling -> ``2026-09-01``, where all of a file are written in one way."""
+"""Converts days in any spelling to ISO 8601 (``2026-09-01``); one file uses one spelling."""
 
 import re
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ _FORMATS = (
     "%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%b %d %Y", "%d %b %Y", "%d %b %y", "%Y %b %d",
     "%Y年%m月%d日", "%Y. %m. %d.",
 )  # fmt: skip
-# How a workbook counts days: from the end of 1899. Of those from 2000 to 2099.
+# A workbook's day number, counted from the end of 1899; those from 2000 to 2099 are accepted.
 _SERIAL = "days since 1899-12-30"
 _FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_050
-# A day's time, which some reports write even where it is always midnight; with its zone.
+# A time after the day, with its zone; some reports write it even if it is always midnight.
 _TIME = re.compile(
     r"[T ]\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AP]M)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$",
     re.IGNORECASE,
 )
-# By English month, how names of it begin in German, French, Spanish, Portuguese, Italian, Dutch
-# and Polish.
+# By English month, the first letters of its name in German, French, Spanish, Portuguese,
+# Italian, Dutch and Polish.
 _MONTHS = {
     "Jan": "jan ene gen sty", "Feb": "feb fev fév lut", "Mar": "mar mär mrz mrt maa",
     "Apr": "apr abr avr kwi", "May": "may mai mag mei maj", "Jun": "jun juin giu cze",
@@ -31,15 +31,15 @@ _BEGINNINGS = {begin: month for month, all_ in _MONTHS.items() for begin in all_
 
 
 def written_days(cells: Sequence[str], given: str | None, name: str) -> list[str]:
-    """Days as they are written in ISO 8601; blank ones stay.
+    """Days in ISO 8601; blank ones stay blank.
 
     Args:
         cells: Days of one file.
-        given: How they are written, as `strptime` takes it; None finds it out.
-        name: Names the file in errors.
+        given: Their format for `strptime`; None detects it.
+        name: Name of the file, for errors.
 
     Raises:
-        TableError: One is no day, or they can be read in two ways.
+        TableError: A cell is not a day, or the days can be read in two ways.
     """
     distinct = list(dict.fromkeys(cell for cell in cells if cell))
     plain = {cell: _plain(cell) for cell in distinct}
@@ -68,10 +68,10 @@ def written_days(cells: Sequence[str], given: str | None, name: str) -> list[str
 
 
 def require_format(form: str) -> None:
-    """Checks how a user says that days are written.
+    """Checks a user's format of days.
 
     Raises:
-        ValueError: It has no day, month and year.
+        ValueError: The format lacks day, month or year.
     """
     day = datetime(2001, 2, 3)  # noqa: DTZ001 - a day has no zone
     try:
@@ -95,7 +95,7 @@ def _day(text: str, form: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A day without its time and weekday, its month, if it is a word, in English."""
+    """A day without time and weekday, and with a month's name in English."""
     text = _TIME.sub("", text.strip())
     words = [word for word in re.split(r"[\s,.-]+", text) if word.casefold() not in ("de", "")]
     names = [word for word in words if word.isalpha()]

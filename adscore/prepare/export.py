@@ -1,4 +1,4 @@
-"""One export, read and sifted: its ads with their counts, and what is no ad."""
+"""Reads one export and separates its ads, with their counts, from other rows."""
 
 import gzip
 import zipfile
@@ -26,7 +26,7 @@ from adscore.table.sheet import Sheet, SheetOptions, SheetRows
 from adscore.table.sheets import open_sheet
 from adscore.table.totals import rows_of_sums
 
-# What unpacking a file raises that broke off, or was changed.
+# Errors of decompressing a truncated or damaged file.
 _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError)
 _BATCHES_TO_UNIFY = 50
 _CELLS_TO_JUDGE = 1_000
@@ -34,17 +34,17 @@ _CELLS_TO_JUDGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How exports are read.
+    """How exports are read; see `adscore prepare`.
 
     Attributes:
-        sheet: How their files are opened.
+        sheet: How to open the files.
         choices: Which columns hold what.
-        platform: The platform's key; None recognises it.
-        otherwise: The platform's key where none is recognised.
-        decimal: The decimal mark; None finds it out.
-        blank_is_zero: Whether a blank count is zero; None does as the platform does.
-        keep_rows: Rows, counted from 1 below the header, that are ads whatever they look like.
-        date_format: How days are written; None finds it out.
+        platform: Key of the platform; None detects it.
+        otherwise: Key of the platform if none is detected.
+        decimal: The decimal mark; None detects it.
+        blank_is_zero: Whether a blank count is zero; None uses the platform's rule.
+        keep_rows: Rows, numbered from 1 below the header, that are ads whatever they look like.
+        date_format: `strptime` format of days; None detects it.
     """
 
     sheet: SheetOptions = field(default_factory=SheetOptions)
@@ -57,25 +57,25 @@ class ReadOptions:
     date_format: str | None = None
 
     def sifting(self, decimal: str) -> SiftOptions:
-        """What of it tells ads from other rows."""
+        """The options for telling ads from other rows."""
         return SiftOptions(decimal, self.blank_is_zero, self.keep_rows, self.choices.headlines)
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What an export holds.
+    """The content of an export.
 
     Attributes:
-        name: Its name.
-        file_layout: How its file is written, in words.
+        name: Name of the export.
+        file_layout: How the file is written, in words.
         layout: Which columns hold what.
-        decimal: The decimal mark of its numbers.
-        shown_by: A cell that shows it; empty where none has a mark.
-        rows: Rows below its header.
+        decimal: The decimal mark.
+        shown_by: A cell that shows the decimal mark; empty if no cell has a mark.
+        rows: Number of rows below the header.
         ads: Rows of ads: the columns `id`, `campaign`, `headline`, `image`, `date`, the context,
             and counts by their names in the result; texts and float64.
-        left_out: Rows that are no ads.
-        footers: Lines that are no rows.
+        left_out: Rows that are not ads.
+        footers: Lines that are not rows.
     """
 
     name: str
@@ -95,13 +95,13 @@ def read_export(
     """Reads an export.
 
     Args:
-        name: Path or URL of its file.
-        options: What the user says of it.
-        counts: Whether it has counts; the table of a join has none.
-        progress: Is told the stages, and how much of the file has been read.
+        name: Path or URL of the file.
+        options: Settings of the user.
+        counts: Whether to read counts; the table of a join has none.
+        progress: Receives the stages and the share of the file read.
 
     Raises:
-        TableError: It cannot be read, or something that has to be known is open.
+        TableError: The export cannot be read, or the user has to settle something.
         OSError: The file cannot be opened.
     """
     location = Location.parse(name)
@@ -142,7 +142,7 @@ def read_export(
 def _opened(
     location: Location, name: str, options: ReadOptions
 ) -> Iterator[tuple[Sheet, Callable[[], float | None]]]:
-    """A file as a sheet, closed at the end; and what says how much of it has been read."""
+    """Opens a file as a sheet and closes it at the end; also gives the share read so far."""
     if location.is_folder():
         raise TableError(f"{location.name}: expected a file. Received: a folder")
     size = None if location.filesystem is not None else Path(location.path).stat().st_size
@@ -169,24 +169,24 @@ def _sifted(sheet: Sheet, layout: Layout, sifter: Sifter, told: Callable[[], Non
     for number, batch in enumerate(sheet.rows(names), 1):
         tables.append(sifter.sift(batch))
         told()
-        if number % _BATCHES_TO_UNIFY == 0:  # texts that batches share are kept once
+        if number % _BATCHES_TO_UNIFY == 0:  # texts shared by batches are stored once
             tables = [pa.concat_tables(tables).unify_dictionaries().combine_chunks()]
     sifter.require_no_faults()
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _with_days(ads: pa.Table, given: str | None, name: str) -> pa.Table:
-    """The same with days as ISO 8601 writes them."""
+    """The table with days in ISO 8601."""
     column = ads["date"].combine_chunks()
     array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    array = array.dictionary_decode().dictionary_encode()  # without the words of other rows
+    array = array.dictionary_decode().dictionary_encode()  # drops words that no row uses any more
     days = pa.array(written_days(array.dictionary.to_pylist(), given, name), pa.string())
     written = days.take(array.indices).dictionary_encode()  # two spellings may be one day
     return ads.set_column(ads.column_names.index("date"), "date", written)
 
 
 def _first_look(sheet: Sheet, layout: Layout) -> tuple[Notation, set[str]]:
-    """The notation of numbers, and the headline columns that hold something."""
+    """The notation of numbers, and the headline columns that are not empty."""
     notation, filled = Notation(), set[str]()
     counted = {count.source for count in layout.counts}
     texts = {layout.id, layout.campaign, layout.image, layout.date, *layout.headlines}
@@ -219,15 +219,15 @@ def _first_cells(cells: pa.Array) -> list[str]:
 def _without_sums(
     ads: pa.Table, left_out: Sequence[LeftOut], counts: Sequence[str]
 ) -> tuple[pa.Table, list[LeftOut]]:
-    """Leaves out rows that hold, in every count, the sum of others: totals without a label.
+    """Leaves out unlabelled totals: rows whose every count is the sum of other rows.
 
     Args:
         ads: Ads, with a column `suspect`.
-        left_out: Rows that were left out already; those that are sums are called so.
+        left_out: Rows already left out; those that are sums are relabelled as totals.
         counts: Columns of counts.
 
     Returns:
-        Ads without the column `suspect`, and all rows that were left out, in their order.
+        Ads without the column `suspect`, and all rows left out, in row order.
     """
     suspects = ads["suspect"].to_numpy().astype(bool)
     found = list(left_out)

@@ -1,4 +1,4 @@
-"""Cells that stand for nothing, and what becomes of several headlines of one ad."""
+"""Cells that mean "no value", and what to do with several headlines of one ad."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from adscore.table.numbers import NOTHING
 
 
 def is_nothing(cells: pa.Array) -> pa.Array:
-    """Whether cells stand for nothing."""
+    """Whether each cell means "no value"."""
     return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), value_set=pa.array(NOTHING))
 
 
 def text_or_blank(cells: pa.Array) -> pa.Array:
-    """Cells, blank where they stand for nothing."""
+    """The cells; those that mean "no value" become blank."""
     return pc.if_else(is_nothing(cells), "", cells)
 
 
 def headline(columns: Sequence[pa.Array], way: str | None, size: int) -> pa.Array:
-    """The headline of each row, (size,): the first one or all of them in one text.
+    """The headline of each row, (size,): the first, or all joined into one text.
 
     Args:
-        columns: Those of the headlines.
-        way: ``join`` for one text.
+        columns: Columns of headlines.
+        way: ``join`` joins them; otherwise the first non-blank one is taken.
         size: Number of rows.
     """
     if not columns:
@@ -41,12 +41,12 @@ def headline(columns: Sequence[pa.Array], way: str | None, size: int) -> pa.Arra
 
 
 def each_headline(table: pa.Table, headlines: Sequence[pa.Array]) -> pa.Table:
-    """A row for each headline of an ad, numbered after its id."""
+    """A row for each headline of an ad; the headline's number is appended to the id."""
     tables = []
     has_id = pc.not_equal(table["id"], "")
     for number, cells in enumerate(headlines, 1):
         ids = pc.binary_join_element_wise(pc.cast(table["id"], pa.string()), str(number), "#")
-        ids = pc.if_else(has_id, ids, "")  # an ad without an id is told by what it shows
+        ids = pc.if_else(has_id, ids, "")  # an ad without an id is identified by its content
         one = table.set_column(table.column_names.index("id"), "id", ids)
         one = one.set_column(one.column_names.index("headline"), "headline", cells)
         tables.append(one.filter(pc.invert(is_nothing(cells))))

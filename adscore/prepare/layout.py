@@ -1,4 +1,4 @@
-"""Which columns of an export hold what; asks where that is open."""
+"""Decides which columns of an export hold what, and asks the user where that is ambiguous."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from adscore.creative import NO_COLUMN, Target
 from adscore.errors import TableError
 from adscore.prepare.platform import Platform
 
-# Of columns on the way to the result.
+# Column names used internally.
 _OWN_NAMES = ("id", "campaign", "headline", "image", "date", "row", "suspect")
 HEADLINE_CHOICES = ("first", "join", "each")
 CTR = Target("ctr", "clicks", "impressions")
@@ -16,17 +16,17 @@ CTR = Target("ctr", "clicks", "impressions")
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a user says of columns; None leaves it to the platform's names.
+    """The user's choices of columns; None leaves a column to the platform's names.
 
     Attributes:
-        id: The column that identifies an ad; ``none`` says that there is none.
-        campaign: The column of what ads are compared within; likewise.
-        headline: The column of the headline; likewise.
-        image: The column of the image; likewise.
-        date: The column of the day, where one row for each day is wanted.
-        context: Columns of circumstances, kept apart in the sums.
-        targets: Rates to predict, by names of the export.
-        headlines: What becomes of several headlines of one ad: ``first``, ``join`` or ``each``.
+        id: Column that identifies an ad; ``none`` means there is no such column.
+        campaign: Column of the group in which ads are compared; ``none`` as for `id`.
+        headline: Column of the headline; ``none`` as for `id`.
+        image: Column of the image; ``none`` as for `id`.
+        date: Column of the day, for one row per day.
+        context: Columns of context; rows with different values are not summed.
+        targets: Rates to predict, with column names of the export.
+        headlines: What to do with several headlines of an ad: ``first``, ``join`` or ``each``.
     """
 
     id: str | None = None
@@ -44,9 +44,9 @@ class Count:
     """A column of counts.
 
     Attributes:
-        source: Its name in the export.
-        name: Its name in the result.
-        fractional: Whether it may hold parts of one, as attribution models give conversions.
+        source: Column name in the export.
+        name: Column name in the result.
+        fractional: Whether counts may be fractional, like conversions from attribution models.
     """
 
     source: str
@@ -56,20 +56,20 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything stands in one export.
+    """Which columns of an export hold what.
 
     Attributes:
-        platform: Whose export it is.
-        id: Column of the id; None means that there is none. So for those that follow.
+        platform: Platform of the export.
+        id: Column of the id; None means there is none. The same holds for the columns below.
         campaign: Column of the campaign.
-        headlines: Columns of the headline, most often one.
+        headlines: Columns of headlines, usually one.
         image: Column of the image.
         date: Column of the day.
         context: Columns of the context.
         counts: Columns of counts.
-        targets: Rates to predict, by the names that counts have in the result.
+        targets: Rates to predict, with column names of the result.
         required: Columns that every row of an ad fills.
-        label: The first column, where rows of totals say what they are.
+        label: The first column, where rows of totals have their label.
     """
 
     platform: Platform
@@ -85,12 +85,12 @@ class Layout:
     label: str = ""
 
     def texts(self) -> list[str]:
-        """The columns that are read as texts."""
+        """Columns to read as text."""
         given = (self.id, self.campaign, *self.headlines, self.image, self.date, *self.context)
         return list(dict.fromkeys(filter(None, [self.label, *given, *self.required])))
 
     def read(self) -> list[str]:
-        """The columns that have to be read."""
+        """All columns to read."""
         return list(dict.fromkeys([*self.texts(), *(count.source for count in self.counts)]))
 
 
@@ -100,15 +100,15 @@ def find_layout(
     """Finds the columns of an export.
 
     Args:
-        header: Names of its columns.
-        platform: Whose export it is.
-        choices: What the user says.
-        name: Names the export in errors.
+        header: Column names of the export.
+        platform: Platform of the export.
+        choices: The user's choices.
+        name: Name of the export, for errors.
         counts: Whether it has counts; the table of a join has none.
 
     Raises:
-        TableError: A column that was named is missing, or several could be meant; all such faults
-            in one message.
+        TableError: A named column is missing, or several columns qualify; one message lists all
+            faults.
     """
     faults: list[str] = []
 
@@ -162,10 +162,10 @@ def find_layout(
 
 
 def require_headline_choice(columns: Sequence[str], choices: Choices, name: str) -> None:
-    """Asks what becomes of several headlines, where several columns hold some.
+    """Asks what to do with several headlines, if several columns have some.
 
     Raises:
-        TableError: Several do, and the user has not said.
+        TableError: Several columns have headlines, and the user has not chosen.
     """
     if len(columns) > 1 and choices.headlines is None:
         raise TableError(
@@ -206,7 +206,7 @@ def _counts(
         )
         return (), ()
     found = [Count(clicks[0], "clicks"), Count(impressions[0], "impressions")]
-    # Of several, none is read: nothing is trained on them unless a target names one.
+    # If several columns qualify, read none: conversions are not needed unless a target names them.
     if len(conversions) == 1:
         found.append(Count(conversions[0], "conversions", fractional=True))
     return found, [CTR]
@@ -217,7 +217,7 @@ def _counts_of_targets(
 ) -> tuple[Iterable[Count], Iterable[Target]]:
     counts: dict[str, Count] = {}
     found = []
-    for target in sorted(targets, key=lambda one: one.name != CTR.name):  # it names its counts
+    for target in sorted(targets, key=lambda one: one.name != CTR.name):  # names its counts
         parts = _split_rate(f"{target.successes}/{target.trials}", header)
         usual = CTR.count_columns if target.name == CTR.name else (None, None)
         names = []
@@ -233,7 +233,7 @@ def _counts_of_targets(
 
 
 def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str]:
-    """The two columns of ``SUCCESSES/TRIALS``; names may have slashes of their own."""
+    """The two columns of ``SUCCESSES/TRIALS``; column names may contain slashes."""
     pieces = rate.split("/")
     ways = [
         ("/".join(pieces[:at]).strip(), "/".join(pieces[at:]).strip())
@@ -244,7 +244,7 @@ def _split_rate(rate: str, header: Sequence[str]) -> tuple[str, str]:
 
 
 def _existing(name: str, header: Sequence[str], faults: list[str]) -> str | None:
-    """The column that a user names, case and blanks apart."""
+    """The column that a user names, ignoring case and extra blanks."""
     plain = {" ".join(one.split()).casefold(): one for one in header}
     wanted = " ".join(name.split()).casefold()
     if wanted in plain:

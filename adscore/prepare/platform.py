@@ -1,4 +1,4 @@
-"""What is known of each ad platform's exports: one file of data each in `platforms/`."""
+"""Knowledge of each ad platform's exports; one data file per platform in `platforms/`."""
 
 import functools
 import re
@@ -12,10 +12,10 @@ from adscore.errors import TableError
 from adscore.table.sheet import without_place
 from adscore.table.totals import TOTAL_WORDS, is_total_label, may_be_total_label
 
-# What a column can be, in the order in which messages name them.
+# Roles of columns, in the order in which messages name them.
 ROLES = ("id", "campaign", "headline", "image", "date", "impressions", "clicks", "conversions")
 GENERIC = "generic"
-# Columns that tell a platform; one alone may be chance, unless it knows the others best, too.
+# Signature columns needed to recognise a platform; one is enough if no other knows more columns.
 _MIN_MARKS = 2
 
 
@@ -24,16 +24,16 @@ class Platform:
     """How a platform writes its exports.
 
     Attributes:
-        key: Its name for `--platform`.
-        name: Its name.
-        signature: Names of columns that tell it from the others.
-        columns: By role, the names that its columns have, in any language, the likeliest first;
-            ``*`` in a name stands for anything.
-        rows_have: Names of columns that every row of an ad fills.
-        totals: Beginnings of the label of a row of totals.
-        id_prefixes: What may stand before an id in one export and not in another.
+        key: Name for `--platform`.
+        name: Display name.
+        signature: Column names that tell it from other platforms.
+        columns: By role, its column names in any language, the likeliest first; ``*`` in a name
+            matches anything.
+        rows_have: Columns that are filled in every row of an ad.
+        totals: Beginnings of labels of total rows.
+        id_prefixes: Prefixes that ids have in some exports and not in others.
         blank_is_zero: Whether a blank count is zero.
-        unconfirmed: What of all this no public source shows.
+        unconfirmed: Which of these facts no public source confirms.
     """
 
     key: str
@@ -47,11 +47,11 @@ class Platform:
     unconfirmed: tuple[str, ...] = ()
 
     def columns_of(self, role: str, header: Sequence[str]) -> list[str]:
-        """The columns of a header that have a role, in the header's order."""
+        """The columns that have a role, in the order of the header."""
         return [one for one in header if _matches(without_place(one), self.columns[role])]
 
     def column_of(self, role: str, header: Sequence[str]) -> list[str]:
-        """The columns that have a role by the first of its names that is there; most often one."""
+        """The columns that match the likeliest name present for a role; usually one."""
         for name in self.columns[role]:
             found = [one for one in header if _matches(without_place(one), (name,))]
             if found:
@@ -59,23 +59,23 @@ class Platform:
         return []
 
     def is_total_label(self, text: str) -> bool:
-        """Whether a text can only be the label of a total."""
+        """Whether a text is certainly the label of a total."""
         return is_total_label(text) or self._is_own_total(text)
 
     def may_be_total_label(self, text: str) -> bool:
-        """Whether a text begins as the label of a total does."""
+        """Whether a text begins like the label of a total."""
         return may_be_total_label(text) or self._is_own_total(text)
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """All names of columns that are known of it."""
+        """All known column names of the platform."""
         return tuple(
             dict.fromkeys([*self.signature, *(n for one in self.columns.values() for n in one)])
         )
 
     @functools.cached_property
     def total_beginnings(self) -> str:
-        """What the labels of totals begin with, a pattern for RE2."""
+        """The beginnings of total labels, as a pattern for RE2."""
         own = [re.escape(one.partition("*")[0]) for one in self.totals]
         return f"^(?:{'|'.join([TOTAL_WORDS, *own])})"
 
@@ -88,7 +88,7 @@ class Platform:
 
 @functools.cache
 def platforms() -> Mapping[str, Platform]:
-    """All platforms by their key."""
+    """All platforms, by key."""
     folder = resources.files(__package__).joinpath("platforms")
     found = {}
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
@@ -101,15 +101,15 @@ def platforms() -> Mapping[str, Platform]:
 def recognise(
     header: Sequence[str], asked: str | None = None, otherwise: str = GENERIC
 ) -> Platform:
-    """The platform that a header is of.
+    """Recognises a platform by a header.
 
     Args:
-        header: Names of the columns.
-        asked: The key of the platform, where the user names it.
-        otherwise: The key where none is recognised.
+        header: Column names.
+        asked: Key of the platform, if the user names it.
+        otherwise: Key of the platform to use if none is recognised.
 
     Raises:
-        TableError: There is no such platform.
+        TableError: `asked` is unknown, or several platforms match equally well.
     """
     known = platforms()
     if asked is not None:
@@ -135,7 +135,7 @@ def recognise(
 
 
 def known_names(cells: Iterable[str]) -> int:
-    """How many cells are names of columns of some platform; tells headers from other lines."""
+    """Largest number of cells that one platform knows as column names; finds header lines."""
     names = {_plain(name) for name in cells}
     return max(
         sum(bool(name) and _matches(name, one.names) for name in names)
@@ -151,7 +151,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 @functools.cache
 def _compiled(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
-    """Names that are written out, and patterns of the others."""
+    """Literal names, and compiled patterns of names with ``*``."""
     exact = frozenset(_plain(one) for one in patterns if "*" not in one)
     return exact, tuple(_pattern(one) for one in patterns if "*" in one)
 
@@ -165,7 +165,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _plain(name: str) -> str:
-    """A name without what people do not see as a difference: case, blanks, kinds of marks."""
+    """A name normalised for comparison: case, blanks, and kinds of apostrophes."""
     text = unicodedata.normalize("NFKC", name).replace("\u2019", "'").replace("\ufeff", "")
     return " ".join(text.split()).casefold()
 

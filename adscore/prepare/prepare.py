@@ -1,4 +1,4 @@
-"""The whole of `adscore prepare`: exports -> a checked table."""
+"""The pipeline of `adscore prepare`: from exports to a checked table."""
 
 import os
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ ENDINGS = (".parquet", ".csv")
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A second file that lists the ads.
+    """A second file, which lists the ads.
 
     Attributes:
-        table: Path or URL of its file.
-        on: The column that both have; None takes the id of each.
+        table: Path or URL of the file.
+        on: The shared column; None joins on the id of each.
     """
 
     table: str
@@ -35,12 +35,12 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
-    """What a user chooses.
+    """The user's choices.
 
     Attributes:
         read: How exports are read.
-        join: Where headlines and images come from; None leaves what the exports have.
-        image_root: The folder of the images; None looks beside the first export.
+        join: Source of headlines and images; None uses those in the exports.
+        image_root: Folder of the images; None looks in the folder of the first export.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -50,14 +50,14 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What came of it.
+    """The result.
 
     Attributes:
-        table: A row for each creative (and day and value of the context, where asked for).
-        exports: What was read.
+        table: A row for each creative (and for each day and context value, if requested).
+        exports: The exports that were read.
         notes: What was merged, left out and found.
-        targets: The rates to train.
-        apart: Columns that keep rows of one ad apart.
+        targets: Rates to train.
+        apart: Columns that keep rows of the same ad separate.
     """
 
     table: pa.Table
@@ -70,15 +70,15 @@ class Prepared:
 def prepare(
     exports: Sequence[str], options: PrepareOptions, progress: Progress = SILENT
 ) -> Prepared:
-    """Reads exports and makes one table of them.
+    """Reads exports and combines them into one table.
 
     Args:
-        exports: Paths or URLs of their files.
-        options: What the user says of them.
-        progress: Is told the stages.
+        exports: Paths or URLs of the files.
+        options: The user's choices.
+        progress: Receives the stages.
 
     Raises:
-        TableError: Something cannot be read, or has to be said by the user.
+        TableError: Something cannot be read, or the user has to settle something.
         OSError: A file cannot be opened.
     """
     read = options.read
@@ -123,7 +123,7 @@ def prepare(
 
 
 def _require_files(names: Sequence[str]) -> None:
-    """Checks that all files are there, before the first is read."""
+    """Checks that all files exist, before the first is read."""
     for name in names:
         if not is_url(name) and not Path(name).is_file():
             found = "a folder" if Path(name).is_dir() else "no file of that name"
@@ -131,7 +131,7 @@ def _require_files(names: Sequence[str]) -> None:
 
 
 def _require_different(exports: Sequence[str]) -> None:
-    """Refuses two exports of one content, which would count every ad twice."""
+    """Refuses exports with identical content, which would count every ad twice."""
     seen: dict[str, str] = {}
     for name in exports if len(exports) > 1 else ():
         content = Location.parse(name).fingerprint()
@@ -144,7 +144,7 @@ def _require_different(exports: Sequence[str]) -> None:
 
 
 def _beside(export: str, ads: pa.Table) -> Path | None:
-    """The export's folder, where an image of it lies below."""
+    """The export's folder, if one of the first 100 images is below it."""
     if is_url(export):
         return None
     folder = Path(export).resolve().parent
@@ -154,7 +154,7 @@ def _beside(export: str, ads: pa.Table) -> Path | None:
 
 
 def _with_conversions(targets: Sequence[Target], table: pa.Table, notes: Notes) -> Sequence[Target]:
-    """The targets, and the conversions that came with them, where they are some of the clicks."""
+    """Adds a conversion rate to the targets, unless an ad has more conversions than clicks."""
     if "conversions" not in table.column_names or not pc.sum(table["conversions"]).as_py():
         return targets
     notes.over = more_than(table, "conversions", "clicks")
@@ -162,17 +162,17 @@ def _with_conversions(targets: Sequence[Target], table: pa.Table, notes: Notes) 
 
 
 def _as_counted(targets: Sequence[Target], table: pa.Table) -> list[Target]:
-    """Targets that say where successes are parts of one."""
+    """Marks targets whose successes may be fractional."""
     parts = {one.name for one in table.schema if pa.types.is_floating(one.type)}
     return [replace(one, fractional=one.successes in parts) for one in targets]
 
 
 def write_prepared(table: pa.Table, out: Path) -> None:
-    """Writes the table under a temporary name, and renames it.
+    """Writes the table to a temporary file, then renames it.
 
     Raises:
-        TableError: The file's ending is none that can be written.
-        OSError: It cannot be written.
+        TableError: The file's extension is not supported, or its folder does not exist.
+        OSError: The file cannot be written.
     """
     require_ending(out)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
@@ -187,7 +187,7 @@ def write_prepared(table: pa.Table, out: Path) -> None:
 
 
 def require_ending(out: Path) -> None:
-    """Checks where the result goes, before anything is read."""
+    """Checks the path of the result, before anything is read."""
     if out.suffix not in ENDINGS:
         raise TableError(f"--out: expected a {' or '.join(ENDINGS)} file. Received: {out}")
     if not out.absolute().parent.is_dir():

@@ -1,4 +1,4 @@
-"""Rows of an export -> its ads, and what is no ad: totals, rows of campaigns, blank ones."""
+"""Separates an export's ads from its other rows: totals, rows of campaigns, blank rows."""
 
 import itertools
 import re
@@ -18,27 +18,27 @@ from adscore.table.numbers import NOTHING, read_counts
 from adscore.table.sheet import SheetRows, without_place
 from adscore.table.totals import ROUNDED_ID, TOTAL_WORDS, is_total_label
 
-# Rows that are no ads, which are kept to be shown and judged.
+# Maximum number of left-out rows kept to show and judge.
 _MAX_SET_ASIDE = 10_000
 _SHOWN = 3
 _NUMBERS = "expected numbers"
 _MAX_NOTES = 20
 _TOTAL_AT_AN_END = f"^{TOTAL_WORDS}|{TOTAL_WORDS}$"
-# An id as a float, or as a spreadsheet keeps one as text.
+# A numeric id written as a float, or with a spreadsheet's text mark.
 _NUMBER_ID = r"^'?(\d+)(?:\.0)?$"
-# How a spreadsheet is kept from reading an id as a number.
+# Formula that keeps a spreadsheet from reading an id as a number.
 _AS_TEXT = r"^=\"(.*)\"$"
 
 
 @dataclass(frozen=True, slots=True)
 class SiftOptions:
-    """What a user says of rows.
+    """Options for telling ads from other rows.
 
     Attributes:
         decimal: The decimal mark.
-        blank_is_zero: Whether a blank count is zero; None does as the platform does.
+        blank_is_zero: Whether a blank count is zero; None uses the platform's rule.
         keep_rows: Numbers of rows that are ads whatever they look like.
-        headlines: What becomes of several headlines of one ad.
+        headlines: What to do with several headlines of an ad.
     """
 
     decimal: str
@@ -49,13 +49,13 @@ class SiftOptions:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A row that is no ad.
+    """A row that is not an ad.
 
     Attributes:
-        row: Its number, from 1 below the header.
-        reason: Why it is none: ``totals``, ``no ad``, ``no counts``, ``header`` or ``blank``.
-        label: What it calls itself.
-        counts: Its counts, by name; NaN where it has none.
+        row: Row number, from 1 below the header.
+        reason: Why it was left out: ``totals``, ``no ad``, ``no counts``, ``header`` or ``blank``.
+        label: The row's label.
+        counts: By name, the row's counts; NaN where a cell has none.
     """
 
     row: int
@@ -66,13 +66,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows that were read.
+    """Rows of a batch.
 
     Attributes:
-        numbers: Their numbers, (rows,).
-        texts: By column, its cells without blanks around them.
-        counts: Their counts, (rows,), NaN where there is none.
-        bad: Whether a cell holds something that is no count, (rows,).
+        numbers: Row numbers, (rows,).
+        texts: By column, cells without outer blanks.
+        counts: By column, counts, (rows,), NaN where a cell has none.
+        bad: By column, whether a cell holds something other than a count, (rows,).
     """
 
     layout: Layout
@@ -82,32 +82,32 @@ class _Rows:
     bad: Mapping[Count, NDArray[np.bool_]]
 
     def column(self, name: str | None) -> pa.Array:
-        """A column of texts; blank where there is none."""
+        """A text column; blank if there is no such column."""
         if name is not None:
             return self.texts[name]
         return pa.array([""] * len(self.numbers), pa.string())
 
     @cached_property
     def has_no_id(self) -> NDArray[np.bool_]:
-        """Whether the id is blank, or there is no such column."""
+        """Whether the id is blank or there is no id column."""
         return blank(self.column(self.layout.id))
 
     @cached_property
     def has_no_content(self) -> NDArray[np.bool_]:
-        """Whether headline and image are blank, as far as there are such columns."""
+        """Whether headline and image are blank, as far as the export has such columns."""
         names = [*self.layout.headlines, *filter(None, [self.layout.image])]
         cells = [blank(self.texts[name]) for name in names]
         return np.all(cells, axis=0) if cells else self.has_no_id
 
     @cached_property
     def has_no_counts(self) -> NDArray[np.bool_]:
-        """Whether every count is blank or no number."""
+        """Whether every count is blank or invalid."""
         held = [np.isnan(values) for values in self.counts.values()]
         return np.all(held, axis=0) if held else np.zeros(len(self.numbers), bool)
 
     @cached_property
     def is_bad(self) -> NDArray[np.bool_]:
-        """Whether some count holds what is no number."""
+        """Whether any count is invalid."""
         held = [*self.bad.values()]
         return np.any(held, axis=0) if held else np.zeros(len(self.numbers), bool)
 
@@ -119,26 +119,26 @@ class _Rows:
 
     @cached_property
     def is_header(self) -> NDArray[np.bool_]:
-        """Whether a row repeats the header, as between exports that were put into one file."""
+        """Whether a row repeats the header, as in files concatenated from several exports."""
         cells = [_array(pc.equal(held, without_place(name))) for name, held in self.texts.items()]
         is_header: NDArray[np.bool_] = np.all(cells, axis=0)
         return is_header
 
     @property
     def labels(self) -> list[pa.Array]:
-        """Columns where a total says what it is, the likeliest first."""
+        """Columns where a total may have its label, the likeliest first."""
         layout = self.layout
         names = (layout.label, layout.id, layout.campaign, *layout.headlines)
         return [self.texts[name] for name in dict.fromkeys(filter(None, names))]
 
 
 class Sifter:
-    """Tells ads from other rows, batch by batch.
+    """Separates ads from other rows, batch by batch.
 
     Args:
-        name: Names the export in errors.
+        name: Name of the export, for errors.
         layout: Which columns hold what.
-        options: What the user says.
+        options: Options for telling ads from other rows.
     """
 
     def __init__(self, name: str, layout: Layout, options: SiftOptions) -> None:
@@ -147,12 +147,12 @@ class Sifter:
         self._name, self._layout, self._options = name, layout, options
         zero = options.blank_is_zero
         self._blank_is_zero = layout.platform.blank_is_zero if zero is None else zero
-        # By kind, the rows and the first of their cells.
+        # By kind of fault, the rows and the first of their cells.
         self._faults: dict[str, tuple[list[int], list[str]]] = {}
         self._last_counted = 0  # row
 
     def sift(self, batch: SheetRows) -> pa.Table:
-        """The ads of a batch, in the columns of `Export.ads`; `suspect` says which may be sums."""
+        """The ads of a batch, with the columns of `Export.ads`; `suspect` marks possible sums."""
         rows = self._read(batch)
         self.rows += len(rows.numbers)
         may_be_ad = self._by_texts(rows)
@@ -179,10 +179,10 @@ class Sifter:
         return _compact(table)
 
     def require_no_faults(self) -> None:
-        """Raises all that was wrong with the rows, one line a kind.
+        """Raises an error that lists all faults of the rows, one line per kind.
 
         Raises:
-            TableError: Something was.
+            TableError: There was a fault.
         """
         lines = []
         for kind, (found, cells) in self._faults.items():
@@ -198,7 +198,7 @@ class Sifter:
             raise TableError(f"{self._name}: " + "; ".join(lines))
 
     def _without_notes(self, rows: list[int]) -> list[int]:
-        """Rows up to the last ad with a count: a few below it are notes, many are not."""
+        """Rows up to the last ad with a count, if the rows below are few enough to be notes."""
         ads = [row for row in rows if row <= self._last_counted]
         return ads if self._last_counted and len(rows) - len(ads) <= _MAX_NOTES else rows
 
@@ -214,7 +214,7 @@ class Sifter:
     # === Which rows are ads ===
 
     def _by_texts(self, rows: _Rows) -> NDArray[np.bool_]:
-        """Whether each row is an ad, by all but its counts."""
+        """Whether each row may be an ad, judged by everything but its counts."""
         no_id, no_content = rows.has_no_id, rows.has_no_content
         labelled = self._labelled(rows)
         kept = np.isin(rows.numbers, list(self._options.keep_rows))
@@ -223,7 +223,7 @@ class Sifter:
         return may_be_ad
 
     def _counted(self, rows: _Rows, may_be_ad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which of the ads have a count; the others say nothing, or are notes below the rows."""
+        """Which of the ads have a count; the others have no information, or are notes."""
         kept = np.isin(rows.numbers, list(self._options.keep_rows))
         is_zero = ~rows.is_bad & self._blank_is_zero
         counted = rows.numbers[may_be_ad & ~rows.has_no_counts]
@@ -233,15 +233,15 @@ class Sifter:
     def _set_aside(
         self, rows: _Rows, may_be_ad: NDArray[np.bool_], is_ad: NDArray[np.bool_]
     ) -> None:
-        """Keeps the first rows that are no ads, with their reason."""
+        """Records the first rows that are not ads, with the reason."""
         for at in np.flatnonzero(~is_ad)[: _MAX_SET_ASIDE - len(self.left_out)].tolist():
             found = self._left_out(rows, at)
             self.left_out.append(replace(found, reason="no counts") if may_be_ad[at] else found)
 
     def _labelled(self, rows: _Rows) -> NDArray[np.bool_]:
-        """Whether a label says that a row is a total: in place of its id, or where it has none.
+        """Whether a label marks a row as a total: in place of its id, or in a row without one.
 
-        A campaign may be called as a total is; an ad of it has a headline.
+        A campaign's name may look like such a label, but an ad in it has a headline.
         """
         layout, platform = self._layout, self._layout.platform
         bare = rows.has_no_id
@@ -259,7 +259,7 @@ class Sifter:
         return found
 
     def _matching(self, cells: pa.Array, matches: Callable[[str], bool]) -> NDArray[np.bool_]:
-        """Which cells match, of those that begin as the label of a total does."""
+        """Which cells match; tests only those that begin like the label of a total."""
         pattern = self._layout.platform.total_beginnings
         found = _array(pc.match_substring_regex(cells, pattern, ignore_case=True))
         for at in np.flatnonzero(found).tolist():
@@ -267,7 +267,7 @@ class Sifter:
         return found
 
     def _names_its_campaign(self, rows: _Rows, cells: pa.Array) -> NDArray[np.bool_]:
-        """Which cells are the label of a subtotal: a word for it beside the row's campaign."""
+        """Which cells label a subtotal: a word for a total beside the row's campaign."""
         found = np.zeros(len(rows.numbers), bool)
         if self._layout.campaign is None:
             return found
@@ -289,7 +289,7 @@ class Sifter:
         return LeftOut(int(rows.numbers[at]), reason, label, counts)
 
     def _suspects(self, rows: _Rows) -> NDArray[np.bool_]:
-        """Which rows may be sums, if their counts are: those without a label or an id."""
+        """Rows without a label or an id: totals, if their counts turn out to be sums."""
         layout = self._layout
         kept = np.isin(rows.numbers, list(self._options.keep_rows))
         if layout.id is not None:
@@ -322,7 +322,7 @@ class Sifter:
                 self._fault(f"{column}: expected whole numbers", rows, is_ad & parts, cells)
 
     def _bare_ids(self, rows: _Rows, is_ad: NDArray[np.bool_]) -> pa.Array:
-        """Ids without what only some exports put around them."""
+        """Ids without the prefixes and marks that only some exports add."""
         ids = text_or_blank(rows.column(self._layout.id))
         damaged = pc.match_substring_regex(ids, f"^(?:{ROUNDED_ID.pattern})$")
         self._fault(
@@ -349,7 +349,7 @@ class Sifter:
 
 
 def blank(cells: pa.Array) -> NDArray[np.bool_]:
-    """Whether cells stand for nothing, (rows,)."""
+    """Whether cells mean "no value", (rows,)."""
     return _array(is_nothing(cells))
 
 
@@ -358,7 +358,7 @@ def _array(cells: pa.Array) -> NDArray[np.bool_]:
 
 
 def _plain_text(cells: pa.Array) -> pa.Array:
-    """Cells without blanks around them, and without what keeps a spreadsheet from reading them."""
+    """Cells without outer blanks and without a spreadsheet's text formula."""
     trimmed = pc.utf8_trim_whitespace(cells)
     if pc.any(pc.starts_with(trimmed, '="')).as_py():
         trimmed = pc.replace_substring_regex(trimmed, _AS_TEXT, r"\1")
@@ -366,7 +366,7 @@ def _plain_text(cells: pa.Array) -> pa.Array:
 
 
 def _compact(table: pa.Table) -> pa.Table:
-    """The same with texts that repeat written once."""
+    """The table with its texts dictionary-encoded."""
     for at, name in enumerate(table.column_names):
         if pa.types.is_string(table.schema.field(name).type):
             table = table.set_column(at, name, table.column(at).dictionary_encode())

@@ -1,4 +1,4 @@
-"""What was read, guessed, merged and left out, in words; and the command to run next."""
+"""Summary of what was read, guessed, merged and left out; and the command to run next."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ _SHOWN = 3
 
 
 def lines(prepared: Prepared) -> Iterator[str]:
-    """All that was read, guessed, merged and left out, a line each."""
+    """Lists what was read, guessed, merged and left out, one item per line."""
     for export in prepared.exports:
         yield from _lines_of_export(export)
     notes = prepared.notes
@@ -101,7 +101,7 @@ def _lines_of_images(prepared: Prepared) -> Iterator[str]:
 
 
 def next_step(prepared: Prepared, out: Path, exports: Sequence[str]) -> str:
-    """The command that trains on the result, as a shell takes it; or why there is none."""
+    """The next command, to train on the result, quoted for a shell; or why there is none."""
     if not {"headline", "image"} & set(prepared.table.column_names):
         return (
             "There is nothing to train on yet, neither headline nor image: name their columns, or "
@@ -115,7 +115,7 @@ def _train_command(prepared: Prepared, out: Path, exports: Sequence[str]) -> str
     words = ["adscore", "train", str(out), f"models/{name or 'model'}"]
     columns = prepared.table.column_names
     if prepared.apart:
-        words += ["--id-column", "none"]  # an id stands in several rows
+        words += ["--id-column", "none"]  # an id repeats in several rows
     for part in ("headline", "image"):
         words += [f"--{part}-column", "none"] if part not in columns else []
     words += ["--group-column", "none"] if "campaign_id" not in columns else []
