@@ -1,8 +1,9 @@
-"""Predicted prior and live counts -> which creative of a group to run, and how sure that is.
+"""Decides which creative of a group to run, from predictions and live counts, with its certainty.
 
-`posterior` finds what is known of each rate, by quadrature, and `beliefs` of the value of several;
-`comparison` finds which arm is best, `split` shares of the next traffic, `status` whether the
-question is settled; `figures` does all of it for many groups on every core, `decision` in words.
+`posterior` computes each rate's posterior by quadrature, and `beliefs` that of a value of several
+rates; `comparison` finds the best arm, `split` the shares of the next traffic, and `status` whether
+the question is settled. `figures` does all of it for many groups on every core; `decision`
+translates it to and from words.
 """
 
 from adscore.decision.decision import (

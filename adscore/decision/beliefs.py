@@ -1,7 +1,7 @@
-"""What is known of the arms' rates, or of their values where several targets are worth something.
+"""Beliefs about the arms' rates, or about their values if several targets have a value.
 
-g groups of a arms each, j coarse nodes of the offset (of all offsets, where there are several),
-n nodes of what is compared.
+g groups of a arms each, j coarse nodes of the offset (of all combinations of offsets, if there are
+several), n nodes of the quantity that is compared.
 """
 
 from abc import ABC, abstractmethod
@@ -24,16 +24,16 @@ from adscore.decision.status import Counted
 
 Array = NDArray[np.float64]
 
-# Nodes of the logarithm of a value on which its distribution is read.
+# Nodes of the logarithm of a value, on which its distribution is evaluated.
 _VALUE_NODES = 161
 _VALUE_REACH = 6.0
-_MAX_LOGIT = 500.0  # whose exponential is still a number
-# Arms times nodes of the offset in one table: each takes a kilobyte or more.
+_MAX_LOGIT = 500.0  # its exponential does not overflow
+# Arms times offset nodes in one table: each takes a kilobyte or more.
 _TABLE_ARMS = 4_096
 
 
 class Belief(ABC):
-    """What is known of some groups' arms."""
+    """What is known about the arms of some groups."""
 
     @abstractmethod
     def mean(self) -> Array:
@@ -41,37 +41,37 @@ class Belief(ABC):
 
     @abstractmethod
     def quantile(self, probability: float) -> Array:
-        """The rate or value below which an arm's lies with some probability, (g, a)."""
+        """The value at a probability of each arm's distribution of rate or value, (g, a)."""
 
     @abstractmethod
     def counted(self) -> Counted:
-        """What the counts alone say."""
+        """What the counts alone say, without predictions."""
 
     @abstractmethod
     def resolved(self, trials: Array) -> Array:
-        """The part of the variance that so many more trials of an arm would resolve, (g, a).
+        """The part of the variance that further trials of an arm would resolve, (g, a).
 
         Args:
-            trials: (g, a), at least 0.
+            trials: Further trials, (g, a), at least 0.
         """
 
     @abstractmethod
     def tables(self, pull: Array | None = None) -> Iterator[Table]:
-        """Densities on common nodes, for some nodes of the offset at a time.
+        """Yields densities on common nodes, for some offset nodes at a time.
 
         Args:
-            pull: What is left of each arm's distance from its mean given the offset, above 0 and
-                at most 1, (g, a); None means all of it.
+            pull: Factor on each arm's distance from its mean given the offset, above 0 and at
+                most 1, (g, a); None means 1.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Rates(Belief):
-    """What is known of the rates of one target.
+    """Belief about the rates of one target.
 
     Attributes:
-        posterior: Of these rates.
-        value: What a success is worth.
+        posterior: Posterior of the rates.
+        value: Value of a success.
     """
 
     posterior: Posterior
@@ -108,7 +108,7 @@ class Rates(Belief):
         values = self.value * expit(nodes)
         weights = posterior.coarse_weights()[:, part]
         if centres.shape[2] > MAX_ARMS_WITH_NODES:
-            # Too many to have each density on nodes of its own; in logits they are nearly normal.
+            # Too many arms for nodes of their own; in logits their densities are nearly normal.
             density, below = _normal(nodes, centres, left * deviations)
             return Table(weights, nodes, values, density, below)
         density, slope = self._density(nodes, part, pull)
@@ -119,7 +119,7 @@ class Rates(Belief):
         return Table(weights, nodes, values, density, below)
 
     def _density(self, nodes: Array, part: slice, pull: Array | None) -> tuple[Array, Array]:
-        """Each arm's density, but for a factor, and its slope, (g, j, a, n) each."""
+        """Each arm's density up to a factor, and its slope, (g, j, a, n) each."""
         evidence = self.posterior.evidence
         means = np.swapaxes(self.posterior.means[..., part], 1, 2)[..., None]
         trials, successes = (x[:, None, :, None] for x in (evidence.trials, evidence.successes))
@@ -131,9 +131,9 @@ class Rates(Belief):
         if pull is not None:
             left = pull[:, None, :, None]
             u = u / left + means * (1 - 1 / left)
-        # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2, over that
-        # at the mean. Its derivative is successes - trials * rate - precision * (u - prior).
-        odds = np.exp(np.minimum(u, _MAX_LOGIT))  # pulled far apart, nodes of others lie far out
+        # log f = successes * u + trials * log(1 - rate) - precision / 2 * (u - prior)^2, minus its
+        # value at the mean. Its derivative is successes - trials * rate - precision * (u - prior).
+        odds = np.exp(np.minimum(u, _MAX_LOGIT))  # with a pull, other arms' nodes lie far out
         missed = np.log1p(odds)
         missed += np.maximum(u - _MAX_LOGIT, 0)
         odds /= 1 + odds
@@ -155,16 +155,16 @@ class Rates(Belief):
 
 @dataclass(frozen=True, slots=True)
 class Values(Belief):
-    """What is known of the sums of several targets' rates, each times what a success is worth.
+    """Belief about the sum of several targets' rates, each times the value of a success.
 
-    Where arms are compared, the sum is taken for log-normal given all offsets, with its own mean
-    and variance, which holds well for a sum of rates that are each known to a few tens of per cent
+    To compare arms, the sum is taken as log-normal given all offsets, with its own mean and
+    variance. This holds well for a sum of rates that are each known to a few tens of per cent
     (Fenton 1960, "The sum of log-normal probability distributions in scatter transmission
     systems").
 
     Attributes:
-        posteriors: Of the rates of each target.
-        worth: What a success of each is worth, above 0.
+        posteriors: Posterior of each target's rates.
+        worth: Value of a success of each target, above 0.
     """
 
     posteriors: Sequence[Posterior]
@@ -176,7 +176,7 @@ class Values(Belief):
         return sum((worth * one.mean() for one, worth in pairs), np.zeros(1))
 
     def quantile(self, probability: float) -> Array:
-        """See `Belief`; by sums over the densities of the targets, which are independent."""
+        """See `Belief`; sums over the densities of the targets, which are independent."""
         first, *others = zip(self.posteriors, self.worth, strict=True)
         one, worth = first
         values, chances = worth * expit(one.nodes), one.density  # (g, a, k)
@@ -213,7 +213,7 @@ class Values(Belief):
             yield Table(weights[:, part], nodes, np.exp(nodes), density, below)
 
     def _parts(self, of_targets: Sequence[Array], power: int) -> Array:
-        """The sum over targets, each weighted by a power of its part of the mean value."""
+        """Sum over targets, each weighted by a power of its share of the mean value."""
         whole = self.mean()
         rows = zip(self.posteriors, self.worth, of_targets, strict=True)
         return sum(
@@ -222,7 +222,7 @@ class Values(Belief):
         )
 
     def _logarithms(self) -> tuple[Array, Array, Array]:
-        """Of every combination of offsets: its weight (g, j), log mean and deviation (g, j, a)."""
+        """For each combination of offsets: weight (g, j), log mean and deviation (g, j, a)."""
         weights, mean, variance = np.ones((1, 1)), np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
         for one, worth in zip(self.posteriors, self.worth, strict=True):
             rate, squares = one.rate_moments()  # (g, coarse, a)
@@ -235,16 +235,16 @@ class Values(Belief):
 
 
 def _sum(values: Array, chances: Array, one: Posterior, worth: float) -> tuple[Array, Array]:
-    """The distribution of values, of which each has a chance, and one more target's together.
+    """Distribution of the sum of a discrete value and the value of one more target.
 
     Args:
-        values: (g, a, k).
-        chances: Of each, (g, a, k); they sum to 1.
-        one: What is known of the target's rates.
-        worth: What a success of it is worth.
+        values: Values, (g, a, k).
+        chances: Probability of each value, (g, a, k); they sum to 1.
+        one: Posterior of the further target's rates.
+        worth: Value of a success of that target.
 
     Returns:
-        Even nodes of the sum's logarithm, (g, a, n), and the chance to be below each.
+        Even nodes of the sum's logarithm, (g, a, n), and the probability to be below each.
     """
     further = worth * expit(one.nodes)
     means, variances = [], []
@@ -257,7 +257,7 @@ def _sum(values: Array, chances: Array, one: Posterior, worth: float) -> tuple[A
     logs = np.log(mean)[..., None] + deviation[..., None] * reach
     whole, scores, below = np.exp(logs), one.scores(), np.zeros_like(logs)
     for place in range(values.shape[-1]):
-        # What the target may bring at most where the rest has one of its values.
+        # Upper limit of the further target's rate, given one of the values.
         left = (whole - values[..., place, None]) / worth
         at = logit(np.clip(left, MIN_RATE**2, 1 - MIN_RATE))
         below += chances[..., place, None] * ndtr(_on_even_nodes(at, one.nodes, scores))
@@ -265,7 +265,7 @@ def _sum(values: Array, chances: Array, one: Posterior, worth: float) -> tuple[A
 
 
 def _on_even_nodes(at: Array, nodes: Array, values: Array) -> Array:
-    """A function of even nodes, (g, a, k), between them, at (g, a, n) places."""
+    """Interpolates a function on even nodes, (g, a, k), linearly at (g, a, n) places."""
     step = nodes[..., 1:2] - nodes[..., :1]
     place = np.clip((at - nodes[..., :1]) / step, 0, nodes.shape[-1] - 1 - 1e-9)
     left = place.astype(np.intp)
@@ -275,7 +275,7 @@ def _on_even_nodes(at: Array, nodes: Array, values: Array) -> Array:
 
 
 def _parts_of(offsets: int, arms: int) -> Iterator[slice]:
-    """Nodes of the offset, so many at a time that a table of so many arms stays small."""
+    """Slices of the offset nodes, sized to bound the memory of a table."""
     size = max(1, _TABLE_ARMS // arms)
     for start in range(0, offsets, size):
         yield slice(start, start + size)
@@ -295,7 +295,7 @@ def _every_pair(first: Array, second: Array, combine: np.ufunc) -> Array:
 
 
 def observed_rate(posterior: Posterior) -> Array:
-    """Successes over trials, (g, a); NaN where there was none."""
+    """Successes over trials, (g, a); NaN without trials."""
     evidence = posterior.evidence
     with np.errstate(invalid="ignore"):
         rate: Array = evidence.successes / evidence.trials
@@ -303,14 +303,14 @@ def observed_rate(posterior: Posterior) -> Array:
 
 
 def squared_error(posterior: Posterior) -> Array:
-    """That of a log rate by the counts alone, one over the successes to expect, (g, a)."""
+    """Squared error of a log rate by counts alone: 1 / expected successes, (g, a)."""
     with np.errstate(divide="ignore"):
         error: Array = 1 / (posterior.evidence.trials * posterior.mean())
     return error
 
 
 def resolved_part(posterior: Posterior, trials: Array) -> Array:
-    """The part of a logit's variance given the offset that more trials would resolve, (g, a)."""
+    """Part of a logit's variance, given the offset, that more trials would resolve, (g, a)."""
     rate = posterior.mean()
     told = trials * posterior.conditional_variance() * rate * (1 - rate)
     part: Array = told / (1 + told)

@@ -1,15 +1,15 @@
-"""Densities of the arms of a group -> which is best, how surely, and what a wrong choice costs.
+"""Compares the arms of a group by their densities: which is best, and what a wrong choice costs.
 
-Given the group's offset the arms are independent. So, with f and F the density and distribution
-of an arm,
+Given the group's offset m, the arms are independent. With f and F the density and distribution
+function of an arm,
 
     P(i is best)    = E_m  integral of f_i * product over k != i of F_k
     E(best) - E(i)  = E_m  integral of F_i * (1 - product over k != i of F_k)  d value
     P(i above c)    = E_m  integral of f_i * F_c
 
-all on one set of nodes for each offset, which lie where any arm's density does.
+all on one set of nodes for each offset, placed where the arms' densities have their mass.
 
-g groups of a arms, j coarse nodes of the offset, n nodes of what is compared.
+g groups of a arms, j coarse nodes of the offset, n nodes of the quantity that is compared.
 """
 
 from collections.abc import Iterable
@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _REACH = 5.0
-# Of a group. Each arm brings an equal part of them, spread over its own density. Of groups as
-# unlike as they come, chances were off by 0.0016 at most (`deciding_bench.exact`).
+# Nodes of a group, shared equally by its arms; each arm spreads its share over its own density. For
+# very unlike groups, chances were off by at most 0.0016 (`deciding_bench.exact`).
 _NODES = 75
 _MIN_NODES_OF_AN_ARM = 14
 _SMOOTHED = 3
-# Less is no chance at all, as far as sums can tell.
+# A smaller chance is lost in rounding.
 _NO_CHANCE = 1e-12
-# Whose logarithm is still a number.
+# Floor for distribution functions, so that their logarithms are finite.
 _LEAST = 1e-300
-# Of more arms, the nodes of those that reach highest are enough: the others are seldom the best.
+# With more arms, only those that reach highest get nodes: the others are seldom the best.
 MAX_ARMS_WITH_NODES = 32
 
 
@@ -41,8 +41,8 @@ class Comparison:
     Attributes:
         chance_best: Chance that no other arm is better, (g, a); they sum to 1.
         loss: Expected loss of choosing the arm, in rates, (g, a).
-        chance_above: Chance that the arm is above the control, (g, a); NaN without a control, and
-            of the control.
+        chance_above: Chance that the arm is above the control, (g, a); NaN for the control
+            itself and in groups without one.
     """
 
     chance_best: Array
@@ -52,14 +52,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Densities of all arms of some groups on nodes that they share, for some nodes of the offset.
+    """Densities of all arms of some groups on shared nodes, for some offset nodes.
 
     Attributes:
         weights: Probability of each node of the offset, (g, j).
-        nodes: Rising, on a scale on which densities are smooth, (g, j, n).
-        values: What these are worth, in rates or in values, (g, j, n).
-        density: Of each arm given the offset, (g, j, a, n).
-        below: Its distribution function, from 0 to 1.
+        nodes: Rising nodes, on a scale on which densities are smooth, (g, j, n).
+        values: Rates or values at the nodes, (g, j, n).
+        density: Density of each arm given the offset, (g, j, a, n).
+        below: Distribution function of each arm, from 0 to 1, (g, j, a, n).
     """
 
     weights: Array
@@ -70,11 +70,11 @@ class Table:
 
 
 def common_nodes(means: Array, deviations: Array) -> Array:
-    """Nodes for each offset, of which each arm brings its share, (g, j, n).
+    """Shared nodes for each offset, to which each arm contributes, (g, j, n).
 
     Args:
-        means: Of each arm's density, (g, j, a).
-        deviations: The same.
+        means: Mean of each arm's density, (g, j, a).
+        deviations: Standard deviation of each arm's density, (g, j, a).
     """
     arms = means.shape[2]
     if arms > MAX_ARMS_WITH_NODES:
@@ -85,8 +85,8 @@ def common_nodes(means: Array, deviations: Array) -> Array:
     reach = np.linspace(-_REACH, _REACH, max(_MIN_NODES_OF_AN_ARM, -(-_NODES // arms)))
     nodes = means[..., None] + deviations[..., None] * reach
     nodes = np.sort(nodes.reshape(*nodes.shape[:2], -1), axis=-1)
-    # Where densities overlap, nodes lie anyhow. Means of neighbours lie more evenly, which halves
-    # the error of all sums; those of many would leave a narrow density too few.
+    # Averaging neighbouring nodes makes them more even where densities overlap, which halves the
+    # error of all sums. Averaging more of them would leave too few to a narrow density.
     together = min(arms, _SMOOTHED)
     sums = np.cumsum(nodes, axis=-1)
     sums[..., together:] -= sums[..., :-together].copy()
@@ -98,8 +98,8 @@ def compare(tables: Iterable[Table], control: NDArray[np.int64]) -> Comparison:
     """Compares the arms of each group.
 
     Args:
-        tables: Their densities, for all nodes of the offset.
-        control: Place of the arm that others are compared with, (g,); -1 where there is none.
+        tables: Densities of the arms, for all offset nodes.
+        control: Index of the arm that others are compared with, (g,); -1 if there is none.
     """
     best, loss, above = np.zeros(1), np.zeros(1), np.full(1, np.nan)
     has_control = bool((control >= 0).any())
@@ -141,13 +141,13 @@ def _chance_above(table: Table, control: NDArray[np.int64]) -> Array:
 
 
 def _average(table: Table, given: Array) -> Array:
-    """Over the nodes of the offset, (g, j, a) -> (g, a)."""
+    """Averages over the offset nodes, (g, j, a) -> (g, a)."""
     average: Array = (given * table.weights[..., None]).sum(axis=1)
     return average
 
 
 def _product_of_others(below: Array) -> Array:
-    """For each arm the product over all others, (g, j, a, n)."""
+    """For each arm, the product over all other arms, (g, j, a, n)."""
     product = np.maximum(below, _LEAST)
     np.log(product, out=product)
     np.subtract(product.sum(axis=2, keepdims=True), product, out=product)
@@ -155,10 +155,10 @@ def _product_of_others(below: Array) -> Array:
 
 
 def antiderivative(values: Array, slopes: Array, x: Array) -> Array:
-    """The integral up to each node, of values whose slopes are known: exact for cubics.
+    """Integral up to each node of values with known slopes; exact for cubics.
 
-    The values are densities, so that it never falls: across the gap between two narrow ones the
-    slopes at its ends would say otherwise.
+    The values are densities, so the integral is kept from falling: across the gap between two
+    narrow densities, the slopes at its ends would make it fall.
     """
     step = np.diff(x, axis=-1)
     parts = values[..., :-1] + values[..., 1:]
@@ -173,7 +173,7 @@ def antiderivative(values: Array, slopes: Array, x: Array) -> Array:
 
 
 def _integral(values: Array, x: Array) -> Array:
-    """By the trapezoid rule, of every arm's values at its group's nodes, (g, j, a)."""
+    """Integral by the trapezoid rule of each arm's values at its group's nodes, (g, j, a)."""
     half = np.diff(x, axis=-1) / 2
     weights = np.zeros_like(x)
     weights[..., 1:] += half

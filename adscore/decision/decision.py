@@ -1,4 +1,4 @@
-"""Groups of arms with what is predicted and counted of each -> which arm to run, in words."""
+"""Decides which arm of each group to run, from predictions and counts, in named results."""
 
 import itertools
 import math
@@ -25,10 +25,10 @@ from adscore.decision.groups import (
 from adscore.decision.posterior import Evidence, sloped
 from adscore.decision.status import STATUSES, Status
 
-# Of models that do not say how far their predictions are off: groups that differ by a factor of
-# three, and creatives that the model tells apart hardly at all.
+# Spread for models that do not state theirs: groups differ by a factor of about three, and the
+# model hardly tells creatives apart.
 DEFAULT_SPREAD = Spread(between_groups=1.0, residual=0.5)
-# What a score is trusted less for widens what the model is taken to leave; the factor is a choice.
+# Residual spread grows by this factor for a score with such a warning. The factor is a choice.
 WIDENED_BY = 1.5
 WIDENING = frozenset(
     {
@@ -40,14 +40,14 @@ WIDENING = frozenset(
         Warning.HEADLINE_PLACEHOLDER,
     }
 )
-# An arm with a smaller part of the trials of the most tried one was hardly tried.
+# An arm with a smaller part of the trials of the arm with the most counts as hardly tried.
 _HARDLY_TRIED = 0.02
-# Arms that are answered for together, in whatever number of groups: memory is bounded by it.
+# Arms decided together, in any number of groups; bounds memory.
 _BLOCK_ARMS = 16_384
 
 
 class DecisionWarning(StrEnum):
-    """A reason to trust a decision less, or what it assumes; the wire's names without prefix."""
+    """A reason to trust a decision less, or an assumption; values are wire names, no prefix."""
 
     DEFAULT_SPREADS = "DEFAULT_SPREADS"
     GROUP_IN_TRAINING = "GROUP_IN_TRAINING"
@@ -59,7 +59,7 @@ class DecisionWarning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetDecision:
-    """What is known of one target of one arm now, as rates."""
+    """The current belief about one target of an arm, as rates."""
 
     trials: float
     successes: float
@@ -72,19 +72,19 @@ class TargetDecision:
 
 @dataclass(frozen=True, slots=True)
 class ArmDecision:
-    """What is known of one arm now: of its rate, or of its value where targets have values.
+    """The current belief about an arm: its rate, or its value if targets have values.
 
     Attributes:
-        id: Its id.
-        predicted: What was expected before the counts.
+        id: Id of the arm.
+        predicted: Expected rate or value before the counts.
         mean: Expected rate or value.
-        lower: Lower end of its 90 % interval.
-        upper: Upper end of it.
+        lower: Lower end of the 90 % interval.
+        upper: Upper end of the 90 % interval.
         chance_best: Chance that no other arm is better.
-        chance_above_control: Chance that it is above the control; None without one.
-        relative_loss: Expected loss of choosing it, over the best arm's expectation.
+        chance_above_control: Chance that it is above the control; None without a control.
+        relative_loss: Expected loss of choosing it, relative to the best arm's expectation.
         share: Share of the next traffic.
-        targets: By target.
+        targets: Belief about each target, by name.
         warnings: Reasons to trust the predictions less.
     """
 
@@ -103,16 +103,16 @@ class ArmDecision:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is known of a group now.
+    """The decision for one group.
 
     Attributes:
-        group: Its name.
-        status: How far the question which arm is best is settled.
-        leader: Id of the arm to choose, if one had to choose now.
-        relative_loss: Expected loss of choosing it, over the best arm's expectation.
-        horizon: Trials still to come that the split is made for.
-        arms: In the order of the group.
-        warnings: Reasons to trust it less, or what it assumes.
+        group: Name of the group.
+        status: Whether the question of the best arm is settled.
+        leader: Id of the arm to choose if one had to choose now.
+        relative_loss: Expected loss of choosing the leader, relative to the best arm's expectation.
+        horizon: Trials still to come, for which the split is made.
+        arms: The arms, in the order of the group.
+        warnings: Reasons to trust the decision less, or its assumptions.
     """
 
     group: str
@@ -125,15 +125,15 @@ class Decision:
 
     @property
     def best(self) -> ArmDecision:
-        """The arm to choose, if one had to choose now."""
+        """The arm to choose if one had to choose now."""
         return next(arm for arm in self.arms if arm.id == self.leader)
 
 
 def decide(groups: Iterable[Group], settings: DecisionSettings) -> Iterator[Decision]:
-    """Decides for any number of groups, in their order; memory is bounded.
+    """Decides for any number of groups, in order and in bounded memory.
 
     Raises:
-        DecisionError: Names the arm and the field that cannot be.
+        DecisionError: An arm or a field is invalid; the message names it.
     """
     for block in _blocks(groups):
         for group in block:
@@ -161,11 +161,11 @@ def _blocks(groups: Iterable[Group]) -> Iterator[list[Group]]:
         yield block
 
 
-# === From words to arrays, and back ===
+# === Conversion to arrays and back ===
 
 
 class _Row(NamedTuple):
-    """The figures of one group: of each arm those of `_ARM_FIGURES`, and of its targets."""
+    """Numbers of one group: `_ARM_FIGURES` of each arm, and those of its targets."""
 
     arms: list[list[float]]
     targets: list[list[list[float]]]
@@ -174,11 +174,11 @@ class _Row(NamedTuple):
 
 
 def _decide(groups: Sequence[Group], settings: DecisionSettings) -> Iterator[Decision]:
-    """Of groups of as many arms each."""
+    """Decides for groups with equal numbers of arms."""
     told = [_evidence(groups, target, settings) for target in settings.targets]
     tried = np.max([one.trials for one in told], axis=0)  # (g, a)
     horizon = tried.sum(axis=1)
-    # Before the first count, none to come would send all of it to what is predicted to be best.
+    # Without counts the horizon is 0, which would send all traffic to the arm predicted best.
     left = np.where(horizon > 0, horizon, MAX_COUNT)
     if settings.horizon is not None:
         left = horizon = np.full(len(groups), float(settings.horizon))
@@ -222,7 +222,7 @@ def _evidence(groups: Sequence[Group], target: str, settings: DecisionSettings) 
     spread = settings.spreads.get(target, DEFAULT_SPREAD)
     arms = [arm for group in groups for arm in group.arms]
     predictions = [arm.predictions[target] for arm in arms]
-    # One that comes with a spread has been widened before.
+    # A prediction with its own spread is already widened.
     residual = [
         (spread.residual * (1 if WIDENING.isdisjoint(arm.warnings) else WIDENED_BY))
         if one.spread is None
@@ -245,10 +245,11 @@ def _evidence(groups: Sequence[Group], target: str, settings: DecisionSettings) 
 
 
 def _trusted(evidence: Evidence, slope: float, seen: NDArray[np.bool_]) -> Evidence:
-    """Predictions as far as they are trusted: sloped, and those of the training not at all.
+    """Evidence with predictions as far as they can be trusted.
 
-    What sets the arms of a group apart that the model was fitted to may be these very counts. They
-    are taken for alike, and to differ by as much as predictions do, beside what the model leaves.
+    Logits are scaled by the slope. Groups seen in training may owe the differences between their
+    arms to these very counts, so their arms get equal logits, and the spread of their predictions
+    is added to the residual.
     """
     logits, apart = sloped(evidence.logits, slope), seen[:, None]
     between_arms = np.sqrt(evidence.residual**2 + logits.var(axis=1, keepdims=True))
@@ -260,7 +261,7 @@ def _trusted(evidence: Evidence, slope: float, seen: NDArray[np.bool_]) -> Evide
 
 
 def _taken(evidence: Evidence) -> Iterator[list[tuple[float, float, Prediction]]]:
-    """By group, of each arm its trials, successes and prediction."""
+    """By group, the trials, successes and prediction of each arm."""
     columns = (evidence.trials, evidence.successes, evidence.logits, evidence.residual)
     for trials, successes, logits, residual in zip(*(c.tolist() for c in columns), strict=True):
         yield list(zip(trials, successes, map(Prediction, logits, residual), strict=True))

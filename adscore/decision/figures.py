@@ -1,4 +1,4 @@
-"""Evidence about many groups -> figures of every arm, some groups at a time on every core."""
+"""Computes the figures of every arm of many groups, in blocks on every core."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +19,12 @@ from adscore.decision.status import find_status
 Array = NDArray[np.float64]
 
 _ENDS = ((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2)
-# Arms that one thread works on at a time: what it holds of them nearly fits a core's cache.
+# Arms that one thread works on at a time: their data nearly fits a core's cache.
 _BLOCK_ARMS = 100
 
 
 class Aim(StrEnum):
-    """What a split of traffic is for."""
+    """What a split of traffic should achieve."""
 
     EARN = "earn"
     LEARN = "learn"
@@ -32,14 +32,14 @@ class Aim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of some groups.
+    """What to find out about some groups.
 
     Attributes:
-        aim: What the split is for.
-        tolerance: The share of the best rate that one is ready to lose, above 0 and below 1.
-        worth: What a success of each target is worth, at least 0, one of them above.
+        aim: What the split should achieve.
+        tolerance: Acceptable loss relative to the best rate, above 0 and below 1.
+        worth: Value of a success of each target, at least 0, one of them above.
         left: Trials still to come for each group, (g,).
-        control: Place of the arm that others are compared with, (g,); -1 where there is none.
+        control: Index of the arm that others are compared with, (g,); -1 if there is none.
     """
 
     aim: Aim
@@ -49,7 +49,7 @@ class Question:
     control: NDArray[np.int64]
 
     def rows(self, chosen: slice | NDArray[np.intp]) -> "Question":
-        """The same of some of the groups."""
+        """The question for some of the groups."""
         return Question(
             self.aim, self.tolerance, self.worth, self.left[chosen], self.control[chosen]
         )
@@ -57,19 +57,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known of the arms of some groups: of the rate, or of the value of several targets.
+    """What is known about the arms of some groups: their rate, or the value of several targets.
 
     Attributes:
         mean: Expected rate or value, (g, a).
-        lower: Lower end of its 90 % interval, (g, a).
-        upper: Upper end of it, (g, a).
+        lower: Lower end of the 90 % interval, (g, a).
+        upper: Upper end of the 90 % interval, (g, a).
         chance_best: Chance that no other arm is better, (g, a).
-        chance_above: Chance that it is above the control; NaN without one, and of the control.
-        relative_loss: Expected loss of choosing it, over the best arm's expectation, (g, a).
+        chance_above: Chance that it is above the control, (g, a); NaN for the control itself and in
+            groups without one.
+        relative_loss: Expected loss of choosing it, relative to the best arm's expectation, (g, a).
         share: Share of the next traffic, (g, a).
-        leader: Place of the arm with the least expected loss, (g,).
-        status: Place in `STATUSES`, (g,).
-        targets: By target the mean and the ends of the interval of its rate, (t, g, a, 3).
+        leader: Index of the arm with the least expected loss, (g,).
+        status: Index in `STATUSES`, (g,).
+        targets: By target, the mean and the ends of the interval of its rate, (t, g, a, 3).
     """
 
     mean: Array
@@ -85,11 +86,11 @@ class Figures:
 
 
 def find_figures(evidence: Sequence[Evidence], question: Question) -> Figures:
-    """Answers for any number of groups of as many arms each, on every usable core.
+    """Computes figures for any number of groups with equal numbers of arms, on every usable core.
 
     Args:
-        evidence: Of each target.
-        question: What is asked.
+        evidence: Evidence about each target.
+        question: What to find out.
     """
     groups, arms = evidence[0].logits.shape
     size = max(1, _BLOCK_ARMS // arms)
@@ -106,7 +107,7 @@ def find_figures(evidence: Sequence[Evidence], question: Question) -> Figures:
 
 
 def _of_block(evidence: Sequence[Evidence], question: Question) -> Figures:
-    """Works on the groups together that need grids of one size."""
+    """Processes together the groups that need grids of the same size."""
     sizes = np.concatenate([grid_sizes(one) for one in evidence], axis=1)  # (g, 2 * targets)
     kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
     if len(kinds) == 1:
@@ -158,7 +159,7 @@ def _figures(evidence: Sequence[Evidence], question: Question, sizes: NDArray[np
 
 
 def _belief(posteriors: Sequence[Posterior], worth: Sequence[float]) -> Belief:
-    """Of the sum of all that is worth anything; exact where that is one target."""
+    """Belief about the sum of all targets with a value; exact if there is only one."""
     valued = [(one, value) for one, value in zip(posteriors, worth, strict=True) if value > 0]
     if len(valued) == 1:
         return Rates(*valued[0])

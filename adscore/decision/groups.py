@@ -1,4 +1,4 @@
-"""What is asked: groups of arms, with what is predicted and counted of each, and the settings."""
+"""Input of decisions: groups of arms with predictions and counts, and settings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,22 +11,23 @@ from adscore.creative import MIN_RATE
 from adscore.decision.figures import Aim
 from adscore.errors import DecisionError
 
-# More arms of one group are no question that a person asks, and each costs memory.
+# Nobody compares more arms in one group, and each costs memory.
 MAX_ARMS = 1_000
-# Offsets of more targets at once are more combinations than are worth their time.
+# With more targets there are too many combinations of offsets to compute.
 MAX_VALUED_TARGETS = 3
 TOLERANCE = 0.01
 MAX_COUNT = 2.0**53  # the largest that is exact
-MAX_LOGIT = 20.0  # of a prediction: rates of one in hundreds of millions
+MAX_LOGIT = 20.0  # of a prediction; a rate of 2e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one target of an arm.
+    """A model's prediction of one target of an arm.
 
     Attributes:
         logit: Logit of the predicted rate.
-        spread: Standard deviation of what the model leaves, in logits; None for the model's own.
+        spread: Standard deviation of what the model leaves unexplained, in logits; None for the
+            model's own.
     """
 
     logit: float
@@ -34,7 +35,7 @@ class Prediction:
 
     @classmethod
     def of_rate(cls, rate: float) -> "Prediction":
-        """That of a rate from 0 to 1."""
+        """Prediction of a rate from 0 to 1."""
         inside = min(max(rate, MIN_RATE), 1 - MIN_RATE)
         logit = math.log(inside) - math.log1p(-inside)
         return cls(min(max(logit, -MAX_LOGIT), MAX_LOGIT))
@@ -45,10 +46,10 @@ class Arm:
     """One creative of a group.
 
     Attributes:
-        id: Names it; no other arm of the group has it.
+        id: Id, unique in the group.
         predictions: One for each target.
-        trials: By target; one that is absent was not tried. Discounted counts may be fractions.
-        successes: By target, from 0 to the trials.
+        trials: Trials by target; a missing target has none. Discounted counts may be fractional.
+        successes: Successes by target, from 0 to the trials.
         warnings: Reasons to trust the predictions less.
     """
 
@@ -61,11 +62,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Creatives that are shown to the same audience.
+    """Creatives shown to the same audience.
 
     Attributes:
-        name: Names it.
-        arms: At least one.
+        name: Name of the group.
+        arms: Its arms, at least one.
         in_training: Whether the model may have been fitted to these counts.
     """
 
@@ -76,20 +77,20 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettings:
-    """What is asked of every group.
+    """Settings for all groups.
 
     Attributes:
-        worth: What a success of each target is worth, by target; the only target's is 1.
-        spreads: By target, how far the model's predictions are off; one that is absent gets a
-            wide default, with a warning.
-        aim: What the split of the traffic is for.
+        worth: Value of a success, by target; 1 for an only target.
+        spreads: Errors of the model's predictions, by target; a missing target gets a wide default,
+            with a warning.
+        aim: What the split of traffic should achieve.
         horizon: Trials still to come for each group; None for as many as it has had.
-        tolerance: The share of the best rate that one is ready to lose.
-        control: Id of the arm that others are compared with, in groups that have it; None for
-            none.
+        tolerance: Acceptable loss relative to the best rate.
+        control: Id of the arm that others are compared with, in groups that have it; None for no
+            control.
 
     Raises:
-        DecisionError: One of them is out of range.
+        DecisionError: A setting is out of range.
     """
 
     worth: Mapping[str, float]
@@ -126,7 +127,7 @@ def check_arms(group: Group, settings: DecisionSettings) -> None:
     """Checks ids and counts.
 
     Raises:
-        DecisionError: Names the arm and the field that cannot be.
+        DecisionError: An arm or a field is invalid; the message names it.
     """
     count = len(group.arms)
     if not 1 <= count <= MAX_ARMS:
@@ -153,10 +154,10 @@ def check_arms(group: Group, settings: DecisionSettings) -> None:
 
 
 def check_group(group: Group, settings: DecisionSettings) -> None:
-    """Checks a group whose control must be among its arms.
+    """Checks a group, and that its control is among its arms.
 
     Raises:
-        DecisionError: Names the arm and the field that cannot be.
+        DecisionError: An arm, a field or the control is invalid; the message names it.
     """
     check_arms(group, settings)
     if settings.control is not None and settings.control not in [arm.id for arm in group.arms]:
@@ -168,7 +169,7 @@ def check_group(group: Group, settings: DecisionSettings) -> None:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether it is a number, and neither infinite nor NaN."""
+    """Whether a value is a finite number."""
     return isinstance(value, Real) and math.isfinite(value)
 
 

@@ -1,4 +1,4 @@
-"""Decisions as files: JSON, and a table with a row for each arm."""
+"""Writes decisions as JSON, or as a table with a row for each arm."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,11 +31,11 @@ _TARGET_FIGURES = ("trials", "successes", "predicted", "mean", "lower", "upper")
 
 
 class DecisionWriter:
-    """Writes decisions as JSON, one after the other.
+    """Writes decisions as JSON, one by one.
 
     Args:
-        file: Takes the text.
-        decisions: What is asked, and of which model.
+        file: Text file to write to.
+        decisions: The decisions, with their settings and model.
     """
 
     def __init__(self, file: TextIO, decisions: "TableDecisions") -> None:
@@ -65,12 +65,12 @@ class DecisionWriter:
         self._separator = ",\n"
 
     def close(self) -> None:
-        """Writes the end."""
+        """Writes the closing brackets."""
         self._file.write("}}\n")
 
 
 def _arm_as_json(arm: ArmDecision, targets: Sequence[str]) -> dict[str, Any]:
-    """One arm; with several targets their figures stand beside those of the value."""
+    """One arm as JSON; several targets have their figures beside those of the value."""
     of_targets = {
         name: {figure: getattr(arm.targets[name], figure) for figure in _TARGET_FIGURES}
         for name in targets
@@ -86,7 +86,7 @@ def _arm_as_json(arm: ArmDecision, targets: Sequence[str]) -> dict[str, Any]:
 
 
 def result_schema(columns: Columns, targets: Sequence[str]) -> pa.Schema:
-    """Columns of a table of decisions: a row for each arm."""
+    """Columns of the table of decisions."""
     texts = [columns.group or "group", columns.id or "row", "status"]
     numbers = [*_FIGURES, *(f"{name}_{figure}" for name in targets for figure in _TARGET_FIGURES)]
     return pa.schema(
@@ -105,7 +105,7 @@ _LAST_COLUMNS = ("warnings", "group_warnings", "model", "model_version")
 def result_batches(
     decisions: Iterable[Decision], schema: pa.Schema, asked: "TableDecisions"
 ) -> Iterator[pa.RecordBatch]:
-    """Decisions as rows of arms, some groups at a time."""
+    """The rows of a table of decisions, in batches of some groups."""
     iterator = iter(decisions)
     while some := list(islice(iterator, _GROUPS_OF_A_BATCH)):
         rows = [_row(one, arm, asked) for one in some for arm in one.arms]

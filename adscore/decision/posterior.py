@@ -1,13 +1,13 @@
-"""Predicted logits and counts of the arms of a group -> the posterior of each arm's rate.
+"""Posterior of each arm's rate, from the predicted logits and counts of a group's arms.
 
     logit p_i = m + s_i + e_i,   m ~ N(0, between^2),   e_i ~ N(0, residual_i^2),
     successes_i ~ Binomial(trials_i, p_i)
 
-m is what all arms of the group share, s_i what the model predicts, e_i what it leaves. Given m the
-arms are independent, so that sums over even grids of m and of each u_i = logit p_i give every
-integral: of smooth densities that vanish at both ends the trapezoid rule is exact but for an error
-that falls exponentially with the number of nodes (Trefethen and Weideman 2014, "The exponentially
-convergent trapezoidal rule").
+m is the offset that all arms of the group share, s_i the model's prediction, e_i what the model
+leaves unexplained. Given m the arms are independent, so every integral is a sum over even grids of
+m and of each u_i = logit p_i. For smooth densities that vanish at both ends, the error of the
+trapezoid rule falls exponentially with the number of nodes (Trefethen and Weideman 2014, "The
+exponentially convergent trapezoidal rule").
 
 g groups of a arms each; j nodes of m, k nodes of each u.
 """
@@ -20,15 +20,15 @@ from scipy.special import expit, logit, ndtri
 
 Array = NDArray[np.float64]
 
-# How far grids reach, in standard deviations.
+# Half-width of grids, in standard deviations.
 _REACH = 6.0
-# Nodes of m lie at most as far apart as this many standard deviations of what they are summed
+# Largest distance of nodes of m and of u, in standard deviations of the density they are summed
 # with; the rule's error is below 1e-5 there.
 _MAX_STEP = 1.2
 _MAX_RATE_STEP = 0.8
 _OFFSET_NODES = (13, 25, 49, 97)
-# Of these, some a standard deviation apart, from -3 to 3, are enough to average a smooth function
-# of m.
+# Of the nodes of m, those about a standard deviation apart from -3 to 3 are enough to average a
+# smooth function of m.
 _COARSE_REACH = 3
 _RATE_NODES = (32, 64, 128, 256)
 _NEWTON_STEPS = 50
@@ -37,14 +37,14 @@ _TOLERANCE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of some groups of as many arms each. Discounted counts may be fractions.
+    """Evidence about groups with equal numbers of arms. Discounted counts may be fractional.
 
     Attributes:
         logits: Predicted logits, (g, a).
-        residual: Standard deviation of what the model leaves of each, in logits, (g, a).
+        residual: Standard deviation of what the model leaves unexplained, in logits, (g, a).
         between: Standard deviation of the groups' offsets, in logits, (g,).
-        trials: (g, a), at least 0.
-        successes: (g, a), from 0 to the trials.
+        trials: Trials, (g, a), at least 0.
+        successes: Successes, (g, a), from 0 to the trials.
     """
 
     logits: Array
@@ -54,7 +54,7 @@ class Evidence:
     successes: Array
 
     def rows(self, chosen: slice | NDArray[np.intp]) -> "Evidence":
-        """That of some of the groups."""
+        """The evidence about some of the groups."""
         return Evidence(
             self.logits[chosen],
             self.residual[chosen],
@@ -65,7 +65,7 @@ class Evidence:
 
 
 def sloped(logits: Array, slope: float) -> Array:
-    """Predicted logits whose differences inside each group are multiplied by a slope, (g, a)."""
+    """Predicted logits with differences inside each group scaled by `slope`, (g, a)."""
     centre = logits.mean(axis=1, keepdims=True)
     result: Array = centre + slope * (logits - centre)
     return result
@@ -73,17 +73,17 @@ def sloped(logits: Array, slope: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What is known of the rates of some groups' arms.
+    """Posterior of the rates of some groups' arms.
 
     Attributes:
-        evidence: Where it comes from.
+        evidence: What it was computed from.
         offsets: Nodes of m, (g, j).
-        weights: Probability of each, (g, j); they sum to 1.
+        weights: Probability of each node of m, (g, j); they sum to 1.
         nodes: Nodes of u, (g, a, k).
-        density: Probability of each, (g, a, k); they sum to 1.
-        coarse: Which nodes of m are enough for averages of smooth functions.
+        density: Probability of each node of u, (g, a, k); they sum to 1.
+        coarse: Slice of the nodes of m that is enough to average smooth functions.
         means: Mean of u given each coarse node of m, (g, a, coarse).
-        deviations: Standard deviation of the same.
+        deviations: Standard deviation of u given each coarse node of m, (g, a, coarse).
         log_evidence: Log likelihood of the counts, without the binomial coefficients, (g,).
     """
 
@@ -103,7 +103,7 @@ class Posterior:
         return rates
 
     def conditional_variance(self) -> Array:
-        """Variance of each u given the offset, on average: what sets the arms apart, (g, a)."""
+        """Mean variance of each u given the offset, which is what sets the arms apart, (g, a)."""
         variance: Array = (self.deviations**2 * self.coarse_weights()[:, None]).sum(axis=-1)
         return variance
 
@@ -115,7 +115,7 @@ class Posterior:
 
     def rate_moments(self) -> tuple[Array, Array]:
         """Mean and variance of each rate given each coarse node of m, (g, coarse, a) each."""
-        # Gauss and Hermite's rule of nine nodes over a density that is nearly normal in logits.
+        # Gauss-Hermite quadrature with nine nodes, over a density that is nearly normal in logits.
         reach, weights = np.polynomial.hermite_e.hermegauss(9)
         rates = expit(self.means[..., None] + self.deviations[..., None] * reach)
         weights = weights / weights.sum()
@@ -124,46 +124,46 @@ class Posterior:
         return np.swapaxes(mean, 1, 2), np.swapaxes(variance, 1, 2)
 
     def quantile(self, probability: float) -> Array:
-        """The rate below which each arm's lies with some probability, (g, a)."""
+        """The value at a probability of each arm's distribution of rates, (g, a)."""
         rates: Array = expit(crossing(self.nodes, self.scores(), probability))
         return rates
 
     def scores(self) -> Array:
-        """Of each node, the normal score of the chance that u lies below it, (g, a, k).
+        """Normal score of the probability that u lies below each node, (g, a, k).
 
-        They are nearly linear in u.
+        Scores are nearly linear in u.
         """
-        # The mass of a node reaches half a step to both sides; the slope's part is the next term
-        # of Euler and Maclaurin's.
+        # A node's mass extends half a step to both sides; the slope term is the next of the
+        # Euler-Maclaurin formula.
         below = np.cumsum(self.density, axis=-1) - self.density / 2
         below -= np.gradient(self.density, axis=-1) / 12
         return normal_scores(below)
 
 
 def grid_sizes(evidence: Evidence) -> NDArray[np.int64]:
-    """Nodes that each group needs of m and of each u, (g, 2).
+    """Number of nodes of m and of each u that each group needs, (g, 2).
 
-    Groups that are worked on together should need as many: else the answer for one would depend, in
-    its last digits, on which others stand beside it.
+    Work only on groups of one size together: otherwise the last digits of one group's answer would
+    depend on the other groups.
     """
     peak = _find_peak(evidence)
-    # So many that the arms' densities given neighbouring nodes of m run into each other.
+    # Enough that the arms' densities given neighbouring nodes of m overlap.
     ratio = (peak.offset_deviation[:, None] / evidence.residual).max(axis=1)
     offsets = np.searchsorted(_OFFSET_NODES[:-1], 2 * _REACH * ratio / _MAX_STEP)
-    # So many that a density given m, narrower than that over all m, spans several.
+    # Enough that a density given m, narrower than the one over all m, spans several nodes.
     ratio = (peak.deviations / peak.conditional).max(axis=1)
     rates = np.searchsorted(_RATE_NODES[:-1], 2 * _REACH * ratio / _MAX_RATE_STEP)
     return np.stack([np.array(_OFFSET_NODES)[offsets], np.array(_RATE_NODES)[rates]], axis=1)
 
 
 def find_posterior(evidence: Evidence, sizes: tuple[int, int] | None = None) -> Posterior:
-    """Finds the posterior of all groups; the same evidence gives the same posterior.
+    """Computes the posterior of all groups; deterministic.
 
-    Memory grows with the groups: a few hundred at a time are fastest.
+    Memory grows with the number of groups: a few hundred at a time are fastest.
 
     Args:
-        evidence: What is known of them.
-        sizes: Nodes of m and of each u; the most that `grid_sizes` says unless given.
+        evidence: Evidence about the groups.
+        sizes: Number of nodes of m and of each u; by default the most that a group needs.
     """
     if sizes is None:
         most = grid_sizes(evidence).max(axis=0)
@@ -214,24 +214,24 @@ def find_posterior(evidence: Evidence, sizes: tuple[int, int] | None = None) -> 
 
 
 def log_miss(u: Array) -> Array:
-    """log(1 - rate) of logits; three times as fast as SciPy's, and exact enough for any counts."""
+    """log(1 - rate) from logits; three times as fast as SciPy, and exact enough for any counts."""
     missed: Array = -np.log1p(np.exp(u))
     return missed
 
 
-# === Where the mass is ===
+# === Peak of the density ===
 
 
 @dataclass(frozen=True, slots=True)
 class _Peak:
-    """The highest point of the joint density of m and all u, and its curvature there.
+    """The mode of the joint density of m and all u, and the curvature there.
 
     Attributes:
-        offset: m, (g,).
-        logits: u, (g, a).
-        offset_deviation: Of m, from the curvature, (g,).
-        deviations: Of each u, (g, a).
-        conditional: Of each u given m, (g, a).
+        offset: m at the mode, (g,).
+        logits: u at the mode, (g, a).
+        offset_deviation: Standard deviation of m by the curvature, (g,).
+        deviations: Standard deviation of each u by the curvature, (g, a).
+        conditional: Standard deviation of each u given m, (g, a).
     """
 
     offset: Array
@@ -242,14 +242,14 @@ class _Peak:
 
 
 def _find_peak(evidence: Evidence) -> _Peak:
-    """Newton's method; the log density is concave, and steps are cut at one logit.
+    """Finds the mode by Newton's method, with steps up to one logit; the log density is concave.
 
-    Each group stops for itself: what the others need changes no digit of it.
+    Each group stops on its own, so that other groups do not change its digits.
     """
     predicted, trials, successes = evidence.logits, evidence.trials, evidence.successes
     precision, between = evidence.residual**-2, evidence.between**-2
     rate = expit(predicted)
-    worth = precision / (rate * (1 - rate))  # trials that tell as much as the prediction
+    worth = precision / (rate * (1 - rate))  # trials with as much information as the prediction
     u = logit((successes + worth * rate) / (trials + worth))
     m = (precision * (u - predicted)).sum(axis=1) / (between + precision.sum(axis=1))
     curvatures, schurs = np.empty_like(u), np.empty_like(m)
@@ -280,13 +280,13 @@ def _grid(centre: Array, deviation: Array, count: int) -> Array:
 
 
 def normal_scores(below: Array) -> Array:
-    """Of chances, from 0 to 1."""
+    """Normal scores of probabilities from 0 to 1."""
     scores: Array = ndtri(np.clip(below, 1e-12, 1 - 1e-12))
     return scores
 
 
 def crossing(x: Array, scores: Array, probability: float) -> Array:
-    """Where normal scores, rising over an even grid, say that so much lies below."""
+    """Where normal scores, rising over an even grid, reach a probability."""
     level = ndtri(probability)
     right = np.clip((scores < level).sum(axis=-1, keepdims=True), 1, x.shape[-1] - 1)
     low, high = (np.take_along_axis(scores, at, axis=-1) for at in (right - 1, right))

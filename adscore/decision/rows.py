@@ -1,6 +1,6 @@
-"""Rows of a table -> groups of arms: rows of one creative are summed, whatever their order.
+"""Collects the rows of a table into groups of arms; sums the rows of a creative, in any order.
 
-Memory is bounded: once many arms are held, they are put aside in files, by a digest of their group,
+Memory is bounded: when many arms are held, they are spilled to files by a digest of their group,
 and each file is read on its own.
 """
 
@@ -23,23 +23,23 @@ from adscore.table import Piece, values
 from adscore.table.checks import CheckedCells, Faults, checked_counts
 from adscore.table.numbers import is_nothing
 
-# Some 100 MB of Python objects.
+# About 100 MB of Python objects.
 MAX_ARMS_HELD = 150_000
 _FILES = 64
-ONE_GROUP = "all"  # where no column says what belongs together
+ONE_GROUP = "all"  # name of the only group, without a group column
 _UNNAMED = "Such rows would be joined. They may be totals, which adscore prepare leaves out"
 
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """When rows were counted, and how fast their counts grow old.
+    """When rows were counted, and how fast their counts lose weight.
 
     Attributes:
-        column: Holds days, as dates or as texts that begin with YYYY-MM-DD.
-        half_life_days: After so many days a count is worth half; None for ever the same.
+        column: Column of days, as dates or as texts that begin with YYYY-MM-DD.
+        half_life_days: Days after which a count has half its weight; None keeps full weight.
 
     Raises:
-        DecisionError: The half-life is no number above 0.
+        DecisionError: The half-life is not a number above 0.
     """
 
     column: str
@@ -53,13 +53,13 @@ class Dates:
 
 @dataclass(frozen=True, slots=True)
 class RowColumns:
-    """What is read of a row beside what is scored.
+    """Columns that are read in addition to those that are scored.
 
     Attributes:
-        id: Names the creative; rows are creatives of their own where it is None.
-        group: Names what belongs together; all rows do where it is None.
-        targets: Their counts.
-        dates: When they were counted; None where that is not known.
+        id: Column of the creative's id; without it, each row is a creative of its own.
+        group: Column of the group; without it, all rows form one group.
+        targets: Targets whose counts are read.
+        dates: When rows were counted; None if unknown.
     """
 
     id: str | None
@@ -70,9 +70,9 @@ class RowColumns:
 
 @dataclass(slots=True)
 class _Sums:
-    """What the rows of one creative add up to, in the order in which they are put aside.
+    """Sums over the rows of one creative; fields are in the order in which they are spilled.
 
-    Counts are worth what they are on the last day, if days are known.
+    If days are known, counts are discounted to the last day.
     """
 
     rows: int = 0
@@ -96,7 +96,7 @@ class _Sums:
         self.warnings = list(dict.fromkeys([*self.warnings, *other.warnings]))
 
     def age(self, day: int, half_life_days: float | None) -> None:
-        """Lets counts be worth what they are on a day, the last one or a later."""
+        """Discounts the counts to a day, not before the last one."""
         if half_life_days is not None and self.last_day is not None:
             left = 0.5 ** ((day - self.last_day) / half_life_days)
             self.trials = [left * count for count in self.trials]
@@ -111,9 +111,9 @@ class GroupsOfRows:
     """Collects the groups of a table.
 
     Args:
-        columns: What is read.
-        table: Names the table in errors.
-        max_arms: Arms that are held in memory.
+        columns: Columns to read.
+        table: Name of the table, for errors.
+        max_arms: Number of arms held in memory.
     """
 
     def __init__(self, columns: RowColumns, table: str, max_arms: int = MAX_ARMS_HELD) -> None:
@@ -135,7 +135,7 @@ class GroupsOfRows:
         self._exits.close()
 
     def add(self, piece: Piece, scores: pa.RecordBatch) -> None:
-        """Takes rows and their scores, as `BatchScorer.score` gives them."""
+        """Adds rows and their scores, as `BatchScorer.score` returns them."""
         columns = self._columns
         labels = Columns(id=columns.id, headline=None, image=None, group=columns.group)
         cells = CheckedCells(labels, columns.targets, self._faults)
@@ -145,7 +145,7 @@ class GroupsOfRows:
         days = self._days(piece)
         ids = scores.column(0).to_pylist()
         groups = cells.texts[columns.group] if columns.group else [ONE_GROUP] * len(ids)
-        # NA may be a region; but no creative.
+        # A group may be called "NA"; a creative may not.
         for name, is_unnamed in ((columns.group, _is_blank), (columns.id, is_nothing)):
             if name is not None:
                 self._require_named(piece.first_row, name, map(is_unnamed, cells.texts[name]))
@@ -170,14 +170,14 @@ class GroupsOfRows:
             )
 
     def groups(self, is_in_training: Callable[[str, int | None], bool]) -> Iterator[Group]:
-        """All groups, once every row was added.
+        """Yields all groups, once every row has been added.
 
         Args:
             is_in_training: Whether the counts of a group may have been in the model's training,
                 from its name and the day of its first row (a proleptic ordinal), if known.
 
         Raises:
-            TableError: Some rows are no good; the first of each kind are named.
+            TableError: Rows are invalid; the first of each kind are named.
         """
         self._require_good_rows()
         for held in self._parts():
@@ -189,7 +189,7 @@ class GroupsOfRows:
     # === Rows ===
 
     def _counts(self, first_row: int, cells: CheckedCells) -> list[tuple[Any, Any]]:
-        """Successes and trials by target; faults are noted by the rows of the table."""
+        """Successes and trials by target; records faults by row of the table."""
         local = Faults(self._table)
         counts = [checked_counts(one, cells.counts, local) for one in self._columns.targets]
         for row in local.rows - {row - first_row for row in self._faults.rows}:
@@ -213,7 +213,7 @@ class GroupsOfRows:
         dates = self._columns.dates
         if dates is None:
             return [None] * piece.rows.num_rows
-        # Somewhere tomorrow has begun.
+        # Tomorrow has begun somewhere.
         latest = datetime.now(UTC).date().toordinal() + 1
         days: list[int | None] = []
         for row, cell in enumerate(values(piece.rows, dates.column), piece.first_row):
@@ -302,13 +302,13 @@ def _is_blank(cell: str) -> bool:
 
 
 def _logits(scores: pa.RecordBatch, target: str) -> list[float]:
-    """Predicted logits; of rows without a score, whatever."""
+    """Predicted logits; a row without a score gets an arbitrary one."""
     means = scores.column(f"{target}_mean").to_pylist()
     return [Prediction.of_rate(0.5 if mean is None else mean).logit for mean in means]
 
 
 def _day(cell: object) -> int | None:
-    """A proleptic ordinal, or None where the cell is no day."""
+    """A day as a proleptic ordinal; None if the cell is not a day."""
     if isinstance(cell, datetime):
         return cell.date().toordinal()
     if isinstance(cell, date):

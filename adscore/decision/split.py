@@ -1,12 +1,13 @@
-"""What is known of the arms of a group -> how to split its next traffic.
+"""Splits the next traffic of a group, from the belief about its arms.
 
-To earn, an arm gets the chance that it will look best in the end. What is left of the traffic, r
-trials an arm, can resolve a part of what is unknown of it,
+To earn, an arm's share is the chance that it will look best in the end. The remaining traffic,
+r trials per arm, can resolve a part f^2 of what is unknown about an arm,
 
     f^2 = r / (r + patience / (variance of the logit * rate * (1 - rate)))
 
-so that its posterior mean will end up spread like the posterior itself, pulled to its mean by f.
-With much traffic to come this is Thompson sampling (1933), with none the arm of the highest mean.
+so that its posterior means will end up distributed like the posterior itself, pulled to its mean by
+f. With much traffic to come this is Thompson sampling (1933); with none, the arm with the highest
+mean gets everything.
 """
 
 import numpy as np
@@ -17,21 +18,21 @@ from adscore.decision.comparison import chance_best
 
 Array = NDArray[np.float64]
 
-# How much of the traffic to come is counted on: chosen in replays of tests that the model had not
-# seen, see docs/deciding.md.
+# The traffic to come is divided by this. Chosen by replaying tests that the model had not seen,
+# see docs/deciding.md.
 PATIENCE = 4.0
-# A pull of zero would leave no density.
+# A pull of zero would make a density vanish.
 _MIN_PULL = 1e-3
-# Of the traffic of a split to learn, what the likeliest best arm gets and what its challengers
-# share.
+# In a split to learn, the share that goes to arms by their chance to be best; the rest goes to
+# their challengers.
 _LEADER_SHARE = 0.5
 
 
 def split_to_earn(belief: Belief, left: Array) -> Array:
-    """Shares that earn the most over what is left.
+    """Shares that earn the most over the remaining traffic.
 
     Args:
-        belief: What is known of the arms.
+        belief: Belief about the arms.
         left: Trials still to come for each group, (g,).
 
     Returns:
@@ -44,11 +45,11 @@ def split_to_earn(belief: Belief, left: Array) -> Array:
 
 
 def split_to_learn(chances: Array) -> Array:
-    """Shares that name the best arm soonest: top-two Thompson sampling, its draws averaged.
+    """Shares that identify the best arm soonest: top-two Thompson sampling with averaged draws.
 
     Russo (2016), "Simple Bayesian algorithms for best arm identification"; Jourdan et al. (2023),
-    arXiv 2305.14704. One half goes to an arm as often as it is best, the other as often as it is
-    best among those that are left when another one is taken away.
+    arXiv 2305.14704. Half of the traffic goes to each arm by its chance to be best; the other half
+    by its chance to be best among the arms that are left when the drawn one is removed.
 
     Args:
         chances: Chance of each arm to be best, (g, a).
@@ -58,7 +59,7 @@ def split_to_learn(chances: Array) -> Array:
     """
     if chances.shape[1] == 1:
         return np.ones_like(chances)
-    # As one arm's chance nears 1, those of the others keep their proportions.
+    # Keep the proportions of the others when one arm's chance nears 1.
     kept = np.clip(chances, 1e-12, None)
     odds = kept / np.maximum(1 - kept, 1e-12)
     challenger = kept * (odds.sum(axis=1, keepdims=True) - odds)

@@ -1,4 +1,4 @@
-"""Comparisons of the arms of a group -> whether the question which is best is settled."""
+"""Decides whether the question of the best arm of a group is settled."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Chosen so that of groups of four equal arms that are looked at daily, at most one in twenty ever
-# has a leader, and an arm that is better by a fifth is soon found: see docs/deciding.md.
+# Chosen so that, among groups of four equal arms checked daily, at most one in twenty ever gets a
+# leader, while an arm that is better by a fifth is found soon: see docs/deciding.md.
 _LEADER_CHANCE = 0.965
-# Standard errors of the counts that an arm must be behind, as it seems with the prediction and as
-# it was observed: a prediction does not make a leader, and a wrong one seldom helps to. The second
-# was chosen so that the same holds where predictions set equal arms apart by 0.35 logits.
+# How many standard errors of the counts an arm must be behind: with the prediction included, and by
+# observation alone. So a prediction alone makes no leader, and a wrong one seldom does. The second
+# was chosen so that this also holds if predictions separate equal arms by 0.35 logits.
 SHOWN_ERRORS = 1.645
 COUNTED_ERRORS = 1.3
 
 
 class Status(StrEnum):
-    """How far the question which arm is best is settled."""
+    """Whether the question of the best arm is settled."""
 
     OPEN = "open"
     LEADER = "leader"
@@ -31,11 +31,11 @@ STATUSES = tuple(Status)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the counts of some groups' arms say alone.
+    """What the counts alone say about some groups' arms.
 
     Attributes:
-        rate: Observed rate or value, (g, a); NaN of an arm that was not tried.
-        noise: Squared standard error of its logarithm, (g, a), or inf.
+        rate: Observed rate or value, (g, a); NaN for an arm without trials.
+        noise: Squared standard error of the rate's logarithm, (g, a), or inf.
     """
 
     rate: Array
@@ -47,20 +47,20 @@ def find_status(
 ) -> NDArray[np.int64]:
     """Finds the status of each group.
 
-    A leader's expected loss is below the tolerance, it is the best with a chance of 96.5 %, and
-    each other arm has had the trials that could show that it is as far behind as it seems, both
-    with the prediction and by the counts alone: a prediction may be wrong. In a tie, whichever arm
-    is chosen, the expected loss is below the tolerance.
+    A leader has an expected loss below the tolerance and a chance of 96.5 % to be the best, and
+    each other arm has had the trials to show that it is as far behind as it seems, both with the
+    prediction and by counts alone, since a prediction may be wrong. In a tie, the expected loss is
+    below the tolerance whichever arm is chosen.
 
     Args:
         mean: Expected rate or value of each arm, (g, a).
-        counted: What the counts say of it alone.
-        chance_best: (g, a).
-        relative_loss: (g, a).
-        tolerance: The share of the best rate that one is ready to lose.
+        counted: What the counts alone say.
+        chance_best: Chance that each arm is the best, (g, a).
+        relative_loss: Expected loss of each arm relative to the best arm's expectation, (g, a).
+        tolerance: Acceptable loss relative to the best rate.
 
     Returns:
-        Places in `STATUSES`, (g,).
+        Indices in `STATUSES`, (g,).
     """
     leader = relative_loss.argmin(axis=1)[:, None]
 
@@ -80,7 +80,7 @@ def find_status(
         & is_shown.all(axis=1, keepdims=True)
     )[:, 0]
     ties = (relative_loss < tolerance).all(axis=1) & np.isfinite(noise).all(axis=1)
-    if mean.shape[1] == 1:  # there is nothing to settle
+    if mean.shape[1] == 1:  # a single arm
         return np.full(len(mean), STATUSES.index(Status.OPEN))
     codes = [STATUSES.index(status) for status in (Status.TIE, Status.LEADER, Status.OPEN)]
     return np.select([ties, leads], codes[:2], codes[2])

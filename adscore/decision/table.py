@@ -1,4 +1,4 @@
-"""A table with counts so far -> a decision for each of its groups."""
+"""Decides for each group of a table with counts so far."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,19 +27,19 @@ Progress = Callable[[float | None, int], None]
 
 @dataclass(frozen=True, slots=True)
 class TableQuestion:
-    """What is asked of a table.
+    """What to decide about a table.
 
     Attributes:
         columns: Which column holds what.
-        targets: The counts to read; None for those of the model's training that the table has.
-        values: What a success of each target is worth; empty where there is one target.
-        aim: What the split of the traffic is for.
+        targets: The counts to read; None for those of the training whose columns the table has.
+        values: Value of a success, by target; may be empty if there is only one target.
+        aim: What the split of traffic should achieve.
         horizon: Trials still to come for each group; None for as many as it has had.
-        tolerance: The share of the best rate that one is ready to lose.
-        control: Id of the arm that others are compared with; None for none.
-        dates: When rows were counted; None where that is not known.
-        image_root: Folder, a path or URL, of image paths; ``""`` for that of the table.
-        engine: Where creatives are scored, ``"local"`` or ``"spark"``; the rest is done here.
+        tolerance: Acceptable loss relative to the best rate.
+        control: Id of the arm that others are compared with; None for no control.
+        dates: When rows were counted; None if unknown.
+        image_root: Folder, a path or URL, of image paths; ``""`` for the table's folder.
+        engine: Where creatives are scored, ``"local"`` or ``"spark"``; the rest runs here.
     """
 
     columns: Columns
@@ -55,25 +55,25 @@ class TableQuestion:
 
 
 class TableDecisions:
-    """The decisions of a table, to be iterated once.
+    """The decisions for a table; iterate only once.
 
     Args:
-        table: What `open_stream` takes.
+        table: A table, as for `open_stream`.
         model: Folder of a model or of one of its versions.
-        question: What is asked.
-        progress: Is told the share of the table that was read, if known, and how many rows.
+        question: What to decide.
+        progress: Receives the share of the table read, if known, and the number of rows.
 
     Attributes:
-        settings: What is asked of each group.
+        settings: Settings for all groups.
         model: Name of the model.
         model_version: Its version.
-        remarks: What a user should know of how the table is read.
-        context_left_out: Context that the model reads and no column holds.
+        remarks: What a user should know about how the table is read.
+        context_left_out: Names of context that the model uses and the table lacks.
 
     Raises:
         TableError: The table cannot be read.
         BundleError: The model cannot be opened.
-        DecisionError: A setting is out of range, or it is not clear what counts.
+        DecisionError: A setting is out of range, or it is unclear which counts to use.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TableDecisions:
     ) -> None:
         columns = question.columns
         options = ScoringOptions(replace(columns, group=None), image_root=question.image_root)
-        # A version that appears meanwhile is not for this run.
+        # Stick to one version, even if a newer one appears during the run.
         scorer = BatchScorer(resolve_bundle(model), options)
         manifest = scorer.scorer.manifest
         targets = question.targets or _trained_targets(table, manifest)
@@ -97,7 +97,7 @@ class TableDecisions:
         self._scorer = BatchScorer(
             scorer.model, options.below(self._stream.folder), opened=scorer.scorer
         )
-        # Spark writes what else is read of a row beside its scores.
+        # With Spark, the other columns needed are written beside the scores.
         further = dict.fromkeys([*([columns.group] if columns.group else []), *counted, *dated])
         self._options = replace(self._scorer.options, keep=tuple(further))
         self._engine, self._table = question.engine, table
@@ -172,7 +172,7 @@ def _settings(
 
 
 def _trained_targets(table: Any, manifest: Manifest) -> list[Target]:
-    """The targets of the model's training whose columns the table has."""
+    """The targets of the model's training whose columns are in the table."""
     trained = [
         Target.parse(f"{name}={columns}")
         for name, columns in manifest.training.target_columns.items()
@@ -215,29 +215,29 @@ class _TableOptions(TypedDict, total=False):
 
 
 def decide_table(table: Any, model: str | Path, **options: Unpack[_TableOptions]) -> Any:
-    """Decides between the creatives of each group of a table with the counts so far.
+    """Decides between the creatives of each group of a table, from the counts so far.
 
     Args:
-        table: What `adscore.score_table` takes.
+        table: A table, as for `adscore.score_table`.
         model: Folder of a model (its newest version) or of one version.
-        options: Each may be left out. Columns are then those that the model was trained with:
+        options: All optional. Columns default to those of the model's training:
 
             - ``id_column``, ``headline_column``, ``image_column``, ``group_column``,
               ``context_columns``, ``image_root``: As of `adscore.score_table`.
-            - ``targets``: By name, ``SUCCESSES/TRIALS``; those of the training unless given.
-            - ``values``: What a success of each target is worth; needed with several targets.
+            - ``targets``: By name, ``SUCCESSES/TRIALS``; default: those of the training.
+            - ``values``: Value of a success, by target; required with several targets.
             - ``aim``: ``"earn"`` or ``"learn"``.
-            - ``horizon``: Trials still to come for each group; as many as it has had unless given.
-            - ``tolerance``: The share of the best rate that one is ready to lose (0.01).
+            - ``horizon``: Trials still to come for each group; default: as many as it has had.
+            - ``tolerance``: Acceptable loss relative to the best rate (0.01).
             - ``control``: Id of the arm that others are compared with.
-            - ``date_column``: Days of the counts; ``half_life_days`` lets old ones count less.
+            - ``date_column``: Days of the counts; ``half_life_days`` discounts old ones.
 
     Returns:
-        A row for each arm, with the columns of `adscore decide --out`: a pandas data frame for one,
-        otherwise an Arrow table.
+        A row for each arm, with the columns of `adscore decide --out`: a pandas data frame if the
+        table is one, otherwise an Arrow table.
 
     Raises:
-        TableError: The table cannot be read, or rows of it are no good.
+        TableError: The table cannot be read, or has invalid rows.
         DecisionError: A setting is out of range.
         BundleError: The model cannot be opened.
     """
