@@ -1,4 +1,4 @@
-"""Reports: HTML pages about an evaluation and about scores."""
+"""HTML reports about evaluations, scores, decisions, checks and explanations."""
 
 from adscore.report.evaluation import Report, left_out_report, write_report
 from adscore.report.scores import write_score_report

@@ -1,4 +1,4 @@
-"""What a page shows of one creative: its image, its headline and the range of its rate."""
+"""What a page shows of one creative: its image, its headline and the interval of its rate."""
 
 import hashlib
 from collections.abc import Collection, Hashable, Mapping
@@ -12,18 +12,18 @@ from adscore.report.thumbnails import thumbnail_uri
 from adscore.report.words import percent
 from adscore.table import CreativeTable, ImageSource, cell_text
 
-LINE_SIDE = 96  # pixels, of the longer side of an image in a list
-_MAX_HEADLINE = 160  # characters; more would push the metrics out of sight
+LINE_SIDE = 96  # longer side of an image in a list, in pixels
+_MAX_HEADLINE = 160  # characters; more would push the metrics off the screen
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a viewer sees of a creative; None stands for a part that the model does not read.
+    """What a viewer sees of a creative; a part that the model does not read is None.
 
     Attributes:
-        id: Of its row.
-        headline: Cut where it is long; ``""`` where there is none.
-        picture: Its image as a ``data:`` URI; ``""`` where there is none to show.
+        id: Id of its row.
+        headline: Headline, shortened if it is long; ``""`` if absent.
+        picture: Image as a ``data:`` URI; ``""`` if there is none to show.
     """
 
     id: str
@@ -32,11 +32,11 @@ class Seen:
 
 
 class Viewer:
-    """Looks at the creatives of a table as a model reads them.
+    """Reads the visible parts of creatives from a table, as the model reads them.
 
     Args:
         table: The creatives.
-        limits: What the model accepts.
+        limits: The model's input limits.
     """
 
     def __init__(self, table: CreativeTable, limits: InputLimits) -> None:
@@ -53,7 +53,7 @@ class Viewer:
         )
 
     def identity(self, row: int) -> Hashable:
-        """Equal for rows that look the same to the model, their context apart."""
+        """A key that is equal for rows with the same headline and image, whatever their context."""
         table, modalities = self._table, self._limits.modalities
         return (
             table.headlines[row] if "headline" in modalities else None,
@@ -64,7 +64,7 @@ class Viewer:
         if row not in self._pictures:
             try:
                 image = self._table.creative(row, self._limits).image
-            except InvalidCreativeError:  # the file went away since it was scored
+            except InvalidCreativeError:  # the file has gone since it was scored
                 image = b""
             self._pictures[row] = thumbnail_uri(image, self._limits) or ""
         return self._pictures[row]
@@ -72,12 +72,12 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a line of a list shows of a creative; None stands for a part that is not read.
+    """What a line of a list shows of a creative; a part that the model does not read is None.
 
     Attributes:
-        headline: Cut where it is long; ``""`` where there is none.
-        image: Equal for equal images; ``""`` where there is none.
-        context: Its circumstances in a few words.
+        headline: Headline, shortened if it is long; ``""`` if absent.
+        image: A key that is equal for equal images; ``""`` if absent.
+        context: Values of the context, in a few words.
     """
 
     headline: str | None
@@ -86,12 +86,12 @@ class Look:
 
 
 class Looks:
-    """Looks at rows of a table that is read as a stream.
+    """Reads the visible parts of creatives from a streamed table.
 
     Args:
-        options: How it is read.
-        limits: What the model accepts.
-        pictured: Rows whose image is shown, in every row that has it.
+        options: How the table is read.
+        limits: The model's input limits.
+        pictured: Rows whose images are shown, wherever they occur.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Looks:
         self._pictures: dict[Hashable, str] = {}
 
     def look(self, row: int, cells: Mapping[str, Any]) -> Look:
-        """Looks at one row, given all its cells that are read."""
+        """What a line shows of a row, given the cells that were read."""
         columns, modalities = self._options.columns, self._limits.modalities
         headline = cell_text(cells.get(columns.headline or ""))
         return Look(
@@ -114,7 +114,7 @@ class Looks:
 
     @property
     def pictures(self) -> Mapping[Hashable, tuple[int, str]]:
-        """By image, a number and its ``data:`` URI."""
+        """By image key, a number and its ``data:`` URI."""
         shown = {image: uri for image, uri in self._pictures.items() if uri}
         return {image: (number, uri) for number, (image, uri) in enumerate(shown.items())}
 
@@ -129,27 +129,27 @@ class Looks:
     def _thumbnail(self, cell: Any) -> str:
         try:
             data = cell if isinstance(cell, bytes) else self._images.read(cell_text(cell))
-        except InvalidCreativeError:  # it went away since it was scored
+        except InvalidCreativeError:  # the file has gone since it was scored
             return ""
         return thumbnail_uri(data, self._limits, LINE_SIDE) or ""
 
 
 def cut_headline(headline: str) -> str:
-    """A headline as a card holds it."""
+    """A headline, shortened to fit a card."""
     text = headline.strip()
     return text[:_MAX_HEADLINE] + ("\N{HORIZONTAL ELLIPSIS}" if len(text) > _MAX_HEADLINE else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """An interval, its prediction and the result, in per cent of a scale that cards share.
+    """An interval, its prediction and the result, in per cent of a scale shared by cards.
 
     Attributes:
-        low: Left end of the interval.
-        high: Its right end.
-        mean: The prediction.
-        observed: The result; None where there is none.
-        is_inside: Whether the interval holds the result.
+        low: Left end.
+        high: Right end.
+        mean: Prediction.
+        observed: Result; None if there is none.
+        is_inside: Whether the result lies inside the interval.
         words: The interval in words.
     """
 
@@ -164,13 +164,13 @@ class Range:
 def rate_range(
     interval: tuple[float, float], mean: float, highest: float, observed: float | None = None
 ) -> Range:
-    """Places an interval on a scale.
+    """Scales an interval to per cent of the card's width.
 
     Args:
-        interval: Its ends, rates.
+        interval: Ends of the interval, as rates.
         mean: The predicted rate.
         highest: The rate at the right end of the scale.
-        observed: The observed rate.
+        observed: The observed rate; None if there is none.
     """
     low, high = interval
     scale = 100 / max(highest, 1e-9)

@@ -13,16 +13,16 @@ from adscore.report.svg import Axis, Chart, Mark, Plot, number_axis, rate_axis
 from adscore.report.words import percent
 
 _EVIDENCE_EDGES = (1.0, SIGNIFICANT_Z, 3.0, 5.0)
-_NUMBER_HEIGHT = 0.09  # of a bar's number, in the unit of its axis
-_SHOWN_INTERVALS = 60  # as many as can be told apart across a chart
+_NUMBER_HEIGHT = 0.09  # height of a bar's number, in units of the axis
+_SHOWN_INTERVALS = 60  # more would merge in a chart
 _HISTOGRAM_BARS = 24
-_LIFT_FROM = 0.05  # the first creatives alone make a jagged line
+_LIFT_FROM = 0.05  # below, few creatives make a jagged line
 _LIFT_NOTED = 0.2
 _LIFT_LISTED = (0.1, _LIFT_NOTED, 0.3, 0.5, 0.75)
 
 
 def target_charts(rows: TargetRows) -> dict[str, Chart]:
-    """All charts that a target has rows for, by the names that the template gives them."""
+    """All charts that the rows allow, by their names in the template."""
     charts = {
         "reliability": reliability_chart(rows),
         "evidence": evidence_chart(rows),
@@ -61,7 +61,7 @@ def reliability_chart(rows: TargetRows) -> Chart | None:
 
 
 def evidence_chart(rows: TargetRows) -> Chart | None:
-    """Ranking accuracy by strength of evidence; None without a pair."""
+    """Ranking accuracy by strength of evidence; None without groups or pairs."""
     if rows.group is None:
         return None
     curve = evidence_curve(
@@ -109,7 +109,7 @@ def _evidence_bars(plot: Plot, curve: EvidenceCurve) -> Iterator[Mark]:
 
 
 def _free_of(accuracy: float, curve: EvidenceCurve, place: int) -> float:
-    """Where the number of a bar begins: above the line within reach, where that would cross it."""
+    """Where the number on a bar starts: above the ceiling line if it would cross it."""
     if curve.noise_ceiling is None or accuracy < CHANCE:
         return accuracy
     ceiling = float(curve.noise_ceiling[place])
@@ -124,7 +124,7 @@ def _span(curve: EvidenceCurve, place: int) -> str:
 
 
 def lift_chart(rows: TargetRows) -> Chart | None:
-    """Rate of the best predicted share over the overall rate; None without a success."""
+    """Rate of the best predicted share relative to the overall rate; None without successes."""
     curve = lift_curve(rows.mean, rows.successes, rows.trials)
     if curve is None:
         return None
@@ -156,9 +156,9 @@ def lift_chart(rows: TargetRows) -> Chart | None:
 
 
 def coverage_chart(rows: TargetRows) -> Chart | None:
-    """Creatives by prediction, with interval and observed rate; None where no row has two trials.
+    """Predictions with interval and observed rate; None if no row has two trials.
 
-    Of many creatives every n-th is shown.
+    Shows an even selection if there are many creatives.
     """
     shown = _spread(rows.mean, np.flatnonzero(rows.trials > 1), _SHOWN_INTERVALS)
     if not shown.size:
@@ -210,7 +210,7 @@ def _interval_marks(
 
 
 def distribution_chart(rows: TargetRows) -> Chart:
-    """How many creatives are predicted which rate; of a label, those that are 1 apart."""
+    """Histogram of predicted rates; if the target is a label, separately for creatives with a 1."""
     low, high = float(rows.mean.min()), float(rows.mean.max())
     overall = rows.overall if rows.trials_column else None
     ends = [low, high] if overall is None else [low, high, overall]

@@ -1,4 +1,4 @@
-"""The report of a check: what is wrong with which creative, and where on its banner."""
+"""The report of a check: findings by creative, and where they are on its banner."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from adscore.report.page import render, write_page
 from adscore.report.thumbnails import thumbnail_uri
 from adscore.scoring.image_file import open_image
 
-MAX_LISTED = 10_000  # as many as a browser holds without effort
-MAX_PICTURES = 1_000  # of creatives with findings: some 6 kB each
-_SIDE = 240  # pixels, of the longer side
+MAX_LISTED = 10_000  # more would slow a browser down
+MAX_PICTURES = 1_000  # creatives with findings; about 6 kB each
+_SIDE = 240  # longer side, in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a creative looks like.
+    """Headline and image of a creative.
 
     Attributes:
-        headline: Its headline, cut where it is long.
-        uri: Its image as a ``data:`` URI; ``""`` where there is none to show.
-        width: Of the file, in pixels; 0 where there is none.
-        height: Likewise.
+        headline: Headline, shortened if it is long.
+        uri: Image as a ``data:`` URI; ``""`` if there is none to show.
+        width: Width of the file in pixels; 0 without an image.
+        height: Height of the file in pixels; 0 without an image.
     """
 
     headline: str
@@ -39,10 +39,10 @@ class Picture:
 
 
 class Pictures:
-    """Keeps what the report shows of creatives while they are checked.
+    """Collects what the report shows of creatives while they are checked.
 
     Args:
-        wanted: Whether there will be a report.
+        wanted: Whether a report will be written; otherwise nothing is collected.
     """
 
     def __init__(self, *, wanted: bool) -> None:
@@ -51,7 +51,7 @@ class Pictures:
         self._shown = 0
 
     def add(self, creative: Creative, checked: CheckedCreative) -> None:
-        """Looks at the next creative."""
+        """Adds the next creative."""
         if not self._wanted:
             return
         if not checked.findings or self._shown >= MAX_PICTURES:
@@ -61,13 +61,13 @@ class Pictures:
         self._kept.append(_picture(creative))
 
     def of(self, place: int) -> Picture:
-        """Of the creative at a place."""
+        """The picture of the creative at an index."""
         return self._kept[place]
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A box on a picture, in per cent of its sides."""
+    """A box on a picture, in per cent of the picture's sides."""
 
     left: float
     top: float
@@ -90,10 +90,10 @@ def write_check_report(
     """Writes the report of a check; replaces an existing file.
 
     Args:
-        path: Where to.
-        found: What was found.
-        placement: Whose rules were used.
-        pictures: Of all creatives, in their order.
+        path: File to write.
+        found: Result of the check.
+        placement: Placement whose rules were used.
+        pictures: Pictures of all creatives, in order.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""The report of decisions: a card for each group that says what to do, how surely, and why."""
+"""The report of decisions: a card for each group, with what to do, how certain it is, and why."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,14 +19,14 @@ from adscore.report.words import chance, group_word, percent, whole_percent
 from adscore.table import ImageSource, image_cells, open_stream, texts
 
 MAX_CARDS = 60
-# More of one group are folded away, unless they get traffic.
+# Further arms of a group are collapsed, unless they get traffic.
 MAX_ARMS_OPEN = 8
 _THUMBNAIL_SIDE = 120
 _BATCH_ROWS = 256
 _NAME_CHARACTERS = 44
 _QUOTES = "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
-_NAMED = 2  # of those to do the same with
-# An arm whose share and chance are both below it may be switched off.
+_NAMED = 2  # arms named in one sentence of advice
+# An arm whose share and chance to be best are both below this may be switched off.
 _HARDLY_ANY = 0.01
 
 WARNINGS = {
@@ -45,11 +45,11 @@ WARNINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a person sees of an arm.
+    """Headline and image of an arm.
 
     Attributes:
-        headline: Its text; empty where it has none.
-        picture: The image as a ``data:`` URI; None where it has none that can be shown.
+        headline: Headline; empty if absent.
+        picture: Image as a ``data:`` URI; None if there is none that can be shown.
     """
 
     headline: str = ""
@@ -61,15 +61,15 @@ class ArmCard:
     """One arm on a card.
 
     Attributes:
-        arm: What is known of it.
-        seen: What it looks like.
-        trials: What it has had.
-        observed: Its rate so far; None without a trial, or where several targets count.
+        arm: The arm's decision.
+        seen: Its headline and image.
+        trials: Its trials so far.
+        observed: Its rate so far; None without trials or with several targets.
         advice: What to do with its traffic.
-        share: Of the next traffic, in words.
-        chances: To be the best and, where there is a control, to be above it, in words.
-        rates: What is expected of it, was predicted and was observed, in words.
-        warnings: Why its prediction is trusted less, in words.
+        share: Its share of the next traffic, in words.
+        chances: Its chances to be the best and, if there is a control, to be above it, in words.
+        rates: Its expected, predicted and observed rates, in words.
+        warnings: Why its prediction is less certain, in words.
     """
 
     arm: ArmDecision
@@ -85,18 +85,18 @@ class ArmCard:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One group.
+    """The card of one group.
 
     Attributes:
-        decision: What is known of it.
-        verdict: That in a sentence.
-        action: What to do now, in another.
+        decision: The group's decision.
+        verdict: The decision in a sentence.
+        action: What to do now, in a sentence.
         next_step: What would change the decision.
-        arms: Its arms, the largest share first.
-        folded: Those of them that are many and get next to nothing.
-        chart: Where their rates lie.
-        how_many: Of them are drawn, in words; empty where all are.
-        warnings: What to know beside.
+        arms: Arm cards, the largest share first.
+        folded: Arm cards that are collapsed, since they are many and get almost no traffic.
+        chart: Where the arms' rates lie.
+        how_many: How many arms the chart shows, in words; empty if it shows all.
+        warnings: Further warnings.
     """
 
     decision: Decision
@@ -112,10 +112,10 @@ class Card:
 
 @dataclass(slots=True)
 class DecisionReport:
-    """Collects decisions for a report; those that are more than it shows are counted.
+    """Collects decisions for a report; counts all, and shows the first `MAX_CARDS`.
 
     Attributes:
-        asked: The decisions of a table.
+        asked: The decisions of a table, with their settings.
     """
 
     asked: TableDecisions
@@ -123,7 +123,7 @@ class DecisionReport:
     _counts: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
 
     def add(self, decision: Decision) -> None:
-        """Takes the decision of one more group."""
+        """Adds the decision of another group."""
         self._counts[decision.status] += 1
         if len(self._shown) < MAX_CARDS:
             self._shown.append(decision)
@@ -132,8 +132,8 @@ class DecisionReport:
         """Writes the report; replaces an existing file.
 
         Args:
-            path: Where to.
-            table: The table, of which headlines and images are read again.
+            path: File to write.
+            table: The table, from which headlines and images are read again.
             question: Names its columns.
 
         Raises:
@@ -141,7 +141,7 @@ class DecisionReport:
         """
         seen = _look_up(self._shown, table, question)
         settings = self.asked.settings
-        # What is true of every group is said once.
+        # Warnings shared by all groups are shown once.
         common = [one for one in DecisionWarning if all(one in d.warnings for d in self._shown)]
         page = render(
             "decisions.html.jinja",
@@ -164,13 +164,13 @@ def decision_card(
     seen: dict[tuple[str, str], Seen],
     said: Collection[DecisionWarning] = (),
 ) -> Card:
-    """What a person is told of one group.
+    """Makes the card of one group.
 
     Args:
-        decision: What is known of it.
-        targets: What is counted.
-        seen: What arms look like, by group and id.
-        said: Warnings that stand elsewhere.
+        decision: The group's decision.
+        targets: Names of the targets.
+        seen: Headlines and images of arms, by group and id.
+        said: Warnings that are shown elsewhere.
     """
     of_arms = {arm.id: seen.get((decision.group, arm.id), Seen()) for arm in decision.arms}
     names = {name: _name(name, one) for name, one in of_arms.items()}
@@ -209,7 +209,7 @@ def decision_card(
 
 
 def _name(identity: str, seen: Seen) -> str:
-    """What a person calls it: its headline, which is quoted, or its id."""
+    """The arm's name in sentences: its headline in quotes, or its id."""
     if not seen.headline:
         return cut(identity, _NAME_CHARACTERS)
     return f"{_QUOTES[0]}{cut(seen.headline, _NAME_CHARACTERS)}{_QUOTES[1]}"
@@ -237,7 +237,7 @@ def _verdict(decision: Decision, names: Mapping[str, str]) -> str:
 
 
 def _action(arms: Sequence[ArmCard], names: Mapping[str, str], decision: Decision) -> str:
-    """What to do with the next traffic; empty where there is nothing to do."""
+    """What to do with the next traffic, in a sentence; empty if nothing."""
     if len(arms) == 1 or decision.status is Status.TIE:
         return ""
     if DecisionWarning.NO_COUNTS in decision.warnings:
@@ -255,7 +255,7 @@ def _action(arms: Sequence[ArmCard], names: Mapping[str, str], decision: Decisio
 
 
 def _next_step(decision: Decision, names: Mapping[str, str]) -> str:
-    """What would change the decision, as far as the rates are what they seem."""
+    """What would change the decision, assuming that the rates are as they seem."""
     if decision.status is Status.TIE:
         return "only a new creative: these cannot differ by more than the tolerance."
     best = decision.best
@@ -320,18 +320,18 @@ def _least_rate(arm: ArmDecision) -> float:
 
 
 def _rounded(number: float) -> int:
-    """To two digits: an estimate is no more exact."""
+    """Rounds up to two digits; an estimate is no more exact than that."""
     power = int(10 ** max(0, math.floor(math.log10(number)) - 1))
     return math.ceil(number / power) * power
 
 
-# === What the arms look like ===
+# === Headlines and images of arms ===
 
 
 def _look_up(
     decisions: Sequence[Decision], table: object, question: TableQuestion
 ) -> dict[tuple[str, str], Seen]:
-    """Reads headline and image of the arms that are shown."""
+    """Reads the headlines and images of the arms that are shown."""
     columns = question.columns
     wanted = {(one.group, arm.id) for one in decisions for arm in one.arms}
     names = [name for name in (columns.id, columns.group, columns.headline, columns.image) if name]

@@ -24,21 +24,21 @@ from adscore.report.words import METRICS, group_word
 from adscore.scoring.scorer import Scorer
 from adscore.table import CreativeTable
 
-_SHOWN = 6  # creatives a strip
+_SHOWN = 6  # creatives per strip
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the page tells.
+    """Content of the report.
 
     Attributes:
         scorer: The model.
         table: The table that was evaluated.
         evaluation: Its metrics and predictions.
-        day: When it was evaluated.
-        trained_rows: How many of the evaluated rows are of groups that the model was trained on.
+        day: Date of the evaluation.
+        trained_rows: Number of evaluated rows in groups that the model was trained on.
         group_word: What the groups of the table are, e.g. ``"campaign"``.
-        is_left_out: Whether the model was fitted to the rows, but what predicted each was not.
+        is_left_out: Whether each row was predicted by a model not fitted to it.
     """
 
     scorer: Scorer
@@ -50,7 +50,7 @@ class Report:
     is_left_out: bool = False
 
     def render(self) -> str:
-        """The page: one HTML document that needs nothing else."""
+        """The page as one self-contained HTML document."""
         agreement = self.evaluation.agreement
         has_agreement = any(value is not None for value in agreement.values.values())
         return render(
@@ -72,7 +72,7 @@ class Report:
         )
 
     def write(self, path: Path) -> None:
-        """Writes the page under a temporary name and renames it; replaces an existing file.
+        """Writes the page to a temporary file, then renames it; replaces an existing file.
 
         Raises:
             OSError: The file cannot be written.
@@ -80,7 +80,7 @@ class Report:
         write_page(path, self.render())
 
     def verdicts(self) -> dict[str, str]:
-        """By target, the first thing that the page says."""
+        """By target, the verdict: the first sentence of its section."""
         return {name: self._verdict(self._ranking(name)) for name in self.evaluation.targets}
 
     def _verdict(self, ranking: Ranking | None) -> str:
@@ -140,18 +140,18 @@ def write_report(
     trained_rows: int = 0,
     group_column: str | None = None,
 ) -> dict[str, str]:
-    """Writes the report of an evaluation of today; replaces an existing file.
+    """Writes the report of an evaluation, dated today; replaces an existing file.
 
     Args:
-        path: Where to.
+        path: File to write.
         scorer: The model.
         table: The table that was evaluated.
         evaluation: Its metrics and predictions.
-        trained_rows: How many of the evaluated rows are of groups that the model was trained on.
-        group_column: Column of the groups; the page calls them so, without ``_id``.
+        trained_rows: Number of evaluated rows in groups that the model was trained on.
+        group_column: Column of the groups; the page names groups after it, without ``_id``.
 
     Returns:
-        By target, its verdict.
+        By target, the verdict.
 
     Raises:
         OSError: The file cannot be written.
@@ -164,32 +164,32 @@ def write_report(
 
 
 def left_out_report(scorer: Scorer, table: CreativeTable, evaluation: Evaluation) -> Report:
-    """The report that a training leaves beside its model, of the groups that it left out.
+    """The report that training writes beside its model, about the groups that it left out.
 
     Args:
         scorer: The model.
-        table: The table that it was trained on.
-        evaluation: What models that were not fitted to a row's group predict of it.
+        table: The table that the model was trained on.
+        evaluation: Evaluation of models, each of which was not fitted to the rows that it predicts.
     """
     today = datetime.now(UTC).date()
     word = group_word(table.columns.group)
     return Report(scorer, table, evaluation, today, group_word=word, is_left_out=True)
 
 
-# === What a target's section shows ===
+# === The section of a target ===
 
 
 @dataclass(frozen=True, slots=True)
 class _Gain:
-    """What a part adds to the ranking, in words and as places of a bar, in per cent of its scale.
+    """What a part adds to the ranking, in words, and as positions of a bar in per cent.
 
     Attributes:
         part: The part.
-        estimate: What it adds, with the ends of its interval.
-        zero: Where nothing is added.
-        value: Where the estimate ends.
-        lower: Where its interval begins.
-        upper: Where its interval ends.
+        estimate: What it adds, with its interval, in words.
+        zero: Position of zero.
+        value: Position of the estimate.
+        lower: Position of the interval's lower end.
+        upper: Position of the interval's upper end.
     """
 
     part: str
@@ -217,15 +217,15 @@ def _gains(ranking: Ranking | None, context_names: Sequence[str]) -> Iterator[_G
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """A creative; ``range`` is None where it has too few trials for an interval.
+    """The card of a creative.
 
     Attributes:
-        seen: What is seen of it.
+        seen: Its headline and image.
         mean: Predicted rate.
-        successes: Counted successes.
-        trials: Counted trials.
-        range: Its interval.
-        alike: Rows that look and score the same, this one included.
+        successes: Observed successes.
+        trials: Observed trials.
+        range: Its interval; None with too few trials.
+        alike: Number of rows with the same look and score, including this one.
     """
 
     seen: Seen
@@ -238,20 +238,20 @@ class _Card:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """What the page shows of one target.
+    """The section of one target.
 
     Attributes:
         rows: Predictions and counts.
-        verdict: The first thing to know.
-        summary: How well it ranks and how far its rates can be trusted, in two sentences.
+        verdict: The verdict, in a sentence.
+        summary: How well it ranks, and how far its rates can be trusted, in two sentences.
         calibration_hint: What to compare the calibration error with.
-        ranking: The ranking with its interval.
-        gains: What each part adds to it.
-        charts: By name.
-        exchanged: By part of a creative, the metrics when it is another's.
-        highest: The creatives that the model expects most of.
-        lowest: Those that it expects least of.
-        misses: Those whose results surprised it most.
+        ranking: The ranking metric with its interval.
+        gains: What each part adds to the ranking.
+        charts: Charts, by name.
+        exchanged: By part, the metrics after exchanging that part between creatives.
+        highest: Creatives with the highest predictions.
+        lowest: Creatives with the lowest predictions.
+        misses: Creatives with the most surprising results.
     """
 
     rows: TargetRows
@@ -268,23 +268,23 @@ class _Section:
 
 
 class _Cards:
-    """Makes the cards of one target, whose ranges share a scale."""
+    """Makes the cards of one target; their intervals share a scale."""
 
     def __init__(self, viewer: Viewer, rows: TargetRows) -> None:
         self._viewer, self._rows = viewer, rows
         self._alike = Counter(self._identity(place) for place in range(len(rows.mean)))
         seen = rows.observed[rows.trials > 1]
         highest = float(np.quantile(seen, 0.99)) if seen.size else 0.0
-        # Nearly all predictions and results lie below it.
+        # End of the scale; nearly all predictions and results lie below it.
         self._highest = max(highest, float(rows.mean.max()) * 1.2)
 
     @property
     def different(self) -> int:
-        """Creatives that differ in looks or score."""
+        """Number of creatives that differ in looks or score."""
         return len(self._alike)
 
     def of(self, places: Ints, most: int) -> list[_Card]:
-        """A card for each of the first creatives that differ, in their order."""
+        """Cards of the first `most` distinct creatives among some rows, in order."""
         first: dict[Hashable, int] = {}
         for place in places.tolist():
             first.setdefault(self._identity(place), place)
@@ -316,7 +316,7 @@ class _Cards:
         return rate_range(ends, float(rows.mean[place]), self._highest, float(rows.observed[place]))
 
 
-# === What a headline finds ===
+# === Images found by headlines ===
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +325,8 @@ class _Example:
 
     Attributes:
         own: The headline with its own image.
-        rank: The place of its own image.
-        found: The images that fit best, the best first, each with whether it is the headline's own.
+        rank: Rank of its own image.
+        found: The best-fitting images, the best first, each with whether it is the headline's own.
     """
 
     own: Seen
@@ -341,5 +341,5 @@ def _example(viewer: Viewer, headlines: Sequence[str], retrieval: Retrieval) -> 
 
 
 def _plain(successes: float) -> float:
-    """As a reader expects it: whole where it is."""
+    """A count for display: an integer if it is whole, otherwise with two decimals."""
     return int(successes) if float(successes).is_integer() else round(float(successes), 2)

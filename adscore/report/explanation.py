@@ -1,4 +1,4 @@
-"""The report of an explanation: the banner with its elements, its words, and what they add."""
+"""The report of an explanation: the banner with its elements, its words, and their effects."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,20 @@ from adscore.report.thumbnails import thumbnail_uri
 from adscore.scoring.image_file import open_image
 from adscore.scoring.scorer import Scorer
 
-IMAGE_SIDE = 720  # pixels of the longer side, as it is shown
-# Effects are drawn on one scale, in logits: of the strongest, or of this where all are weak.
+IMAGE_SIDE = 720  # longer side as displayed, in pixels
+# Scale of all effects, in logits: the strongest effect, or this if all are weaker.
 _MIN_SCALE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An effect as a bar that goes left or right from the middle.
+    """An effect as a bar to the left or right of the middle.
 
     Attributes:
-        name: Of what.
-        effect: In logits.
-        left: Where the bar begins, in per cent of the width.
-        width: How long it is, likewise.
+        name: Name of the part.
+        effect: Effect, in logits.
+        left: Start of the bar, in per cent of the width.
+        width: Length of the bar, in per cent of the width.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of the headline: a word with its effect, or what stands between two.
+    """A part of the headline: a word with its effect, or the text between two words.
 
     Attributes:
-        text: The part.
-        effect: In logits; None between words.
-        strength: From 0 to 1, how strong its colour is.
+        text: Text of the part.
+        effect: Effect in logits; None between words.
+        strength: Strength of its colour, from 0 to 1.
     """
 
     text: str
@@ -52,12 +52,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An element on the banner, in per cent of its size.
+    """An element on the banner.
 
     Attributes:
-        number: Of the element, from 1.
-        effect: In logits.
-        box: Its left, top, width and height.
+        number: Number of the element, from 1.
+        effect: Effect, in logits.
+        box: Left, top, width and height, in per cent of the banner's size.
     """
 
     number: int
@@ -71,8 +71,8 @@ def write_explanation_report(
     """Writes the report of one creative; replaces an existing file.
 
     Args:
-        path: Where to.
-        explanation: What its score is made of.
+        path: File to write.
+        explanation: The explanation of its score.
         creative: The creative.
         scorer: The model.
 

@@ -1,4 +1,4 @@
-"""What an evaluation found, in plain words: the verdict, the ranking, the rates."""
+"""The findings of an evaluation in plain words: verdict, ranking and rates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,13 +7,13 @@ from adscore.evaluation.metrics import CHANCE
 from adscore.report.rows import TargetRows
 from adscore.report.words import percent
 
-# A 90 % interval that covers between these does what it says; 90 +- 3 %.
+# A 90 % interval works as stated if its coverage is within 90 +- 3 %.
 _COVERAGE_AS_STATED = (0.87, 0.93)
-# A predicted rate is called close when it is off by less than this share of the mean rate.
+# A predicted rate is close if the calibration error is below this share of the mean rate,
 _CLOSE_CALIBRATION = 0.1
-_FAR_CALIBRATION = 0.5  # and far off by more than this
-_AS_PERFECT = 1.2  # close, too, up to so many times what a perfect model would show on these rows
-_HARDLY = 0.55  # the share of pairs ranked right up to which a model is hardly better than a coin
+_FAR_CALIBRATION = 0.5  # and far off above this share
+_AS_PERFECT = 1.2  # also close: up to this many times a perfect model's error on these rows
+_HARDLY = 0.55  # up to this share of pairs ranked right, hardly better than a coin
 # A part adds nothing, or little, when even the upper end of its interval is below this.
 _NOTHING, _LITTLE = 0.02, 0.05
 # A part decides when it adds this many times as much as the next.
@@ -21,7 +21,7 @@ _DECIDES = 2.0
 
 
 def part_words(part: str, context_names: Sequence[str]) -> str:
-    """What a reader calls a part of a creative: a context by the name of its column."""
+    """A part's name for readers: context is named after its columns."""
     if part != "context":
         return part
     names = ", ".join(name.replace("_", " ") for name in context_names)
@@ -29,7 +29,7 @@ def part_words(part: str, context_names: Sequence[str]) -> str:
 
 
 def verdict(ranking: Ranking | None, context_names: Sequence[str], group_word: str) -> str:
-    """The first thing to know, in a sentence: what decides, and what adds nothing.
+    """The main finding in a sentence: which part matters, and which adds nothing.
 
     Args:
         ranking: The ranking, with the gain of each part that was exchanged.
@@ -106,7 +106,7 @@ def summary(rows: TargetRows, group_word: str) -> str:
 
 
 def calibration_hint(rows: TargetRows) -> str:
-    """What to compare the calibration error with."""
+    """What the calibration error can be compared with."""
     perfect = rows.perfect_calibration_error
     if rows.overall is None or perfect is None:
         return "mean gap"

@@ -1,4 +1,4 @@
-"""The picture of a decision: a hill for each arm, where its rate or value lies."""
+"""The chart of a decision: each arm's density of its rate or value, as a hill."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _NAME_CHARACTERS = 10  # beside a hill
 
 
 def is_rate(decision: Decision) -> bool:
-    """Whether arms are compared by the rate of one target, and not by what successes are worth."""
+    """Whether arms are compared by the rate of one target rather than by a value."""
     return all(
         len(arm.targets) == 1 and arm.mean == next(iter(arm.targets.values())).mean
         for arm in decision.arms
@@ -24,16 +24,15 @@ def is_rate(decision: Decision) -> bool:
 
 
 def observed_rate(arm: ArmDecision) -> float | None:
-    """Its rate so far; None without a trial, or where several targets count."""
+    """The arm's rate so far; None without trials or with several targets."""
     only = next(iter(arm.targets.values()))
     return only.successes / only.trials if len(arm.targets) == 1 and only.trials else None
 
 
 def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
-    """Where the rates of the arms lie, the best on top.
+    """Densities of the arms' rates or values, the best on top.
 
-    Densities are drawn normal in logits, or of values in logarithms, through the ends of the 90 %
-    interval.
+    Drawn as normal densities in logits, or in logarithms of values, that fit the 90 % interval.
     """
     arms = sorted(decision.arms, key=lambda arm: -arm.mean)[:MAX_ARMS_DRAWN]
     of_rate = is_rate(decision)
@@ -69,7 +68,7 @@ def posterior_chart(decision: Decision, targets: Sequence[str]) -> Chart:
 
 
 def _short_names(arms: Sequence[ArmDecision]) -> list[str]:
-    """Ids as far as there is room for them: their ends, where their beginnings are the same."""
+    """Ids shortened to fit: to their ends if their beginnings are the same."""
     begins = [cut(arm.id, _NAME_CHARACTERS) for arm in arms]
     if len(set(begins)) == len(begins):
         return begins
@@ -98,7 +97,7 @@ def _row(
 
 
 def _density(arm: ArmDecision, *, of_rate: bool) -> list[tuple[float, float]]:
-    """Points of the density over its highest."""
+    """Points of the density, relative to its maximum."""
     inside = [max(end, 1e-12) for end in (arm.lower, arm.upper)]
     low, high = (math.log(end / (1 - end)) if of_rate else math.log(end) for end in inside)
     centre = (low + high) / 2

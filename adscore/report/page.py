@@ -1,4 +1,4 @@
-"""An HTML page from a template: it needs no other file and loads nothing."""
+"""Renders a self-contained HTML page from a template; the page loads nothing."""
 
 import base64
 import hashlib
@@ -14,39 +14,39 @@ from markupsafe import Markup
 
 from adscore.report.words import change_text, metric_text, odds, percent, points, share_below
 
-# Characters that no HTML document may hold, whatever the headline's author typed.
+# Characters that HTML does not allow; a headline may contain any of them.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 _UNSAFE = {**_CONTROL, **_SURROGATES, 0xFFFE: None, 0xFFFF: None}
 
 
 def render(template: str, **values: object) -> str:
-    """Fills a template; the page is well-formed XML too.
+    """Renders a template; the page is also well-formed XML.
 
     Args:
         template: Name of a file in `templates`.
-        values: What it shows. Text is escaped.
+        values: Values for the template; text is escaped.
     """
     return _environment().get_template(template).render(values) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script of the package, and what allows it alone to run in a page."""
+    """A script of this package, and the policy that allows only this script to run."""
 
     text: Markup
     policy: str
 
 
 def load_script(name: str) -> Script:
-    """Reads a script that stands beside the templates."""
+    """Loads a script from the folder of templates."""
     text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Script(Markup(text), f"; script-src 'sha256-{digest}'")  # noqa: S704 - our own file
 
 
 def write_page(path: Path, page: str) -> None:
-    """Writes a page under a temporary name and renames it; replaces an existing file.
+    """Writes a page to a temporary file, then renames it; replaces an existing file.
 
     Raises:
         OSError: The file cannot be written.
@@ -87,7 +87,7 @@ def _environment() -> Environment:
 
 
 def _printable(value: object) -> object:
-    """Text without characters that no document may hold; Jinja2 escapes what this returns."""
+    """Removes characters that HTML does not allow; Jinja2 escapes the result."""
     return value if isinstance(value, Markup) else str(value).translate(_UNSAFE)
 
 

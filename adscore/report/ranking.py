@@ -1,4 +1,4 @@
-"""Places inside a group, and which of its creatives cannot be told apart."""
+"""Ranks inside groups, and which creatives of a group cannot be told apart."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from scipy.special import logit, ndtr, ndtri
 from adscore.creative import INTERVAL_LEVEL, MIN_RATE
 from adscore.evaluation.outcomes import Floats, Ints
 
-# Two creatives are told apart if the one that is predicted better is better with this chance.
+# Two creatives are told apart if the one with the higher prediction is better with this chance.
 APART = 0.8
-HALF_WIDTH = float(ndtri((1 + INTERVAL_LEVEL) / 2))  # of an interval, in standard deviations
+HALF_WIDTH = float(ndtri((1 + INTERVAL_LEVEL) / 2))  # half an interval, in standard deviations
 
 
 def places_in_groups(value: Floats, group: Ints) -> Ints:
-    """The place of each row inside its group, from 0: highest first, rows without a value last.
+    """Each row's place inside its group, from 0: highest value first, rows without one last.
 
     Args:
-        value: (rows,), NaN where a row has none.
-        group: (rows,), numbers of the groups.
+        value: Values, (rows,), NaN if a row has none.
+        group: Number of each row's group, (rows,).
     """
     order = np.lexsort((-np.nan_to_num(value, nan=-np.inf), group))
     ordered = group[order]
@@ -31,18 +31,18 @@ def places_in_groups(value: Floats, group: Ints) -> Ints:
 def chance_ahead(
     mean: Floats, lower: Floats, upper: Floats, residual: float | None, first: int
 ) -> Floats:
-    """The chance that one creative is better than each one after it.
+    """Chance that one creative is better than each later one.
 
-    Rates are taken to be independent and normal as logits. Without the spread inside a group they
-    are as wide as their intervals, which hold what creatives of a group share, too: the chance is
-    then rather too low.
+    Rates are taken as independent and normal in logits. Without the residual spread, deviations
+    come from the intervals; these also cover what creatives of a group share, so the chance comes
+    out somewhat too low.
 
     Args:
-        mean: (n,) predicted rates, falling.
-        lower: (n,) lower ends of their intervals.
-        upper: (n,) upper ends.
+        mean: Predicted rates in falling order, (n,).
+        lower: Lower ends of their intervals, (n,).
+        upper: Upper ends of their intervals, (n,).
         residual: See `bundle.Spread`; None if the model does not know it.
-        first: The one that is compared with those after it.
+        first: Index of the creative that is compared with those after it.
     """
     ends = logit(np.clip([mean, lower, upper], MIN_RATE, 1 - MIN_RATE))
     centre, deviation = ends[0], (ends[2] - ends[1]) / (2 * HALF_WIDTH)
@@ -54,16 +54,16 @@ def chance_ahead(
 
 
 def tiers(mean: Floats, lower: Floats, upper: Floats, residual: float | None = None) -> list[range]:
-    """Cuts a ranking where a creative is told apart from the first of those before it.
+    """Splits a ranking into tiers: a new one starts where a creative differs from the tier's first.
 
     Args:
-        mean: (n,) predicted rates, falling.
-        lower: (n,) lower ends of their intervals.
-        upper: (n,) upper ends.
+        mean: Predicted rates in falling order, (n,).
+        lower: Lower ends of their intervals, (n,).
+        upper: Upper ends of their intervals, (n,).
         residual: See `bundle.Spread`; None if the model does not know it.
 
     Returns:
-        The places of each tier, from 0, which follow each other.
+        Consecutive ranges of places, from 0.
     """
     found = []
     first = 0
@@ -84,7 +84,7 @@ def number_word(number: int) -> str:
 
 
 def tie_sentence(tiers: Sequence[range]) -> str:
-    """What the tiers of a group say, in a sentence; nothing of a group of one."""
+    """The tiers of a group in a sentence; empty for a group of one."""
     sizes = [len(tier) for tier in tiers]
     if sum(sizes) < 2:
         return ""

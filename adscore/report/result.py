@@ -1,4 +1,4 @@
-"""What a scored table holds: its numbers as arrays, and its texts for a few rows."""
+"""Reads a scored table: its numbers as arrays, and all cells of selected rows."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ class TargetScores:
         mean: Predicted rate.
         lower: Lower end of its 90 % interval.
         upper: Upper end of its 90 % interval.
-        percentile: Among the creatives of the training, from 0 to 100.
+        percentile: Percentile among the creatives of the training, from 0 to 100.
     """
 
     mean: Floats
@@ -33,7 +33,7 @@ class TargetScores:
 
     @property
     def highest(self) -> float:
-        """The right end of a scale that nearly all intervals fit on."""
+        """End of a scale that fits nearly all intervals."""
         scored = self.upper[~np.isnan(self.upper)]
         return max(float(np.quantile(scored, 0.98)), float(np.nanmax(self.mean)) * 1.05)
 
@@ -43,12 +43,12 @@ class Result:
     """The numbers of a scored table.
 
     Attributes:
-        rows: How many there are.
+        rows: Number of rows.
         targets: Scores by target.
-        agreement: (rows,), from -1 to 1; NaN where there is none.
-        warnings: How many rows have each.
-        errors: By kind, how many rows have it.
-        examples: By kind of error, the id of the first row and its whole text.
+        agreement: Agreement, (rows,), from -1 to 1; NaN where there is none.
+        warnings: Number of rows by warning.
+        errors: Number of rows by kind of error.
+        examples: By kind of error, the id of the first row and the full text.
         model: Name and version.
     """
 
@@ -62,20 +62,20 @@ class Result:
 
     @property
     def main(self) -> Floats:
-        """What rows are ranked by: the first target's rate, or how well headline and image fit."""
+        """What rows are ranked by: the first target's rate, or else the agreement."""
         return next((scores.mean for scores in self.targets.values()), self.agreement)
 
     @property
     def failed(self) -> int:
-        """How many rows have no score."""
+        """Number of rows without a score."""
         return sum(self.errors.values())
 
 
 def read_result(result: TableStream, targets: Sequence[str]) -> Result:
-    """Reads all numbers of a scored table, and counts its warnings and errors.
+    """Reads the numbers of a scored table, and counts warnings and errors.
 
     Args:
-        result: Its id, then all columns that scoring adds.
+        result: A stream of the id column and all columns that scoring adds.
         targets: Names of the model's targets.
     """
     names = [*(f"{target}_{figure}" for target in targets for figure in FIGURES), "agreement"]
@@ -114,7 +114,7 @@ def _count(tally: Result, batch: pa.RecordBatch) -> None:
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
-    """A column of numbers, which a .csv or .jsonl holds as text; NaN where it is empty."""
+    """A column of numbers, which may be stored as text; NaN for empty cells."""
     column = batch.column(name)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.array([float(text or "nan") for text in column.to_pylist()])
@@ -123,7 +123,7 @@ def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
 
 
 def cells_of(table: TableStream, rows: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Some rows of a table, numbered from 0, in order; its other rows are passed over."""
+    """Yields selected rows of a table, numbered from 0, in order."""
     wanted = np.array(sorted(rows), np.int64)
     for piece in table.pieces(_BATCH_ROWS):
         first, last = np.searchsorted(wanted, [piece.first_row, piece.first_row + len(piece.rows)])

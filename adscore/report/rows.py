@@ -1,4 +1,4 @@
-"""What the page shows of one target: predictions beside what was observed, row by row."""
+"""Predictions and observations of one target, row by row, for the evaluation report."""
 
 from dataclasses import dataclass
 
@@ -15,19 +15,19 @@ from adscore.table import CreativeTable
 
 @dataclass(frozen=True, slots=True)
 class TargetRows:
-    """One target of an evaluation; all arrays have one value a row.
+    """One target of an evaluation; arrays have one value per row.
 
     Attributes:
         name: Name of the target.
         successes_column: Column of the successes, e.g. ``"clicks"``, or of the label.
         trials_column: Column of the trials, e.g. ``"impressions"``; None for a label.
-        metrics: Its metrics.
-        numbers: Rows of the table, counted from 0.
+        metrics: Metrics of the target.
+        numbers: Row numbers in the table, from 0.
         mean: Predicted rate, from 0 to 1.
         concentration: alpha + beta of the predicted beta distribution.
-        successes: Counted successes.
-        trials: Counted trials, from 0.
-        group: What rows are compared within; None without groups.
+        successes: Observed successes.
+        trials: Observed trials, at least 0.
+        group: Group number of each row; None without groups.
     """
 
     name: str
@@ -43,48 +43,48 @@ class TargetRows:
 
     @property
     def columns(self) -> str:
-        """Where the counts come from: ``SUCCESSES/TRIALS`` or ``LABEL``."""
+        """The columns of the counts: ``SUCCESSES/TRIALS`` or ``LABEL``."""
         trials = self.trials_column
         return self.successes_column if trials is None else f"{self.successes_column}/{trials}"
 
     @property
     def trials_word(self) -> str:
-        """What is counted: the column's name, or creatives where the result is a label."""
+        """Word for the trials: the column's name, or "creatives" if the target is a label."""
         return (self.trials_column or "creatives").replace("_", " ")
 
     @property
     def successes_word(self) -> str:
-        """What is hoped for: the column's name."""
+        """Word for the successes: the column's name."""
         return self.successes_column.replace("_", " ")
 
     @property
     def has_intervals(self) -> bool:
-        """Whether a row has trials enough for an interval of its observed rate."""
+        """Whether any row has more than one trial, so that its rate can have an interval."""
         return bool((self.trials > 1).any())
 
     @property
     def observed(self) -> Floats:
-        """Observed rate; NaN without a trial."""
+        """Observed rate; NaN without trials."""
         with np.errstate(invalid="ignore"):
             rate: Floats = self.successes / self.trials
         return rate
 
     @property
     def overall(self) -> float | None:
-        """Observed rate of all rows together; None without a trial."""
+        """Observed rate of all rows together; None without trials."""
         total = self.trials.sum()
         return float(self.successes.sum() / total) if total else None
 
     @property
     def perfect_calibration_error(self) -> float | None:
-        """What the calibration error would be if the predictions were exactly right."""
+        """The calibration error that exactly right predictions would have."""
         return perfect_calibration_error(self.mean, self.trials, concentration=self.concentration)
 
     @property
     def surprise(self) -> Floats:
-        """Distance of observed from predicted rate, in standard deviations predicted for it.
+        """Distance of observed from predicted rate, in predicted standard deviations.
 
-        0 without a trial. The deviation is that of the beta-binomial of the row's trials.
+        0 without trials. The deviation is that of a beta-binomial with the row's trials.
         """
         trials = np.maximum(self.trials, 1)
         rate = np.clip(self.mean, MIN_RATE, 1 - MIN_RATE)
@@ -94,13 +94,13 @@ class TargetRows:
         return distance
 
     def intervals(self, places: Ints) -> tuple[Floats, Floats]:
-        """Ends of the central 90 % interval of the observed rate of some rows.
+        """Ends of the central 90 % predictive interval of the observed rate of some rows.
 
         Args:
-            places: Which rows of these arrays; each has a trial.
+            places: Indices into the arrays; each row needs a trial.
 
         Returns:
-            Two arrays, lower and upper ends, each a whole number of successes over the trials.
+            Lower and upper ends, each a whole number of successes over the trials.
         """
         tail = (1 - INTERVAL_LEVEL) / 2
         return self._quantile(places, tail), self._quantile(places, 1 - tail)
@@ -125,13 +125,13 @@ class TargetRows:
 def target_rows(
     evaluation: Evaluation, table: CreativeTable, model_targets: tuple[str, ...], name: str
 ) -> TargetRows:
-    """Takes one target out of an evaluation.
+    """Extracts one target from an evaluation.
 
     Args:
         evaluation: The evaluation.
-        table: The table that it evaluated.
+        table: The evaluated table.
         model_targets: Targets of the model, in the order of its predictions.
-        name: Which target.
+        name: Name of the target.
     """
     numbers, column = evaluation.row_numbers, model_targets.index(name)
     target = Target.parse(f"{name}={table.target_columns[name]}")

@@ -1,4 +1,4 @@
-"""The report of a scored table: which creatives to expect most of, inside each group first."""
+"""The report of a scored table: creatives ranked inside each group."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ from adscore.report.words import group_word
 from adscore.scoring.scorer import Scorer
 from adscore.table import TableStream, cell_text, open_stream, texts
 
-MAX_ROWS = 10_000  # as many as a browser holds without effort
-MAX_PICTURES = 1_000  # rows with an image of their own: some 2 kB each
-_MAX_KINDS = 10  # of errors
+MAX_ROWS = 10_000  # more would slow a browser down
+MAX_PICTURES = 1_000  # rows with distinct images; about 2 kB each
+_MAX_KINDS = 10  # kinds of errors listed
 _BATCH_ROWS = 4_096
-_BINS = 20  # of the percentile, from 0 to 100
-WARNINGS = {  # a word for the line of a creative, and what it means
+_BINS = 20  # bins of the percentile, from 0 to 100
+WARNINGS = {  # short label, and its meaning
     Warning.MISSING_IMAGE: ("no image", "scored without an image"),
     Warning.MISSING_HEADLINE: ("no headline", "scored without a headline"),
     Warning.MISSING_CONTEXT: ("no context", "scored without a context, such as the placement"),
@@ -61,12 +61,12 @@ def write_score_report(
     """Writes the report of a scored table; replaces an existing file.
 
     Args:
-        path: Where to.
-        out: The result.
-        table: What was scored, with the column of its groups where it has one.
-        options: How it was read; its group is what creatives are ranked within.
+        path: File to write.
+        out: File of the scores.
+        table: The scored table, with its group column if it has one.
+        options: How the table was read, including its group column.
         scorer: The model.
-        checked: What was found of all rows, in their order; None where they were not checked.
+        checked: Findings for all rows, in order; None if they were not checked.
 
     Raises:
         OSError: The file cannot be written.
@@ -78,7 +78,7 @@ def write_score_report(
     result = read_result(scores, scorer.manifest.targets)
     names, group = _read_groups(table, columns.group, result.rows)
     place = places_in_groups(result.main, group)
-    # The first of every group, then the second of every group, and so on.
+    # List the first of every group, then the second of every group, and so on.
     listed = np.lexsort((group, place))[:MAX_ROWS]
     looks = Looks(options, scorer.limits, listed[:MAX_PICTURES].tolist())
     seen = {row: looks.look(row, cells) for row, cells in cells_of(table, listed.tolist())}
@@ -120,7 +120,7 @@ def write_score_report(
 
 
 def _read_groups(table: TableStream, column: str | None, rows: int) -> tuple[list[str], Ints]:
-    """The names of the groups, and the group of each row by its number."""
+    """The names of the groups, and the number of each row's group."""
     if column is None:
         return [""], np.zeros(rows, np.int64)
     numbers: dict[str, int] = {}
@@ -133,7 +133,7 @@ def _read_groups(table: TableStream, column: str | None, rows: int) -> tuple[lis
 
 
 def _distribution(name: str, scores: TargetScores) -> Chart | None:
-    """Creatives by percentile; None where none has a score."""
+    """Histogram of percentiles; None without scores."""
     counts, edges = np.histogram(scores.percentile, _BINS, (0, 100))
     if not counts.any():
         return None
@@ -159,7 +159,7 @@ def _distribution(name: str, scores: TargetScores) -> Chart | None:
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """The score of one target: rates, and the percentile from 0 to 100."""
+    """The score of one target: mean, lower and upper rate, and percentile from 0 to 100."""
 
     mean: float
     lower: float
@@ -173,17 +173,17 @@ class _Entry:
     """One line of the list.
 
     Attributes:
-        number: Of its row in the table, from 0.
-        id: Of its row.
-        look: What is seen of it.
-        figures: By target; none where it could not be scored.
-        agreement: From -1 to 1; None where there is none.
+        number: Row number in the table, from 0.
+        id: Id of the row.
+        look: Its headline, image and context.
+        figures: Scores by target; empty if it could not be scored.
+        agreement: Agreement, from -1 to 1; None if there is none.
         warnings: Reasons to trust the score less.
-        error: Why it could not be scored.
-        findings: Rules of a placement that it breaks.
-        others: Ids of further rows that look and score the same.
-        places: By target its places in its group, such as ``2`` or ``1 to 4``.
-        begins: By target whether it is told apart from the first of those before it.
+        error: Why it could not be scored; empty if it was.
+        findings: Placement rules that it breaks.
+        others: Ids of other rows with the same look and score.
+        places: By target, its places in its group, such as ``2`` or ``1 to 4``.
+        begins: By target, whether it starts a new tier.
     """
 
     number: int
@@ -201,13 +201,13 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What is ranked together.
+    """A group of creatives that are ranked together.
 
     Attributes:
-        name: Its name; ``""`` where the table has no groups.
-        entries: Its lines, those of the first target's highest rates first.
-        ties: By target, what cannot be told apart, in a sentence.
-        ahead: By target, whether the first is told apart from the second.
+        name: Name; ``""`` if the table has no groups.
+        entries: Its lines, the highest rates of the first target first.
+        ties: By target, which creatives cannot be told apart, in a sentence.
+        ahead: By target, whether the first creative is told apart from the second.
     """
 
     name: str
@@ -217,7 +217,7 @@ class _Group:
 
     @property
     def rows(self) -> int:
-        """Rows of the table that its lines stand for."""
+        """Number of table rows in the group."""
         return sum(1 + len(entry.others) for entry in self.entries)
 
 
@@ -245,17 +245,17 @@ def _figures(scores: TargetScores, row: int) -> _Figures:
 
 
 def _ranked(name: str, rows: Sequence[_Entry], residuals: Sequence[float | None]) -> _Group:
-    """Merges rows that look and score the same, and gives each entry its places.
+    """Merges rows with the same look and score, and ranks the entries.
 
     Args:
-        name: Of the group.
-        rows: Its rows.
-        residuals: By target, see `tiers`.
+        name: Name of the group.
+        rows: Rows of the group.
+        residuals: Residual spread by target, see `tiers`.
     """
     entries = _merged(rows)
     scored = [entry for entry in entries if not entry.error]
     cuts = [_place(scored, target, residual) for target, residual in enumerate(residuals)]
-    if not residuals:  # an agreement states no interval
+    if not residuals:  # an agreement has no interval
         for place, entry in enumerate(scored, 1):
             entry.places.append(str(place))
     return _Group(
@@ -267,7 +267,7 @@ def _ranked(name: str, rows: Sequence[_Entry], residuals: Sequence[float | None]
 
 
 def _merged(rows: Sequence[_Entry]) -> list[_Entry]:
-    """One entry for rows that look and score the same; those without a score stay as they are."""
+    """Merges rows with the same look and score; rows without a score are kept apart."""
     first: dict[Hashable, _Entry] = {}
     for entry in rows:
         key = entry.number if entry.error else (entry.look, entry.figures, entry.agreement)
@@ -278,7 +278,7 @@ def _merged(rows: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _place(entries: Sequence[_Entry], target: int, residual: float | None) -> list[range]:
-    """Adds to each entry its places by a target; returns the tiers."""
+    """Adds each entry's places for a target; returns the tiers."""
     order = sorted(entries, key=lambda entry: -entry.figures[target].mean)
     rates = [(f.mean, f.lower, f.upper) for f in (entry.figures[target] for entry in order)]
     mean, lower, upper = np.array(rates).reshape(-1, 3).T
@@ -293,7 +293,7 @@ def _place(entries: Sequence[_Entry], target: int, residual: float | None) -> li
 
 
 def _verdicts(groups: Sequence[_Group], targets: Sequence[str], word: str) -> list[str]:
-    """By target, in how many groups one creative is ahead."""
+    """By target, in how many groups one creative is ahead, in words."""
     several = [group for group in groups if sum(not entry.error for entry in group.entries) > 1]
     if len(groups) == 1:
         return [groups[0].ties[number] for number in range(len(targets))]

@@ -1,11 +1,11 @@
-"""A small chart: two linear axes and marks, for the macro `chart` of the templates to draw."""
+"""Small charts: two linear axes and marks, drawn by the templates' macro `chart`."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# In units of the view box. Three charts stand side by side on a wide page, where one unit is about
-# one pixel; a phone shrinks them to three quarters, and its style sheet enlarges the letters.
+# In units of the view box. Three charts fit side by side on a wide page, where a unit is about a
+# pixel; on a phone they shrink to three quarters, and the style sheet enlarges the text.
 WIDTH, HEIGHT = 360, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM, _LINE = 68, 12, 14, 46, 16
 _MIN_SPAN = 1e-7
@@ -18,8 +18,8 @@ class Axis:
     Attributes:
         low: Value at its start.
         high: Value at its end, above ``low``.
-        ticks: Values and labels that are marked; a label below the chart may have two lines.
-        label: What is measured, with its unit.
+        ticks: Values and labels of the ticks; a label below the chart may have two lines.
+        label: What the axis shows, with its unit.
     """
 
     low: float
@@ -51,12 +51,12 @@ def _axis(steps: range, step: float, label: str, scale: float, unit: str) -> Axi
 
 
 def _span(low: float, high: float) -> float:
-    """What an axis covers: where values hardly differ, more than that, or the labels would grow."""
+    """Length of an axis: at least 5 % of the value, since labels of smaller steps get long."""
     return max(high - low, 0.05 * abs(high), _MIN_SPAN)
 
 
 def nice_step(rough: float) -> float:
-    """The first of 1, 2, 2.5, 5 or 10 times a power of ten that is not below ``rough`` (> 0)."""
+    """The smallest of 1, 2, 2.5, 5 or 10 times a power of ten that is at least ``rough`` (> 0)."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= rough * (1 - 1e-9))
 
@@ -66,10 +66,10 @@ class Mark:
     """One SVG element of a chart.
 
     Attributes:
-        tag: Its name.
-        kind: Its class, which gives it its colour.
-        place: Its attributes of geometry.
-        text: What a ``text`` element says.
+        tag: Name of the element.
+        kind: Its class, which sets the colour.
+        place: Its geometry attributes.
+        text: Content of a ``text`` element.
     """
 
     tag: str
@@ -80,7 +80,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Where values lie between two axes, in units of the view box."""
+    """Maps values on two axes to positions, in units of the view box."""
 
     x_axis: Axis
     y_axis: Axis
@@ -90,21 +90,21 @@ class Plot:
 
     @property
     def right(self) -> float:
-        """Where the area of the marks ends at the side."""
+        """Right edge of the plotting area."""
         return self.width - _RIGHT
 
     @property
     def bottom(self) -> float:
-        """Where it ends below."""
+        """Bottom edge of the plotting area."""
         return HEIGHT - _BOTTOM - _LINE * any("\n" in label for _, label in self.x_axis.ticks)
 
     def x(self, value: float) -> float:
-        """Horizontal place of a value."""
+        """Horizontal position of a value."""
         share = (value - self.x_axis.low) / (self.x_axis.high - self.x_axis.low)
         return _LEFT + share * (self.right - _LEFT)
 
     def y(self, value: float) -> float:
-        """Vertical place of a value; 0 is the top."""
+        """Vertical position of a value; 0 is the top."""
         share = (value - self.y_axis.low) / (self.y_axis.high - self.y_axis.low)
         return self.bottom - share * (self.bottom - _TOP)
 
@@ -118,18 +118,18 @@ class Plot:
         return Mark("polygon", kind, {"points": self._path(ends)})
 
     def dot(self, x: float, y: float, kind: str, *, radius: float = 4.5) -> Mark:
-        """A point."""
+        """A dot."""
         return Mark("circle", kind, {"cx": self.x(x), "cy": self.y(y), "r": radius})
 
     def diamond(self, x: float, y: float, kind: str, *, radius: float = 4.5) -> Mark:
-        """A point of another shape, for eyes that do not tell the colours apart."""
+        """A diamond, which colour-blind readers can tell from a dot."""
         left, top = self.x(x), self.y(y)
         corners = ((-radius, 0), (0, -radius), (radius, 0), (0, radius))
         path = " ".join(f"{left + dx:.1f},{top + dy:.1f}" for dx, dy in corners)
         return Mark("polygon", kind, {"points": path})
 
     def bar(self, span: tuple[float, float], heights: tuple[float, float], kind: str) -> Mark:
-        """A bar from one value to another on both axes."""
+        """A bar between two values on each axis."""
         left, right = self.x(span[0]), self.x(span[1])
         bottom, top = sorted((self.y(heights[0]), self.y(heights[1])), reverse=True)
         width, height = max(right - left, 0.5), max(bottom - top, 0.5)
@@ -138,7 +138,7 @@ class Plot:
     def note(
         self, x: float, y: float, text: str, *, rise: float = 0, anchor: str = "middle"
     ) -> Mark:
-        """A few words, so many units above a mark."""
+        """A few words, `rise` units above a point."""
         place: dict[str, str | float] = {"x": self.x(x), "y": self.y(y) - rise}
         return Mark("text", "note", {**place, "text-anchor": anchor}, text)
 
@@ -152,10 +152,10 @@ class Chart:
 
     Attributes:
         plot: Its axes.
-        summary: What it shows, in a sentence, for those who do not see it.
-        marks: What is drawn, the first lowest.
-        columns: Titles of its numbers.
-        rows: Its numbers, for those who do not see it or want them exactly.
+        summary: What the chart shows, in a sentence, for screen-reader users.
+        marks: Elements to draw, the lowest first.
+        columns: Column titles of the data table.
+        rows: The data table, for screen-reader users and exact values.
     """
 
     plot: Plot

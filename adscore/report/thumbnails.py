@@ -1,4 +1,4 @@
-"""A creative's image, small enough to live inside a page."""
+"""Thumbnails of images, small enough to embed in a page."""
 
 import base64
 import io
@@ -10,19 +10,19 @@ from adscore.errors import InvalidCreativeError
 from adscore.scoring.image import ImageSize, decode
 from adscore.scoring.image_file import open_image
 
-THUMBNAIL_SIDE = 160  # pixels, of the longer side
+THUMBNAIL_SIDE = 160  # longer side, in pixels
 _QUALITY = 65
 
 
 def thumbnail_uri(data: bytes, limits: InputLimits, side: int = THUMBNAIL_SIDE) -> str | None:
-    """An image as a ``data:`` URI of a WebP file; None where there is none that can be shown.
+    """An image as a WebP ``data:`` URI; None if it is absent or cannot be shown.
 
-    It goes through the checks and conversions of scoring.
+    Uses the checks and conversions of scoring.
 
     Args:
-        data: One encoded image file, or nothing.
-        limits: Largest file and image accepted.
-        side: Of the longer side, in pixels.
+        data: An encoded image file, or nothing.
+        limits: Limits on file and image size.
+        side: Length of the longer side, in pixels.
     """
     if not data:
         return None
@@ -37,6 +37,6 @@ def thumbnail_uri(data: bytes, limits: InputLimits, side: int = THUMBNAIL_SIDE) 
 
 
 def _thumbnail_size(width: int, height: int, side: int) -> ImageSize:
-    """Sides that keep their ratio."""
+    """The size scaled down to a longer side, keeping the ratio."""
     shrink = min(1.0, side / max(width, height))
     return ImageSize(max(1, round(height * shrink)), max(1, round(width * shrink)))

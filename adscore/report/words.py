@@ -1,4 +1,4 @@
-"""Numbers as a person reads them, and the words for what they measure."""
+"""Formats numbers for readers, and the words for what they measure."""
 
 import math
 
@@ -17,8 +17,8 @@ METRICS = {
     "recall_at_10": ("Among the ten best", "headlines whose own image is one of ten"),
     "median_rank": ("Median rank", "place of a headline's own image; 1 is best"),
 }
-_NO_CHANGE = 1e-9  # what sums in another order differ by
-_MIN_SHOWN = 1e-6  # below, the digits of a rate say nothing
+_NO_CHANGE = 1e-9  # rounding differences of sums
+_MIN_SHOWN = 1e-6  # digits of smaller rates mean nothing
 _SHARES = frozenset(
     {
         "auc",
@@ -34,7 +34,7 @@ _SHARES = frozenset(
 
 
 def group_word(column: str | None) -> str:
-    """What a reader calls the groups of a column: ``campaign`` for ``campaign_id``."""
+    """The word for the groups of a column: ``campaign`` for ``campaign_id``."""
     return (column or "group").removesuffix("_id").replace("_", " ")
 
 
@@ -60,19 +60,19 @@ def percent(share: float, digits: int = 3) -> str:
 
 
 def whole_percent(share: float) -> str:
-    """A share in whole per cent; what is nearly none or all of it does not look it."""
+    """A share in whole per cent; only 0 and 1 themselves are shown as 0% and 100%."""
     if 0 < share < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def chance(share: float) -> str:
-    """A chance in whole per cent; what is not yet come never looks certain."""
+    """A chance in whole per cent; never shown as certain."""
     return whole_percent(min(max(share, 1e-9), 1 - 1e-9))
 
 
 def metric_text(value: float | int | None, name: str) -> str:
-    """A metric as a person reads it; a dash where it has no meaning."""
+    """A metric as text; a dash if it is undefined."""
     if value is None:
         return "\N{EN DASH}"
     if name in _SHARES:
@@ -84,7 +84,7 @@ def metric_text(value: float | int | None, name: str) -> str:
 
 
 def change_text(values: tuple[float | int | None, float | int | None], name: str) -> str:
-    """From one value of a metric to another, signed; shares in percentage points."""
+    """Signed change of a metric; shares in percentage points."""
     before, after = values
     if before is None or after is None:
         return "\N{EN DASH}"
@@ -98,5 +98,5 @@ def change_text(values: tuple[float | int | None, float | int | None], name: str
 
 
 def share_below(percentile: float) -> str:
-    """A percentile in whole per cent; one that some are above is never written as 100."""
+    """A percentile in whole per cent; below 100 it is shown as at most 99."""
     return f"{percentile if percentile == 100 else min(percentile, 99):.0f}"
