@@ -1,4 +1,4 @@
-"""Checks of creatives against the rules that ad platforms publish; needs no model."""
+"""Checks creatives against the rules that ad platforms publish; needs no model."""
 
 from adscore.checks.check import Checker, check_creatives
 from adscore.checks.findings import Box, CheckedCreative, CheckReport, Finding, Severity

@@ -1,6 +1,6 @@
-"""How long an animation runs, by the headers of its frames: nothing is decoded.
+"""Duration of an animation, read from the headers of its frames; nothing is decoded.
 
-GIF: delays stand in graphic control extensions, in hundredths of a second (GIF89a). PNG: in fcTL
+GIF: delays are in graphic control extensions, in hundredths of a second (GIF89a). PNG: in fcTL
 chunks, as a fraction (PNG 3rd edition). WebP: in ANMF chunks, in milliseconds (RFC 9649).
 """
 
@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-# Longer animations than any platform takes; bounds the work on a file of empty frames.
+# No platform takes longer animations; limits the work on a file of empty frames.
 MAX_FRAMES = 10_000
-# Browsers show a frame of less than 0.02 s for so long.
+# Browsers show a frame with a delay below 0.02 s for 0.1 s.
 _SHORT_SECONDS, _SHOWN_SECONDS = 0.02, 0.1
 _GIF_LOOPS = b"\x21\xff\x0bNETSCAPE2.0\x03\x01"
 
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """How an image moves.
+    """How an image is animated.
 
     Attributes:
-        frames: How many it has; 1 where it does not move.
-        round_seconds: How long one round takes.
-        rounds: How often it is shown; infinite where it never stops.
+        frames: Number of frames; 1 for a still image.
+        round_seconds: Duration of one round.
+        rounds: Number of rounds; infinite if it loops forever.
     """
 
     frames: int = 1
@@ -38,21 +38,21 @@ class Animation:
 
     @property
     def seconds(self) -> float:
-        """How long it moves, all rounds together."""
+        """Duration of all rounds together, in seconds."""
         return self.round_seconds * self.rounds if self.moves else 0.0
 
     @property
     def frames_per_second(self) -> float:
-        """Frames a second of a round; 0 where it does not move."""
+        """Frames per second; 0 for a still image."""
         return self.frames / self.round_seconds if self.moves and self.round_seconds else 0.0
 
 
 def animation_of(data: bytes, kind: str) -> Animation:
-    """How a file moves; as far as it is whole.
+    """The animation of a file; if the file is truncated, of its intact part.
 
     Args:
-        data: An image file.
-        kind: Its format, by Pillow's name.
+        data: An encoded image file.
+        kind: Its format, as Pillow names it.
     """
     read = {"GIF": _gif, "PNG": _png, "WEBP": _webp}.get(kind)
     if read is None:
@@ -72,13 +72,13 @@ def _gif(data: bytes) -> tuple[list[float], int]:
         elif block[:2] == b"\xf9\x04":
             delay = int.from_bytes(block[3:5], "little") / 100
     loops = data.find(_GIF_LOOPS)
-    # Without the extension it is shown once; its count is that of repetitions.
+    # Without the extension the animation plays once; the extension counts repetitions.
     repeats = None if loops < 0 else int.from_bytes(data[loops + 16 : loops + 18], "little")
     return delays, 1 if repeats is None else repeats and repeats + 1
 
 
 def _gif_blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Frames (0x2C) and extensions (0x21), with the first bytes of the latter."""
+    """Yields frames (0x2C) and extensions (0x21), the latter with their first bytes."""
     position = 13 + _palette_bytes(data[10]) if len(data) > 13 else len(data)
     while position + 10 < len(data) and data[position] != 0x3B:
         kind = data[position]

@@ -19,22 +19,22 @@ from adscore.creative import Creative, InputLimits
 from adscore.errors import InvalidCreativeError, Reason
 from adscore.scoring.pixel_budget import PixelBudget
 
-# Files of up to 100 MiB are taken by some platforms, but a banner is decoded here.
+# Some platforms take files of up to 100 MiB, but here a banner has to be decoded.
 LIMITS = InputLimits(max_image_bytes=32 * 1024 * 1024)
-# Images of one campaign come with several headlines, and are looked at once.
+# A campaign combines an image with several headlines; each image is checked once.
 _REMEMBERED_IMAGES = 128
-# Creatives of one headline that another is compared with, the last of a campaign.
+# How many earlier creatives with the same headline a creative is compared with, the latest first.
 _MAX_COMPARED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found of a creative, and what it is compared by.
+    """Findings for a creative, and what it is compared by.
 
     Attributes:
-        creative: What was found.
-        headline: Its headline, as it is compared.
-        fingerprint: Of its image; None where there is none that can be read.
+        creative: The findings.
+        headline: Its headline, normalised for comparison.
+        fingerprint: Fingerprint of its image; None without a readable image.
     """
 
     creative: CheckedCreative
@@ -44,12 +44,12 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was found of an image, whatever the headline.
+    """Results for an image, whatever the headline.
 
     Attributes:
-        findings: What its rules found.
-        lines: What it says.
-        fingerprint: What it is compared by; None where it is blank or broken.
+        findings: Findings of the image's rules.
+        lines: Lines of text on it.
+        fingerprint: Fingerprint of the image; None if it is blank or broken.
     """
 
     findings: tuple[Finding, ...]
@@ -61,13 +61,13 @@ class Checker:
     """Checks creatives against the rules of one placement; safe to use from many threads.
 
     Args:
-        placement: Whose rules.
-        limits: Largest file and image that are decoded.
-        budget: Bounds the pixels that are decoded at once; None means one of its own.
+        placement: Placement whose rules are checked.
+        limits: Limits on the file and image size.
+        budget: Limits the pixels decoded at once; None creates one.
 
     Attributes:
-        not_checked: What could not be checked so far and why, a text each.
-        budget: As given.
+        not_checked: What could not be checked so far, and why.
+        budget: The budget in use.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Checker:
         self._lock = threading.Lock()
 
     def check(self, creative: Creative) -> Checked:
-        """Checks one creative; what is wrong with it is a finding, never an error."""
+        """Checks one creative; faults become findings, never errors."""
         if not creative.image and not creative.headline.strip():
             return self.unreadable(creative, _nothing_given())
         seen = self._look(creative.image) if creative.image else None
@@ -96,14 +96,14 @@ class Checker:
         return Checked(checked, headline, seen.fingerprint if seen else None)
 
     def unreadable(self, creative: Creative, error: InvalidCreativeError) -> Checked:
-        """What is found of a creative of which a part cannot be read, and why."""
+        """The finding for a creative of which a part cannot be read."""
         found = CheckedCreative(creative.id, (self._unreadable(error),))
         return Checked(found, "", None)
 
     def compared(self, group: Sequence[Checked]) -> list[CheckedCreative]:
-        """What was found of creatives of one campaign, near-duplicates among them included.
+        """Findings for the creatives of one campaign, including near-duplicates among them.
 
-        Only those of one headline are compared: one banner under two headlines is a test of these.
+        Compares only creatives with the same headline: one banner under two headlines is a test.
         """
         rule = self._rules.get("near-duplicate")
         if rule is None:
@@ -124,7 +124,7 @@ class Checker:
     # === One creative ===
 
     def _look(self, data: bytes) -> _Seen:
-        """Looks at an image once; who asks meanwhile waits for that."""
+        """Results for an image, computed once; concurrent callers wait for them."""
         digest = hashlib.sha256(data).digest()
         with self._lock:
             is_new = digest not in self._seen
@@ -135,7 +135,7 @@ class Checker:
         if is_new:
             try:
                 seen.set_result(self._look_at(data))
-            except BaseException as error:  # those who wait get it too; the next one tries again
+            except BaseException as error:  # waiting callers get the error; the next call retries
                 with self._lock:
                     self._seen.pop(digest, None)
                 seen.set_exception(error)
@@ -163,7 +163,7 @@ class Checker:
             return []
         rule = self._rules["headline-length"]
         fault = KINDS[rule.name].find(rule.limit, Subject(headline, None, (), None))
-        if fault is not None:  # of anyone's text no more is read
+        if fault is not None:  # text from anyone: do not process more of it
             return [_finding(rule, fault)]
         return self._found(Subject(headline, None, lines, None), "headline")
 
@@ -195,9 +195,9 @@ def check_creatives(
 
     Args:
         creatives: The creatives; near-duplicates are looked for among them.
-        placement: Whose rules.
-        threads: How many are checked at once.
-        progress: Called after each with how many are done.
+        placement: Placement whose rules are checked.
+        threads: Number of creatives checked at once.
+        progress: Called after each creative with the number done.
     """
     checker = Checker(placement)
     group = []

@@ -1,4 +1,4 @@
-"""Colours of text and of its ground, and their contrast as WCAG 2.2 defines it."""
+"""Colours of text and its ground, and their contrast by WCAG 2.2."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -10,25 +10,25 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Colour: TypeAlias = NDArray[np.float64]
 
 MAX_RATIO = 21
-# Of the way from ground to ink: what is beyond is ink; what is beyond and around is soft edge.
+# Positions from ground (0) to ink (1): beyond the first is ink, beyond the second soft edge.
 _HALF_WAY, _SOFT_EDGE = 0.5, 0.35
-# Share of a box that is surely ink.
+# Share of a box that is certainly ink.
 _FARTHEST = 0.04
-# Of the letters, what must lie inside their strokes to give the colour of the ink; of thinner ones
-# the farthest part does. Both from the sample: benchmarks/checking.py.
+# If at least this share of the letters is inside strokes, it gives the colour of the ink; with
+# thinner strokes, the farthest part does. Both from the sample: benchmarks/checking.py.
 _MIN_INSIDE, _INNERMOST = 0.05, 0.35
-# Share of what looks like ink that must lie apart from the box's edge to be all of it.
+# If at least this share of apparent ink does not touch the box's edge, only that share is ink.
 _MIN_INNER = 0.3
-# Levels of 255 within which pixels count as the most common colour.
+# Pixels within this many levels of 255 count as the most common colour.
 _ALIKE_LEVELS = 16
 
 
 class Inked(NamedTuple):
-    """A box of text taken apart.
+    """Ink and ground of a box of text.
 
     Attributes:
         ink: Colour of the letters, RGB from 0 to 255.
-        ground: Colour of what they stand on.
+        ground: Colour of the background of the letters, RGB from 0 to 255.
         mask: Where the letters are, (height, width) bool.
     """
 
@@ -38,12 +38,12 @@ class Inked(NamedTuple):
 
     @property
     def contrast(self) -> float:
-        """From 1 to 21."""
+        """Contrast ratio, from 1 to 21."""
         return contrast_ratio(self.ink, self.ground)
 
 
 def contrast_ratio(first: Colour, second: Colour) -> float:
-    """(L1 + 0.05) / (L2 + 0.05), L being relative luminance, the lighter one first: 1 to 21."""
+    """(L1 + 0.05) / (L2 + 0.05), with L1 the higher relative luminance: 1 to 21."""
     one, other = relative_luminance(first), relative_luminance(second)
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
@@ -56,15 +56,15 @@ def relative_luminance(colour: Colour) -> float:
 
 
 def separate(patch: Pixels) -> Inked:
-    """Tells letters from their ground in a box that holds one line of text and a little around it.
+    """Separates letters from their ground in a box with one line of text and a small margin.
 
-    Ground is at first the most common colour along the box's edge, and ink what is farthest from
-    it. Parts of other lines that reach into the box are left out. Then ground is the mean colour
-    around the letters, as it may be a gradient or striped, and ink the median inside the
-    strokes.
+    Ground is first taken as the most common colour along the box's edge, and ink as what is
+    farthest from it. Parts of other lines that reach into the box are dropped. Then ground is the
+    mean colour around the letters, since it may be a gradient or striped, and ink the median inside
+    the strokes.
 
     Args:
-        patch: (height, width, 3) uint8.
+        patch: Pixels of the box, (height, width, 3) uint8.
     """
     pixels = patch.astype(np.float64)
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
@@ -74,7 +74,7 @@ def separate(patch: Pixels) -> Inked:
     if not len(rows):
         return Inked(pixels.mean((0, 1)), pixels.mean((0, 1)), mask)
     inside = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    # By place and not by colour: the ground may be striped.
+    # By position, not by colour: the ground may be striped.
     near = ndimage.binary_dilation(along > _SOFT_EDGE, np.ones((3, 3)))
     ground = _ground(pixels[inside], near[inside], mask[inside])
     inner = ndimage.binary_erosion(mask, np.ones((3, 3)))
@@ -87,7 +87,7 @@ def separate(patch: Pixels) -> Inked:
 def _ground(
     pixels: NDArray[np.float64], near: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> Colour:
-    """Mean colour of the ground, under the letters as it is next to them."""
+    """Mean colour of the ground; under the letters, that of the nearest visible ground."""
     hidden = near if not near.all() else mask
     if not hidden.all():
         next_to = ndimage.distance_transform_edt(
@@ -99,7 +99,7 @@ def _ground(
 
 
 def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Ink without what reaches in from the box's edge, such as the ground around a round badge."""
+    """Ink without parts that touch the box's edge, such as the ground around a round badge."""
     parts, _ = ndimage.label(mask, np.ones((3, 3)))
     edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     inner = mask & ~np.isin(parts, edge[edge > 0])
@@ -107,7 +107,7 @@ def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _towards_ink(pixels: NDArray[np.float64], ground: Colour) -> NDArray[np.float64]:
-    """How far each pixel is on the way from ground (0) to ink (1)."""
+    """Position of each pixel on the way from ground (0) to ink (1)."""
     away = pixels - ground
     distance = np.linalg.norm(away, axis=2)
     far = distance >= np.quantile(distance, 1 - _FARTHEST)
@@ -120,7 +120,7 @@ def _towards_ink(pixels: NDArray[np.float64], ground: Colour) -> NDArray[np.floa
 
 
 def _middle_line(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Ink without that of the lines above and below, which touches the upper or lower edge."""
+    """Ink without that of adjacent lines, which touches the upper or lower edge."""
     filled = np.concatenate([[False], mask.any(1), [False]])
     starts = np.flatnonzero(filled[1:] & ~filled[:-1])
     ends = np.flatnonzero(~filled[1:] & filled[:-1])

@@ -1,4 +1,4 @@
-"""What a check says of creatives."""
+"""Results of a check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Severity(StrEnum):
-    """What breaking a rule means; the values are those of `check --json`."""
+    """Consequence of breaking a rule; the values are those of `check --json`."""
 
-    ERROR = "error"  # the platform refuses the creative, or shows it cut
-    WARNING = "warning"  # it runs, and is likely to do worse or to reach fewer people
+    ERROR = "error"  # the platform refuses the creative, or shows it truncated
+    WARNING = "warning"  # it runs, but is likely to do worse or reach fewer people
 
 
 class Box(NamedTuple):
-    """A part of an image, in pixels from its upper left corner, upright."""
+    """A part of an image, in pixels from the upper left corner of the upright image."""
 
     left: float
     top: float
@@ -24,16 +24,16 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule that a creative breaks.
+    """A rule that a creative breaks.
 
     Attributes:
         rule: Stable name of the rule.
-        severity: What breaking it means.
-        message: What is wrong and what to do, for a person.
+        severity: Consequence of breaking it.
+        message: What is wrong and what to do, for users.
         expected: What the rule asks for.
-        received: What the creative has.
-        source: Where the rule stands.
-        boxes: Where on the image; empty where it is of no part of it.
+        received: What was found in the creative.
+        source: Where the rule is published.
+        boxes: Places on the image; empty if the finding is not about a part of it.
     """
 
     rule: str
@@ -45,7 +45,7 @@ class Finding:
     boxes: tuple[Box, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON has it; boxes where there are any."""
+        """The finding for JSON; has boxes only if there are any."""
         plain: dict[str, Any] = {
             "rule": self.rule,
             "severity": self.severity.value,
@@ -61,11 +61,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCreative:
-    """What was found of one creative.
+    """Findings for one creative.
 
     Attributes:
-        id: Its id.
-        findings: Errors first.
+        id: Id of the creative.
+        findings: Findings, errors first.
     """
 
     id: str
@@ -73,23 +73,23 @@ class CheckedCreative:
 
     @property
     def may_run(self) -> bool:
-        """Whether it has no error."""
+        """Whether there are no errors."""
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
     def with_findings(self, more: Sequence[Finding]) -> "CheckedCreative":
-        """The same with further findings."""
+        """A copy with further findings."""
         every = (*self.findings, *more)
         return CheckedCreative(self.id, tuple(sorted(every, key=lambda one: one.severity)))
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found of some creatives.
+    """Findings for several creatives.
 
     Attributes:
         placement: Name of the placement whose rules were used.
-        creatives: One for each creative, in their order.
-        not_checked: What could not be checked and why, a text each.
+        creatives: One for each creative, in order.
+        not_checked: What could not be checked, and why.
     """
 
     placement: str
@@ -97,7 +97,7 @@ class CheckReport:
     not_checked: tuple[str, ...] = ()
 
     def to_dict(self) -> Mapping[str, Any]:
-        """The report as `check --json` writes it."""
+        """The report as in `check --json`."""
         return {
             "placement": self.placement,
             "creatives": [

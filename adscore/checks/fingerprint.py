@@ -10,25 +10,25 @@ from scipy.fft import dctn
 _SIDE = 32
 _FREQUENCIES = 8
 _PATCHES = 4
-# Levels of 255 by which compression and scaling move the mean colour of a patch, and a little more.
+# Compression and scaling move the mean colour of a patch by less than this many levels of 255.
 _SAME_COLOUR = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is compared of an image.
+    """What images are compared by.
 
     Attributes:
-        bits: Signs of the 63 lowest frequencies of its luma (pHash), as a number.
-        colours: Mean colours of 4 x 4 patches, (4, 4, 3): hashes of luma take a red banner for
-            a green one.
+        bits: Signs of the 63 lowest frequencies of the luma (pHash), as an integer.
+        colours: Mean colours of 4 x 4 patches, (4, 4, 3): by luma alone, a red banner can match a
+            green one.
     """
 
     bits: int
     colours: NDArray[np.int16]
 
     def is_near(self, other: "Fingerprint", max_distance: int) -> bool:
-        """Whether two differ in so many bits at most, and in no patch's colour."""
+        """Whether hashes differ in at most `max_distance` bits, and no patch differs in colour."""
         if (self.bits ^ other.bits).bit_count() > max_distance:
             return False
         return int(np.abs(self.colours - other.colours).max()) <= _SAME_COLOUR

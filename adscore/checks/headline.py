@@ -1,4 +1,4 @@
-"""How much room a headline takes, and whether the banner says the same."""
+"""Display width of a headline, and how much of it the banner repeats."""
 
 import difflib
 import re
@@ -6,20 +6,20 @@ import unicodedata
 from collections.abc import Sequence
 
 _JOINER = "\N{ZERO WIDTH JOINER}"
-# How alike a word read by OCR must be to count as the headline's, from 0 to 1.
+# Least similarity, from 0 to 1, of an OCR word that counts as a word of the headline.
 _ALIKE = 0.8
-# Shorter headlines repeat by chance: a brand's name, a price.
+# Shorter headlines repeat by chance, such as a brand's name or a price.
 _MIN_WORDS = 3
-# No headline has more, and comparing takes its time.
+# No real headline has more; bounds the time of comparing.
 _MAX_WORDS = 60
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
 def display_width(text: str) -> int:
-    """The width of a text in columns: 2 for a wide character, 0 for one that adds nothing.
+    """Width of a text in columns: 2 for a wide character, 0 for one without a width of its own.
 
     Chinese, Japanese, Korean and most emoji are wide, as platforms count them (Unicode Standard
-    Annex 11). Combining marks, joiners and what they join, and skin tones take no room.
+    Annex 11). Combining marks, joiners and what they join, and skin tones have no width.
     """
     width, joined = 0, False
     for char in text:
@@ -34,10 +34,10 @@ def display_width(text: str) -> int:
 
 
 def repeated_share(headline: str, lines: Sequence[str]) -> float:
-    """Which share of a headline's words stands on the banner too, from 0 to 1.
+    """Share of a headline's words that are also on the banner, from 0 to 1.
 
-    Words that OCR read almost right count. Of Chinese and Japanese, characters are compared. 0 for
-    a headline of fewer than three words.
+    Tolerates small OCR errors. Chinese and Japanese are compared by character. Headlines of fewer
+    than three words give 0.
     """
     words = _words(headline)[:_MAX_WORDS]
     if len(words) < _MIN_WORDS:

@@ -1,4 +1,4 @@
-"""An image file as checks look at it: its header, its pixels, how it moves, its text."""
+"""An image file under check: its header, pixels, animation and text."""
 
 import contextlib
 from typing import TypeAlias
@@ -16,20 +16,20 @@ from adscore.scoring.pixel_budget import PixelBudget
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
-# Larger images are looked at in this size: text that is too small for it is too small to read.
+# Larger images are scaled down to this: text too small for OCR then is too small to read.
 MAX_SIDE = 1_600
 
 
 class BannerImage:
-    """An image file that is being checked; what is asked of it is worked out once.
+    """An image file under check; properties are computed once, on first use.
 
     Args:
-        data: One encoded file.
-        limits: Largest file and image that are decoded.
-        budget: Bounds the pixels that are decoded at once.
+        data: An encoded image file.
+        limits: Limits on the file and image size.
+        budget: Limits the pixels decoded at once; None for no limit.
 
     Raises:
-        InvalidCreativeError: It is too large to be decoded, of another format, or broken.
+        InvalidCreativeError: The image is too large, of an unsupported format, or broken.
     """
 
     def __init__(self, data: bytes, limits: InputLimits, budget: PixelBudget | None = None) -> None:
@@ -37,7 +37,7 @@ class BannerImage:
         self._limits, self._budget = limits, budget
         file = open_image(data, limits)
         self.format = file.format
-        with refusing_broken(file):  # a PNG is decoded for it
+        with refusing_broken(file):  # needs the decoding of a PNG
             self.width, self.height = file.upright_size
 
     @lazy
@@ -45,7 +45,7 @@ class BannerImage:
         """The upright image in RGB, (height, width, 3) uint8, its longer side at most 1,600.
 
         Raises:
-            InvalidCreativeError: It is broken.
+            InvalidCreativeError: The image is broken.
         """
         size = ImageSize(self._scaled(self.height), self._scaled(self.width))
         image = UndecodedImage(self.data, size, self._limits)
@@ -55,17 +55,17 @@ class BannerImage:
 
     @property
     def scale(self) -> float:
-        """Pixels of `pixels` for each of the file's, at most 1."""
+        """Pixels of `pixels` per pixel of the file, at most 1."""
         return min(1.0, MAX_SIDE / max(self.width, self.height))
 
     @lazy
     def animation(self) -> Animation:
-        """How it moves."""
+        """The animation; of a still image, one frame."""
         return animation_of(self.data, self.format)
 
     @lazy
     def lines(self) -> tuple[Line, ...]:
-        """The lines of text on it, in pixels of `pixels`.
+        """The lines of text on the image, in pixels of `pixels`.
 
         Raises:
             OcrMissingError: OCR is not installed.

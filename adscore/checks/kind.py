@@ -1,4 +1,4 @@
-"""What a kind of rules is, what it looks at and what it finds."""
+"""A kind of rules: what it needs, what it expects and how it finds faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class Subject:
     """What is being checked.
 
     Attributes:
-        headline: Its headline; empty where there is none.
-        image: Its image; None where that is not looked at.
-        said: Lines of text on its image.
-        shown_width: CSS pixels that the image is wide as it is shown; None for its own width.
+        headline: The headline; empty if absent.
+        image: The image; None if it is not checked.
+        said: Lines of text on the image.
+        shown_width: Displayed width of the image in CSS pixels; None for its own width.
     """
 
     headline: str
@@ -28,19 +28,19 @@ class Subject:
 
     @property
     def banner(self) -> BannerImage:
-        """Its image, where a rule asks for one."""
+        """The image, for rules that need one."""
         assert self.image is not None
         return self.image
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong.
+    """A fault of a creative.
 
     Attributes:
-        message: What, and what to do, for a person.
-        received: What there is, in few words.
-        boxes: Where, in pixels of the file.
+        message: What is wrong and what to do, for users.
+        received: What was found, in a few words.
+        boxes: Places, in pixels of the file.
     """
 
     message: str
@@ -53,9 +53,9 @@ class Kind:
     """A kind of rules.
 
     Attributes:
-        expected: What a rule with a limit asks for.
-        find: What is wrong with a subject; None where nothing is.
-        needs: What it looks at: ``"image"``, ``"text"`` on it, ``"headline"``, or ``"several"``
+        expected: Describes what a rule with a given limit asks for.
+        find: Finds a fault of a subject; None if there is none.
+        needs: What it needs: ``"image"``, ``"text"`` on it, ``"headline"``, or ``"several"``
             creatives, which are compared elsewhere.
     """
 
@@ -65,6 +65,6 @@ class Kind:
 
 
 def as_number(ratio: str) -> float:
-    """A shape such as ``"16:9"``, as width over height."""
+    """A ratio such as ``"16:9"``, as width over height."""
     width, height = ratio.split(":")
     return float(width) / float(height)

@@ -1,4 +1,4 @@
-"""Every kind of rules: what it asks for, and what it finds; `KINDS` has them by name."""
+"""All kinds of rules, with what they expect and find; `KINDS` has them by name."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def _find_max_size(limit: Limit, subject: Subject) -> Fault | None:
 
 def _find_ratio(limit: Limit, subject: Subject) -> Fault | None:
     image = subject.banner
-    # Sides are whole pixels: half of one more or less is no other shape.
+    # Sides are whole pixels, so allow half a pixel of difference.
     shape, half = image.width / image.height, 0.5 / min(image.width, image.height)
     slack = 1 + limit["tolerance"] + half
     if "from" in limit:
@@ -114,7 +114,7 @@ FILE_KINDS: Mapping[str, Kind] = {
 }
 
 
-# === What moves ===
+# === Animation ===
 
 
 def _find_animation(_: Limit, subject: Subject) -> Fault | None:
@@ -126,7 +126,7 @@ def _find_animation(_: Limit, subject: Subject) -> Fault | None:
 
 def _find_seconds(limit: Limit, subject: Subject) -> Fault | None:
     animation = subject.banner.animation
-    # Delays are whole hundredths.
+    # Delays are in hundredths of a second.
     if animation.seconds <= limit["max"] + 0.01:
         return None
     if math.isinf(animation.seconds):
@@ -167,7 +167,7 @@ ANIMATION_KINDS: Mapping[str, Kind] = {
 }
 
 
-# === What is on the banner, most of it text ===
+# === Content of the banner, mostly text ===
 
 
 def _find_blank(limit: Limit, subject: Subject) -> Fault | None:
@@ -244,7 +244,7 @@ def _find_unsafe(limit: Limit, subject: Subject) -> Fault | None:
     height, width = image.pixels.shape[:2]
     top, bottom, left, right = (limit.get(side, 0.0) for side in _SIDES)
     kept = (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
-    # A pixel of anti-aliasing is no text.
+    # Ignore a pixel of anti-aliasing.
     cut = [
         line
         for line in image.lines
@@ -347,11 +347,11 @@ HEADLINE_KINDS: Mapping[str, Kind] = {
 }
 
 
-# === Every kind, by its name in the data ===
+# === All kinds, by their name in the data ===
 
 
 def _nothing(_: Limit, __: Subject) -> None:
-    """What is looked for elsewhere."""
+    """For rules that are checked elsewhere."""
 
 
 _ELSEWHERE = {
@@ -368,5 +368,5 @@ KINDS: Mapping[str, Kind] = {
 
 
 def expected(rule: Rule) -> str:
-    """What a rule asks for, in words."""
+    """What a rule expects, in words."""
     return KINDS[rule.name].expected(rule.limit)

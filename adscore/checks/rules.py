@@ -1,4 +1,4 @@
-"""The rules of placements: data of this package, one YAML file for each platform."""
+"""The rules of placements, from one YAML file per platform in this package."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -11,27 +11,27 @@ import yaml
 from adscore.checks.findings import Severity
 from adscore.errors import AdscoreError, did_you_mean
 
-# What stands beside the limit in the data of a rule.
+# Keys in the data of a rule that are not part of its limit.
 _NOT_LIMITS = ("rule", "severity", "source")
 _EVERYWHERE = "all.yaml"
-# Characters of a name that is not known which are looked at: it may come from anyone.
+# Characters of an unknown name that are processed: anyone may have written it.
 _MAX_NAME = 80
 
 
 class UnknownPlacementError(AdscoreError):
-    """A placement that is not known; the text names the nearest one."""
+    """An unknown placement; the message suggests the nearest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rule stands.
+    """Where a rule is published.
 
     Attributes:
-        title: Who says it, and where.
-        address: Its address.
-        date: When it was written, or its stored copy made, as YYYY, YYYY-MM or YYYY-MM-DD; empty
-            where the copy bears none.
-        confirmed: Whether it was read at the platform itself, or in a whole copy of its page.
+        title: Publisher and title.
+        address: URL.
+        date: When it was written or archived, as YYYY, YYYY-MM or YYYY-MM-DD; empty if the copy has
+            no date.
+        confirmed: Whether it was read on the platform's own site, or in a full copy of its page.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Source:
     confirmed: bool = True
 
     def __str__(self) -> str:
-        """As findings name it."""
+        """The source as findings show it."""
         date = f", {self.date}" if self.date else ""
         return f"{self.title}{date} ({self.address}){'' if self.confirmed else ', unconfirmed'}"
 
@@ -50,10 +50,10 @@ class Rule:
     """A rule of a placement.
 
     Attributes:
-        name: What is checked, see `adscore.checks.kinds`.
-        severity: What breaking it means; unconfirmed rules are warnings.
-        limit: The numbers of the rule, by the names of its kind.
-        source: Where it stands.
+        name: Name of its kind, see `adscore.checks.kinds`.
+        severity: Consequence of breaking it; unconfirmed rules are warnings.
+        limit: Numbers of the rule, by the names that its kind uses.
+        source: Where it is published.
     """
 
     name: str
@@ -67,12 +67,12 @@ class Placement:
     """A place where ads run.
 
     Attributes:
-        name: Its name, e.g. ``"meta-feed"``.
-        platform: Who runs it.
-        title: What it is, for a person.
-        rules: Its rules, and those that hold everywhere.
-        shown_width: CSS pixels that its images are wide as they are shown; None where they are
-            shown at their own size.
+        name: Name, e.g. ``"meta-feed"``.
+        platform: Platform that sells it.
+        title: Display name.
+        rules: Its rules, including those that hold everywhere.
+        shown_width: Displayed width of images in CSS pixels; None if they are shown at their own
+            size.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Placement:
 
 @functools.cache
 def placements() -> Mapping[str, Placement]:
-    """All placements by name, in the order of platforms and names."""
+    """All placements by name, ordered by platform and name."""
     folder = resources.files(__package__).joinpath("placements")
     everywhere = yaml.safe_load(folder.joinpath(_EVERYWHERE).read_text("utf-8"))
     general = _rules(everywhere["rules"], _sources(everywhere))
@@ -96,10 +96,10 @@ def placements() -> Mapping[str, Placement]:
 
 
 def find_placement(name: str) -> Placement:
-    """A placement by its name.
+    """Finds a placement by name.
 
     Raises:
-        UnknownPlacementError: There is none of this name.
+        UnknownPlacementError: There is no such placement.
     """
     known = placements()
     if name in known:

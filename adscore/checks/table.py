@@ -1,4 +1,4 @@
-"""Checks the creatives of a table, as a stream: only what was found is kept."""
+"""Checks the creatives of a table as a stream; only the findings are kept."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +25,15 @@ from adscore.table import (
     texts,
 )
 
-# Few, so that progress moves: a banner takes some tenths of a second.
+# Small, so that progress is visible: a banner takes some tenths of a second.
 _BATCH_ROWS = 64
-# How far threads may run ahead of the row whose turn it is.
+# Batches of work queued per thread ahead of the next row to report.
 _AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row as its cells have it; a cell that cannot be read is the reason why."""
+    """The cells of a row; an unreadable cell holds the error instead."""
 
     id: str
     headline: Text
@@ -42,8 +42,8 @@ class _Row:
     share: float | None
 
 
-# Called with each creative and what was found of it; and with rows that are done, and their share
-# of the table, from 0 to 1, None where that is unknown.
+# Called with each creative and its findings; and with the number of rows done and their share of
+# the table, from 0 to 1, None if unknown.
 CreativeChecked = Callable[[Creative, CheckedCreative], None]
 RowsDone = Callable[[int, float | None], None]
 
@@ -60,15 +60,15 @@ def check_table(
     """Checks every creative of a table against the rules of a placement, on all cores.
 
     Args:
-        table: What `open_stream` takes.
+        table: A table, as for `open_stream`.
         columns: Which column holds what; near-duplicates are looked for inside each group.
-        placement: Whose rules.
-        image_root: Folder or URL of the image paths; the table's folder unless given.
-        checked: Called with each creative; near-duplicates are not known yet.
-        progress: Called after each row.
+        placement: Placement whose rules are checked.
+        image_root: Folder or URL of image paths; the table's folder by default.
+        checked: Called with each creative and its findings, before near-duplicates are known.
+        progress: Called after rows are done.
 
     Raises:
-        TableError: The table cannot be read, or a column is not there.
+        TableError: The table cannot be read, or lacks a column.
     """
     stream = open_stream(table, columns.named())
     require_types(stream.schema, columns)
@@ -83,7 +83,7 @@ def check_table(
     def check(rows: list[_Row]) -> list[tuple[_Row, Creative, Checked]]:
         return [(row, *_check(row, source, checker)) for row in rows]
 
-    # Rows of one image stay with one thread: the others would wait for it.
+    # Rows with the same image go to one thread: other threads would only wait for its result.
     pieces = (_rows(piece, columns) for piece in stream.pieces(_BATCH_ROWS))
     work = (list(rows) for piece in pieces for _, rows in groupby(piece, lambda row: row.image))
     with ThreadPoolExecutor(threads, "check") as pool:
@@ -111,12 +111,12 @@ def _rows(piece: Piece, columns: Columns) -> Iterator[_Row]:
     headlines = texts(batch, columns.headline) if columns.headline else [""] * count
     images = image_cells(batch, columns.image) if columns.image else repeat("", count)
     for number, cells in enumerate(zip(ids, headlines, images, groups, strict=True)):
-        # The share is that of the whole batch, and comes with its last row.
+        # The share is known for the whole batch, so its last row gets it.
         yield _Row(*cells, piece.share if number == count - 1 else None)
 
 
 def _plain(batch: pa.RecordBatch, name: str | None) -> list[str]:
-    """A column whose cells name something; one that cannot be read names nothing."""
+    """A column of names; unreadable cells become ``""``."""
     cells = texts(batch, name) if name else []
     return ["" if isinstance(cell, InvalidCreativeError) else cell for cell in cells]
 

@@ -1,4 +1,4 @@
-"""Text on a banner: found and read by RapidOCR on ONNX Runtime, offline; measured here.
+"""Finds, reads and measures text on banners, with RapidOCR on ONNX Runtime; works offline.
 
 The one place that imports the OCR, and only when it is asked: `pip install "adscore[check]"`.
 """
@@ -22,21 +22,21 @@ from adscore.errors import AdscoreError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
-# The detector reads an image of about so many pixels: letters of a 300 x 250 banner need to be
-# twice as large to be found, and more costs time without finding more.
+# The detector gets images of about this many pixels: letters of a 300 x 250 banner must be about
+# twice as large to be found, and more pixels cost time without finding more.
 _DETECTOR_PIXELS = 260_000
 _MAX_ENLARGING = 2.5
-# Of what is read with less certainty, or is a single letter, most is no text: a wheel, a lens.
+# Less certain results and single letters are mostly not text, but a wheel or a lens.
 _MIN_CERTAINTY = 0.75
-# An image of one colour, whose noise differs by less of 255, is taken for a letter by the detector.
+# In an image with less contrast than this many levels of 255, the detector takes noise for letters.
 _MIN_LEVELS = 8
-# Beyond the box that the detector gives: its edge should be ground.
+# Pixels added around the detector's box, so that its edge is ground.
 _MARGIN = 1
 _LOADING = threading.Lock()
 
 
 class OcrMissingError(AdscoreError):
-    """Text on images cannot be found, since OCR is not installed; the text names the extra."""
+    """OCR is not installed, so text on images cannot be found; the message names the extra."""
 
     def __init__(self, package: str) -> None:
         super().__init__(
@@ -50,9 +50,9 @@ class Line:
     """A line of text on an image.
 
     Attributes:
-        text: What it says, as far as it could be read.
-        ink: The smallest box around its letters, in pixels.
-        contrast: Of its letters against their ground, from 1 to 21.
+        text: The text, as far as it could be read.
+        ink: The bounding box of its letters, in pixels.
+        contrast: Contrast of its letters against their ground, from 1 to 21.
     """
 
     text: str
@@ -61,18 +61,18 @@ class Line:
 
     @property
     def height(self) -> float:
-        """From the top of its highest to the foot of its lowest letter, in pixels."""
+        """Height from the top of the highest to the bottom of the lowest letter, in pixels."""
         return self.ink.bottom - self.ink.top
 
 
 def text_boxes(pixels: Pixels) -> list[Box]:
-    """Finds the lines of text on an image, without reading them.
+    """Finds lines of text on an image, without reading them.
 
     Args:
         pixels: (height, width, 3) uint8, RGB.
 
     Returns:
-        A box for each line, in pixels, a little larger than the letters; from top to bottom.
+        A box per line, in pixels, slightly larger than the letters; from top to bottom.
 
     Raises:
         OcrMissingError: OCR is not installed.
@@ -91,7 +91,7 @@ def read_lines(pixels: Pixels) -> tuple[Line, ...]:
 
 
 def covered_share(lines: Iterable[Line], width: int, height: int) -> float:
-    """Share of an image of a size in pixels that boxes of letters cover together, from 0 to 1."""
+    """Share of an image that the letters' boxes cover together, from 0 to 1; sizes in pixels."""
     covered = np.zeros((height, width), bool)
     for line in lines:
         left, top, right, bottom = (round(side) for side in line.ink)
@@ -105,10 +105,10 @@ def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
         return []
     height, width = pixels.shape[:2]
     scale = min(_MAX_ENLARGING, math.sqrt(_DETECTOR_PIXELS / (width * height)))
-    # The network reads multiples of 32.
+    # The network needs multiples of 32.
     size = tuple(max(32, 32 * round(side * scale / 32)) for side in (width, height))
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
-    found = engine(np.asarray(image)[:, :, ::-1])  # it reads BGR
+    found = engine(np.asarray(image)[:, :, ::-1])  # it expects BGR
     if found.boxes is None:
         return []
     texts = found.txts if read else [""] * len(found.boxes)
@@ -118,7 +118,7 @@ def _detected(pixels: Pixels, *, read: bool) -> list[tuple[Box, str]]:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it is more than a single letter or digit; one wide character may be a word."""
+    """Whether a text is more than a single letter or digit; one wide character may be a word."""
     signs = [char for char in text if char.isalnum()]
     return len(signs) > 1 or any(display_width(char) > 1 for char in signs)
 
@@ -128,7 +128,7 @@ def _upright(corners: NDArray[np.float64]) -> Box:
 
 
 def _measured(pixels: Pixels, box: Box, text: str) -> Line | None:
-    """A line of which letters can be told from their ground."""
+    """Measures a line; None if its letters cannot be told from their ground."""
     height, width = pixels.shape[:2]
     left, top = (max(0, math.floor(side) - _MARGIN) for side in box[:2])
     right = min(width, math.ceil(box.right) + _MARGIN)
@@ -150,9 +150,9 @@ def _engine(read: bool) -> Any:
 
 @functools.cache
 def _load_engine(read: bool) -> Any:
-    """Loads the networks that come with the package; nothing is downloaded.
+    """Loads the networks that come with the package; downloads nothing.
 
-    Safe to call from many threads: what it keeps between calls is the same for all of them.
+    Thread-safe: the state that it keeps between calls is the same for all.
     """
     try:
         import rapidocr
@@ -165,7 +165,7 @@ def _load_engine(read: bool) -> Any:
             "Global.text_score": _MIN_CERTAINTY,
             "Global.use_cls": False,
             "Global.use_rec": read,
-            # Images come in the detector's size.
+            # Images already have the detector's size.
             "Global.use_preprocess_img": False,
             "Global.use_vertical_padding": False,
             "Det.limit_type": "max",
@@ -173,7 +173,7 @@ def _load_engine(read: bool) -> Any:
             "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
             "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
             "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
-            # Creatives are checked beside each other, and a server scores beside.
+            # Creatives are checked in parallel, and a server also scores.
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

@@ -41,7 +41,7 @@ class Belief(ABC):
 
     @abstractmethod
     def quantile(self, probability: float) -> Array:
-        """The value at a probability of each arm's distribution of rate or value, (g, a)."""
+        """Quantile of each arm's rate or value, (g, a)."""
 
     @abstractmethod
     def counted(self) -> Counted:

@@ -124,7 +124,7 @@ class Posterior:
         return np.swapaxes(mean, 1, 2), np.swapaxes(variance, 1, 2)
 
     def quantile(self, probability: float) -> Array:
-        """The value at a probability of each arm's distribution of rates, (g, a)."""
+        """Quantile of each arm's rate, (g, a)."""
         rates: Array = expit(crossing(self.nodes, self.scores(), probability))
         return rates
 

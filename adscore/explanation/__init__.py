@@ -1,4 +1,4 @@
-"""A score taken apart: what each part, word and element adds, and what could be better."""
+"""Explains a score: the effects of each part, word and element, and ideas for improvement."""
 
 from adscore.explanation.plan import CheckedPart, Plan, count_encodings, explain
 from adscore.explanation.question import MAX_WHAT_IFS, Box, WhatIf

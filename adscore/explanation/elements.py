@@ -1,4 +1,4 @@
-"""The elements of a banner: the banner without one, as the model reads it."""
+"""The elements of a banner: removes one, and returns the banner as the model reads it."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,32 +16,32 @@ from adscore.scoring.image import ImageSize, Pixels, UndecodedImage
 from adscore.scoring.image_file import open_image
 from adscore.scoring.lazy import lazy
 
-# A larger banner is looked at at this size, so that its elements cost a bounded time each.
+# Larger banners are scaled down to this, so that the time per element is bounded.
 MAX_PIXELS = 1_000_000
-# What surrounds a box: this share of its shorter side, and at least so many pixels.
+# Width of the ring around a box: this share of its shorter side, and at least so many pixels.
 _RING_SHARE = 0.15
 _MIN_RING = 2
-# Of two boxes that lie across each other's edges, one of less than this share of the other is in
-# front. Between them nobody knows, and both go whole.
+# If boxes cross each other's edges, one smaller than this share of the other is in front. If
+# neither is, the order is unknown, and each is removed whole.
 _IN_FRONT = 0.75
-# Levels of 255 by which the ground's colour may change from pixel to pixel: a gradient, no edge.
+# Largest change between neighbouring ground pixels, of 255 levels: more is an edge, not a gradient.
 _MAX_STEP = 6
 
 
 class Canvas:
-    """A banner whose elements can be blotted out.
+    """A banner whose elements can be removed.
 
-    It is decoded as the model's own path does it, at its own size, and shrunk from there.
+    The banner is decoded as for scoring but at its own size, then scaled to the model's.
 
     Args:
-        data: One encoded image file.
-        read: What the model reads of it.
-        limits: Largest file and image accepted.
+        data: An encoded image file.
+        read: The image size that the model reads.
+        limits: Limits on the file and image size.
 
     Attributes:
         size: Width and height of the upright image, in pixels.
-        image: The image once it is decoded, (rows, columns, 3) uint8; a large one is smaller.
-        pixels: What to claim of a `PixelBudget` before it is decoded.
+        image: The decoded image, (rows, columns, 3) uint8; large ones are scaled down.
+        pixels: Pixels to claim of a `PixelBudget` before decoding.
 
     Raises:
         InvalidCreativeError: The file cannot be decoded, or is too large.
@@ -57,10 +57,10 @@ class Canvas:
         self.pixels = self._undecoded.pixels
 
     def decode(self) -> None:
-        """Decodes it, once its pixels are claimed.
+        """Decodes the image; claim its pixels first.
 
         Raises:
-            InvalidCreativeError: It is broken.
+            InvalidCreativeError: The file is broken.
         """
         self.image: Pixels = self._undecoded.decode()[0]
 
@@ -79,14 +79,14 @@ class Canvas:
 
     @lazy
     def whole(self) -> Pixels:
-        """All of it, once it is decoded, (height, width, 3) uint8 as the model reads it."""
+        """The whole banner as the model reads it, (height, width, 3) uint8; call `decode` first."""
         return self._shrunk(self.image)
 
     def without(self, box: Box, others: Sequence[Box] = ()) -> Pixels:
-        """The banner with a box filled as if what surrounds it went on there, likewise.
+        """The banner with a box filled from its surroundings, in the same form as `whole`.
 
-        A smaller box that lies across its edge, such as a badge on the corner of a product, is in
-        front: it stays, and nothing is filled from it. Nor from what reaches out of the box.
+        A smaller box across its edge is in front, such as a badge on the corner of a product. It
+        stays, and nothing is filled from it, nor from parts of the element outside the box.
         """
         around = self._slices(box, self._ring(box))
         pixels = self.image[around].astype(np.float32)
@@ -103,14 +103,14 @@ class Canvas:
         return self._shrunk(blotted)
 
     def _covered(self, boxes: Iterable[Box]) -> NDArray[np.bool_]:
-        """Where boxes are, (rows, columns) of `image`."""
+        """Mask of boxes, (rows, columns) of `image`."""
         covered = np.zeros(self.image.shape[:2], dtype=bool)
         for box in boxes:
             covered[self._slices(box, 0)] = True
         return covered
 
     def of_pixels(self, box: Box) -> Box:
-        """A box in pixels of the image that is one in `image`."""
+        """Converts a box in pixels of `image` to pixels of the file."""
         width, height = self.size
         return Box(
             math.floor(box.left / self._scale),
@@ -124,7 +124,7 @@ class Canvas:
         return max(_MIN_RING, round(_RING_SHARE * shorter))
 
     def _slices(self, box: Box, margin: int) -> tuple[slice, slice]:
-        """Rows and columns of a box with a margin, at least a pixel, cut off at the edges."""
+        """Rows and columns of a box with a margin, at least one pixel, clipped to the image."""
 
         def span(start: int, end: int) -> slice:
             first, last = math.floor(start * self._scale), math.ceil(end * self._scale)
@@ -139,9 +139,9 @@ class Canvas:
 
 
 def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What goes on towards a box, without a step, from the outer edge of what surrounds it.
+    """Mask of the ground: pixels connected to the ring's outer edge without a step in colour.
 
-    The rest of an element that reaches out of its box by less is none.
+    So the rest of an element that reaches out of its box is not ground.
     """
     steps = np.zeros(outside.shape, dtype=np.float32)
     for ahead, behind in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
@@ -156,7 +156,7 @@ def _ground(pixels: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[
 
 
 def _in_front(box: Box, others: Sequence[Box]) -> Iterator[Box]:
-    """The clearly smaller boxes that lie across a box's edge."""
+    """The clearly smaller boxes that cross a box's edge."""
     for other in others:
         shared = Box(
             max(box.left, other.left),

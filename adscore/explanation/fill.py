@@ -1,4 +1,4 @@
-"""Fills a hole in an image from around it, as the ground goes on behind an element."""
+"""Fills a hole in an image smoothly from its surroundings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,23 +7,23 @@ from PIL import Image
 Pixels = NDArray[np.float32]  # (h, w, 3)
 Mask = NDArray[np.bool_]  # (h, w)
 
-# Of Jacobi, at each scale up to this side; finer ones are enlarged, and look the same to a model.
+# Jacobi sweeps per scale, up to this side; larger images are enlarged, which a model cannot tell.
 _SWEEPS, _MAX_SIDE = 6, 64
 
 
 def fill(pixels: Pixels, known: Mask) -> Pixels:
-    """The smoothest surface through the known pixels: each other one is the mean of those around.
+    """Interpolates smoothly: each unknown pixel becomes the mean of its neighbours.
 
-    Solves Laplace's equation from coarse to fine: means of the known pixels are filled in turn, and
-    their surface is where this size starts from. Pérez et al. (2003), "Poisson image editing";
-    Gortler et al. (1996), "The lumigraph", 3.4, for the pyramid.
+    Solves Laplace's equation from coarse to fine: the solution of a reduced image starts the next
+    scale. Pérez et al. (2003), "Poisson image editing"; for the pyramid, Gortler et al. (1996),
+    "The lumigraph", 3.4.
 
     Args:
-        pixels: Any values where they are not known.
-        known: Which are known.
+        pixels: Pixels; any values where unknown.
+        known: Mask of known pixels.
 
     Returns:
-        The pixels, those that were not known filled; as they were where none is known.
+        The pixels with unknown ones filled; unchanged if none is known.
     """
     if known.all() or not known.any():
         return pixels
@@ -49,7 +49,7 @@ def _relax(filled: Pixels, unknown: Mask) -> None:
 
 
 def _reduced(pixels: Pixels, known: Mask, factor: int) -> tuple[Pixels, Mask]:
-    """Means of what is known in each square of a side, and which have any."""
+    """Means of the known pixels in each square of `factor` pixels, and which squares have any."""
     rows, columns = (-(-side // factor) for side in known.shape)
     weighted = np.zeros((rows * factor, columns * factor, 4), np.float32)
     within = weighted[: known.shape[0], : known.shape[1]]

@@ -1,4 +1,4 @@
-"""The head of a model, run on parts that were encoded apart."""
+"""Runs a model's head on parts that were encoded separately."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ Part = str | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What is known of the creative itself.
+    """What is known about the explained creative.
 
     Attributes:
-        encoded: By the towers, one row.
-        score: What the model says of it.
-        whole: Embedding of its banner as elements are blotted out of it; None where none are.
+        encoded: Its encoded parts, one row.
+        score: Its score.
+        whole: Embedding of its banner as `Canvas` renders it; None if no elements are removed.
     """
 
     encoded: EncodedCreatives
@@ -36,11 +36,11 @@ class Own:
 
 
 class Change(NamedTuple):
-    """What a variant changes.
+    """The effect of a variant.
 
     Attributes:
-        effect: Change of the logit of the rate.
-        half_width: Half the width of its 90 % interval; infinite where that is not known.
+        effect: Change of the rate's logit.
+        half_width: Half the width of its 90 % interval; infinite if unknown.
     """
 
     effect: float
@@ -49,11 +49,11 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the head says of one target; n rows, m members of the ensemble.
+    """Output of the head for one target; n rows, m members of the ensemble.
 
     Attributes:
-        logit: Of the mean rate, (n,).
-        members: Calibrated logits, (n, m); None where the model does not tell them.
+        logit: Logit of the mean rate, (n,).
+        members: Calibrated logits, (n, m); None if the model does not output them.
     """
 
     logit: Array
@@ -61,13 +61,13 @@ class Values:
 
     @property
     def sums(self) -> Array:
-        """What the parts of an additive model add up to: the members' mean, (n,)."""
+        """The quantity that is additive in an additive model: the members' mean logit, (n,)."""
         return self.logit if self.members is None else self.members.mean(axis=1)
 
     def change(self, row: int, since: int) -> Change:
-        """The change between two rows.
+        """Change between two rows.
 
-        The interval is Student's, of what the change is for a single member: they were fitted to
+        The interval is Student's, for the change of a single member, since members were fitted to
         different groups or from different starts.
         """
         effect = float(self.logit[row] - self.logit[since])
@@ -79,12 +79,12 @@ class Values:
 
 
 class Head:
-    """Runs the head of a model on a creative whose parts are exchanged.
+    """Runs a model's head on variants of a creative.
 
     Args:
-        graphs: The model's.
+        graphs: Graphs of the model.
         own: The creative.
-        target: Position of the target.
+        target: Index of the target.
     """
 
     def __init__(self, graphs: Graphs, own: Own, target: int) -> None:
@@ -93,11 +93,11 @@ class Head:
 
     @property
     def own(self) -> EncodedCreatives:
-        """The creative, one row."""
+        """The encoded creative, one row."""
         return self._own.encoded
 
     def changes(self, variants: Sequence[tuple[Variant, Embedding | None]]) -> list[Change]:
-        """What each variant changes: of an element, since the banner as it is blotted out of."""
+        """Effect of each variant; of an element, relative to the banner as `Canvas` renders it."""
         rows = _taken(self.own, np.zeros(2 + len(variants), np.int64))
         if self._own.whole is not None:
             rows.image["embedding"][1] = self._own.whole
@@ -119,17 +119,17 @@ class Head:
             rows.image["embedding"][row] = embedding
             rows.present[row, Present.IMAGE] = 1
         else:
-            if embedding is None:  # nothing is left of the headline
+            if embedding is None:  # no headline is left
                 embedding = self._graphs.mean_embedding("headline")
             rows.headline["embedding"][row] = embedding
             rows.present[row, Present.HEADLINE] = 1
 
     def without_parts(self, kept: NDArray[np.bool_], parts: Sequence[Part]) -> Values:
-        """What it says where only some parts are the creative's, and the others average ones.
+        """Output with only some parts of the creative; the others are replaced by average ones.
 
         Args:
-            kept: Which of the parts are kept, (n, parts).
-            parts: What they are.
+            kept: Which parts are kept, (n, parts).
+            parts: The parts.
         """
         rows = _taken(self.own, np.zeros(len(kept), np.int64))
         for column, part in enumerate(parts):
@@ -142,7 +142,7 @@ class Head:
         return self.values(rows)
 
     def values(self, rows: EncodedCreatives) -> Values:
-        """Runs the head on any number of rows, at least one."""
+        """Runs the head on one or more rows, in batches."""
         batches = [
             self._graphs.predict_members(_taken(rows, slice(start, start + MAX_BATCH)))
             for start in range(0, len(rows.present), MAX_BATCH)

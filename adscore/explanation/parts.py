@@ -1,4 +1,4 @@
-"""What each part of a creative adds to a prediction: Shapley values over the parts."""
+"""Shapley values of the parts of a creative: what each adds to the prediction."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,24 +11,24 @@ from adscore.explanation.head import Head, Part
 from adscore.explanation.result import Parts
 
 Array = NDArray[np.float64]
-# Which players take part, (n, players) bool -> what that is worth, (n,).
+# Which players take part, (n, players) bool -> worth of each coalition, (n,).
 Worth = Callable[[NDArray[np.bool_]], Array]
 
-# With more context names, 2 to the number of parts is too much for a network.
+# With more context names, a network has too many coalitions, 2^parts.
 MAX_CONTEXTS = 4
-# In logits: what float32 may be off where parts are added up.
+# Tolerance of sums in float32, in logits.
 _ADDITIVE_TOLERANCE = 2e-5
 
 
 def explain_parts(head: Head, context_names: Sequence[str]) -> tuple[float, Parts]:
-    """The base, and what each part of the creative adds to it.
+    """Computes the base and what each part adds to it.
 
-    An average part stands for one that is absent: the mean embedding of the training's headlines or
-    images; for a context, what the model takes it for where it is not known.
+    An absent part is replaced by an average one: the mean embedding of the training's headlines or
+    images; for a context, what the model assumes if it is unknown.
 
     Args:
-        head: Runs the head on the creative.
-        context_names: Those that the model reads, in their order.
+        head: Head of the model, for the creative.
+        context_names: Names of the model's context, in order.
     """
     encoded = head.own
     present, ids = encoded.present[0], encoded.context_ids[0]
@@ -61,7 +61,7 @@ def explain_parts(head: Head, context_names: Sequence[str]) -> tuple[float, Part
 
 
 def values_alone(worth: Worth, players: int) -> tuple[float, Array] | None:
-    """The worth of nobody and what each player adds to it alone; None where that is not all."""
+    """Worth of no players and what each adds alone; None if these do not add up to the whole."""
     none, every = np.zeros((1, players), dtype=bool), np.ones((1, players), dtype=bool)
     base, *alone, whole = worth(np.concatenate([none, np.eye(players, dtype=bool), every]))
     values = np.array(alone) - base
@@ -69,16 +69,16 @@ def values_alone(worth: Worth, players: int) -> tuple[float, Array] | None:
 
 
 def shapley_values(worth: Worth, players: int) -> tuple[float, Array]:
-    """The worth of nobody, and the Shapley value of each player, (players,).
+    """Worth of no players, and the Shapley value of each player, (players,).
 
-    Exact, from all 2^players coalitions; where each adds the same to any, that is its value.
+    Exact, by all 2^players coalitions. If a player adds the same to any, that is its value.
     Shapley (1953), "A value for n-person games".
     """
     numbers = np.arange(1 << players)
     coalitions = (numbers[:, None] >> np.arange(players) & 1).astype(bool)
     worths = worth(coalitions)
     sizes = coalitions.sum(axis=1)
-    # Of the orders in which players come, the share in which these are those before one more.
+    # Share of the orders of players in which a coalition of each size comes before a given player.
     shares = np.array([1 / (players * math.comb(players - 1, size)) for size in range(players)])
     values = np.zeros(players)
     for player in range(players):

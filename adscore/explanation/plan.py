@@ -1,7 +1,7 @@
-"""A creative and questions about it -> an explanation, in pieces that a server can take turns with.
+"""Explains a creative in steps, so that a server can interleave other work.
 
-A plan first checks everything, then lists what must be encoded (each headline without a word, each
-banner without an element, ...), and at last runs the head over all of it at once.
+A plan first checks everything, then lists what must be encoded (the headline without each word,
+the banner without each element, ...), and finally runs the head on all of it at once.
 """
 
 import math
@@ -32,9 +32,9 @@ from adscore.scoring.preparation import CheckedImage, PreparedHeadline, Prepared
 from adscore.scoring.scorer import Scorer
 
 MAX_IDEAS = 20
-# In logits, 5 % of the odds: what does less is not worth a change.
+# Least effect of an idea, in logits, about 5 % of the odds.
 MIN_IDEA = 0.05
-# Ideas that leave out a part of the headline.
+# Kinds of ideas that leave out a part of the headline.
 _OF_HEADLINE = (IdeaKind.DROP_WORD, IdeaKind.DROP_PHRASE)
 
 Encoded = Own | Embedding | None
@@ -42,10 +42,10 @@ Encoded = Own | Embedding | None
 
 @dataclass(frozen=True, slots=True)
 class CheckedPart(ToDecode):
-    """What stands at a place of a plan; of parts other than files the image is None.
+    """A checked part at a place of a plan; the image is None for other parts.
 
     Attributes:
-        place: From 0.
+        place: Place in the plan, from 0.
     """
 
     place: int
@@ -53,7 +53,7 @@ class CheckedPart(ToDecode):
 
 @dataclass(frozen=True, slots=True)
 class DecodedPart:
-    """The same, ready for a tower."""
+    """A part at a place of a plan, ready for its tower."""
 
     place: int
     part: PreparedHeadline | PreparedImage | None
@@ -62,7 +62,7 @@ class DecodedPart:
 def explain(
     scorer: Scorer, creative: Creative, what_if: WhatIf = NOTHING, target: str = ""
 ) -> Explanation:
-    """Takes a score apart; the same arguments give the same answer. See `Plan`."""
+    """Explains a score; deterministic. See `Plan`."""
     plan = Plan(scorer, creative, what_if, target)
     with plan.budget.claim(plan.pixels):
         plan.prepare()
@@ -75,22 +75,22 @@ def explain(
 
 
 class Plan:
-    """What an explanation takes; `explain` shows the order of its steps.
+    """The steps of an explanation; `explain` shows their order.
 
     Args:
         scorer: The model.
-        creative: What is explained.
-        what_if: The caller's own material to look at.
+        creative: The creative to explain.
+        what_if: The caller's own variants.
         target: Name of the target; empty for the model's first.
 
     Attributes:
-        budget: Where pixels are claimed before images are decoded.
-        pixels: What to claim before `prepare`.
-        takes_long: Whether others should not wait behind `prepare`.
+        budget: Budget from which to claim pixels before decoding images.
+        pixels: Pixels to claim before `prepare`.
+        takes_long: Whether `prepare` is too slow for others to wait.
 
     Raises:
         InvalidCreativeError: The creative cannot be scored.
-        InvalidQuestionError: A question about it cannot be asked.
+        InvalidQuestionError: A part of the question is invalid.
         UnanswerableError: The model predicts no rate.
     """
 
@@ -123,11 +123,11 @@ class Plan:
         self.takes_long = self._checked.takes_long or what_if.find_text
 
     def prepare(self) -> None:
-        """Decodes the creative's image, and finds text on it where that is asked for.
+        """Decodes the creative's image and, if asked, finds text on it.
 
         Raises:
             InvalidCreativeError: The image is broken.
-            UnanswerableError: Text cannot be found here.
+            UnanswerableError: Text cannot be found on this installation.
         """
         self._prepared = self._scorer.preparer.decode(self._checked)
         if self._canvas is None:
@@ -139,14 +139,14 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """Places to work on, once it is prepared: the creative itself, and every variant."""
+        """Number of places, after `prepare`: the creative itself and every variant."""
         return 1 + len(self._variants)
 
     def check(self, place: int) -> CheckedPart:
-        """Checks what stands at a place.
+        """Checks the part at a place.
 
         Raises:
-            InvalidQuestionError: It is an image that cannot be decoded.
+            InvalidQuestionError: The image of the part cannot be decoded.
         """
         file = self._variants[place - 1].file if place else None
         if file is None:
@@ -160,10 +160,10 @@ class Plan:
         return CheckedPart(image, place)
 
     def decode(self, checked: CheckedPart) -> DecodedPart:
-        """Makes it ready for a tower.
+        """Prepares a part for its tower.
 
         Raises:
-            InvalidQuestionError: It is an image that is broken.
+            InvalidQuestionError: The image of the part is broken.
         """
         place, image = checked.place, checked.image
         if place == 0:
@@ -178,11 +178,11 @@ class Plan:
         return DecodedPart(place, image or variant.headline)
 
     def work(self, decoded: Sequence[DecodedPart]) -> list[Encoded]:
-        """Encodes what stands at some places together.
+        """Encodes the parts at some places as a batch.
 
         Returns:
-            Of place 0 what is known of the creative; of the others the embedding of the part that
-            is changed, None where it is no part that is encoded.
+            For place 0, what is known about the creative; for others, the embedding of the changed
+            part, or None if the change needs no encoding.
         """
         graphs = self._scorer.graphs
         rows: dict[int, Own | Embedding] = {}
@@ -208,7 +208,7 @@ class Plan:
         return Own(encoded, score, whole)
 
     def finish(self, encoded: Sequence[Encoded]) -> Explanation:
-        """Puts together what ``work`` gave of all places, in their order."""
+        """Makes the explanation from the results of ``work`` for all places, in order."""
         own = encoded[0]
         assert isinstance(own, Own)
         rows = [None if isinstance(row, Own) else row for row in encoded[1:]]
@@ -248,14 +248,14 @@ _Changed = Sequence[tuple[Variant, Change]]
 
 
 def _effects(kind: IdeaKind, changed: _Changed) -> list[float]:
-    """What is there does the opposite of what leaving it out does."""
+    """Effects of the parts left out by a kind of variant: the negative effect of leaving out."""
     return [-change.effect for variant, change in changed if variant.kind is kind]
 
 
 def _ideas(changed: _Changed) -> list[Idea]:
-    """Changes for the better, the best first; of each context name the best value.
+    """Improvements, the best first, with the best value of each context name.
 
-    A headline of which nothing is left is no idea.
+    Leaving out all of a headline is not an idea.
     """
     ideas: list[Idea] = []
     for variant, (effect, half_width) in sorted(changed, key=lambda one: -one[1].effect):
@@ -269,11 +269,11 @@ def _ideas(changed: _Changed) -> list[Idea]:
     return ideas[:MAX_IDEAS]
 
 
-# === What is asked ===
+# === The question ===
 
 
 def count_encodings(headline: str, what_if: WhatIf) -> int:
-    """About how many encodings an explanation takes, before anything of it is checked."""
+    """Estimates the number of encodings of an explanation, before anything is checked."""
     headline = headline[: InputLimits().max_headline_characters]
     spans = len(split_words(headline)) + len(split_phrases(headline))
     texts = MAX_TEXTS if what_if.find_text else 0
@@ -299,7 +299,7 @@ def _target(scorer: Scorer, target: str) -> str:
 
 
 def _canvas(scorer: Scorer, image: bytes, what_if: WhatIf) -> Canvas | None:
-    """The banner whose elements are asked about; None where none are."""
+    """The banner, if elements are asked about; otherwise None."""
     if not what_if.boxes and not what_if.find_text:
         return None
     if not image:

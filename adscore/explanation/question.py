@@ -1,4 +1,4 @@
-"""What an explanation may be asked beside the creative itself."""
+"""What to explain beyond the creative itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from adscore.errors import InvalidQuestionError, Reason
 
-# Boxes, swaps, headlines and images of one question: each costs an encoding.
+# Boxes, swaps, headlines and images per question: each costs an encoding.
 MAX_WHAT_IFS = 64
 
 
@@ -16,8 +16,8 @@ class Box(NamedTuple):
     Attributes:
         left: First column, from 0.
         top: First row, from 0.
-        right: Column behind the last one.
-        bottom: Row below the last one.
+        right: Column after the last one.
+        bottom: Row after the last one.
     """
 
     left: int
@@ -28,15 +28,15 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The caller's own material that an explanation looks at.
+    """The caller's own variants and elements to explain.
 
     Attributes:
         boxes: Elements of the banner.
-        find_text: Whether text is looked for on the banner, for more elements.
-        swaps: Words of the headline, each with what could stand in its place.
+        find_text: Whether to look for text on the banner, as further elements.
+        swaps: Words of the headline, each with its replacement.
         headlines: Other headlines.
-        images: Other banners, encoded.
-        image_names: What to call them; their numbers, from 1, unless given.
+        images: Other banners, as encoded files.
+        image_names: Their names; numbers from 1 by default.
     """
 
     boxes: Sequence[Box] = ()
@@ -48,17 +48,17 @@ class WhatIf:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of each it holds, by name."""
+        """Number of each kind, by name."""
         names = ("boxes", "swaps", "headlines", "images")
         return {name: len(getattr(self, name)) for name in names}
 
     @property
     def count(self) -> int:
-        """How many it holds in all."""
+        """Number of all kinds together."""
         return sum(self.counts.values())
 
     def check_count(self) -> None:
-        """Raises InvalidQuestionError where it holds more than `MAX_WHAT_IFS`."""
+        """Raises InvalidQuestionError if there are more than `MAX_WHAT_IFS`."""
         counts = self.counts
         if self.count > MAX_WHAT_IFS:
             raise InvalidQuestionError(

@@ -1,4 +1,4 @@
-"""What an explanation says. Effects are logits: of a rate p, log(p / (1 - p))."""
+"""The result of an explanation. Effects are in logits: for a rate p, log(p / (1 - p))."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from adscore.explanation.question import Box
 
 
 class ElementKind(StrEnum):
-    """Who found an element; the values are the wire's names without their prefix."""
+    """How an element was found; values are wire names without prefix."""
 
     BOX = "BOX"
     TEXT = "TEXT"
 
 
 class IdeaKind(StrEnum):
-    """What an idea changes; the values are the wire's names without their prefix."""
+    """What an idea changes; values are wire names without prefix."""
 
     DROP_WORD = "DROP_WORD"
     DROP_PHRASE = "DROP_PHRASE"
@@ -32,10 +32,10 @@ class Parts:
     """What each part of a creative adds, in logits.
 
     Attributes:
-        headline: None where the creative has none.
-        image: Likewise.
-        context: By name, for each name that the creative has a value of; several names joined by
-            ``", "`` where they are one part.
+        headline: Effect of the headline; None if absent.
+        image: Effect of the image; None if absent.
+        context: By name, the effect of each context with a value; names that form one part are
+            joined by ``", "``.
     """
 
     headline: float | None
@@ -44,19 +44,19 @@ class Parts:
 
     @property
     def total(self) -> float:
-        """Their sum."""
+        """Sum of all parts."""
         return (self.headline or 0.0) + (self.image or 0.0) + sum(self.context.values())
 
 
 @dataclass(frozen=True, slots=True)
 class WordEffect:
-    """What a word or a phrase does.
+    """Effect of a word or phrase.
 
     Attributes:
-        text: The word or phrase, as the headline has it.
-        start: Where it starts in the headline as given, in characters from 0.
-        end: Where it ends: ``headline[start:end] == text``.
-        effect: Change of the logit by it, against the headline without.
+        text: The word or phrase, as in the headline.
+        start: Start in the original headline, in characters from 0.
+        end: End: ``headline[start:end] == text``.
+        effect: Change of the logit compared with the headline without it.
     """
 
     text: str
@@ -67,12 +67,12 @@ class WordEffect:
 
 @dataclass(frozen=True, slots=True)
 class ElementEffect:
-    """What an element of the banner does.
+    """Effect of an element of the banner.
 
     Attributes:
-        kind: Who found it.
-        box: Where it is.
-        effect: Change of the logit by it, against the banner with it blotted out.
+        kind: How it was found.
+        box: Its box.
+        effect: Change of the logit compared with the banner without it.
     """
 
     kind: ElementKind
@@ -85,15 +85,15 @@ class Idea:
     """A change that the model would reward.
 
     Attributes:
-        kind: What is changed.
-        what: The change in words.
-        effect: Change of the logit of the rate, above 0.
+        kind: Kind of change.
+        what: The change, in words.
+        effect: Change of the rate's logit, above 0.
         lower: Lower end of the 90 % interval of the change, above 0.
-        upper: Upper end of it.
-        position: Place, from 0, of what is changed or comes instead: among the words, elements,
-            swaps, headlines or images.
-        context_name: Name of the context that is changed; empty where it is none.
-        context_value: Its other value.
+        upper: Upper end of the 90 % interval of the change.
+        position: Index of what is changed or inserted, from 0: in the words, elements, swaps,
+            headlines or images.
+        context_name: Name of the changed context; empty if none.
+        context_value: The context's other value.
     """
 
     kind: IdeaKind
@@ -108,7 +108,7 @@ class Idea:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the prediction of one rate is made of.
+    """The explanation of a predicted rate.
 
     ``base`` + all parts + ``remainder`` is the logit of ``mean``.
 
@@ -119,12 +119,12 @@ class Explanation:
         upper: Upper end of it.
         base: Logit of the average creative of the training with the same parts.
         parts: What headline, image and context add.
-        remainder: What they do not add up to, since the rate is a mean over an ensemble.
-        warnings: Those of the score.
-        words: The words of the headline, in their order.
-        phrases: What punctuation parts the headline into, likewise; none of a single phrase.
-        elements: The boxes that were asked about, then the text that was found.
-        ideas: What would raise the rate, the best first.
+        remainder: The rest: the rate is a mean over an ensemble, so logits do not add up exactly.
+        warnings: Warnings of the score.
+        words: Words of the headline, in order.
+        phrases: Phrases of the headline, as split by punctuation; empty if there is only one.
+        elements: The requested boxes, then the text found.
+        ideas: Changes that would raise the rate, the best first.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""The text on a banner, as elements of it: with the button or badge that it stands on."""
+"""Finds the text on a banner as elements, together with the button or badge behind it."""
 
 import math
 from importlib.util import find_spec
@@ -14,27 +14,26 @@ from adscore.explanation.question import Box
 # Each costs an encoding.
 MAX_TEXTS = 16
 
-# Levels of 255 by which the colour of a button may differ from place to place; fewer where the
-# ground around it is nearly of its colour.
+# Colour range of a button, of 255 levels; the second is for ground of nearly the same colour.
 _SAME_COLOUR = (20, 10)
-# A larger patch of one colour is the banner's ground and no button.
+# A larger patch of one colour is the banner's ground, not a button.
 _MAX_PATCH_SHARE = 0.25
-# Nor is one that is so much higher than its text.
+# Nor is a patch that is this many times higher than its text.
 _MAX_PATCH_HEIGHTS = 5.0
 
 
 def can_find_text() -> bool:
-    """Whether what finds text is installed."""
+    """Whether the text detector is installed."""
     return find_spec("rapidocr") is not None
 
 
 def find_text(canvas: Canvas) -> list[Box]:
-    """Boxes of the text on a banner, from the top; the largest, where there are too many.
+    """Boxes of the text on a banner, from the top; at most the `MAX_TEXTS` largest.
 
-    Text on a button or badge is found as the whole of that, several lines of it as one element.
+    Text on a button or badge gives the whole button as one element, even with several lines.
 
     Raises:
-        UnanswerableError: What finds it is not installed.
+        UnanswerableError: The text detector is not installed.
     """
     found = _detected(canvas.image)
     boxes = dict.fromkeys(canvas.of_pixels(_with_patch(canvas.image, box)) for box in found)
@@ -45,7 +44,7 @@ def find_text(canvas: Canvas) -> list[Box]:
 
 def _detected(pixels: NDArray[np.uint8]) -> list[Box]:
     """Lines of text, in pixels of the canvas."""
-    # Of an extra of its own, which most explanations do without.
+    # It is in an optional extra, which most explanations do not need.
     from adscore.checks import OcrMissingError, text_boxes
 
     try:
@@ -61,11 +60,11 @@ def _detected(pixels: NDArray[np.uint8]) -> list[Box]:
 
 
 def _with_patch(pixels: NDArray[np.uint8], text: Box) -> Box:
-    """A line of text with the patch of one colour that it stands on, where that is its own."""
+    """The box of a line of text, or of the patch of one colour behind it, such as a button."""
     height, width = pixels.shape[:2]
     top, bottom = max(0, text.top), min(height, text.bottom)
     left, right = max(0, text.left), min(width, text.right)
-    # Of the edge of the box, most is the ground of the text.
+    # Most of the box's edge is the text's ground.
     edge = np.concatenate(
         [
             pixels[[top, bottom - 1], left:right].reshape(-1, 3),
@@ -73,7 +72,7 @@ def _with_patch(pixels: NDArray[np.uint8], text: Box) -> Box:
         ]
     )
     apart = np.abs(pixels - np.median(edge, axis=0)).max(axis=2)
-    apart[top:bottom, left:right] = 0  # letters do not part the patch
+    apart[top:bottom, left:right] = 0  # letters do not split the patch
     max_rows, max_area = _MAX_PATCH_HEIGHTS * (bottom - top), _MAX_PATCH_SHARE * width * height
     for levels in _SAME_COLOUR:
         patches, _ = ndimage.label(apart <= levels)

@@ -1,4 +1,4 @@
-"""What a creative could be instead: every what-if of an explanation."""
+"""The variants of a creative that an explanation compares."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from adscore.scoring.preparation import PreparedHeadline, Preparer, context_ids
 GivenT = TypeVar("GivenT")
 PartT = TypeVar("PartT")
 
-# A context may have a thousand values; so many are tried in all.
+# Limit on values tried over all context names; one name may have a thousand.
 MAX_CONTEXT_VALUES = 128
 
 
@@ -24,14 +24,14 @@ class Variant:
     """A creative with one part changed.
 
     Attributes:
-        kind: What is changed.
-        what: The change in words.
-        position: As of `Idea`.
-        headline: The other headline; None where nothing is left of it.
-        file: The other image, encoded.
-        box: The element that is left out.
-        context_ids: The other context.
-        context: Name and value of what is changed of it.
+        kind: Kind of change.
+        what: The change, in words.
+        position: See `Idea`.
+        headline: The changed headline; None if nothing is left of it.
+        file: The other image, as an encoded file.
+        box: The removed element.
+        context_ids: The changed context.
+        context: Name and value of the changed context.
     """
 
     kind: IdeaKind
@@ -58,16 +58,16 @@ def _prepared_or_none(headline: str, preparer: Preparer) -> PreparedHeadline | N
     try:
         return preparer.headline(headline)
     except InvalidCreativeError as error:
-        if error.reason is Reason.HEADLINE_MISSING:  # it was the only word
+        if error.reason is Reason.HEADLINE_MISSING:  # no other word is left
             return None
         raise
 
 
 def with_swaps(creative: Creative, what_if: WhatIf, preparer: Preparer) -> Iterator[Variant]:
-    """The headline with a word in the place of another.
+    """The headline with a word replaced by another.
 
     Raises:
-        InvalidQuestionError: The headline has no such word, or nothing would stand there.
+        InvalidQuestionError: The headline lacks the word, or nothing would be left.
     """
     for position, (word, replacement) in enumerate(what_if.swaps):
         path = f"swaps[{position}]"
@@ -90,10 +90,10 @@ def with_swaps(creative: Creative, what_if: WhatIf, preparer: Preparer) -> Itera
 
 
 def other_headlines(what_if: WhatIf, preparer: Preparer) -> Iterator[Variant]:
-    """Each other headline.
+    """Variants with each of the other headlines.
 
     Raises:
-        InvalidQuestionError: One cannot be scored.
+        InvalidQuestionError: A headline cannot be scored.
     """
     for position, text in enumerate(what_if.headlines):
         headline = required(preparer.required_headline, text, f"headlines[{position}]")
@@ -102,7 +102,7 @@ def other_headlines(what_if: WhatIf, preparer: Preparer) -> Iterator[Variant]:
 
 
 def other_images(what_if: WhatIf) -> Iterator[Variant]:
-    """Each other image."""
+    """Variants with each of the other images."""
     for position, data in enumerate(what_if.images):
         name = what_if.image_names[position] if what_if.image_names else str(position + 1)
         yield Variant(IdeaKind.IMAGE, f"the image {cut(name)}", position, file=data)
@@ -117,7 +117,7 @@ def without_elements(boxes: Sequence[tuple[ElementKind, Box]]) -> Iterator[Varia
 
 
 def other_contexts(creative: Creative, manifest: Manifest) -> Iterator[Variant]:
-    """Other values, seen in training, of each context that the creative has a value of."""
+    """Variants with other values from training, for each context that the creative has."""
     vocabulary = manifest.preprocessing.context
     left = MAX_CONTEXT_VALUES
     for name, values in vocabulary.items():
@@ -132,7 +132,7 @@ def other_contexts(creative: Creative, manifest: Manifest) -> Iterator[Variant]:
 
 
 def required(prepare: Callable[[GivenT], PartT], given: GivenT, path: str) -> PartT:
-    """A prepared part of the question; its refusal names its place in it."""
+    """Prepares a part of the question; an error names its place in the question."""
     try:
         return prepare(given)
     except InvalidCreativeError as error:

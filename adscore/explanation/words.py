@@ -1,4 +1,4 @@
-"""A headline -> its words and phrases, as spans of the headline as it was given."""
+"""Splits a headline into words and phrases, as spans of the original text."""
 
 import bisect
 import itertools
@@ -10,34 +10,33 @@ from enum import Enum, auto
 
 from tokenizers import Regex, pre_tokenizers
 
-# More would cost as many encodings; a longer headline has several words in each span.
+# Each span costs an encoding; in a longer headline, spans hold several words.
 MAX_SPANS = 64
 MAX_PHRASES = 16
 
-# A character with all that joins it (UAX #29), so that no accent or emoji is torn apart.
+# A grapheme cluster (UAX #29), so that no accent or emoji is split.
 _CLUSTERS = pre_tokenizers.Split(Regex(r"\X"), "isolated")
 _ENTITY = re.compile(r"&(?:#\w{1,8}|[A-Za-z][A-Za-z0-9]{1,31});")
-# Scripts that set no blanks between words: Thai to Tibetan, Myanmar, Khmer, and those of Chinese
-# and Japanese.
+# Scripts without blanks between words: Thai to Tibetan, Myanmar, Khmer, Chinese and Japanese.
 _WITHOUT_BLANKS = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u3005-\u3007"
     "\u3021-\u3029\u3040-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff]"
 )
-_CALLS = "!?\u00a1\u00bf\uff01\uff1f\u203c\u2047\u2048\u2049\u203d"  # marks that may have an effect
-_OF_WORDS = "%#@&*+/\u2030"  # punctuation that belongs to its word: 20%, #1, R&B
+_CALLS = "!?\u00a1\u00bf\uff01\uff1f\u203c\u2047\u2048\u2049\u203d"  # words of their own
+_OF_WORDS = "%#@&*+/\u2030"  # punctuation that is part of a word: 20%, #1, R&B
 _BREAKS = "\u2012\u2013\u2014\u2015\u2026|"
-_PICTOGRAMS = "\u2190"  # signs from here on are pictures; before, they are like letters
-# What stands between two phrases; question and exclamation marks belong to the one before.
+_PICTOGRAMS = "\u2190"  # symbols from here on count as pictures, earlier ones as letters
+# Separators of phrases; question and exclamation marks belong to the phrase before.
 _BETWEEN_PHRASES = re.compile(
     r"(?<=[?!\uff1f\uff01])\s*(?![?!\uff1f\uff01])|\s*[.,;:\u2026](?=\s)\s*|\s+[-\u2013\u2014|/\u2022\u00b7]\s+"
     r"|\s*[\u2014|]\s*|[\u3002\u3001\uff0c\uff1b\uff1a\uff5c]\s*"
 )
-_EMOJI_MARKS = frozenset("\ufe0f\u20e3")  # make an emoji of a character that is none
+_EMOJI_MARKS = frozenset("\ufe0f\u20e3")  # turn an ordinary character into an emoji
 
 
 class _Kind(Enum):
-    """What a character is to its word."""
+    """Role of a character in a word."""
 
     BLANK = auto()
     ALONE = auto()
@@ -51,10 +50,10 @@ class Span:
     """A word or phrase of a headline: ``headline[start:end] == text``.
 
     Attributes:
-        text: What stands there.
-        start: Its first character.
-        end: Behind its last.
-        cut: Where what goes with it starts and ends: a phrase takes what parts it from others.
+        text: The text.
+        start: Index of the first character.
+        end: Index after the last character.
+        cut: Start and end of what is cut out with it: a phrase takes its separator along.
     """
 
     text: str
@@ -63,16 +62,16 @@ class Span:
     cut: tuple[int, int]
 
     def cut_from(self, headline: str) -> str:
-        """The headline without it."""
+        """The headline without the span."""
         return headline[: self.cut[0]] + headline[self.cut[1] :]
 
 
 def split_words(headline: str) -> list[Span]:
     """Splits a headline into words, at most `MAX_SPANS` spans.
 
-    A word is what stands between blanks, without the punctuation around it. Each character of a
-    script without blanks is a word, and so is each emoji, and each run of exclamation and question
-    marks. A word that is a phrase is cut out as one.
+    A word is what stands between blanks, without surrounding punctuation. Each character of a
+    script without blanks is a word, as is each emoji and each run of exclamation and question
+    marks. A word that is also a phrase is cut out as a phrase.
     """
     words = _places(headline)
     phrases = {(phrase.start, phrase.end): phrase for phrase in _phrases(headline, words)}
@@ -80,15 +79,15 @@ def split_words(headline: str) -> list[Span]:
 
 
 def split_phrases(headline: str) -> list[Span]:
-    """Splits a headline where punctuation parts it, into at most `MAX_PHRASES` spans.
+    """Splits a headline into phrases at punctuation, at most `MAX_PHRASES` spans.
 
-    None where it is a single phrase.
+    Empty if there is only one phrase.
     """
     return _phrases(headline, _places(headline))
 
 
 def _places(headline: str) -> list[tuple[int, int]]:
-    """Starts and ends of words."""
+    """Start and end of each word."""
     return _joined(list(_words(headline, _clusters(headline))), MAX_SPANS)
 
 
@@ -106,7 +105,7 @@ def _phrases(headline: str, words: list[tuple[int, int]]) -> list[Span]:
 
 
 def _cut(headline: str, phrases: list[tuple[int, int]], place: int) -> tuple[int, int]:
-    """What goes with a phrase: the mark before it, or behind it where the one before is a call."""
+    """Start and end of what is cut with a phrase: the separator before or after it."""
     start, end = phrases[place]
     following = phrases[place + 1][0] if place + 1 < len(phrases) else len(headline)
     if place == 0:
@@ -122,14 +121,14 @@ def _span(headline: str, start: int, end: int, cut: tuple[int, int] | None = Non
 
 
 def _joined(spans: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """The same, several in one where there are too many."""
+    """Merges neighbouring spans until there are at most `most`."""
     size = max(1, -(-len(spans) // most))
     groups = [spans[at : at + size] for at in range(0, len(spans), size)]
     return [(group[0][0], group[-1][1]) for group in groups]
 
 
 def _clusters(headline: str) -> list[tuple[int, int]]:
-    """Starts and ends of characters with what joins them; an HTML entity is one."""
+    """Start and end of each grapheme cluster; an HTML entity counts as one."""
     entities = {match.start(): match.end() for match in _ENTITY.finditer(headline)}
     clusters: list[tuple[int, int]] = []
     covered = 0
@@ -156,7 +155,7 @@ def _words(headline: str, clusters: list[tuple[int, int]]) -> Iterator[tuple[int
 
 
 def _words_of_run(run: list[tuple[int, int, _Kind]]) -> Iterator[tuple[int, int]]:
-    """What stands between two blanks: calls, a word with whatever is inside of it, calls."""
+    """Words between two blanks: leading calls, the word itself, trailing calls."""
     letters = [at for at, (_, _, kind) in enumerate(run) if kind is _Kind.LETTER]
     first, last = (letters[0], letters[-1]) if letters else (len(run), len(run))
     yield from _calls(run[:first])

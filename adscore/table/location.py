@@ -122,8 +122,8 @@ class Location:
     def fingerprint(self) -> str:
         """A string that changes with the content.
 
-        For a local file its SHA-256; for a remote one what the filesystem reports without a
-        download: size, time and entity tag.
+        For a local file its SHA-256; for a remote one what the filesystem reports without
+        a download: size, time and entity tag.
         """
         if self.filesystem is not None:
             return str(self.filesystem.ukey(self.path))
