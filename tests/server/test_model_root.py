@@ -190,7 +190,7 @@ def test_model_that_calls_without_a_name_get_stays_when_another_comes(
         watched.poll(4)
         assert watched.now.resolve("", "").name == "sample"
         [told] = caplog.records
-        assert "still get sample, although banners came" in told.getMessage()
+        assert "still get sample, although banners appeared" in told.getMessage()
         assert "--default-model sample" in told.getMessage()
         shutil.rmtree(copied_model)
         watched.poll(2)

@@ -301,7 +301,7 @@ class ModelRoot:
                 del self._known[path]
                 if isinstance(known.entry, LoadedModel):
                     self.counts = replace(self.counts, dropped=self.counts.dropped + 1)
-                    _logger.info("Model %s version %s is let go of", path.parent.name, path.name)
+                    _logger.info("Model %s version %s unloaded", path.parent.name, path.name)
 
     def _settle_default(self, names: Sequence[str]) -> None:
         """Keeps the model for calls without a name; warns when other models appear."""
@@ -311,7 +311,7 @@ class ModelRoot:
             return
         if default in names and came and default not in came:
             _logger.warning(
-                "Calls that name no model still get %s, although %s came beside it, but only until "
+                "Calls that name no model still get %s, although %s appeared, but only until "
                 "a restart. Have them name one, or start with --default-model %s",
                 *(default, " and ".join(came), default),
             )
