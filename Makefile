@@ -14,23 +14,23 @@ LOCK_VENV := .lock-venv
 FUZZ_VENV := .fuzz-venv
 SECONDS ?= 30
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-# One process more than cores, for tests wait for servers and browsers. They take over tests from
-# each other, so that none is idle at the end. ARGS="-n 0" runs one.
+# One process more than cores, since tests wait for servers and browsers. Work stealing keeps all of
+# them busy to the end. ARGS="-n 0" turns parallel runs off.
 PARALLEL := -n $(shell expr $(CORES) + 1) --dist worksteal
-# Of linear algebra, in each of those processes: more would wait for each other.
+# One thread of linear algebra per process: more would compete for the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
 BUF := npx --yes --loglevel=error @bufbuild/buf@1.75.0
-# The wire contract of the last release, which the next one may add to but not break.
+# The wire contract of the last release; the next release may add to it but not break it.
 RELEASED := $(lastword $(sort $(wildcard protos/released/*.binpb)))
 VERSION := $(shell sed -n 's/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p' pyproject.toml)
 SITE := build/site
 DEMO := build/demo
 CHECKS := check-lint check-format check-types check-imports check-stubs check-protos check-hosts
-# Every extra but spark, which has pins of its own.
+# Every extra except spark, which has its own pins.
 PINNED := pyproject.toml --extra all
 UV := uv==0.13.9
 
-# A stamp carries the name of the Python that made it, so another PYTHON sets up anew.
+# Stamps are named after the Python that made them, so a different PYTHON triggers a new setup.
 STAMP := $(VENV)/.made-by-$(subst /,_,$(PYTHON))
 SPARK_STAMP := $(VENV)/.spark-by-$(subst /,_,$(PYTHON))
 FUZZ_STAMP := $(FUZZ_VENV)/.made-by-$(subst /,_,$(PYTHON))
@@ -39,7 +39,7 @@ LOCK_STAMP := $(LOCK_VENV)/.$(UV)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-# TensorFlow reports its CPU features and the absence of a GPU on every start.
+# Hides TensorFlow's messages about CPU features and a missing GPU at every start.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
@@ -54,7 +54,7 @@ help:  ## list the targets
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 another folder for it."
 
 .PHONY: setup
-setup: $(STAMP)  ## install the project and its tools into .venv (the others do it by themselves)
+setup: $(STAMP)  ## install the project and its tools into .venv (other targets do so when needed)
 	@echo "$(VENV) is ready: $(BIN)/adscore --help"
 
 .PHONY: demo
@@ -66,7 +66,7 @@ page: $(if $(MODEL),$(STAMP),$(DEMO)/model)  ## open the web page, with a model 
 	@$(BIN)/adscore page --model $(or $(MODEL),$(DEMO)/model) $(ARGS)
 
 .PHONY: screenshots
-screenshots: $(DEMO)/model  ## take the pictures of docs/page.md anew; needs chromium
+screenshots: $(DEMO)/model  ## retake the screenshots of docs/page.md; needs chromium
 	@$(BIN)/python tools/screenshots.py $(DEMO)/model $(DEMO)/new
 
 .PHONY: test
@@ -75,16 +75,16 @@ test: $(STAMP)  ## run the tests, in parallel (ARGS="-k NAME -x" goes to pytest)
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: test-quick
-test-quick: $(STAMP)  ## run the tests but those marked slow
+test-quick: $(STAMP)  ## run the tests except those marked slow
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 .PHONY: test-spark
-test-spark: $(SPARK_STAMP)  ## run the tests on Spark; brings pyspark, which is large, and needs Java 17
+test-spark: $(SPARK_STAMP)  ## run the tests on Spark; installs pyspark, which is large, and needs Java 17
 	@$(BIN)/python -m pytest tests/adscore/offline/test_spark.py \
 		tests/adscore/training/encoders/test_on_spark.py $(ARGS)
 
 .PHONY: test-page
-test-page: $(STAMP)  ## test the page in a browser; installs Debian's chromium where there is none
+test-page: $(STAMP)  ## test the page in a browser; installs Debian's chromium if there is none
 	@sh tools/install_browser.sh
 	@$(BIN)/python -m pytest tests/web $(ARGS)
 
@@ -94,17 +94,17 @@ test-node: $(STAMP)  ## compare the example for Node.js with the Python client (
 	@$(BIN)/python -m pytest tests/examples/test_node.py $(ARGS)
 
 .PHONY: fmt
-fmt: $(STAMP)  ## lay out the code, and mend what the linter can mend
+fmt: $(STAMP)  ## format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: check
-check:  ## run every static check, as many at once as there are cores
+check:  ## run all static checks in parallel, one per core
 	@$(MAKE) --no-print-directory --jobs=$(CORES) --output-sync=target $(CHECKS)
 	@echo "== all checks passed"
 
 .PHONY: docs
-docs: $(STAMP)  ## build the site of the documentation, with the API reference, into build/site
+docs: $(STAMP)  ## build the documentation, with the API reference, into build/site
 	@$(BIN)/python tools/build_site.py $(SITE)
 
 .PHONY: rules-age
@@ -112,11 +112,11 @@ rules-age: $(STAMP)  ## list the sources of the placements' rules, the oldest fi
 	@$(BIN)/python tools/rules_age.py
 
 .PHONY: release-check
-release-check: $(STAMP)  ## what a release must pass: a bare wheel, the site, version, changelog and contract
+release-check: $(STAMP)  ## check a release: a bare wheel, the site, version, changelog and contract
 	@ADSCORE_RELEASE=1 $(BIN)/python -m pytest $(PARALLEL) tests/packaging $(ARGS)
 
 .PHONY: release-protos
-release-protos:  ## keep the wire contract as the one released with the version in pyproject.toml
+release-protos:  ## store the wire contract as that of the release in pyproject.toml
 	@cd protos && $(BUF) build --exclude-source-info -o released/$(VERSION).binpb </dev/null
 
 .PHONY: proto
@@ -132,11 +132,11 @@ bench: $(STAMP)  ## run the benchmarks, or those named by ONLY="serving client"
 	done
 
 .PHONY: bench-peers
-bench-peers: $(STAMP)  ## measure the server beside its peers, each installed into .peers/NAME
+bench-peers: $(STAMP)  ## compare the server with its peers, each installed into .peers/NAME
 	@$(BIN)/python benchmarks/serving.py --install-peers --peers $(or $(PEERS),mlserver bentoml litserve ray pytriton) $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its own
+fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in a separate environment
 	@set -e; if ! test -x $(FUZZ_VENV)/bin/python; then echo "skipped: atheris has no wheel for this Python and system"; exit 0; fi; \
 	export PYTHONPATH=.:server:client:web:protos/gen ADSCORE_FUZZ_MODEL=$(FUZZ_VENV)/model; \
 	for name in image profile headline wire servicer; do \
@@ -146,7 +146,7 @@ fuzz: $(FUZZ_STAMP)  ## run each fuzzer for SECONDS=30, in an environment of its
 	done
 
 .PHONY: lock
-lock: $(LOCK_STAMP)  ## make the pins fit pyproject.toml (ARGS=--upgrade renews them all)
+lock: $(LOCK_STAMP)  ## update the pins to pyproject.toml (ARGS=--upgrade renews them all)
 	@$(call compile,requirements-proto.in,requirements-proto.txt)
 	@$(call compile,$(PINNED) --group dev,requirements.txt)
 	@$(call compile,requirements-spark.in,requirements-spark.txt)
@@ -166,7 +166,7 @@ check-lint: $(STAMP)  ## faults that ruff finds
 	@$(BIN)/ruff check --quiet .
 
 .PHONY: check-format
-check-format: $(STAMP)  ## code that `make fmt` would lay out otherwise
+check-format: $(STAMP)  ## code that `make fmt` would change
 	@echo "== ruff format"
 	@$(BIN)/ruff format --quiet --diff .
 
@@ -178,12 +178,12 @@ check-types: $(STAMP)  ## mypy: strict over the packages, less so over the tests
 	@$(BIN)/mypy --no-error-summary examples/*.py
 
 .PHONY: check-imports
-check-imports: $(STAMP)  ## who may import whom
+check-imports: $(STAMP)  ## which package may import which
 	@echo "== import-linter"
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: check-stubs
-check-stubs: $(PROTO_STAMP)  ## stubs that protos/adscore would not give
+check-stubs: $(PROTO_STAMP)  ## stubs that differ from protos/adscore
 	@echo "== stubs"
 	@set -e; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
 	$(call generate_stubs,$$out); \
@@ -191,7 +191,7 @@ check-stubs: $(PROTO_STAMP)  ## stubs that protos/adscore would not give
 		echo "The stubs in protos/gen are not what protos/adscore gives. Run: make proto" >&2; exit 1; }
 
 .PHONY: check-protos
-check-protos:  ## the wire contract: its style, and that it breaks nothing that was released
+check-protos:  ## style of the wire contract, and compatibility with the last release
 	@echo "== buf lint, buf breaking against $(RELEASED)"
 	@if command -v npx >/dev/null; then cd protos && $(BUF) lint </dev/null && $(BUF) breaking --against $(CURDIR)/$(RELEASED) </dev/null; \
 	else echo "skipped: buf comes from npm, and there is no npx on the PATH"; fi
@@ -207,7 +207,7 @@ $(DEMO)/model: | $(STAMP)
 	@rm -rf $(DEMO)
 	@$(BIN)/adscore demo --keep $(DEMO)
 
-# $(call create_venv,FOLDER): a fresh one unless FOLDER already holds this very Python.
+# $(call create_venv,FOLDER): creates a venv, unless FOLDER has one of the same Python version.
 define create_venv
 command -v $(PYTHON) >/dev/null || { \
 	echo "adscore needs Python 3.11 to 3.13. Received: PYTHON=$(PYTHON), which is not on the PATH." >&2; exit 1; }; \
@@ -221,7 +221,7 @@ endef
 $(STAMP): requirements.txt pyproject.toml
 	@$(call create_venv,$(VENV))
 	@echo "Installing the pinned requirements into $(VENV); the first time takes some minutes ..."
-	@# Python compiles what is imported; compiling all of it takes longer than many a test run.
+	@# Python compiles modules on import; compiling all of them here takes longer than many test runs.
 	@$(BIN)/python -m pip install -qq --no-compile --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -236,7 +236,7 @@ $(PROTO_STAMP): requirements-proto.txt
 	@$(PROTO_VENV)/bin/python -m pip install -qq --require-hashes -r requirements-proto.txt
 	@touch $@
 
-# Atheris is large and has wheels for some systems alone. What it fuzzes comes from .venv.
+# Atheris is large and has wheels only for some systems. The code under test comes from .venv.
 $(FUZZ_STAMP): $(STAMP)
 	@$(call create_venv,$(FUZZ_VENV))
 	@set -e; if $(FUZZ_VENV)/bin/python -m pip install -qq --only-binary :all: 'atheris>=3'; then \
@@ -253,15 +253,15 @@ $(LOCK_STAMP):
 	@$(LOCK_VENV)/bin/python -m pip install -qq $(UV)
 	@touch $@
 
-# $(call generate_stubs,FOLDER). The -I maps the paths, so no generated text is rewritten.
+# $(call generate_stubs,FOLDER). The -I option maps the paths, so that generated files need no edits.
 define generate_stubs
 mkdir -p $(1) && $(PROTO_VENV)/bin/python -m grpc_tools.protoc -Iadscore_protos=protos/adscore \
 	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/adscore/v1/*.proto \
 && touch $(1)/adscore_protos/py.typed
 endef
 
-# $(call compile,SOURCE,PINS): hashed pins for every supported Python and platform, without a URL.
-# Extras stay in the pins: pip knows a hashed pin of `x` not for one of `x[extra]`.
+# $(call compile,SOURCE,PINS): hashed pins for every supported Python and platform, without URLs.
+# Extras stay in the pins: pip does not accept a hashed pin of `x` for `x[extra]`.
 define compile
 $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-emit-find-links --no-header $(ARGS) $(1) -o $(2)

@@ -1,4 +1,4 @@
-"""What the client returned or raised -> what the page's script reads."""
+"""Converts results and exceptions of the client to JSON for the page's script."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +22,9 @@ from adscore_client import (
 )
 from adscore_web.frames import RefusedError
 
-# The HTTP status of an exception, and the name by which the page has a text for it. The first
-# that fits counts. What the server says of a creative, or that it does not offer, is an answer like
-# any other: browsers write any status but 200 to their console as an error of the page.
+# HTTP status of each exception, and the name under which the page has a text for it; the first
+# match counts. An answer about a creative, or that a feature is not offered, has status 200, since
+# browsers log any other status to their console as an error of the page.
 _KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
     (AuthenticationError, 401, "token"),
     (AccessError, 403, "forbidden"),
@@ -39,12 +39,12 @@ _KINDS: tuple[tuple[type[AdscoreError], int, str], ...] = (
 )
 
 
-_STARTING = "SERVER_STARTING"  # the server's reason
-_UNHEALTHY = "unhealthy"  # gRPC's word, where the server's health says that it does not serve
+_STARTING = "SERVER_STARTING"  # reason code of the server
+_UNHEALTHY = "unhealthy"  # gRPC's word for a server that reports NOT_SERVING
 
 
 def error_fields(error: AdscoreError) -> dict[str, Any]:
-    """An exception of the client as the page reads it; its text names no content but the cause."""
+    """An exception of the client, for the page; its message quotes only what caused it."""
     kind = next(name for cause, _, name in _KINDS if isinstance(error, cause))
     if error.reason == _STARTING or (kind == "server_gone" and _UNHEALTHY in str(error)):
         kind = "not_ready"
@@ -57,13 +57,13 @@ def error_fields(error: AdscoreError) -> dict[str, Any]:
     }
 
 
-# What is no fault of the page: the client's exceptions, its own, and those of the client for an
-# argument that the page's script never sends.
+# Exceptions that are not bugs of the page: those of the client, the page's own, and those that the
+# client raises for arguments that the page's script never sends.
 EXPECTED = (AdscoreError, RefusedError, TypeError, ValueError)
 
 
 def error_answer(error: Exception) -> JSONResponse:
-    """The answer to a request that failed."""
+    """The response to a request that failed."""
     if isinstance(error, RefusedError):
         fields: dict[str, Any] = {"kind": error.kind, "message": str(error)}
         return JSONResponse({"error": fields}, error.status)
@@ -88,5 +88,5 @@ def score_fields(score: Score | AdscoreError) -> dict[str, Any]:
 
 
 def model_fields(models: list[Model]) -> list[dict[str, Any]]:
-    """The models that can score, the newest version of each first."""
+    """The models that are ready, the newest version of each first."""
     return [model.to_dict() for model in models if model.state == ModelState.READY]

@@ -1,4 +1,4 @@
-"""The calls of the page's script: each checks what it was sent, asks the server, and answers."""
+"""The endpoints of the page's script: each validates the request, calls the server and responds."""
 
 import contextlib
 import logging
@@ -28,7 +28,7 @@ from adscore_web.config import PageConfig
 from adscore_web.frames import Capacity, declared_bytes, read_frame
 from adscore_web.values import Asked, arms_of, asked_of, boxes_of, number, text, texts
 
-_token: ContextVar[str] = ContextVar("token")  # of the request that is being answered
+_token: ContextVar[str] = ContextVar("token")  # token of the current request
 
 _logger = logging.getLogger(__name__)
 
@@ -36,16 +36,16 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
-    """The calls, over one connection to the server.
+    """The endpoints, over one connection to the server.
 
-    Nothing is kept between two requests: what a browser has is the browser's.
+    Stateless between requests: everything a user has is kept in the browser.
     """
 
     def __init__(self, config: PageConfig) -> None:
         self._config = config
         self._capacity = Capacity(config.max_pending_bytes, config.read_seconds)
-        # A caller beyond this machine is asked for a token of their own; on this machine the
-        # environment's counts as theirs.
+        # Callers from other machines must send their own token; on this machine the token in the
+        # environment is used.
         self._without_token = self._connect(None if config.is_local else "")
         self._with_token = self._connect(_token.get)
 
@@ -64,7 +64,7 @@ class Api:
         await self._with_token.close()
 
     def routes(self) -> list[Route]:
-        """The addresses of the calls, below the page's own."""
+        """The routes of the endpoints, below the page's prefix."""
         calls = {
             "scores": self._scores,
             "explain": self._explain,
@@ -98,14 +98,14 @@ class Api:
 
         return handle
 
-    # === Calls ===
+    # === Endpoints ===
 
     async def _models(self, request: Request) -> Response:
         client = self._client(request)
         models = model_fields(await client.models())
         default = {"name": "", "version": ""}
         if models:
-            with contextlib.suppress(ModelNotFoundError):  # several, and none is the default
+            with contextlib.suppress(ModelNotFoundError):  # several, and no default
                 chosen = await client.model()
                 default = {"name": chosen.name, "version": chosen.version}
         return JSONResponse({"models": models, "default": default})
@@ -117,7 +117,7 @@ class Api:
     async def _scores(
         self, client: AsyncClient, values: Mapping[str, Any], image: bytes
     ) -> dict[str, Any]:
-        """Scores headlines with one image, or without; a bad one costs the others nothing."""
+        """Scores headlines with or without one image; an invalid one does not affect the others."""
         headlines = texts(values, "headlines", self._config.max_headlines)
         asked = asked_of(values)
         results: list[Score | AdscoreError]
@@ -133,7 +133,7 @@ class Api:
     async def _explain(
         self, client: AsyncClient, values: Mapping[str, Any], image: bytes
     ) -> dict[str, Any]:
-        """Takes a score apart; where the server finds no text on banners, without that."""
+        """Explains a score; without text detection if the server cannot find text."""
         asked = asked_of(values)
         what_if = WhatIf(
             boxes=boxes_of(values),
@@ -178,7 +178,7 @@ class Api:
     async def _predict(
         self, client: AsyncClient, values: Mapping[str, Any], image: bytes
     ) -> dict[str, Any]:
-        """What a decision starts from, of one creative: its prediction before any count."""
+        """The prediction for one creative before any counts, from which a decision starts."""
         asked = asked_of(values)
         creative = Creative(text(values, "headline") or None, image or None, "", asked.context)
         decision = await client.decide(
@@ -192,7 +192,7 @@ class Api:
     async def _decide(
         self, client: AsyncClient, values: Mapping[str, Any], _: bytes
     ) -> dict[str, Any]:
-        """Decides between creatives of which predictions and counts are known."""
+        """Decides between creatives with known predictions and counts."""
         asked = asked_of(values)
         decision = await client.decide(
             arms_of(values),
@@ -210,7 +210,7 @@ async def _grid_column(
     image: bytes,
     asked: Asked,
 ) -> list[Score | AdscoreError]:
-    """Scores each headline with the image; one that is refused has its error in its place.
+    """Scores each headline with the image; a refused headline gives its error in its place.
 
     Raises:
         AdscoreError: The image was refused, or the call failed.
@@ -234,7 +234,7 @@ async def _grid_column(
 
 
 def _headline_place(field: str, count: int) -> int | None:
-    """The position in ``headlines[3]``; None of any other field."""
+    """The index in ``headlines[3]``; None for any other field."""
     digits = field.removeprefix("headlines[").removesuffix("]")
     if field != f"headlines[{digits}]" or not digits.isdecimal() or int(digits) >= count:
         return None
@@ -242,7 +242,7 @@ def _headline_place(field: str, count: int) -> int | None:
 
 
 def answered(call: Handler) -> Handler:
-    """Turns the exceptions of a call into answers; logs no text of theirs, which may quote."""
+    """Converts exceptions to responses; does not log their texts, which may quote creatives."""
 
     async def handle(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The web app: the page, its files, its calls, and a health endpoint."""
+"""The web app: the page, its static files, its endpoints, and a health endpoint."""
 
 import contextlib
 import gzip
@@ -24,12 +24,12 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file that browsers load.
+    """A static file.
 
     Attributes:
-        media_type: Its type.
-        body: Its bytes.
-        packed: The same, compressed by gzip.
+        media_type: Media type.
+        body: Content.
+        packed: Content, compressed by gzip.
     """
 
     media_type: str
@@ -38,7 +38,7 @@ class Asset:
 
 
 def read_assets() -> dict[str, Asset]:
-    """Reads the files of ``static``, by name; no request opens a file."""
+    """Reads the files in ``static``, by name; requests never open files."""
     found = {}
     for file in sorted((files("adscore_web") / "static").iterdir(), key=lambda one: one.name):
         suffix = "." + file.name.rpartition(".")[2]
@@ -49,10 +49,10 @@ def read_assets() -> dict[str, Asset]:
 
 
 def create_app(config: PageConfig) -> Guard:
-    """Builds the app; nothing is connected before the first call.
+    """Builds the app; connects to nothing before the first call.
 
     Raises:
-        ValueError: The settings of the connection do not fit the server's address.
+        ValueError: The connection settings do not fit the server's address.
     """
     api, assets = Api(config), read_assets()
     contents = b"".join(asset.body for asset in assets.values())
@@ -89,7 +89,7 @@ def create_app(config: PageConfig) -> Guard:
     routes = inner
     if config.prefix:
         routes = [Route(config.prefix, index), Mount(config.prefix, routes=inner)]
-    # Around all of it, so that what Starlette answers where a call fails is guarded too.
+    # Wrap everything, so that Starlette's own error responses are guarded too.
     return Guard(Starlette(routes=routes, lifespan=lifespan), config.hosts)
 
 

@@ -1,6 +1,6 @@
-"""The command that `adscore` gets from the page: `page`.
+"""The command that this package adds to `adscore`: `page`.
 
-What it needs is imported when it runs, so that `adscore --help` stays quick.
+Dependencies are imported when it runs, so that `adscore --help` stays fast.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ Without a model yet, this makes one from a simulated log, in two minutes:
   adscore demo --keep demo && adscore page --model demo/model"""
 
 Server = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="A running server; HOST:PORT.", show_default=False)
+    str, typer.Option(metavar="ADDRESS", help="HOST:PORT of a running server.", show_default=False)
 ]
 ModelRoot = Annotated[
     Path | None,
-    typer.Option(metavar="MODEL", help="A model, or a root of models, to serve as well."),
+    typer.Option(metavar="MODEL", help="A model, or a root of models, to serve in the background."),
 ]
 Address = Annotated[
     str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 means any free one.")
@@ -32,35 +32,35 @@ Address = Annotated[
 Prefix = Annotated[
     str,
     typer.Option(
-        metavar="PATH", help="Path that a proxy serves it below, e.g. /adscore.", show_default=False
+        metavar="PATH", help="Path prefix behind a proxy, e.g. /adscore.", show_default=False
     ),
 ]
 AllowedHosts = Annotated[
     list[str] | None,
     typer.Option(
-        "--allowed-host", metavar="NAME", help="A name that browsers know it by; may be repeated."
+        "--allowed-host", metavar="NAME", help="Host name that browsers use; may be repeated."
     ),
 ]
 ServerTls = Annotated[
-    bool, typer.Option("--server-tls", help="Encrypt towards --server, by public certificates.")
+    bool, typer.Option("--server-tls", help="Use TLS to --server, with public CAs.")
 ]
 ServerCa = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Encrypt towards --server, and trust this CA, PEM."),
+    typer.Option(metavar="FILE", help="Use TLS to --server, and trust this CA, PEM."),
 ]
 TlsCert = Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate of the page, PEM.")]
 TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate, PEM.")]
 Tokens = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="With --model: let in only callers of this file (adscore token)."
+        metavar="FILE", help="With --model: accept only callers in this file (adscore token)."
     ),
 ]
 InsecureNetwork = Annotated[
     bool,
     typer.Option(
         "--insecure-network",
-        help="Go beyond this machine without TLS or tokens: something else protects the network.",
+        help="Listen beyond this machine without TLS or tokens: something else protects it.",
     ),
 ]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
@@ -94,7 +94,7 @@ def page(
         with contextlib.ExitStack() as stack:
             if model is not None:
                 options = ["--tokens", str(tokens)] if tokens else []
-                PageConfig("", address, prefix)  # a wrong option costs no start of a server
+                PageConfig("", address, prefix)  # check the options before starting a server
                 server = stack.enter_context(scoring_server(model, options))
             config = PageConfig(
                 server=server,

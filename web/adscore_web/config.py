@@ -1,4 +1,4 @@
-"""What the page is told when it starts."""
+"""Configuration of the page."""
 
 import ipaddress
 import re
@@ -11,29 +11,30 @@ _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class PageError(Exception):
-    """The page cannot start; the text says what was expected and what to do."""
+    """The page cannot start; the message says what was expected and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageConfig:
-    """How the page serves, and which server it asks.
+    """Configuration of the page and its connection to the server.
 
     Attributes:
         server: Address of the scoring server, as `adscore_client.Client` takes it.
         address: HOST:PORT to listen on; port 0 means any free one.
-        prefix: Path that a proxy puts before every address of the page, e.g. ``/adscore``.
-        allowed_hosts: Further host names that browsers may ask for: those of a proxy. Any other
-            Host is refused, so that no foreign name can be pointed at this machine.
-        server_tls: How the connection to the server is encrypted; False for plain text.
+        prefix: Path prefix that a proxy adds to every address of the page, e.g. ``/adscore``.
+        allowed_hosts: Further host names that browsers may use, such as those of a proxy. Requests
+            with any other Host header are refused, which prevents DNS rebinding.
+        server_tls: TLS settings of the connection to the server; False for plain text.
         insecure_network: Whether to listen beyond this machine without TLS or tokens, and to send
             tokens to the server in plain text: something else protects the network.
-        max_headlines: Most headlines of one request, and of a browser's list.
-        max_images: Most banners of a browser's list; each comes in a request of its own.
-        max_request_bytes: Largest request. The default fits the server's largest image, 10 MiB.
-        max_pending_bytes: Most bytes of all requests that are held at once.
-        read_seconds: How long a request may take to arrive.
-        timeout_seconds: How long the server may take to answer; people then read that it does not.
-        slow_timeout_seconds: The same for an explanation or a check, which reads text on banners.
+        max_headlines: Maximum number of headlines in a request, and in a browser's list.
+        max_images: Maximum number of banners in a browser's list; each is sent in its own request.
+        max_request_bytes: Maximum size of a request. The default fits the server's limit of 10 MiB
+            per image.
+        max_pending_bytes: Maximum size of all requests in memory together.
+        read_seconds: Timeout for reading a request.
+        timeout_seconds: Timeout for the server's answer; the page then shows an error.
+        slow_timeout_seconds: Timeout for an explanation or a check, which read text on banners.
     """
 
     server: str
@@ -56,10 +57,10 @@ class PageConfig:
             raise PageError(f"--prefix: expected a path such as /adscore. Received: {self.prefix}")
 
     def place(self) -> tuple[str, int]:
-        """Host and port to listen on; an IPv6 address without its brackets.
+        """Host and port to listen on; IPv6 addresses without brackets.
 
         Raises:
-            PageError: The address is no HOST:PORT.
+            PageError: The address is not HOST:PORT.
         """
         host, _, port = self.address.rpartition(":")
         if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
@@ -79,9 +80,9 @@ class PageConfig:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names that browsers may ask for, in lower case, without ports.
+        """Host names that browsers may use, in lower case, without ports.
 
-        Those of this machine are always among them: no foreign name is theirs.
+        Includes the names of this machine, which no foreign site can own.
         """
         host, _ = self.place()
         own = f"[{host}]" if ":" in host else host

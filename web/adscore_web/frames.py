@@ -1,7 +1,7 @@
-"""Requests of the page: read whole within limits, and taken apart. Nothing is decoded here.
+"""Reads and parses requests of the page, within limits; images are not decoded here.
 
-A body is four bytes, big-endian: the length of a JSON object; the object; then the bytes of one
-image file, or none.
+A body is the length of a JSON object (four bytes, big-endian), the object, and the bytes of one
+image file or none.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from starlette.requests import ClientDisconnect, Request
 
 from adscore_web.config import PageConfig
 
-CONTENT_TYPE = "application/octet-stream"  # one that no form of another site can send
+CONTENT_TYPE = "application/octet-stream"  # a type that no form on another site can send
 _LENGTH_BYTES = 4
 _MAX_JSON_BYTES = 1024 * 1024
 
 
 class RefusedError(Exception):
-    """A request that is refused before the server is asked.
+    """A request that is refused without calling the server.
 
     Attributes:
-        status: The HTTP status.
-        kind: Name of the cause, for the page's texts.
+        status: HTTP status.
+        kind: Name of the cause, for which the page has a text.
     """
 
     def __init__(self, status: int, kind: str, message: str) -> None:
@@ -34,7 +34,7 @@ class RefusedError(Exception):
 
 
 class Capacity:
-    """Bytes that all requests together may hold; those beyond wait for a while."""
+    """Limits the bytes that all requests hold together; further requests wait for a while."""
 
     def __init__(self, max_bytes: int, wait_seconds: float) -> None:
         self._free = max_bytes
@@ -43,10 +43,10 @@ class Capacity:
 
     @contextlib.asynccontextmanager
     async def held(self, size: int) -> AsyncIterator[None]:
-        """Holds so many bytes inside the block.
+        """Reserves a number of bytes inside the block.
 
         Raises:
-            RefusedError: They do not come free in time.
+            RefusedError: They did not become free in time.
         """
         async with self._changed:
             try:
@@ -64,7 +64,7 @@ class Capacity:
 
 
 def declared_bytes(request: Request, config: PageConfig) -> int:
-    """The length that a request says it has.
+    """The declared length of a request.
 
     Raises:
         RefusedError: It says none, as an endless one would, or too much, or is of another type.
@@ -82,20 +82,20 @@ def declared_bytes(request: Request, config: PageConfig) -> int:
 
 
 async def read_frame(request: Request, config: PageConfig) -> tuple[dict[str, Any], bytes]:
-    """Reads a request whose length was found to be fit.
+    """Reads a request whose declared length was accepted.
 
     Returns:
         The JSON object, and the bytes of the image.
 
     Raises:
-        RefusedError: It does not arrive in time, or is not what the page sends.
+        RefusedError: The request does not arrive in time, or is malformed.
     """
     body = bytearray()
     try:
         async with asyncio.timeout(config.read_seconds):
             async for part in request.stream():
                 body += part
-                if len(body) > config.max_request_bytes:  # whatever its header said
+                if len(body) > config.max_request_bytes:  # more than its header declared
                     raise RefusedError(413, "too_large", "Expected as much as was declared.")
     except TimeoutError:
         text = f"Expected the whole request within {config.read_seconds:g} s."
@@ -106,10 +106,10 @@ async def read_frame(request: Request, config: PageConfig) -> tuple[dict[str, An
 
 
 def parse_frame(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Takes a body apart.
+    """Parses a body.
 
     Raises:
-        RefusedError: It is not what the page sends.
+        RefusedError: The body is malformed.
     """
     size = int.from_bytes(body[:_LENGTH_BYTES])
     end = _LENGTH_BYTES + size

@@ -1,4 +1,4 @@
-"""What stands before every request: whose it may be, and what each answer forbids a browser."""
+"""Guards every request: checks its host and origin, and adds security headers to responses."""
 
 import re
 
@@ -6,8 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Nothing but the page's own files is loaded or run, and nobody frames it. Pictures that a browser
-# already has are shown as blob:; no inline script or style, and no string becomes markup.
+# Load and run only the page's own files, and allow no frames. Images that the browser already has
+# are shown as blob:. No inline scripts or styles; strings never become markup.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -27,11 +27,11 @@ _READING = frozenset({"GET", "HEAD"})
 
 
 class Guard:
-    """Refuses foreign hosts and origins, and puts the security headers on each answer.
+    """Refuses foreign hosts and origins, and adds security headers to every response.
 
-    A page of another site can have a browser send requests here, and can point a name of its own
-    at this machine (DNS rebinding). The first is known by Origin and Sec-Fetch-Site, which a page
-    cannot forge; the second by Host.
+    Another site's page can make a browser send requests here, and can point its own name at this
+    machine (DNS rebinding). Origin and Sec-Fetch-Site, which a page cannot forge, reveal the first;
+    Host reveals the second.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
@@ -39,7 +39,7 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request of ASGI; the page has no WebSocket."""
+        """Handles an ASGI request; there are no WebSockets."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -57,7 +57,7 @@ class Guard:
         await app(scope, receive, send_guarded)
 
     def _refusal(self, method: str, headers: Headers) -> str:
-        """Why a request is refused; empty where it is not."""
+        """Why a request is refused; empty if it is accepted."""
         hosts = headers.getlist("host")
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if match is None or match[1].lower() not in self._hosts:
@@ -67,7 +67,7 @@ class Guard:
             )
         if method in _READING:
             return ""
-        # A proxy may end TLS, so that only host and port can be compared.
+        # A proxy may terminate TLS, so compare only host and port.
         origin = headers.get("origin", "").partition("://")[2]
         site = headers.get("sec-fetch-site", "same-origin")
         if origin.lower() != hosts[0].lower() or site != "same-origin":

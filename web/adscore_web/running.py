@@ -1,4 +1,4 @@
-"""Listens, says where, opens a browser, and serves until Ctrl-C or SIGTERM."""
+"""Runs the page: listens, prints the address, opens a browser, serves until Ctrl-C or SIGTERM."""
 
 import asyncio
 import socket
@@ -19,16 +19,16 @@ from adscore_web.config import PageConfig, PageError
 
 _MAX_CONNECTIONS = 512
 _STOP_SECONDS = 5
-_WAIT_SECONDS = 30.0  # for a server that starts at the same time, as under Compose
+_WAIT_SECONDS = 30.0  # wait for a server that is still starting, as under Compose
 
 
 @dataclass(frozen=True, slots=True)
 class PageFiles:
-    """What encrypts the page.
+    """TLS files of the page.
 
     Attributes:
-        certificate: PEM.
-        key: PEM.
+        certificate: Certificate, PEM.
+        key: Private key, PEM.
     """
 
     certificate: Path
@@ -36,10 +36,10 @@ class PageFiles:
 
     @classmethod
     def of(cls, certificate: Path | None, key: Path | None) -> Self | None:
-        """The two files; None for neither.
+        """The two files; None if neither is given.
 
         Raises:
-            PageError: One is missing, or they do not fit.
+            PageError: One of them is missing, or they do not match.
         """
         if certificate is None and key is None:
             return None
@@ -61,19 +61,19 @@ def run_page(
     *,
     opens_browser: bool,
 ) -> None:
-    """Serves the page until it is told to stop.
+    """Serves the page until it is stopped.
 
     Args:
-        config: What to serve, and where.
-        tls: What encrypts it; None for plain text.
-        show: Gets the line with the page's address.
-        opens_browser: Whether to open it in a browser.
+        config: Configuration.
+        tls: TLS files; None for plain text.
+        show: Receives the line with the page's address.
+        opens_browser: Whether to open a browser.
 
     Raises:
         PageError: It may not be served like this, or the address is not free.
     """
     _require_protection(config, tls)
-    # The page shows which scores lack context; the client would say so to whoever started it.
+    # The page itself shows which scores lack context; do not warn on the console as well.
     warnings.filterwarnings("ignore", category=UserWarning, module="adscore_client")
     app = create_app(config)
     listening = listen(config)
@@ -85,11 +85,11 @@ def run_page(
 
 
 def web_server(app: ASGIApp, tls: PageFiles | None = None) -> uvicorn.Server:
-    """What speaks HTTP in front of the app.
+    """The HTTP server of the app.
 
     Args:
         app: The app.
-        tls: What encrypts it; None for plain text.
+        tls: TLS files; None for plain text.
     """
     settings = uvicorn.Config(
         app,
@@ -98,9 +98,9 @@ def web_server(app: ASGIApp, tls: PageFiles | None = None) -> uvicorn.Server:
         access_log=False,
         log_level="warning",
         server_header=False,
-        http="h11",  # which limits the headers of a request, to 64 KiB
+        http="h11",  # it limits request headers to 64 KiB
         ws="none",
-        proxy_headers=False,  # nothing here depends on who calls, and a caller could write them
+        proxy_headers=False,  # not needed, and callers can forge them
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
@@ -108,10 +108,10 @@ def web_server(app: ASGIApp, tls: PageFiles | None = None) -> uvicorn.Server:
 
 
 def listen(config: PageConfig) -> socket.socket:
-    """Binds and listens, so that a browser that is quick waits instead of failing.
+    """Binds and listens right away, so that an early browser request waits instead of failing.
 
     Raises:
-        PageError: The address is not free, or not one of this machine.
+        PageError: The address is in use, or does not belong to this machine.
     """
     host, port = config.place()
     try:
@@ -142,7 +142,7 @@ def _shown_place(config: PageConfig, listening: socket.socket) -> str:
 
 
 def _require_protection(config: PageConfig, tls: PageFiles | None) -> None:
-    """Refuses to be seen beyond this machine by whom nobody knows, as the server does.
+    """Refuses to serve unprotected beyond this machine, as the server does.
 
     Raises:
         PageError: Strangers could use it, or read what is sent.
@@ -164,10 +164,10 @@ def _require_protection(config: PageConfig, tls: PageFiles | None) -> None:
 
 
 def asks_for_tokens(config: PageConfig) -> bool:
-    """Whether the server refuses a caller that it does not know.
+    """Whether the server requires a token.
 
     Raises:
-        PageError: It does not answer.
+        PageError: The server does not answer.
     """
     try:
         with Client(config.server, tls=config.server_tls, token="") as client:

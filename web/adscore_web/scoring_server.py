@@ -1,4 +1,4 @@
-"""`adscore serve` as a process of the page's own, which ends with it."""
+"""Runs `adscore serve` as a child process that ends with the page."""
 
 import contextlib
 import ctypes
@@ -17,17 +17,17 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @contextlib.contextmanager
 def scoring_server(model: Path, options: Sequence[str] = ()) -> Iterator[str]:
-    """Serves a model on a free port of this machine inside the block.
+    """Serves a model on a free local port inside the block.
 
     Args:
-        model: What `adscore serve` takes: a root of models, a model or a version.
-        options: Further options of it.
+        model: A root of models, a model or a version, as for `adscore serve`.
+        options: Further options for `adscore serve`.
 
     Yields:
         Its address.
 
     Raises:
-        PageError: It does not start; it has printed why.
+        PageError: It did not start; it has printed why.
     """
     command = [sys.executable, "-m", "adscore", "serve", str(model), "--address", "127.0.0.1:0"]
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -49,7 +49,7 @@ def scoring_server(model: Path, options: Sequence[str] = ()) -> Iterator[str]:
 
 
 def _end_with_parent() -> None:
-    """Has the kernel end the child even where the page is killed and can stop nothing."""
+    """Makes the kernel terminate the child even if the page is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

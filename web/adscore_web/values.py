@@ -1,4 +1,4 @@
-"""The values of the page's requests, checked one by one; the server judges what they say."""
+"""Reads values from the page's requests and checks their types; the server checks their meaning."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ _MAX_ARMS = 1_000
 
 
 class Asked(NamedTuple):
-    """What a call is about, beside its creatives.
+    """What all calls specify beside creatives.
 
     Attributes:
         name: Name of the model.
-        version: Its version.
-        context: Context of all creatives of the call.
+        version: Version of the model.
+        context: Context of all creatives in the call.
     """
 
     name: str
@@ -26,10 +26,10 @@ class Asked(NamedTuple):
 
 
 def text(values: Mapping[str, Any], name: str) -> str:
-    """One text; empty where it was not sent.
+    """A text; empty if it was not sent.
 
     Raises:
-        RefusedError: It is something else.
+        RefusedError: It is not a text.
     """
     value = values.get(name, "")
     if not isinstance(value, str):
@@ -38,10 +38,10 @@ def text(values: Mapping[str, Any], name: str) -> str:
 
 
 def texts(values: Mapping[str, Any], name: str, limit: int) -> list[str]:
-    """A list of texts; empty where it was not sent.
+    """A list of texts; empty if it was not sent.
 
     Raises:
-        RefusedError: It is something else, or longer than the limit.
+        RefusedError: It is not a list of texts, or is longer than the limit.
     """
     value = values.get(name, [])
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -54,10 +54,10 @@ def texts(values: Mapping[str, Any], name: str, limit: int) -> list[str]:
 
 
 def context_of(values: Mapping[str, Any]) -> dict[str, str]:
-    """The context of all creatives of a request.
+    """The context of all creatives in a request.
 
     Raises:
-        RefusedError: It is no object of texts, or a large one.
+        RefusedError: It is not an object of texts, or is too large.
     """
     value = values.get("context", {})
     is_plain = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
@@ -67,19 +67,19 @@ def context_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def asked_of(values: Mapping[str, Any]) -> Asked:
-    """The model and the context of a request.
+    """The model and context of a request.
 
     Raises:
-        RefusedError: One of them is something else.
+        RefusedError: A value is of the wrong type.
     """
     return Asked(text(values, "model"), text(values, "model_version"), context_of(values))
 
 
 def number(values: Mapping[str, Any], name: str) -> float | None:
-    """A number; None where it was not sent.
+    """A number; None if it was not sent.
 
     Raises:
-        RefusedError: It is something else.
+        RefusedError: It is not a number.
     """
     value = values.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -91,7 +91,7 @@ def boxes_of(values: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
     """Boxes in whole pixels: left, top, right, bottom.
 
     Raises:
-        RefusedError: They are something else, or many.
+        RefusedError: They are of the wrong form, or too many.
     """
     boxes = _items(values, "boxes", _MAX_BOXES)
     for box in boxes:
@@ -105,7 +105,7 @@ def arms_of(values: Mapping[str, Any]) -> list[Arm]:
     """Arms with their predictions and counts.
 
     Raises:
-        RefusedError: They are something else, or many.
+        RefusedError: They are of the wrong form, or too many.
     """
     try:
         return [_arm(one) for one in _items(values, "arms", _MAX_ARMS)]
