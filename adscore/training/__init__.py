@@ -1,4 +1,4 @@
-"""Training a model from a table of creatives and their results; the only user of TensorFlow.
+"""Trains a model from a table of creatives and their results; only this package uses TensorFlow.
 
 TensorFlow is imported when a training begins, not with this package.
 """

@@ -1,10 +1,10 @@
 """An ensemble of linear heads on fixed features.
 
 The logit of a rate is a sum over blocks of features and of n-grams, and an offset of its group.
-Weights and offsets are normal around zero, with the variances that groups left out chose (see
-`strengths`); the heads are the likeliest ones. Each member of the ensemble leaves out a part of
-the groups, so that every row has a logit from a member that never saw its group: calibration needs
-these, and so no validation rows of its own.
+Weights and offsets have normal priors around zero, with variances chosen on held-out groups (see
+`strengths`); the heads are the posterior modes. Each member of the ensemble leaves out a part of
+the groups, so that every row has a logit from a member that never saw its group. Calibration uses
+these logits, and so needs no separate validation rows.
 
 n rows, f features, v n-gram ids, m members, t targets; a column is one member's of one target.
 """
@@ -35,11 +35,11 @@ from adscore.training.strengths import Rows, Strengths
 Array = NDArray[np.float64]
 Features = NDArray[np.float32]
 
-NEWTON_STEPS = 5  # of a cross-entropy
+NEWTON_STEPS = 5  # for a cross-entropy loss
 NGRAMS = "headline n-grams"
 FREQUENT, RARE = "headline frequent n-grams", "headline rare n-grams"
-# Share of the rows from which on an n-gram is frequent: what a table's headlines have in common, as
-# offers and calls to action are, says other things than names do, and more or less of them.
+# An n-gram in at least this share of rows is frequent. What many headlines share, such as offers
+# and calls to action, has other effects than names have, and of another size.
 FREQUENT_SHARE = 0.02
 
 
@@ -50,10 +50,10 @@ class Design:
     Attributes:
         dense: Features by part, ``"headline"``, ``"image"`` and ``"context"``, (n, f) each; rows
             of zeros where a part is absent.
-        ngrams: Weighted n-grams of the headlines, (n, v) float32; None without them.
-        widths: By part, how many features each of its blocks has, by name; each block has a
+        ngrams: Weighted n-grams of the headlines, (n, v) float32; None without n-grams.
+        widths: By part, the number of features in each of its blocks, by name; each block has a
             variance of its own.
-        frequent: Which n-grams are a block apart, (v,); None: all are one block.
+        frequent: Which n-grams form a separate block, (v,); None: all are one block.
     """
 
     dense: Mapping[str, FeatureRows]
@@ -79,14 +79,14 @@ class Design:
         return {FREQUENT: frequent, RARE: 1 - frequent}
 
     def ends(self, part: str) -> list[int]:
-        """Where each block of a part ends but the last."""
+        """End of each block of a part, except the last."""
         return list(itertools.accumulate(self.widths[part].values()))[:-1]
 
     @cached_property
     def second_moments(self) -> list[Features]:
-        """Mean products of each part's features, (f, f) each; of n-grams the mean squares, (v, 1).
+        """Mean products of each part's features, (f, f) each; for n-grams mean squares, (v, 1).
 
-        Of many rows an even share is asked: they only guide the search for weights.
+        Estimated from an even sample if there are many rows, since they only guide the solver.
         """
         found = [second_moment(features) for features in self.dense.values()]
         if self.ngrams is not None:
@@ -95,13 +95,13 @@ class Design:
         return found
 
     def of(self, rows: Rows) -> "Design":
-        """Features of some of the rows."""
+        """Features of a subset of the rows."""
         dense = {part: InMemory(each.taken(rows)) for part, each in self.dense.items()}
         ngrams = None if self.ngrams is None else self.ngrams[rows]
         return Design(dense, ngrams, self.widths, self.frequent)
 
     def kernels(self, rows: Rows) -> dict[str, Array]:
-        """Products of the features of some rows, by block, (rows, rows)."""
+        """By block, the products of the features of some rows, (rows, rows)."""
         found: list[Any] = []
         for part, features in self.dense.items():
             found += np.split(features.taken(rows), self.ends(part), axis=1)
@@ -112,7 +112,7 @@ class Design:
 
 
 def frequent_ngrams(ngrams: sparse.csr_matrix) -> NDArray[np.bool_]:
-    """Which n-grams stand in many of the rows, (v,)."""
+    """Which n-grams are frequent, (v,)."""
     counts = np.bincount(ngrams.indices, minlength=ngrams.shape[1])
     return np.asarray(counts >= FREQUENT_SHARE * ngrams.shape[0])
 
@@ -127,12 +127,12 @@ class AdditiveHeads:
     """Fitted weights.
 
     Attributes:
-        dense: By part, (f, m * t) float32.
-        ngrams: (v, m * t) float32; None without n-grams.
-        bias: (m * t,) float32.
+        dense: Weights by part, (f, m * t) float32.
+        ngrams: Weights of n-grams, (v, m * t) float32; None without n-grams.
+        bias: Bias of each column, (m * t,) float32.
         folds: The member that left a row out, (n,).
-        strengths: What they were fitted with.
-        shares: By block, the deviation of what it adds to the logits of the fitted rows, (t,).
+        strengths: Strengths that they were fitted with.
+        shares: By block, the standard deviation of its part of the fitted rows' logits, (t,).
     """
 
     dense: Mapping[str, Features]
@@ -150,7 +150,7 @@ class AdditiveHeads:
         return parts
 
     def left_out(self, design: Design) -> Array:
-        """Logits of the fitted rows, each by the member that never saw its group, (n, t)."""
+        """Logits of the fitted rows, each from the member that never saw its group, (n, t)."""
         total = self.bias + sum(self.parts(design).values())
         by_member = total.reshape(len(total), -1, len(self.strengths.learns))
         logit: Array = by_member[np.arange(len(total)), self.folds].astype(np.float64)
@@ -160,14 +160,14 @@ class AdditiveHeads:
 def fit_additive(
     design: Design, outcomes: Outcomes, members: int, seed: int, strengths: Strengths
 ) -> AdditiveHeads:
-    """Fits all members at once; the same seed gives the same weights.
+    """Fits all members at once; deterministic for a seed.
 
     Args:
-        design: Features of the rows that are fitted to.
-        outcomes: Counts of these rows.
-        members: How many there are.
+        design: Features of the fitted rows.
+        outcomes: Counts of the fitted rows.
+        members: Number of members.
         seed: Decides which member leaves out which groups.
-        strengths: Of the blocks and the groups' offsets.
+        strengths: Strengths of the blocks and of the groups' offsets.
     """
     folds = deal_groups(outcomes.groups, members, seed)
     kept = (folds[:, None] != np.arange(members)).astype(np.float64)  # (n, m)
@@ -184,7 +184,7 @@ def fit_additive(
 def _shares(
     design: Design, dense: Mapping[str, Features], ngrams: Features | None, members: int
 ) -> dict[str, Array]:
-    """By block, the deviation over the rows of what it adds to the members' mean logit, (t,)."""
+    """By block, the standard deviation over rows of its part of the mean logit, (t,)."""
 
     def mean(weights: Features) -> Features:
         found: Features = weights.reshape(len(weights), members, -1).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Linear heads on towers of frozen features: fitted, asked for rows left out, made a network."""
+"""Linear heads on towers of frozen features: fit, held-out predictions, and network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ Array = NDArray[np.float32]
 
 # Length of a typical row of the context's features; chosen on validation groups.
 CONTEXT_LENGTH = 2.7
-MIN_DEVIATION = 0.05  # a value that is rarer is not scaled up further
+MIN_DEVIATION = 0.05  # rarer values are not scaled up further
 
 
 @dataclass(frozen=True)
 class AdditiveFit:
-    """Fitted linear heads, with what they read.
+    """Fitted linear heads, with their inputs.
 
     Attributes:
-        problem: Names the rows that they were fitted to.
-        towers: Whose trunks make the features.
-        encodings: Of the context, see `context_encodings`.
+        problem: Defines the fitted rows.
+        towers: Towers whose trunks compute the features.
+        encodings: Encodings of the context, see `context_encodings`.
         heads: The weights.
-        start: What the counts of the fitted rows say without the creatives.
-        inputs: Of every row.
-        added: By part, what it adds to the logits of the fitted rows, (n, m * t) each.
+        start: What the counts of the fitted rows say without looking at creatives.
+        inputs: Inputs of every row.
+        added: By part, its part of the fitted rows' logits, (n, m * t) each.
     """
 
     problem: Problem
@@ -50,7 +50,7 @@ class AdditiveFit:
     added: Mapping[str, Array]
 
     def held_out(self) -> Callable[[Known], HeldOut]:
-        """What is known of each fitted row -> what the member that never saw its group predicts."""
+        """Returns a function: known parts -> held-out predictions of the fitted rows."""
         rows, folds = self.problem.fitted, self.heads.folds
         outcomes = self.problem.data.outcomes(rows)
 
@@ -66,11 +66,11 @@ class AdditiveFit:
         return predict
 
     def logits(self, inputs: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of each member, for some rows whose inputs may not be their own, (n, m, t)."""
+        """Logits of each member for some rows, possibly with inputs of other rows, (n, m, t)."""
         return self._logits(self._parts(inputs, rows), inputs.batch(rows, ("present",))["present"])
 
     def choices(self) -> dict[str, Choice]:
-        """What groups left out chose, by target."""
+        """Choices made on held-out groups, by target."""
         return {
             target: Choice(
                 parts={name: round(float(s[t]), 4) for name, s in self.heads.shares.items()},
@@ -80,7 +80,7 @@ class AdditiveFit:
         }
 
     def network(self) -> Network:
-        """Puts the weights into towers and core; not calibrated."""
+        """Builds an uncalibrated network from the weights."""
         heads = self.heads
         for name, tower in self.towers.items():
             _set_weights(tower, heads.dense[name], heads.ngrams if name == "headline" else None)
@@ -105,7 +105,7 @@ class AdditiveFit:
 
 
 def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]) -> AdditiveFit:
-    """Fits linear heads to what untrained towers make of the fitted rows."""
+    """Fits linear heads to the features that untrained towers compute for the fitted rows."""
     rows = problem.fitted
     encodings = context_encodings(problem.data, rows)
     design = read_design(inputs, towers, encodings, rows)
@@ -121,11 +121,11 @@ def fit_heads(problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
 def disagreement_of_new_rows(
     logit: NDArray[np.float64], folds: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Variance of the members' logits (n, m, t) as new rows have it, (n, t).
+    """Variance of the members' logits (n, m, t) as for new rows, (n, t).
 
-    The member that left a row out is far from the others where the row surprises them. New rows
-    have no such member: with it, calibration would find wide what it finds wrong, and state
-    intervals of new rows too narrow.
+    For a surprising row, the member that left it out is far from the others. New rows have no such
+    member: if it counted, calibration would attribute errors to disagreement, and intervals of new
+    rows would be too narrow.
     """
     rows, members, targets = logit.shape
     if members < 3:
@@ -136,9 +136,9 @@ def disagreement_of_new_rows(
 
 
 def context_encodings(data: TrainingData, rows: NDArray[np.int64]) -> dict[str, Array]:
-    """By context name, the features of each value, (values + 1, values); zeros for none.
+    """By context name, the features of each value, (values + 1, values); zeros for an absent one.
 
-    One-hot, standardised over the rows that are fitted to.
+    One-hot encodings, standardised over the fitted rows.
     """
     width = sum(len(values) for values in data.context.values())
     encodings = {}
@@ -158,7 +158,7 @@ def _looked_up(encodings: Mapping[str, Array], ids: NDArray[np.int32]) -> Array:
 
 
 def _context_tables(encodings: Mapping[str, Array], weights: Array | None) -> dict[str, Array]:
-    """By context name, what each value adds, (values + 1, members * targets)."""
+    """By context name, what each value adds to the logits, (values + 1, members * targets)."""
     if weights is None:
         return {}
     ends = np.cumsum([table.shape[1] for table in encodings.values()]).tolist()
@@ -177,10 +177,10 @@ def read_design(
     """Trunk features, weighted n-grams and context of some rows.
 
     Args:
-        inputs: Of all rows.
-        towers: On encoders all.
-        encodings: Of the context, see `context_encodings`.
-        rows: Which rows.
+        inputs: Inputs of all rows.
+        towers: Towers with frozen trunks.
+        encodings: Encodings of the context, see `context_encodings`.
+        rows: Rows to read.
     """
     dense: dict[str, FeatureRows] = {}
     ngrams = None
@@ -206,13 +206,13 @@ def read_design(
 
 
 def _present(inputs: Inputs, rows: NDArray[np.int64], part: Present) -> Array:
-    """Whether some rows have a part, (n, 1)."""
+    """Whether each row has a part, (n, 1)."""
     found: Array = inputs.batch(rows, ("present",))["present"][:, part, None]
     return found
 
 
 def _weighted(ids: NDArray[np.int32], weights: Array) -> sparse.csr_matrix:
-    """(rows, ids) of the n-grams' weights, each row of unit length, as the wide branch has it."""
+    """Matrix (rows, ids) of n-gram weights, with rows of unit length as in the wide branch."""
     row = np.repeat(np.arange(len(ids)), ids.shape[1])
     column = ids.ravel()
     kept = column > 0

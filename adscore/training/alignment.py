@@ -1,4 +1,4 @@
-"""Agreement: towers fitted so that each headline lies beside its own image, away from others.
+"""Agreement: fits towers so that each headline lies near its own image and away from others.
 
 Radford et al. (2021), "Learning transferable visual models from natural language supervision".
 
@@ -34,9 +34,9 @@ Array = NDArray[np.float32]
 
 # A feature further from its mean than this many deviations is an outlier, not evidence.
 MAX_DEVIATION = 6.0
-# Length of a typical vector of features, however many there are.
+# Norm of a typical feature vector, whatever its width.
 FEATURE_LENGTH = 1.5
-# Deviation of an n-gram's row at the start.
+# Initial standard deviation of an n-gram's row.
 NGRAM_SPREAD = 0.2
 
 
@@ -46,14 +46,14 @@ NGRAM_SPREAD = 0.2
 def contrastive_loss(headline: Tensor, image: Tensor, alike: Tensor, logit_scale: Tensor) -> Tensor:
     """Cross-entropy of finding the image of a headline and the headline of an image, in nats.
 
-    Where several pairs of a batch are alike, any of them is as right as another: the mass of
-    a row is shared among them.
+    If several pairs of a batch are alike, any of them is a correct match: the target is shared
+    equally among them.
 
     Args:
-        headline: Places of the headlines, (b, a) of unit length.
-        image: Places of their images, the same.
-        alike: Which pairs count as the same, (b, b) bool, symmetric, true on the diagonal.
-        logit_scale: What a cosine is multiplied with, a scalar.
+        headline: Embeddings of headlines, (b, a), of unit length.
+        image: Embeddings of their images, (b, a), of unit length.
+        alike: Which pairs count as equal, (b, b) bool, symmetric, true on the diagonal.
+        logit_scale: Scalar factor of cosines.
 
     Returns:
         Mean of both directions for each pair, (b,).
@@ -67,11 +67,11 @@ def contrastive_loss(headline: Tensor, image: Tensor, alike: Tensor, logit_scale
 
 
 def alike_pairs(names: Tensor, images: Tensor) -> Tensor:
-    """Which pairs of a batch are no negatives of each other: equal in name or in image.
+    """Pairs of a batch that are not negatives of each other: equal in name or image.
 
     Args:
-        names: A number for each distinct name, (b,).
-        images: A number for each distinct image, (b,).
+        names: Number of each headline, equal for equal headlines, (b,).
+        images: Number of each image, equal for equal images, (b,).
 
     Returns:
         (b, b) bool.
@@ -83,18 +83,18 @@ def alike_pairs(names: Tensor, images: Tensor) -> Tensor:
 
 
 def scaled_features(name: str, features: Array) -> keras.Model:
-    """Builds features (b, f) of an encoder -> the same, standardised, clipped and scaled.
+    """Builds a graph: encoder features (b, f) -> the same standardised, clipped and scaled.
 
-    Nothing of it is fitted; its numbers are weights of the graph.
+    Nothing is trained; mean and variance are stored as weights of the graph.
 
     Args:
-        name: Of the input, `headline_features` or `image_features`.
-        features: Of the rows that are fitted to, (rows, f).
+        name: Name of the input, `headline_features` or `image_features`.
+        features: Features of the fitted rows, (rows, f).
     """
     inputs = keras.Input(features.shape[1:], name=name)
     mean = features.mean(axis=0, dtype=np.float64)
     variance = features.var(axis=0, dtype=np.float64)
-    # Features that hardly vary are noise, which is not blown up to the rest.
+    # Features that hardly vary are noise, so do not scale them up fully.
     variance = np.maximum(variance, 0.01 * variance.mean() + 1e-12)
     standardised = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=0.0, trainable=False, name="standardised"
@@ -107,10 +107,10 @@ def scaled_features(name: str, features: Array) -> keras.Model:
 
 
 def aligned_image_tower(trunk: keras.Model, options: AlignmentOptions) -> keras.Model:
-    """Builds a trunk's inputs -> {"aligned": (b, a)}, of unit length.
+    """Builds a tower: inputs of the trunk -> {"aligned": (b, a)}, of unit length.
 
     Args:
-        trunk: Named inputs -> (b, f); it is fitted too unless it is frozen.
+        trunk: Named inputs -> (b, f); trained too unless it is frozen.
         options: Sizes.
     """
     inputs = inputs_like(trunk.inputs)
@@ -121,11 +121,11 @@ def aligned_image_tower(trunk: keras.Model, options: AlignmentOptions) -> keras.
 def aligned_headline_tower(
     trunk: keras.Model, ngram_weights: Array | None, options: AlignmentOptions
 ) -> keras.Model:
-    """Builds a trunk's inputs, and ngram_ids (b, n) int32 -> {"aligned": (b, a)}, of unit length.
+    """Builds a tower: inputs of the trunk, ngram_ids (b, n) int32 -> {"aligned": (b, a)}.
 
     Args:
-        trunk: Named inputs -> (b, f); it is fitted too unless it is frozen.
-        ngram_weights: Of each n-gram id, (buckets, 1); None leaves n-grams out.
+        trunk: Named inputs -> (b, f); trained too unless it is frozen.
+        ngram_weights: Weight of each n-gram id, (buckets, 1); None leaves n-grams out.
         options: Sizes.
     """
     inputs = inputs_like(trunk.inputs)
@@ -138,11 +138,11 @@ def aligned_headline_tower(
 
 
 def _place(features: Tensor, options: AlignmentOptions) -> Tensor:
-    """A linear path and one of hidden units, summed: (b, f) -> (b, a)."""
+    """Sum of a linear path and a path with hidden units: (b, f) -> (b, a)."""
     kept = keras.layers.Dropout(options.input_dropout, name="input_dropout")(features)
     linear = keras.layers.Dense(options.width, use_bias=False, name="linear")(kept)
     hidden = keras.layers.Dense(options.hidden_width, name="hidden")(kept)
-    # By its approximation: the exact one has no form in ONNX here.
+    # The tanh approximation, since the exact form has no ONNX export here.
     hidden = keras.ops.gelu(hidden, approximate=True)
     hidden = keras.layers.Dropout(options.hidden_dropout, name="hidden_dropout")(hidden)
     curved = keras.layers.Dense(options.width, name="curved")(hidden)
@@ -150,13 +150,13 @@ def _place(features: Tensor, options: AlignmentOptions) -> Tensor:
 
 
 def _wide(ids: Tensor, ngram_weights: Array, options: AlignmentOptions) -> Tensor:
-    """Hashed n-grams weighted by how rare they are, scaled to unit length: (b, n) -> (b, a)."""
+    """Hashed n-grams, weighted by rarity and scaled to unit length: (b, n) -> (b, a)."""
     weight = keras.layers.Embedding(options.ngram_buckets, 1, trainable=False, name="ngram_weight")
     weights = weight(ids)  # (b, n, 1)
     weight.set_weights([ngram_weights])
     weights = keras.layers.Dropout(options.ngram_dropout, name="ngram_dropout")(weights)
-    # A step of Adam has one size for every weight: a row that is stored smaller than it is
-    # used moves faster.
+    # Adam's steps have the same size for every weight, so rows stored in smaller units than they
+    # are used in move faster.
     rows = keras.layers.Embedding(
         options.ngram_buckets,
         options.width,
@@ -183,11 +183,11 @@ def fit_agreement(
 ) -> tuple[dict[str, keras.Model], float]:
     """Builds and fits towers of agreement.
 
-    They share the trunks of the towers for rates, which are fitted further only where there are
-    no rates; features of an encoder get scales of their own.
+    They share the trunks of the towers for rates, which are trained further only if there are no
+    rates; encoder features get their own scaling.
 
     Returns:
-        The towers, by `headline` and `image`; and the share of the planned passes, see `align`.
+        The towers, by `headline` and `image`; and the best share of planned passes, see `align`.
 
     Raises:
         TrainingError: See `align`.
@@ -207,7 +207,7 @@ def fit_agreement(
 
 
 def _both(problem: Problem, rows: Rows) -> Rows:
-    """Those of some rows that have headline and image."""
+    """The rows that have both headline and image."""
     return problem.data.rows_with("image", problem.data.rows_with("headline", rows))
 
 
@@ -222,21 +222,20 @@ def align(
     aligned: Mapping[str, keras.Model],
     share: float | None = None,
 ) -> float:
-    """Fits both towers in place, and keeps the weights that did best on the validation groups.
+    """Fits both towers in place, and keeps the weights that were best on the validation groups.
 
-    The same seed gives the same weights where Keras's own seed is set and TensorFlow is
-    deterministic. Rows of equal headline, or that read the same image, are no negatives of each
-    other; rows that lack either are left out.
+    Deterministic for a seed if Keras's seed is set and TensorFlow is deterministic. Rows with equal
+    headlines or images are not negatives of each other; rows without either are left out.
 
     Args:
-        problem: Names the rows, and how they are fitted to.
-        inputs: Of all rows.
+        problem: The rows to fit, and the options.
+        inputs: Inputs of all rows.
         aligned: By `headline` and `image`, named inputs -> {"aligned": (b, a)}, of unit length.
-        share: After which share of the planned passes the fit ends; None: the validation groups
+        share: Share of the planned passes after which to stop; None lets the validation groups
             choose.
 
     Returns:
-        After which share of the planned passes the weights were best.
+        The share of the planned passes after which the weights were best.
 
     Raises:
         TrainingError: There are fewer than two distinct pairs to fit, or the loss is not
@@ -250,7 +249,7 @@ def align(
     pairs.require_negatives(fitting)
     if len(validation) > options.max_validation_rows:
         validation = np.sort(rng.choice(validation, options.max_validation_rows, replace=False))
-    # A small remainder would be a step with few negatives, as loud as the others.
+    # A small last batch would be a step with few negatives but full weight.
     count = max(1, round(len(fitting) / options.batch_size))
     batches = Batches(fitting, count, pairs.read, rng)
     planned = _epochs(options, count)
@@ -280,13 +279,13 @@ def _optimizer(options: AlignmentOptions, steps: int) -> keras.optimizers.Optimi
 
 
 def places(inputs: Inputs, tower: keras.Model, rows: Rows) -> Array:
-    """Where a tower puts the headlines or images of some rows, (n, a)."""
+    """Embeddings by a tower of the headlines or images of some rows, (n, a)."""
     aligned: Array = inputs.predict(tower, rows)["aligned"]
     return aligned
 
 
 class _Pairs:
-    """Headlines beside images: inputs of some rows, and which rows are alike."""
+    """Reads pairs: inputs of some rows, and which rows are alike."""
 
     def __init__(
         self, problem: Problem, inputs: Inputs, aligned: Mapping[str, keras.Model]
@@ -298,7 +297,7 @@ class _Pairs:
         self._images = problem.data.image_index
 
     def require_negatives(self, rows: Rows) -> None:
-        """Raises a TrainingError where all rows are the same pair."""
+        """Raises a TrainingError if all rows are the same pair."""
         distinct = min(len(np.unique(self._names[rows])), len(np.unique(self._images[rows])))
         if distinct < 2:
             raise TrainingError(
@@ -307,7 +306,7 @@ class _Pairs:
             )
 
     def read(self, rows: Rows) -> tuple[dict[str, NDArray[Any]], dict[str, Rows]]:
-        """Inputs of both towers, and what tells rows apart, (n,) each; by name."""
+        """Inputs of both towers, and the numbers of headlines and images, (n,) each; by name."""
         labels = {"name": self._names[rows], "image": self._images[rows]}
         return self._inputs.batch(rows, self._needed), labels
 
@@ -325,7 +324,7 @@ def _of(tower: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Trainer(keras.Model):
-    """Both towers and the scale of their cosines, which is not part of the model."""
+    """Both towers, and the logit scale, which does not become part of the model."""
 
     def __init__(self, aligned: Mapping[str, keras.Model], logit_scale: float) -> None:
         super().__init__(name="alignment")
@@ -351,12 +350,12 @@ class _Trainer(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Mean loss of a batch, in nats a pair."""
+        """Mean loss per pair of a batch, in nats."""
         alike = alike_pairs(y["name"], y["image"])
         return tf.reduce_mean(
             contrastive_loss(y_pred["headline"], y_pred["image"], alike, self.logit_scale())
         )
 
     def logit_scale(self) -> Tensor:
-        """What cosines are multiplied with, a scalar."""
+        """Scalar factor of cosines."""
         return tf.exp(tf.convert_to_tensor(self._log_scale))

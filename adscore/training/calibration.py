@@ -1,4 +1,4 @@
-"""Calibration on groups that were not fitted to, so that the stated spread is the real one."""
+"""Calibrates predictions on held-out groups, so that stated intervals have their coverage."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,34 +19,34 @@ Array = NDArray[np.float64]
 Known = NDArray[np.float32]  # whether headline, image and context are known, (rows, 3)
 
 UPPER = (1 + INTERVAL_LEVEL) / 2
-# Of a rate, over mean * (1 - mean): at 1 the beta distribution ends.
+# Maximum variance of a rate over mean * (1 - mean); the beta distribution's limit is 1.
 MAX_VARIANCE = 0.95
 MIN_CONCENTRATION = 0.05
-# Fewer groups say too little of one rate in ten; their likeliest spread is steadier.
+# With fewer groups, coverage of 90 % is too uncertain, and the likeliest spread is steadier.
 MIN_GROUPS = 50
-# More rows take their time, and change the numbers by less than they are known.
+# More rows cost time, and change the numbers by less than their uncertainty.
 MAX_ROWS = 20_000
-# Logarithms of the variance of a group's offset, over that of a row.
+# Range of the log variance of group offsets, relative to that of a row.
 OFFSETS = (-8.0, 6.0)
-MIN_SLOPE = 0.01  # a ranking is never turned over
-# Of a shift of logits.
+MIN_SLOPE = 0.01  # never reverse a ranking
+# In logits.
 MAX_SHIFT = 5.0
-# In logarithms of the concentration; beyond it, coverage says more of the rows than of the rates.
+# In log concentration; beyond it, coverage depends on the rows more than on the rates.
 MAX_CORRECTION = 1.0
 
-# A pattern says which parts of a creative are known, by a bit each.
+# A pattern has one bit for each known part of a creative.
 PATTERN_BITS = tuple(1 << part for part in Present)
 PATTERNS = sum(PATTERN_BITS) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Last step of the output, for each pattern of known parts; each (patterns, targets).
+    """The last step of the output, per pattern of known parts; arrays are (patterns, targets).
 
     Attributes:
-        slope: What logits are multiplied with (Platt 1999).
-        shift: What is then added.
-        log_concentration_shift: What is added to log concentrations.
+        slope: Factor of logits (Platt 1999).
+        shift: Added to logits after that.
+        log_concentration_shift: Added to log concentrations.
     """
 
     slope: Array
@@ -54,11 +54,11 @@ class Calibration:
     log_concentration_shift: Array
 
     def apply(self, logit: Array, log_concentration: Array, present: Known) -> tuple[Array, Array]:
-        """Members' logits -> mean and concentration, as the head of a network does it.
+        """Mean and concentration from members' logits, as in the head of a network.
 
         Args:
-            logit: (rows, members, targets).
-            log_concentration: (targets,) or (rows, targets).
+            logit: Logits, (rows, members, targets).
+            log_concentration: Log concentrations, (targets,) or (rows, targets).
             present: Whether headline, image and context are known, (rows, 3).
         """
         pattern = np.rint(present).astype(np.int64) @ np.array(PATTERN_BITS)
@@ -74,10 +74,10 @@ class HeldOut:
     """Predictions of a network for rows that it was not fitted to, and what was observed.
 
     Attributes:
-        logit: (rows, targets).
-        log_concentration: (rows, targets).
+        logit: Predicted logits, (rows, targets).
+        log_concentration: Predicted log concentrations, (rows, targets).
         disagreement: Variance of the members' logits, (rows, targets).
-        outcomes: Of these rows.
+        outcomes: Counts of these rows.
     """
 
     logit: Array
@@ -89,14 +89,14 @@ class HeldOut:
 def calibrate_patterns(
     predict: Callable[[Known], HeldOut], present: Known, parts: Sequence[Present], *, mean: bool
 ) -> Calibration:
-    """Calibrates a network for every pattern of known parts that it may be given.
+    """Calibrates a network for every pattern of known parts.
 
     Args:
-        predict: What is known of held-out rows -> predictions of a network that never saw them.
-        present: What the table has of these rows.
-        parts: Those that the network learned to do without, each or together, headline or image
-            among them; none for a network that needs all it reads.
-        mean: As `calibrate` has it.
+        predict: Known parts of held-out rows -> predictions of a network that never saw the rows.
+        present: Parts that these rows have in the table.
+        parts: Parts that the network learned to do without, singly or together, including headline
+            or image; empty for a network that needs every part.
+        mean: See `calibrate`.
     """
     whole = np.stack(calibrate(_thinned(predict(present)), mean=mean))
     found = np.repeat(whole[:, None], PATTERNS, axis=1)
@@ -111,7 +111,7 @@ def calibrate_patterns(
 
 
 def _thinned(held_out: HeldOut) -> HeldOut:
-    """At most `MAX_ROWS` of the rows, drawn from all groups."""
+    """A random sample of at most `MAX_ROWS` rows."""
     count, outcomes = len(held_out.logit), held_out.outcomes
     if count <= MAX_ROWS:
         return held_out
@@ -131,7 +131,7 @@ def _thinned(held_out: HeldOut) -> HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The held-out rows of one target, each attribute (rows,); see `HeldOut`."""
+    """Held-out rows of one target, (rows,) arrays; see `HeldOut`."""
 
     logit: Array
     log_concentration: Array
@@ -140,7 +140,7 @@ class _Rows:
     trials: Array
 
     def concentration(self, rate: Array, slope: float, spread: float) -> Array:
-        """Of each row's beta distribution, the members' disagreement in it."""
+        """Concentration of each row's beta distribution, including the members' disagreement."""
         alone = 1 / (1 + np.exp(self.log_concentration + spread))
         added = rate * (1 - rate) * slope**2 * self.disagreement
         concentration: Array = 1 / np.minimum(alone + added, MAX_VARIANCE) - 1
@@ -148,28 +148,26 @@ class _Rows:
 
 
 def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Array]:
-    """Finds slope and shift of the logits by held-out counts, and the spread around them.
+    """Finds slope and shift of logits, and the spread around them, from held-out counts.
 
-    The slope is what a difference of logits inside a group is worth: groups differ by more than
-    their creatives, and what they differ by is no part of a score. Of labels it is the
-    likeliest; of rates, whose tails are heavier than a beta distribution's, that of a regression
-    of the log rate.
+    The slope is fitted to differences inside groups: groups differ by more than their creatives,
+    and that difference is not part of a score. For labels it is the likeliest slope; for rates,
+    whose tails are heavier than a beta distribution's, the slope of a regression of log rates.
 
-    The spread is the one whose 90 % intervals hold 90 % of the held-out rates, since these
-    intervals are what a score states: for the same tails, the likeliest one is too wide for them.
-    Where nearly all of the spread is the noise of few trials no spread does that, and of few
-    groups it would be chance: there the likeliest stands. The groups are new to the model, so the
-    spread includes what an unknown campaign adds. It is then widened for how few groups it was
-    found on.
+    The spread is the one whose 90 % intervals cover 90 % of held-out rates, since a score states
+    these intervals: with heavy tails, the likeliest spread would make them too wide. If almost all
+    spread is noise of few trials, no spread achieves this, and with few groups it would be chance;
+    then the likeliest spread is kept. Groups are new to the model, so the spread includes the
+    effect of an unknown campaign. It is then widened for small numbers of groups.
 
-    The likeliest level is that of a typical creative. Where much-shown creatives have other rates,
-    predictions at it do not add up to what was counted, and whatever is measured by trials calls
-    them worse than the mean rate. So the level is moved to where they add up, as far as the
-    held-out groups agree that it is off.
+    The likeliest level is that of a typical creative. If much-shown creatives have other rates,
+    predictions at that level do not add up to the counts, and metrics weighted by trials rate them
+    below the mean rate. So the level is shifted until they add up, as far as the held-out groups
+    agree on the shift.
 
     Args:
         held_out: Predictions and counts.
-        mean: Whether slope and shift of the logits are fitted too, or the spread alone.
+        mean: Whether to fit slope and shift of logits too, or only the spread.
 
     Returns:
         Slope, shift and shift of the log concentration, (targets,) each.
@@ -202,11 +200,11 @@ def calibrate(held_out: HeldOut, *, mean: bool = True) -> tuple[Array, Array, Ar
 
 
 def widening(groups: int) -> float:
-    """By how much a variance found on few groups is too small to tell the next group's rate.
+    """Factor by which a variance from few groups is too small to predict the next group's rate.
 
-    Student's (1908) prediction interval over the plug-in one: what groups have in common
-    makes each of them one observation, whatever its rows.
-    Without it, intervals from a dozen groups hold fewer rates of unseen ones than they say.
+    Student's (1908) prediction interval relative to the plug-in one. What rows of a group share
+    makes each group one observation, whatever its rows. Without this factor, intervals from a dozen
+    groups would cover fewer unseen rates than stated.
     """
     freedom = max(groups - 1, 1)
     quantiles = t.ppf(UPPER, freedom) / norm.ppf(UPPER)
@@ -214,10 +212,9 @@ def widening(groups: int) -> float:
 
 
 def _slope(rows: _Rows, groups: NDArray[np.int64]) -> float:
-    """Of the log rates over the predicted logits, beside offsets of the groups.
+    """Slope of log rates over predicted logits, with offsets of the groups.
 
-    How far groups differ is what makes the log rates likeliest; where each is one row, that
-    changes nothing.
+    The variance of the offsets is chosen by likelihood; it has no effect if each group is one row.
     """
     precision, goal = evidence(rows.successes, rows.trials, np.exp(rows.log_concentration))
     number = np.unique(groups, return_inverse=True)[1]
@@ -241,10 +238,10 @@ def _slope(rows: _Rows, groups: NDArray[np.int64]) -> float:
 def _most_likely(
     rows: _Rows, slope: float | None = None, shift: float | None = None
 ) -> tuple[float, float, float]:
-    """Slope, shift and spread under which the counts are most likely, unless they are given."""
+    """The maximum-likelihood slope, shift and spread; given values are kept."""
     weights = np.maximum(rows.trials, 1e-9)
     centre = float(np.average(rows.logit, weights=weights))
-    # Started where predictions and counts agree on average, the search cannot stall far away.
+    # Start where predictions and counts agree on average, so that the search cannot stall.
     total = rows.successes.sum() + 0.5, (rows.trials - rows.successes).sum() + 0.5
     first = float(np.log(total[0]) - np.log(total[1])) - centre
     start = np.zeros(1 + (slope is None) + (shift is None))
@@ -254,7 +251,7 @@ def _most_likely(
         moved = moved_by + turned * rows.logit
         concentration = rows.concentration(expit(moved), turned, spread)
         value = log_likelihood(moved, np.log(concentration), rows.successes, rows.trials).mean()
-        # Weak priors keep a handful of validation rows from turning the ranking over.
+        # Weak priors keep a handful of validation rows from reversing the ranking.
         return -float(value) + ((turned - 1) ** 2 + (spread / 4) ** 2) / len(rows.logit)
 
     def unpack(parameters: Array) -> tuple[float, float, float]:
@@ -267,11 +264,11 @@ def _most_likely(
 
 
 def _to_totals(rows: _Rows, slope: float, shift: float, groups: NDArray[np.int64]) -> float:
-    """What is added to logits so that predicted successes add up to those counted.
+    """Shift of logits that makes predicted successes add up to those counted.
 
-    It is shrunk as James and Stein (1961) have it, by the share of chance in its square: what
-    groups miss, squared one by one, over what they miss together. Where one group of many trials
-    is all that differs, that share is one, and nothing moves.
+    It is shrunk as by James and Stein (1961), by the share of chance in its square: the sum of the
+    groups' squared errors over the square of their sum. If a single group with many trials makes
+    the difference, that share is one, and nothing moves.
     """
     at = slope * rows.logit + shift
 
@@ -288,7 +285,7 @@ def _to_totals(rows: _Rows, slope: float, shift: float, groups: NDArray[np.int64
 
 
 def _as_stated(rows: _Rows, slope: float, shift: float, likeliest: float) -> float:
-    """The spread near the likeliest whose intervals hold as many rates as they state."""
+    """The spread near the likeliest one whose intervals have their stated coverage."""
     rate = expit(slope * rows.logit + shift)
 
     def excess(spread: float) -> float:

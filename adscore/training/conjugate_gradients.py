@@ -1,4 +1,4 @@
-"""Conjugate gradients for the weights of linear heads, preconditioned by what each part says alone.
+"""Conjugate gradients for linear heads, preconditioned by the parts one by one.
 
 f features, c columns (members x targets), t targets.
 """
@@ -13,17 +13,17 @@ Array = NDArray[np.float64]
 Features = NDArray[np.float32]
 
 MAX_STEPS = 200
-TOLERANCE = 1e-3  # of the residuals, over the first
-ROUNDING = 1e-5  # of a system in single precision, over its largest entry
+TOLERANCE = 1e-3  # of residuals, relative to the first
+ROUNDING = 1e-5  # relative to the largest entry, in single precision
 
 
 class Preconditioner:
-    """Solves systems near the columns' own: each part by itself, and of all rows.
+    """Approximates the columns' systems: each part by itself, with the mean of all rows.
 
     Args:
         moments: See `additive.Design.second_moments`.
-        scales: Of the weights of each part, (f, t) each.
-        precision: Of all rows together, (t,).
+        scales: Prior scales of the weights of each part, (f, t) each.
+        precision: Total precision of all rows, (t,).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Preconditioner:
         ]
 
     def __call__(self, residual: Features) -> Features:
-        """What weights would leave such residuals, (f, c)."""
+        """Approximate weights for a residual, (f, c)."""
         found = np.empty_like(residual)
         given_parts, found_parts = (np.split(each, self._ends) for each in (residual, found))
         for inverses, given, into in zip(self._inverses, given_parts, found_parts, strict=True):
@@ -46,8 +46,8 @@ class Preconditioner:
 
 
 def _inverse(moment: Features, scale: Features, precision: float) -> Callable[[Features], Features]:
-    """Solves one part of one target: the prior of its weights, and what the rows say of them."""
-    if moment.shape[1] == 1:  # of n-grams, each for itself
+    """Solver for one part and target: the prior of the weights plus the rows' evidence."""
+    if moment.shape[1] == 1:  # n-grams, one by one
         diagonal = 1 + np.float32(precision) * scale[:, None] ** 2 * moment
         return lambda given: given / diagonal
     system = moment * (np.float32(precision) * scale * scale[:, None])
@@ -62,7 +62,7 @@ def conjugate_gradients(
     start: Features,
     precondition: Callable[[Features], Features],
 ) -> Features:
-    """Solves a symmetric positive system for each column, (f, c) each.
+    """Solves a symmetric positive definite system for each column, (f, c) each.
 
     Hestenes and Stiefel (1952), "Methods of conjugate gradients for solving linear systems";
     preconditioned as in Saad (2003), "Iterative methods for sparse linear systems", 9.2.

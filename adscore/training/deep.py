@@ -1,4 +1,4 @@
-"""Deep heads: one network over both towers, fitted with them to the counts in small steps."""
+"""Deep heads: one network over both towers, trained together with them by gradient descent."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -21,11 +21,11 @@ from adscore.training.towers import KerasTower
 
 Tensor = Any  # tf.Tensor, of which the stubs know nothing
 
-# Offsets are shrunk towards zero by a normal prior of this deviation, in logits: campaigns
-# of one advertiser differ by a factor of two or so, rarely by ten.
+# Standard deviation of the offsets' normal prior, in logits: campaigns of an advertiser differ by a
+# factor of about two, rarely ten.
 OFFSET_DEVIATION = 1.0
 MIN_PATIENCE = 5
-PATIENT_STEPS = 400  # twenty passes of 600 rows
+PATIENT_STEPS = 400  # twenty passes over 600 rows
 
 
 # === Loss ===
@@ -58,8 +58,8 @@ def beta_binomial_loss(
 def binary_crossentropy_loss(logit: Tensor, successes: Tensor, trials: Tensor) -> Tensor:
     """Binary cross-entropy of the rate, weighted by trials over their mean; in nats.
 
-    All arguments and the result have one shape, (batch, targets). A creative with no trials
-    weighs nothing.
+    All arguments and the result have one shape, (batch, targets). Creatives without trials have
+    weight 0.
     """
     successes, trials = (tf.cast(counts, logit.dtype) for counts in (successes, trials))
     rate = tf.math.divide_no_nan(successes, trials)
@@ -76,13 +76,13 @@ def _log_beta(a: Tensor, b: Tensor) -> Tensor:
 def fit_deep(
     problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower], epochs: int | None = None
 ) -> tuple[Network, History]:
-    """Builds heads over the towers and fits both; the same seed gives the same weights.
+    """Builds heads over the towers and trains both; deterministic for a seed.
 
     Args:
-        problem: The rows that are fitted to, and those that end the fit.
-        inputs: Of every row.
-        towers: Untrained, or on encoders.
-        epochs: Passes over the rows; None: until the validation rows stop getting better.
+        problem: The rows to fit, and the validation rows for early stopping.
+        inputs: Inputs of every row.
+        towers: Towers, untrained or on encoders.
+        epochs: Passes over the rows; None stops when the validation loss no longer improves.
 
     Returns:
         The network, not calibrated; and metrics of each pass: `loss`, in nats a creative, member
@@ -91,7 +91,7 @@ def fit_deep(
         `validation_loss` where the passes are given.
 
     Raises:
-        TrainingError: The first pass led to weights that predict no number.
+        TrainingError: The first pass led to weights that predict no numbers.
     """
     start = starting_point(problem.data.outcomes(problem.split.fitting))
     core = deep_core(problem.preset, towers, problem.data.context, start)
@@ -102,7 +102,7 @@ def fit_deep(
 def fit_network(
     problem: Problem, inputs: Inputs, network: Network, epochs: int | None = None
 ) -> History:
-    """Fits a network's core and towers in place; see `fit_deep`."""
+    """Trains a network's core and towers in place; see `fit_deep`."""
     preset, rows = problem.preset, problem.split.fitting
     sections = range(preset.batch_size, len(rows), preset.batch_size)
     read = _reader(problem, inputs)
@@ -122,10 +122,10 @@ def fit_network(
 
 
 def patience(preset: Preset, steps: int) -> int:
-    """Passes without progress before the end, of so many steps each.
+    """Passes without progress before stopping, given the steps per pass.
 
-    A pass of a large log has as many steps as many passes of a small one, so that fewer passes tell
-    as much: otherwise ten times the rows would take thirty times the time.
+    A pass over a large log has as many steps as several passes over a small one, so fewer passes
+    are as informative. Otherwise ten times the rows would take thirty times as long.
     """
     return min(preset.patience, max(MIN_PATIENCE, math.ceil(PATIENT_STEPS / steps)))
 
@@ -133,7 +133,7 @@ def patience(preset: Preset, steps: int) -> int:
 def _reader(
     problem: Problem, inputs: Inputs
 ) -> Callable[[Rows], tuple[dict[str, Any], dict[str, Any]]]:
-    """Rows -> inputs and labels."""
+    """Returns a function from rows to inputs and labels."""
     data = problem.data
     sizes = np.bincount(data.groups[problem.split.fitting], minlength=len(data.group_names))
 
@@ -150,10 +150,10 @@ def _reader(
 
 
 class _Trainer(keras.Model):
-    """The fitted network with an offset for each group: logit(rate) = creative + campaign.
+    """The network under training, with an offset for each group: logit(rate) = creative + group.
 
-    The offsets take up what a campaign's audience and price do to all of its creatives,
-    so that the network is left with the creatives. They are not part of the model.
+    The offsets absorb what a campaign's audience and price do to all of its creatives, so that the
+    network learns the creatives. They are not part of the model.
     """
 
     def __init__(self, problem: Problem, network: Network) -> None:
@@ -184,7 +184,7 @@ class _Trainer(keras.Model):
         return self._network(inputs, training=training)
 
     def _hide(self, present: Tensor) -> Tensor:
-        """Hides headline or image of some creatives that have both, (b, 3)."""
+        """Hides the headline or image of some creatives that have both, (b, 3)."""
         draw = keras.random.uniform((tf.shape(present)[0], 1), seed=self._seeds)
         share = self._modality_dropout / 2
         hidden = tf.concat([draw < share, (draw >= share) & (draw < 2 * share), draw < 0], axis=1)
@@ -218,7 +218,7 @@ class _Trainer(keras.Model):
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> dict[str, float]:
-        """Adds a batch to the accuracy: each success is a 1, and each failure a 0."""
+        """Updates the accuracy with a batch: each success counts as a 1, each failure as a 0."""
         if self._accuracy is not None:
             rate = tf.reshape(tf.sigmoid(tf.reduce_mean(y_pred["logit"], axis=1)), (-1, 1))
             for label, count in (
@@ -234,7 +234,7 @@ class _Trainer(keras.Model):
 
 
 def _validation_loss(problem: Problem, inputs: Inputs, network: Network) -> float:
-    """In nats a creative; of counts, a group's unknown offset is integrated out."""
+    """Validation loss in nats per creative; of counts, with unknown offsets integrated out."""
     rows = problem.split.validation
     outcomes = problem.data.outcomes(rows)
     logit, spread = predict_logits(inputs, network, rows)
@@ -259,13 +259,13 @@ def predict_logits(
 def predict_held_out(
     problem: Problem, inputs: Inputs, network: Network, rows: Rows, known: Known
 ) -> HeldOut:
-    """What a fitted network predicts for rows that it was not fitted to, with some parts hidden.
+    """Predictions of a fitted network for held-out rows, with some parts hidden.
 
     Args:
-        problem: What it was fitted to.
-        inputs: Of all rows.
+        problem: The problem that it was fitted to.
+        inputs: Inputs of all rows.
         network: The network.
-        rows: Which rows.
+        rows: Rows to predict.
         known: Whether headline, image and context of each are known, (rows, 3).
     """
     logit, log_concentration = predict_logits(inputs.knowing(rows, known), network, rows)

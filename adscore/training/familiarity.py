@@ -1,9 +1,9 @@
-"""The distance of a creative from those of the training, so that a score can warn of a guess.
+"""Measures how far a creative is from those of the training, to warn about guesses.
 
-A part of a creative is described by numbers that no weight was fitted for: the features of a
-published encoder; statistics of pixels, or of how a headline is written, with its n-grams; else
-how often each token occurs, or an image's colours place by place. What a network has learned from
-clicks tells little of what it has never seen.
+A part is described by numbers that were not fitted to results: features of a published encoder;
+statistics of pixels, or of a headline's writing with its n-grams; otherwise token frequencies, or
+an image's colours by place. What a network has learned from clicks says little about inputs unlike
+any it has seen.
 
 b parts, f features, l token ids, k directions.
 """
@@ -22,34 +22,34 @@ from adscore.training.towers import KerasTower
 
 Array = NDArray[Any]
 
-UNFAMILIAR_SHARE = 0.01  # of held-out creatives, by any of their parts
+UNFAMILIAR_SHARE = 0.01  # share of held-out creatives flagged, by any part
 
-# Directions in which creatives differ most, each with a variance of its own; the rest share one.
+# Main directions of variation, each with its own variance; all others share one.
 DIRECTIONS = 32
-ROWS_A_DIRECTION = 4  # fewer rows say nothing of a direction
-MAX_FITTED_ROWS = 2_000  # that the directions are found on: more change nothing but the time
-MAX_ROWS = 5_000  # that the limit is found on
+ROWS_A_DIRECTION = 4  # fewer rows cannot determine a direction
+MAX_FITTED_ROWS = 2_000  # rows to find directions; more only cost time
+MAX_ROWS = 5_000  # rows to find the limit
 SPARE, POWER_ITERATIONS = 10, 2
-# Rows that repeat a few texts vary in a few directions alone, and float32 rounds in all of them:
-# the least deviation over the features' own size, and the least variance of what is so scaled.
+# Rows that repeat a few texts vary in few directions, while float32 rounds in all of them. So:
+# least deviation relative to the features' size, and least variance after scaling.
 MIN_DEVIATION = 1e-4
 MIN_VARIANCE = 1e-5
-FREQUENT_TOKENS = 63  # all others count as one: a class for each would cost half of the tower
-GRID = 8  # places along each side of an image
-PAIR_BUCKETS = 65_521  # of hashed pairs of tokens; a prime
+FREQUENT_TOKENS = 63  # all others count as one: a class for each would be costly
+GRID = 8  # cells along each side of an image
+PAIR_BUCKETS = 65_521  # buckets for hashed token pairs; a prime
 FOLDS = 5
 
 
 def fit_familiarity(
     problem: Problem, inputs: Inputs, towers: Mapping[str, KerasTower]
 ) -> tuple[dict[str, keras.Model], dict[str, float]]:
-    """Fits, by tower, a model of the distance, and the limit beyond which a part is unfamiliar.
+    """Fits a distance model per tower, and the limit beyond which a part is unfamiliar.
 
-    Limits come from fitted rows whose group was left out in turn, so that about
-    `UNFAMILIAR_SHARE` of the creatives of new groups have a part beyond its own.
+    Limits come from fitted rows whose groups were held out in turn, so that about
+    `UNFAMILIAR_SHARE` of the creatives of new groups exceed the limit of any part.
 
     Returns:
-        By tower, inputs by name -> distance (b, 1); and by tower its limit, near 1.
+        By tower, a model: inputs by name -> distance (b, 1); and by tower its limit, near 1.
     """
     models, limits = {}, {}
     share = UNFAMILIAR_SHARE / len(towers)
@@ -69,15 +69,15 @@ def fit_familiarity(
 
 
 def describe(tower: KerasTower, inputs: Inputs, rows: NDArray[np.int64]) -> keras.Model:
-    """Builds a tower's inputs by name -> features (b, f), and of n-grams or token ids `pairs` too.
+    """Builds a tower's inputs by name -> features (b, f), and `pairs` for n-grams or token ids.
 
     Args:
-        tower: Which inputs it reads decides what describes them.
-        inputs: What it reads of every row.
-        rows: Those whose frequent tokens are told apart.
+        tower: Its inputs determine the description.
+        inputs: Inputs of every row.
+        rows: Rows whose frequent tokens are counted separately.
     """
     given = {tensor.name: tensor for tensor in tower.trunk.inputs}
-    # What an encoder says of a headline tells more than how it is written.
+    # An encoder says more about a headline than statistics of its writing.
     name = "headline_features" if "headline_features" in given else next(iter(given))
     read = keras.Input(given[name].shape[1:], dtype=given[name].dtype, name=name)
     known, outputs = {name: read}, {"features": read}
@@ -96,7 +96,7 @@ def describe(tower: KerasTower, inputs: Inputs, rows: NDArray[np.int64]) -> kera
 
 
 def _frequent(ids: NDArray[np.int32], vocabulary: int) -> NDArray[np.int32]:
-    """Number of each token, (vocabulary,): from 1 by falling frequency, one for all the rest."""
+    """Class of each token, (vocabulary,): from 1 by falling frequency; all rare ones share one."""
     count = np.bincount(ids.ravel(), minlength=vocabulary)
     count[0] = 0  # padding, number 0
     number = np.full(vocabulary, FREQUENT_TOKENS, dtype=np.int32)
@@ -107,7 +107,7 @@ def _frequent(ids: NDArray[np.int32], vocabulary: int) -> NDArray[np.int32]:
 
 
 def _frequencies(ids: keras.KerasTensor, numbers: NDArray[np.int32]) -> keras.KerasTensor:
-    """Roots of the frequencies of tokens that have numbers, (b, FREQUENT_TOKENS)."""
+    """Square roots of the frequencies of token classes, (b, FREQUENT_TOKENS)."""
     numbered = keras.ops.take(numbers, ids, axis=0)
     counts = keras.ops.sum(keras.ops.one_hot(numbered, FREQUENT_TOKENS + 1), axis=1)[:, 1:]
     total = keras.ops.sum(counts, axis=1, keepdims=True)
@@ -115,14 +115,14 @@ def _frequencies(ids: keras.KerasTensor, numbers: NDArray[np.int32]) -> keras.Ke
 
 
 def _pairs(ids: keras.KerasTensor, vocabulary: int) -> keras.KerasTensor:
-    """Hashed pairs of neighbouring tokens, numbers from 1, (b, l - 1); 0 where there is none."""
+    """Hashed pairs of neighbouring tokens, from 1, (b, l - 1); 0 where there is no pair."""
     first, second = ids[:, :-1], ids[:, 1:]
     there = keras.ops.cast((first > 0) & (second > 0), "int32")
     return ((first * vocabulary + second) % PAIR_BUCKETS + 1) * there
 
 
 def _colours(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Mean colour of each place of a grid, from -1 to 1, (b, f)."""
+    """Mean colour of each cell of a grid, from -1 to 1, (b, f)."""
     height, width, _ = pixels.shape[1:]
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     places = (max(1, height // GRID), max(1, width // GRID))
@@ -134,25 +134,25 @@ def _colours(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far descriptions are from those that it was fitted to.
+    """Distance of descriptions from those that it was fitted to.
 
     The principal components of the features (probabilistic principal component analysis, Tipping
     and Bishop 1999) split the Mahalanobis distance (Lee et al. 2018, "A simple unified framework
     for detecting out-of-distribution samples and adversarial attacks") into two: along the
     directions in which creatives differ, and off them (Wang et al. 2022, "ViM: out-of-distribution
-    with virtual-logit matching"). Text in another script is odd along them, text of another kind
-    off them. Of token ids, rare pairs of tokens are a third. The largest counts, each in units of
-    what a share of held-out rows has.
+    with virtual-logit matching"). Text in another script is unusual along them, text of another
+    kind off them. For token ids, rare pairs of tokens are a third measure. The largest measure
+    counts, each in units of its value at a share of held-out rows.
 
     Attributes:
-        mean: (f,)
-        scale: What centred features are multiplied with, (f,).
-        directions: (k, f)
-        variances: Along each direction, (k,).
-        rest: Variance along any other.
+        mean: Mean of the features, (f,).
+        scale: Factor of centred features, (f,).
+        directions: Main directions, (k, f).
+        variances: Variance along each direction, (k,).
+        rest: Variance along any other direction.
         rarity: Of each pair, log((1 + rows) / (1 + rows with it)), (PAIR_BUCKETS + 1,); None
-            where there are no pairs.
-        units: Of each measure.
+            without pairs.
+        units: Unit of each measure.
     """
 
     mean: Array
@@ -165,7 +165,7 @@ class Distance:
 
     @classmethod
     def fit(cls, described: Mapping[str, Array]) -> "Distance":
-        """Fits all but the units, which are 1."""
+        """Fits everything except the units, which are 1."""
         features = described["features"]
         mean, deviation = (f(axis=0, dtype=np.float64) for f in (features.mean, features.std))
         size = np.sqrt(np.mean(features.astype(np.float64) ** 2))
@@ -181,7 +181,7 @@ class Distance:
         """Distance along the directions, off them, and rarity of pairs, (b, 2 or 3)."""
         centred = (described["features"] - self.mean) * self.scale
         along = centred @ self.directions.T
-        # Not the difference of squares: that of two large numbers would be all rounding.
+        # Computed directly: a difference of two large squares would be mostly rounding error.
         off = centred - along @ self.directions
         others = max(1, centred.shape[1] - len(self.variances))
         found = [
@@ -197,12 +197,12 @@ class Distance:
 def fit_distance(
     described: Mapping[str, Array], groups: NDArray[np.int64], share: float
 ) -> tuple[Distance, float]:
-    """Fits a distance and the limit that a share of the rows of new groups has.
+    """Fits a distance, and the limit that a share of the rows of new groups exceeds.
 
     Args:
-        described: `features` (rows, f) and, of token ids, `pairs` (rows, l - 1).
-        groups: Of each row, (rows,).
-        share: Of rows whose group was left out, above 0.
+        described: `features` (rows, f) and, for token ids, `pairs` (rows, l - 1).
+        groups: Group of each row, (rows,).
+        share: Share of held-out rows, above 0.
     """
     numbers = np.unique(groups, return_inverse=True)[1]
     count = int(numbers.max()) + 1
@@ -215,7 +215,7 @@ def fit_distance(
         ]
         or [Distance.fit(described).measures(described)]
     )
-    # Rows that repeat the fitted ones are at a distance that rounding makes.
+    # Rows that repeat fitted ones have a distance that is only rounding error.
     units = np.maximum(np.quantile(held_out, 1 - share, axis=0), 1.0)
     limit = max(1.0, float(np.quantile((held_out / units).max(axis=1), 1 - share)))
     fitted = Distance.fit(described)
@@ -266,12 +266,12 @@ def _taken(described: Mapping[str, Array], rows: NDArray[np.bool_]) -> dict[str,
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """Numbers below a count, at most so many, evenly spread."""
+    """At most `most` numbers below a count, evenly spread."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def _rarity(pairs: NDArray[np.int32]) -> Array:
-    each = np.unique(pairs, axis=0)  # a text that repeats says nothing new of its pairs
+    each = np.unique(pairs, axis=0)  # count each distinct text once
     rows = np.concatenate([np.unique(row) for row in each])
     count = np.bincount(rows, minlength=PAIR_BUCKETS + 1)
     rarity: Array = np.log((1 + len(each)) / (1 + count))
@@ -280,10 +280,10 @@ def _rarity(pairs: NDArray[np.int32]) -> Array:
 
 
 def _principal(centred: Array) -> tuple[Array, Array, float]:
-    """Directions (k, f), the variance along each (k,), and that along any other.
+    """Main directions (k, f), the variance along each (k,), and along any other.
 
-    By power iterations on a random block (Halko, Martinsson and Tropp 2011), ten times as fast as
-    Lanczos where there are thousands of features.
+    Power iterations on a random block (Halko, Martinsson and Tropp 2011), ten times as fast as
+    Lanczos with thousands of features.
     """
     rows, width = centred.shape
     count = max(1, min(DIRECTIONS, rows // ROWS_A_DIRECTION, width - 1))

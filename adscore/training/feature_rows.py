@@ -1,8 +1,8 @@
 """Features of many rows: in memory or, beyond a limit, in a file that is read in pieces.
 
-Linear heads need products with all features alone, and these are sums over rows. So what does not
-fit is worked through piece by piece, by the same steps to the same weights, in memory that does not
-grow with the rows.
+Linear heads need only products with the features, which are sums over rows. So features that do not
+fit are processed in pieces, with the same steps and weights, in memory that does not grow with the
+number of rows.
 
 n rows, f features, c columns.
 """
@@ -18,24 +18,24 @@ from adscore.training.encoders.feature_cache import cache_directory
 
 Features = NDArray[np.float32]
 
-# Of one part in memory: 200,000 rows with statistics of images, 20,000 with those of an encoder.
+# Per part in memory: 200,000 rows of image statistics, or 20,000 of encoder features.
 MAX_BYTES = 200 * 1024 * 1024
-# Of which second moments are taken: more cost time, and change little.
+# Rows for second moments: more cost time and change little.
 MOMENT_ROWS = 20_000
 # A piece of the widest features takes 40 MB.
 ROWS_AT_ONCE = 2_048
 
 
 class FeatureRows(Protocol):
-    """(n, f) float32, in memory or not."""
+    """Features (n, f) float32, in memory or on disk."""
 
     shape: tuple[int, int]
 
     def pieces(self) -> Iterator[tuple[slice, Features]]:
-        """Which rows, and their features, until all are given; a piece holds until the next."""
+        """Yields slices of rows with their features; a piece is valid until the next."""
 
     def taken(self, rows: NDArray[np.int64]) -> Features:
-        """Some rows, in memory."""
+        """The features of some rows, in memory."""
 
 
 class InMemory:
@@ -45,21 +45,21 @@ class InMemory:
         self._features, self.shape = features, features.shape
 
     def pieces(self) -> Iterator[tuple[slice, Features]]:
-        """All rows at once."""
+        """All rows as one piece."""
         yield slice(0, self.shape[0]), self._features
 
     def taken(self, rows: NDArray[np.int64]) -> Features:
-        """Some rows."""
+        """The features of some rows."""
         found: Features = self._features[rows]
         return found
 
 
 class OnDisk:
-    """Features in a file without a name beside the cache, which goes with the process.
+    """Features in an unnamed file beside the cache, which vanishes with the process.
 
     Args:
-        pieces: All features in the order of the rows, as they are computed.
-        shape: How many there will be.
+        pieces: All features, in order of the rows, as they are computed.
+        shape: Number of rows and of features.
 
     Raises:
         OSError: The disk is full.
@@ -75,9 +75,9 @@ class OnDisk:
         self._file.flush()
 
     def pieces(self) -> Iterator[tuple[slice, Features]]:
-        """Reads the rows in order."""
+        """Reads the rows in order, piece by piece."""
         rows, width = self.shape
-        # Read, not mapped: mapped pages would count as this process's memory.
+        # Read instead of mapping: mapped pages would count as this process's memory.
         buffer = np.empty((min(ROWS_AT_ONCE, rows), width), np.float32)
         for start in range(0, rows, ROWS_AT_ONCE):
             piece = buffer[: rows - start]
@@ -98,13 +98,13 @@ class OnDisk:
 
 
 def in_pieces(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows in pieces whose features fit in memory; one at least."""
+    """Splits rows into pieces whose features fit in memory; at least one piece."""
     starts = range(0, max(1, len(rows)), ROWS_AT_ONCE)
     return [rows[start : start + ROWS_AT_ONCE] for start in starts]
 
 
 def keep_rows(pieces: Iterator[Features], shape: tuple[int, int]) -> FeatureRows:
-    """Keeps features where they fit."""
+    """Stores features in memory if they fit, otherwise on disk."""
     if shape[0] * shape[1] * np.dtype(np.float32).itemsize > MAX_BYTES:
         return OnDisk(pieces, shape)
     features, end = np.empty(shape, np.float32), 0
@@ -131,7 +131,7 @@ def transposed_times(features: FeatureRows, values: NDArray[Any]) -> Features:
 
 
 def second_moment(features: FeatureRows) -> Features:
-    """Mean products of all pairs of features over an even share of the rows, (f, f)."""
+    """Mean products of all pairs of features over an even sample of the rows, (f, f)."""
     rows, width = features.shape
     step = -(-rows // MOMENT_ROWS)
     total, count = np.zeros((width, width), np.float32), 0
@@ -146,7 +146,7 @@ class Moments:
     """Mean and variance of features that come in pieces (Chan, Golub and LeVeque 1983).
 
     Args:
-        pieces: (n, f) each.
+        pieces: Pieces of features, (n, f) each.
         width: Number of features.
     """
 
@@ -166,5 +166,5 @@ class Moments:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Of each feature, (f,)."""
+        """Variance of each feature, (f,)."""
         return self._squares / max(1, self.count)

@@ -1,4 +1,4 @@
-"""What towers and core read of every row: token ids or pixels, or the features of encoders."""
+"""Inputs of towers and core for every row: token ids or pixels, or features of encoders."""
 
 import mmap
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from adscore.training.problem import Problem
 
 ROWS_AT_ONCE = 256
 
-# Which inputs stand for a part of a creative.
+# Inputs that represent each part of a creative.
 INPUTS_OF = {
     Present.HEADLINE: {"token_ids", "headline_features", "headline_statistics", "ngram_ids"},
     Present.IMAGE: {"pixels", "image_features"},
@@ -28,9 +28,9 @@ INPUTS_OF = {
 
 
 class NgramIds:
-    """N-gram ids of many headlines, without the padding that one long headline would give all.
+    """N-gram ids of many headlines, stored without padding to the longest.
 
-    `ids[rows]` are those of some headlines, padded to the longest of all, (rows, n) int32.
+    `ids[rows]` returns those of some headlines, padded to the longest of all, (rows, n) int32.
     """
 
     def __init__(self, headlines: Sequence[str], buckets: int) -> None:
@@ -57,8 +57,8 @@ class Column:
     """One input of the network.
 
     Attributes:
-        values: Distinct values, (values, ...), of which an index with rows takes some.
-        index: Which of them each row has, (rows,).
+        values: Distinct values, (values, ...), which can be indexed with rows.
+        index: Index of each row's value, (rows,).
     """
 
     values: Any  # an array, or NgramIds
@@ -70,7 +70,7 @@ class Inputs:
     """The inputs of towers and core for every row.
 
     Attributes:
-        columns: By the name that the network gives its input.
+        columns: Columns, by the names of the network's inputs.
         tokenizer: The bundle's tokenizer, in the JSON form of the `tokenizers` library; ``""``
             without headlines.
     """
@@ -81,7 +81,7 @@ class Inputs:
     def batch(
         self, rows: NDArray[np.int64], names: Collection[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The inputs of some rows, by name; all inputs unless some are named."""
+        """The inputs of some rows, by name; only the named ones if names are given."""
         return {
             name: _in_memory(column, rows)
             for name, column in self.columns.items()
@@ -89,13 +89,13 @@ class Inputs:
         }
 
     def read_by(self, model: keras.Model, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """The inputs of some rows that a model has, by name."""
+        """The inputs of some rows that a model reads, by name."""
         return self.batch(rows, [tensor.name for tensor in model.inputs])
 
     def batches(
         self, model: keras.Model, rows: NDArray[np.int64]
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """The same, `ROWS_AT_ONCE` rows at a time."""
+        """As `read_by`, in batches of `ROWS_AT_ONCE` rows."""
         for start in range(0, len(rows), ROWS_AT_ONCE):
             yield self.read_by(model, rows[start : start + ROWS_AT_ONCE])
 
@@ -114,7 +114,7 @@ class Inputs:
         return {name: np.concatenate([output[name] for output in outputs]) for name in model.output}
 
     def knowing(self, rows: NDArray[np.int64], present: NDArray[np.float32]) -> "Inputs":
-        """The same, where of some rows other parts are present, (rows, 3)."""
+        """A copy in which some rows have other known parts, (rows, 3)."""
         column = self.columns["present"]
         values = column.values[column.index]
         values[rows] = present
@@ -122,9 +122,9 @@ class Inputs:
         return replace(self, columns={**self.columns, "present": changed})
 
     def exchanged(self, part: Present, rows: NDArray[np.int64], seed: int = 0) -> "Inputs":
-        """The same, where some rows have the headline, image or context of another of them.
+        """A copy in which some rows have the headline, image or context of another of them.
 
-        Rows that have the part exchange it along one cycle: none keeps its own.
+        Rows that have the part exchange it in a single cycle, so that none keeps its own.
         """
         present = self.columns["present"]
         has = present.values[present.index[rows], part] > 0
@@ -141,9 +141,9 @@ def read_inputs(problem: Problem, known: Inputs | None = None) -> Inputs:
     """Learns a tokenizer from the fitted rows, or runs the encoders; see `FeatureCache`.
 
     Args:
-        problem: The rows, and which of them are fitted to.
-        known: The inputs of the same rows for another split: what does not depend on which rows
-            are fitted to is taken from these.
+        problem: The rows, and which of them are fitted.
+        known: Inputs of the same rows for another split, from which everything is reused that does
+            not depend on the fitted rows.
 
     Raises:
         TrainingError: The cache cannot be used.
@@ -191,10 +191,10 @@ def _read_images(problem: Problem) -> dict[str, Column]:
 
 
 def _in_memory(column: Column, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """As towers read it: features are kept in half of their precision."""
+    """Values of some rows as towers read them: features are stored in half precision."""
     values: NDArray[Any] = column.values[column.index[rows]]
     mapped = getattr(column.values, "base", None)
     if isinstance(mapped, mmap.mmap):
-        # Pages that were read stay in the system's cache, and are no longer this process's memory.
+        # Release pages that were read: they stay in the page cache but leave this process's memory.
         mapped.madvise(mmap.MADV_DONTNEED)
     return values.astype(np.float32) if values.dtype == np.float16 else values

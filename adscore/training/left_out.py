@@ -1,4 +1,4 @@
-"""What models say of creatives whose groups they were not fitted to: the source of all metrics."""
+"""Predictions for creatives by models that were not fitted to their groups; source of metrics."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,12 +25,12 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where towers of agreement put headlines and images of rows that have both.
+    """Embeddings by towers of agreement, of rows with headline and image.
 
     Attributes:
-        rows: Which rows, (n,).
-        headline: (n, a), of unit length.
-        image: (n, a), of unit length.
+        rows: Row numbers, (n,).
+        headline: Embeddings, (n, a), of unit length.
+        image: Embeddings, (n, a), of unit length.
     """
 
     rows: NDArray[np.int64]
@@ -43,11 +43,11 @@ class LeftOut:
     """Predictions for rows, each by a model that was not fitted to its group.
 
     Attributes:
-        rows: Which rows of the training's data, (n,), rising.
-        rates: What was predicted of them.
-        exchanged: By part of a creative, what was predicted with that part of another row.
-        folds: Models that the predictions come from; 0 without targets.
-        places: Of rows left out by the towers of agreement; None without these.
+        rows: Row numbers in the training's data, (n,), rising.
+        rates: Predictions for them.
+        exchanged: By part, predictions with that part taken from another row.
+        folds: Number of models that made the predictions; 0 without targets.
+        places: Embeddings of rows held out by the towers of agreement; None without such towers.
     """
 
     rows: NDArray[np.int64]
@@ -58,7 +58,7 @@ class LeftOut:
 
     @classmethod
     def joined(cls, parts: Iterable["LeftOut"]) -> "LeftOut":
-        """The rows of all folds, in order."""
+        """Joins the rows of all folds, in order."""
         folds = list(parts)
         rows = np.concatenate([fold.rows for fold in folds])
         order = np.argsort(rows)
@@ -76,12 +76,12 @@ class LeftOut:
 
 
 def parts_to_exchange(data: TrainingData) -> list[Present]:
-    """Every part that a model of rates reads, where it reads several."""
+    """The parts that a model of rates reads, if there are several."""
     return data.parts if len(data.parts) > 1 else []
 
 
 def evaluate_left_out(left_out: LeftOut, data: TrainingData, table: CreativeTable) -> Evaluation:
-    """Compares predictions for rows left out with what was counted of them."""
+    """Evaluates predictions for held-out rows against their counts."""
     targets = list(data.targets)
     rows, places = left_out.rows, left_out.places
     found = None
@@ -93,7 +93,7 @@ def evaluate_left_out(left_out: LeftOut, data: TrainingData, table: CreativeTabl
         part: evaluate_predictions(targets, table, rows, _predictions(rates))
         for part, rates in left_out.exchanged.items()
     }
-    # Without a target, rows are those whose headline and image were compared.
+    # Without a target, count the rows whose headline and image were compared.
     compared = 0 if places is None else places.rows.size
     return replace(evaluation, rows=len(rows) or int(compared), ablations=ablations)
 

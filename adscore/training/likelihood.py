@@ -1,4 +1,4 @@
-"""Likelihood of counts, in NumPy: where a fit starts, when it stops, how it is calibrated."""
+"""Likelihood of counts, in NumPy: for the start of a fit, early stopping and calibration."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from scipy.special import betaln, expit, logit, logsumexp
 
 Array = NDArray[np.float64]
 
-# How far a campaign's effect is integrated: five deviations, in logits.
+# Range of integration over a group's offset: five standard deviations, in logits.
 MAX_OFFSET = 5.0
-# The integral's nodes. Twice they are moved to where the integrand is above e^-30 of its
-# peak: impressions by the million leave a peak of thousandths of a logit.
+# Nodes of the integral. They are narrowed twice to where the integrand is above e^-30 of its peak,
+# since with millions of impressions the peak is only thousandths of a logit wide.
 NODES = 41
 NARROWINGS = 2
 MIN_LOG_DENSITY = -30.0
@@ -20,12 +20,12 @@ MIN_LOG_DENSITY = -30.0
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What was observed of some rows.
+    """Observed counts of some rows.
 
     Attributes:
-        successes: (rows, targets).
-        trials: (rows, targets).
-        groups: Group of each row, numbers from 0 without a gap, (rows,).
+        successes: Successes, (rows, targets).
+        trials: Trials, (rows, targets).
+        groups: Group of each row, numbered from 0 without gaps, (rows,).
         grouped: Whether rows share groups.
     """
 
@@ -35,18 +35,18 @@ class Outcomes:
     grouped: bool
 
     def of(self, rows: NDArray[np.int64]) -> "Outcomes":
-        """Those of some of the rows, their groups numbered anew."""
+        """The counts of some of the rows, with groups renumbered."""
         groups = np.unique(self.groups[rows], return_inverse=True)[1]
         return Outcomes(self.successes[rows], self.trials[rows], groups, self.grouped)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the counts say without the creatives; each attribute (targets,).
+    """Starting values from the counts alone, without the creatives; arrays are (targets,).
 
     Attributes:
         logit: Logit of the overall rate.
-        log_concentration: How narrowly rates spread around their group's.
+        log_concentration: Log concentration of rates around their group's rate.
     """
 
     logit: Array
@@ -54,12 +54,12 @@ class Start:
 
 
 def starting_point(outcomes: Outcomes) -> Start:
-    """Finds the start of a fit.
+    """Finds the starting values of a fit.
 
-    A network that had to find the spread by small steps would spend its first passes on it.
+    Gradient descent would need its first passes just to find the spread.
 
     Args:
-        outcomes: Counts with successes and failures for each target.
+        outcomes: Counts, with successes and failures for each target.
     """
     successes, trials = outcomes.successes, outcomes.trials
     overall = logit(successes.sum(axis=0) / trials.sum(axis=0))
@@ -67,7 +67,7 @@ def starting_point(outcomes: Outcomes) -> Start:
     sums = np.zeros((2, number.max() + 1, trials.shape[1]))
     np.add.at(sums[0], number, successes)
     np.add.at(sums[1], number, trials)
-    # Half a success and half a failure more keep a group of none or all inside (0, 1).
+    # Add half a success and half a failure, so that every group's rate is inside (0, 1).
     by_row = logit((sums[0] + 0.5) / (sums[1] + 1))[number]
     spread = [
         minimize_scalar(
@@ -82,11 +82,11 @@ def starting_point(outcomes: Outcomes) -> Start:
 
 
 def evidence(successes: Array, trials: Array, concentration: float | Array) -> tuple[Array, Array]:
-    """Precision of each row, and what a linear model is fitted to, of one target; (n,) each.
+    """Precision and regression target of each row for a linear model of one target; (n,) each.
 
-    Of rates, the log rate: it varies by chance and, whatever the trials, from one creative to the
-    next, so that beyond the concentration further trials add little. Of 0/1 labels, the first step
-    of a logistic regression from the mean.
+    For rates, the target is the log rate: it varies by chance and, whatever the trials, between
+    creatives, so that beyond the concentration further trials add little. For 0/1 labels, it is that
+    of the first step of a logistic regression from the mean.
     """
     if trials.max() <= 1:
         mean = successes.sum() / trials.sum()
@@ -100,16 +100,16 @@ def evidence(successes: Array, trials: Array, concentration: float | Array) -> t
 def sums_inside_groups(
     logit: Array, goal: Array, precision: Array, groups: NDArray[np.int64], offsets: float
 ) -> tuple[float, float, float]:
-    """Sums of logit^2, logit * goal and goal^2, once mean and offsets of groups took their share.
+    """Sums of logit^2, logit * goal and goal^2, net of the mean and the groups' offsets.
 
-    The middle one over the first is a regression's slope by generalised least squares (Aitken
-    1936), and what it explains is its square over the first.
+    The second over the first is the slope of generalised least squares (Aitken 1936); the part it
+    explains is the second squared over the first.
 
     Args:
-        logit: (n,).
-        goal: (n,).
-        precision: Of each row, (n,).
-        groups: Numbers from 0, (n,).
+        logit: Predicted logits, (n,).
+        goal: Regression targets, (n,).
+        precision: Precision of each row, (n,).
+        groups: Group of each row, numbered from 0, (n,).
         offsets: Variance of the groups' offsets.
     """
     share = offsets / (1 + offsets * np.bincount(groups, precision))
@@ -138,14 +138,14 @@ def log_likelihood(
 
 
 def grouped_log_likelihood(logit: Array, log_concentration: Array, outcomes: Outcomes) -> float:
-    """Log likelihood of groups never seen, their unknown offsets integrated out.
+    """Log likelihood of unseen groups, with their unknown offsets integrated out.
 
     Each group has one offset for each target, standard normal in logits.
 
     Args:
-        logit: (rows, targets).
-        log_concentration: (rows, targets).
-        outcomes: Of these rows.
+        logit: Predicted logits, (rows, targets).
+        log_concentration: Predicted log concentrations, (rows, targets).
+        outcomes: Counts of these rows.
 
     Returns:
         The sum over groups and targets, in nats.
@@ -154,7 +154,7 @@ def grouped_log_likelihood(logit: Array, log_concentration: Array, outcomes: Out
     shape = (number.max() + 1, logit.shape[1])
 
     def log_integrand(offset: Array) -> Array:
-        """Of each group and target at its own offsets, (groups, targets, nodes)."""
+        """Log integrand of each group and target at its own offsets, (groups, targets, nodes)."""
         by_row = log_likelihood(
             logit[..., None] + offset[number],
             log_concentration[..., None],
@@ -173,7 +173,7 @@ def grouped_log_likelihood(logit: Array, log_concentration: Array, outcomes: Out
 
 
 def _around_peak(nodes: Array, values: Array) -> Array:
-    """As many nodes over the part that counts, and one step more at both ends."""
+    """The same number of nodes over the part that matters, plus one step at both ends."""
     counts = values > values.max(axis=-1, keepdims=True) + MIN_LOG_DENSITY
     low = np.where(counts, nodes, np.inf).min(axis=-1)
     high = np.where(counts, nodes, -np.inf).max(axis=-1)

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: how it was trained, and how good it is on groups left out."""
+"""Builds a bundle's manifest: how the model was trained, and its metrics on held-out groups."""
 
 import importlib.metadata
 from dataclasses import replace
@@ -24,9 +24,9 @@ def build_manifest(
     """Describes a model.
 
     Args:
-        problem: What it was fitted to.
+        problem: The problem that it was fitted to.
         model: The model.
-        evaluation: Of the groups that were left out.
+        evaluation: Evaluation on held-out groups.
         seconds: Duration of the training.
     """
     data = problem.data
@@ -44,7 +44,7 @@ def build_manifest(
 
 
 def _limits(problem: Problem) -> InputLimits:
-    """Accepts what the table had, and less of it where the model learned to do without."""
+    """Limits that require the parts that the table had, unless the model learned to do without."""
     limits = InputLimits(context_names=tuple(problem.data.context))
     optional = bool(problem.preset.modality_dropout)
     if "headline" not in problem.data.modalities:
@@ -80,7 +80,7 @@ def _summary(problem: Problem, model: Model, seconds: float) -> TrainingSummary:
 
 
 def training_groups(problem: Problem) -> bytes:
-    """Digests of the groups that it was fitted to, one a line."""
+    """Digests of the groups that the model was fitted to, one per line."""
     digests = sorted(map(group_digest, problem.data.group_names))
     return "".join(f"{digest}\n" for digest in digests).encode()
 
@@ -94,7 +94,7 @@ def _reference(problem: Problem, model: Model) -> dict[str, tuple[float, ...]]:
 
 
 def _spreads(problem: Problem, left_out: LeftOut) -> dict[str, Spread]:
-    """How far predictions of groups left out are off, by target, where they can tell."""
+    """Spread of the errors of held-out predictions, by target, if it can be estimated."""
     data, rows = problem.data, left_out.rows
     logits = logit(np.clip(left_out.rates.mean, MIN_RATE, 1 - MIN_RATE))
     spreads = {

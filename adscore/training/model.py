@@ -1,9 +1,9 @@
-"""Fitting: a problem -> a model in Keras, of whichever heads and towers suit the problem.
+"""Fits a model in Keras to a problem, with the heads and towers that suit it.
 
-Metrics come from groups left out, the model from all of them. Linear heads are soon fitted, so
-groups are left out in turn, and every row is predicted once by heads that never saw its group. A
-network that is trained from scratch is fitted twice: without some groups, which choose the number
-of passes and measure it, then to every row for as many passes.
+Metrics come from held-out groups, while the final model is fitted to all groups. Linear heads are
+fast to fit, so groups are held out in turn, and every row is predicted once by heads that never saw
+its group. A network is trained twice: first without some groups, which determine the number of
+passes and its metrics, then on every row for as many passes.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,14 +39,14 @@ class Model:
     """A fitted model.
 
     Attributes:
-        inputs: What it reads of every row of its problem.
-        network: Predicts the targets, calibrated; None without targets.
+        inputs: Inputs of every row of its problem.
+        network: Calibrated network that predicts the targets; None without targets.
         towers: By `headline` and `image`, inputs by name -> `embedding` (b, e) with targets,
             `aligned` (b, a) of unit length with alignment, and `distance` (b, 1) with projections.
         familiarity: By tower, the distance beyond which a creative is unfamiliar.
         epochs: Passes over the data; 0 without targets.
-        left_out: What models like it predict of groups that they were not fitted to.
-        choices: By target, what groups left out chose; empty for a network.
+        left_out: Predictions of models like it for groups that they were not fitted to.
+        choices: By target, choices made on held-out groups; empty for a network.
     """
 
     inputs: Inputs
@@ -58,9 +58,9 @@ class Model:
     choices: Mapping[str, Choice] = field(default_factory=dict)
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
-        """Mean rate and concentration of each target, (rows, targets) each, from its inputs.
+        """Mean rate and concentration of each target, (rows, targets) each, from stored inputs.
 
-        So no frozen encoder runs again, and no graph is needed.
+        No frozen encoder runs again, and no graph is needed.
         """
         if self.network is None:
             nothing = np.empty((len(rows), 0))
@@ -71,7 +71,7 @@ class Model:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One fit: its problem, what it reads of every row, and its towers."""
+    """A fit: its problem, the inputs of every row, and its towers."""
 
     problem: Problem
     inputs: Inputs
@@ -80,30 +80,30 @@ class _Stage:
     @classmethod
     def of(cls, problem: Problem, known: Inputs | None = None) -> "_Stage":
         """Builds untrained towers."""
-        # So that a fit depends on its own rows, not on how many passes another took.
+        # So that a fit depends only on its own rows, not on earlier fits.
         keras.utils.set_random_seed(problem.seed)
         inputs = read_inputs(problem, known)
         return cls(problem, inputs, build_towers(problem, inputs))
 
     def on(self, split: Split) -> "_Stage":
-        """The same rows, some of them left out."""
+        """The same rows with another split."""
         return _Stage.of(self.problem.on(split), self.inputs)
 
     @property
     def parts(self) -> list[Present]:
-        """Parts that a model of it learns to do without."""
+        """Parts that the model learns to do without."""
         return self.problem.data.parts if self.problem.preset.modality_dropout else []
 
     @property
     def calibrates_mean(self) -> bool:
-        """Whether the mean is calibrated too, or the spread alone."""
+        """Whether the mean is calibrated too, not only the spread."""
         return self.problem.preset.loss == "beta_binomial"
 
 
 def fit_model(problem: Problem) -> Model:
-    """Fits everything that a problem asks for; the same problem gives the same model.
+    """Fits everything that a problem asks for; deterministic.
 
-    Sets Keras's seeds and makes TensorFlow deterministic for the whole process, which has no
+    Sets Keras's seeds and makes TensorFlow deterministic for the whole process, since there is no
     narrower switch.
 
     Raises:
@@ -151,7 +151,7 @@ def _fitting(problem: Problem) -> str:
 
 
 def _fit_additive(stage: _Stage) -> tuple[Network, dict[str, Choice]]:
-    """Fits heads to every row, and calibrates them by members that left its group out."""
+    """Fits heads to every row, and calibrates them with held-out predictions of their members."""
     fit = fit_heads(stage.problem, stage.inputs, stage.towers)
     present = stage.problem.data.present[stage.problem.fitted]
     calibration = calibrate_patterns(
@@ -163,7 +163,7 @@ def _fit_additive(stage: _Stage) -> tuple[Network, dict[str, Choice]]:
 
 
 def _leave_folds_out(whole: _Stage) -> LeftOut:
-    """Fits to all groups but some in turn; the fit to all of them is still to come."""
+    """Holds out each fold in turn and fits to the rest; does not fit to all groups."""
     folds, parts = whole.problem.folds(), []
     for number, fold in enumerate(folds, 1):
         _tell(whole.problem, number, len(folds))
@@ -173,12 +173,12 @@ def _leave_folds_out(whole: _Stage) -> LeftOut:
 
 
 def _tell(problem: Problem, number: int, folds: int) -> None:
-    """Says which of the fits begins, of one for each fold and one to all."""
+    """Reports which fit begins, of one per fold plus one to all groups."""
     problem.progress.advance((number - 1) / (folds + 1), f"model {number} of {folds + 1}")
 
 
 def _leave_out(stage: _Stage) -> LeftOut:
-    """Fits heads to some groups as to all of them, and predicts the others."""
+    """Fits heads without some groups, and predicts these."""
     problem, rows = stage.problem, stage.problem.split.test
     data = problem.data
     fit = fit_heads(problem, stage.inputs, stage.towers)
@@ -201,7 +201,7 @@ def _leave_out(stage: _Stage) -> LeftOut:
 
 
 def _fit_twice(part: _Stage, whole: _Stage) -> tuple[LeftOut, Network, _Stage, int]:
-    """Fits a network without some groups, which it is measured and calibrated on, then to all."""
+    """Fits a network without some groups, to measure and calibrate it, then to all groups."""
     problem, split = part.problem, part.problem.split
     first, history = fit_deep(problem, part.inputs, part.towers)
     epochs = best_epoch(history[VALIDATION_LOSS])
@@ -222,7 +222,7 @@ def _fit_twice(part: _Stage, whole: _Stage) -> tuple[LeftOut, Network, _Stage, i
 
 
 def _calibration(stage: _Stage, network: Network, rows: Rows) -> Calibration:
-    """By what a network predicts of rows that it was not fitted to."""
+    """Calibrates a network by its predictions for held-out rows."""
     return calibrate_patterns(
         partial(predict_held_out, stage.problem, stage.inputs, network, rows),
         stage.problem.data.present[rows],
@@ -235,7 +235,7 @@ def _calibration(stage: _Stage, network: Network, rows: Rows) -> Calibration:
 
 
 def _with_exchanges(stage: _Stage, predict: Callable[[Inputs], Rates]) -> LeftOut:
-    """Predicts the rows that a fit left out, then with each part of another of these rows."""
+    """Predicts the held-out rows, as they are and with each part exchanged among them."""
     rows = stage.problem.split.test
     exchanged = {
         part.name.lower(): predict(stage.inputs.exchanged(part, rows))
@@ -245,7 +245,7 @@ def _with_exchanges(stage: _Stage, predict: Callable[[Inputs], Rates]) -> LeftOu
 
 
 def _align_twice(part: _Stage, whole: _Stage) -> tuple[Places, dict[str, keras.Model]]:
-    """Fits towers of agreement without some groups, which they are measured on, then to all."""
+    """Fits towers of agreement without some groups, to measure them, then to all groups."""
     whole.problem.progress("fitting how well headline and image agree")
     aligned, share = fit_agreement(part.problem, part.inputs, part.towers)
     data, rows = part.problem.data, part.problem.split.test
@@ -264,7 +264,7 @@ def _finished(
     *,
     embedding: bool,
 ) -> keras.Model:
-    """A tower with all the outputs that a bundle needs of it."""
+    """A tower with all the outputs that a bundle needs."""
     inputs = inputs_like(tower.embedding.inputs)
     outputs: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The model card: what a person should know before trusting a model.
+"""The model card: what to know before trusting a model.
 
 After Mitchell et al. (2019), "Model cards for model reporting".
 """

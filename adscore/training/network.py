@@ -2,8 +2,8 @@
 
 Shapes: b creatives, e width of an embedding, c context names, m members, t targets.
 
-The towers and the head are models of their own, because each becomes a graph of its own. What
-is absent adds nothing: its embedding is zeroed before fusion.
+Towers and head are separate models, since each becomes a separate graph. Absent parts add nothing:
+their embeddings are set to zero before fusion.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class Network:
     """A model in parts.
 
     Attributes:
-        towers: By `headline` and `image`, those that the model has.
+        towers: Towers of the model, by `headline` and `image`.
         core: Embeddings, context_ids (b, c) int32 and present (b, 3) float32 -> logit (b, m, t)
-            and log_concentration (b, t); what is fitted.
+            and log_concentration (b, t); this is fitted.
         head: The same -> mean and concentration, (b, t), and logit, (b, m, t): core, then
             calibration.
         fitted: Inputs of all towers, context_ids and present -> the core's outputs.
@@ -49,14 +49,14 @@ class Network:
     whole: keras.Model
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Sets the last step of the output; arrays of (patterns, targets)."""
+        """Sets the last step of the output."""
         for name in ("slope", "shift", "log_concentration_shift"):
             values = getattr(calibration, name).astype(np.float32)
             self.head.get_layer(name).set_weights([values])
 
 
 def build_network(towers: Mapping[str, KerasTower], core: keras.Model, targets: int) -> Network:
-    """Puts an untrained network together."""
+    """Assembles an untrained network."""
     head = _head(core, targets)
     inputs = inputs_like(t for tower in towers.values() for t in tower.inputs.values())
     known = {
@@ -86,13 +86,13 @@ def deep_core(
     context: Mapping[str, tuple[str, ...]],
     start: Start,
 ) -> keras.Model:
-    """Builds heads that share what they read: concatenation -> hidden layers -> logits.
+    """Builds heads on a shared input: concatenation -> hidden layers -> logits.
 
     Args:
-        preset: Its sizes.
-        towers: Those that the model has.
-        context: By context name, the values that are known.
-        start: Where the output starts.
+        preset: Sizes of the layers.
+        towers: Towers of the model.
+        context: By context name, the known values.
+        start: Starting values of the output.
     """
     inputs, parts = _embeddings(towers)
     if context:
@@ -125,7 +125,7 @@ def _embedded_context(
     parts = {}
     for position, (name, values) in enumerate(context.items()):
         table = keras.layers.Embedding(len(values) + 1, preset.context_width)
-        # Nothing is known of an absent value.
+        # An absent value is unknown, so it adds nothing.
         known = keras.ops.cast(ids[:, position : position + 1] > 0, "float32")
         parts[name] = table(ids[:, position]) * known
     return parts
@@ -137,13 +137,13 @@ def additive_core(
     bias: NDArray[np.float32],
     start: Start,
 ) -> keras.Model:
-    """Builds heads that add up what towers and context say; embeddings are (b, m * t).
+    """Builds heads that sum the outputs of towers and context; embeddings are (b, m * t).
 
     Args:
-        towers: Those that the model has.
+        towers: Towers of the model.
         tables: By context name, what each value adds, (values + 1, m * t); 0 for an absent one.
-        bias: (m * t,)
-        start: Where the concentration starts.
+        bias: Bias of each column, (m * t,).
+        start: Starting values of the concentration.
     """
     inputs, parts = _embeddings(towers)
     if tables:
@@ -179,10 +179,10 @@ def _embeddings(towers: Mapping[str, KerasTower]) -> tuple[dict[str, Tensor], di
 
 
 def _spread(logit: Tensor, start: Start, *, trainable: bool) -> Tensor:
-    """How far rates spread around their mean, (b, t).
+    """Log concentration of rates around their mean, (b, t).
 
-    It depends on the logits alone, since low rates may spread less or more than high ones.
-    Cross-entropy and the additive heads say nothing of it; calibration will.
+    It depends on the logits alone, since low rates may spread differently from high ones.
+    Cross-entropy and the additive heads do not determine it; calibration does.
     """
     spread = keras.layers.Dense(
         len(start.logit), kernel_initializer="zeros", trainable=trainable, name="log_concentration"
@@ -202,7 +202,7 @@ def _dropped(preset: Preset, features: Tensor, name: str) -> Tensor:
 
 
 def _head(core: keras.Model, targets: int) -> keras.Model:
-    """Calibrates each member, and adds to the spread what they do not agree on.
+    """Calibrates each member, and adds the members' disagreement to the spread.
 
     With m(1 - m) v the variance between the members' means, the variance of the rate is
     m(1 - m) (1 / (1 + c) + v): the beta distribution of the same mean and variance is meant.

@@ -1,4 +1,4 @@
-"""The networks that can be trained and how they are fitted, as plain numbers."""
+"""Presets: the networks that can be trained and how they are fitted, as plain numbers."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -8,27 +8,26 @@ from adscore.bundle import PREPROCESSING_VERSION, Preprocessing
 
 @dataclass(frozen=True, slots=True)
 class AlignmentOptions:
-    """Sizes of the aligned towers and how they are fitted.
+    """Sizes of the towers of agreement, and how they are fitted.
 
     Attributes:
-        width: Width of the space that both towers end in.
-        hidden_width: Units of the path beside the linear one.
+        width: Width of the shared space.
+        hidden_width: Hidden units of the path beside the linear one.
         ngram_buckets: Number of ids of the hashed n-grams beside a frozen text encoder.
-        ngram_step: Step size of an n-gram's row over that of other weights: rare n-grams are met
-            in few steps.
-        input_dropout: Share of a trunk's output dropped in a step.
-        hidden_dropout: Share of the hidden units dropped in a step.
-        ngram_dropout: Share of a headline's n-grams dropped in a step.
-        logit_scale: What a cosine is multiplied with at the start (one over the temperature);
-            it is learned.
-        batch_size: Pairs in a step, about; every other pair of the step is a negative.
-        epochs: Passes over the fitted rows, as far as the limits below allow.
-        min_steps: Steps at least: a few hundred rows make one step a pass.
-        max_steps: Steps at most, for logs of hundreds of thousands of rows.
-        learning_rate: Step size of AdamW at the start; it falls to zero along a cosine.
-        weight_decay: Of AdamW, for all weights but biases and the logit scale.
-        max_validation_rows: Most rows of the validation groups that are used: the similarities
-            of all pairs are held at once.
+        ngram_step: Step size of an n-gram's row relative to other weights: rare n-grams get few
+            steps.
+        input_dropout: Share of a trunk's output that is dropped in a step.
+        hidden_dropout: Share of the hidden units that is dropped in a step.
+        ngram_dropout: Share of a headline's n-grams that is dropped in a step.
+        logit_scale: Initial factor of cosines (one over the temperature); it is learned.
+        batch_size: Approximate pairs per step; all other pairs of a step are negatives.
+        epochs: Passes over the fitted rows, within the limits below.
+        min_steps: Minimum number of steps: with a few hundred rows, a pass is one step.
+        max_steps: Maximum number of steps, for logs of hundreds of thousands of rows.
+        learning_rate: Initial step size of AdamW; it falls to zero along a cosine.
+        weight_decay: Weight decay of AdamW, for all weights except biases and the logit scale.
+        max_validation_rows: Maximum number of validation rows used: the similarities of all pairs are
+            in memory at once.
     """
 
     width: int = 256
@@ -53,9 +52,9 @@ class Preset:
     """A network and how it is fitted.
 
     Attributes:
-        name: What `adscore train --preset` calls it.
-        preprocessing: What the towers read.
-        vocabulary_size: Distinct tokens learned from the headlines, at most.
+        name: Name for `adscore train --preset`.
+        preprocessing: Preprocessing of the towers' inputs.
+        vocabulary_size: Maximum number of distinct tokens learned from the headlines.
         token_width: Width of a token's embedding.
         lstm_width: Width of the text tower's state.
         conv_filters: Filters of each convolution of the image tower; pooling follows each.

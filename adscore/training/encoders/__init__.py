@@ -1,1 +1,1 @@
-"""Published encoders: their folders, their frozen graphs, and what is kept of their outputs."""
+"""Published encoders: their folders, their frozen graphs, and the cache of their outputs."""

@@ -1,10 +1,10 @@
-"""Encoders at work: headlines and pixels -> features, the same to the last bit wherever they run.
+"""Runs encoders: headlines and pixels -> features that are equal to the last bit everywhere.
 
-How a graph rounds depends on the shape of its batch. So a graph always sees `BATCH` rows, the last
-ones filled up with copies, and headlines of as many tokens together: neither what stands beside a
-row, nor where a run was interrupted, nor the machine that runs it changes its features.
+A graph's rounding depends on the shape of its batch. So a graph always gets `BATCH` rows, padded
+with copies, and headlines with equal numbers of tokens: a row's features depend neither on the rows
+beside it, nor on where a run was interrupted, nor on the machine.
 
-They travel to other machines; a graph is opened where it is first needed.
+Encodings can be pickled and sent to other machines; each opens its graph on first use.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ from adscore.training.encoders.published import ImageEncoder, TextEncoder
 
 Floats = NDArray[np.float32]
 
-# Larger batches are no faster, and their maps no longer fit the processor's caches.
+# Larger batches are no faster, since their maps do not fit the CPU's caches.
 BATCH = 16
 
 EncoderT = TypeVar("EncoderT", TextEncoder, ImageEncoder)
 
 
 class _Encoding(Generic[EncoderT]):
-    """An encoder at work; the graph is opened when it is first needed.
+    """An encoder with its graph, which is opened on first use.
 
     Args:
         encoder: The encoder.
-        threads: That work on its graph; 0 means one for each core.
+        threads: Threads for the graph; 0 means one per core.
     """
 
     def __init__(self, encoder: EncoderT, threads: int = 0) -> None:
@@ -44,7 +44,7 @@ class _Encoding(Generic[EncoderT]):
         self._digest = encoder.digest()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.encoder, 1)  # elsewhere a task has one core
+        return type(self), (self.encoder, 1)  # on a cluster, a task has one core
 
     def _key_of(self, content: bytes) -> bytes:
         """SHA-256 of the encoder's digest and its input's bytes."""
@@ -59,7 +59,7 @@ class HeadlineEncoding(_Encoding[TextEncoder]):
     """Encodes normalised headlines; see `_Encoding`."""
 
     def key(self, headline: str) -> bytes:
-        """What the features of a headline are kept under."""
+        """Cache key of a headline's features."""
         return self._key_of(headline.encode())
 
     def encode(self, headlines: Sequence[str]) -> Floats:
@@ -88,14 +88,14 @@ def headline_features(
     cache: FeatureCache,
     progress: Progress = SILENT,
 ) -> Stored:
-    """Features of distinct normalised headlines, of which those that are missing are computed.
+    """Features of distinct normalised headlines; missing ones are computed.
 
-    `progress` is told how many have theirs.
+    `progress` receives the number of headlines with features.
 
     Raises:
         TrainingError: The cache cannot be used.
     """
-    # By length, so that most of a batch have as many tokens.
+    # Sort by length, so that most batches have equal numbers of tokens.
     order = np.argsort([len(text) for text in headlines], kind="stable")
     texts = [headlines[row] for row in order.tolist()]
 
@@ -116,7 +116,7 @@ class ImageEncoding(_Encoding[ImageEncoder]):
     """Encodes pixels; see `_Encoding`."""
 
     def key(self, content: bytes) -> bytes:
-        """What the features of an image are kept under."""
+        """Cache key of an image's features."""
         return self._key_of(content)
 
     def encode(self, pixels: Pixels) -> Floats:
@@ -125,7 +125,7 @@ class ImageEncoding(_Encoding[ImageEncoder]):
 
 
 def _in_batches(graph: Graph, inputs: Mapping[str, NDArray[np.generic]], size: int) -> Floats:
-    """Runs a graph on batches that all have as many rows; gives its features, (n, width)."""
+    """Runs a graph on batches of equal size; returns the features, (n, width)."""
     count = len(next(iter(inputs.values())))
     parts = []
     for start in range(0, count, size):

@@ -1,11 +1,11 @@
-"""Which tensors of an encoder become features, and how they are pooled.
+"""Selects the tensors of an encoder that become features, and pools them.
 
 Axis letters: b creatives, s tokens, c channels, h x w positions of a map, f features.
 
-The features are more than an encoder's final output: layers in the middle know wording and
-colour that the last one has forgotten, and they cost no second pass (Tenney et al. 2019,
-"BERT rediscovers the classical NLP pipeline", found the same of text). Nothing here knows an
-encoder by name; where the rules find no inner layers, the final output stands alone.
+Features are more than an encoder's final output: middle layers keep wording and colour that the
+last one has lost, and need no second pass (Tenney et al. 2019, "BERT rediscovers the classical NLP
+pipeline", found the same for text). Nothing here depends on an encoder's name; if the rules find no
+inner layers, the final output is used alone.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def add_text_features(model: Model, output: tuple[str, int], pooling: str) -> Mo
     Args:
         model: The encoder; changed in place.
         output: Name and rank of its final output, (b, s, f) or (b, f).
-        pooling: How the former is pooled, `mean` or `cls`.
+        pooling: How an output (b, s, f) is pooled, `mean` or `cls`.
     """
     editor = GraphEditor(model)
     name, rank = output
@@ -33,7 +33,7 @@ def add_text_features(model: Model, output: tuple[str, int], pooling: str) -> Mo
     mask = editor.add("Unsqueeze", mask, editor.constant(np.array([1])))  # (b, 1, s)
 
     def mean(states: str) -> str:
-        """(b, s, f) -> (b, f): of unit length, so that a sum is as good as a mean."""
+        """(b, s, f) -> (b, f): a sum, which equals the mean once scaled to unit length."""
         total = editor.add("MatMul", mask, states)  # (b, 1, f)
         return editor.add("Squeeze", total, editor.constant(np.array([1])))
 
@@ -55,15 +55,15 @@ def add_image_features(
 ) -> Model:
     """Adds the features of an image encoder: final output, mean and deviation of inner maps.
 
-    The statistics that stand alone without an encoder come last: it may not tell what they tell.
+    The statistics used without an encoder come last, since it may not capture the same things.
 
     Args:
         model: The encoder; changed in place.
-        output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w); of an
-            encoder whose pixels have their channels last, (b, h, w, f).
-        size: What it reads.
-        scale: What pixels are multiplied with, for each channel, (3,).
-        shift: What is then added, (3,).
+        output: Name and rank of its final output, (b, f), (b, patches, f) or (b, f, h, w); for an
+            encoder with channels last, (b, h, w, f).
+        size: Image size that it reads.
+        scale: Factor of pixels for each channel, (3,).
+        shift: Added to pixels after that, (3,).
     """
     maps = map_outputs(model, size.height, size.width)
     channels_last = has_channels_last(model)
@@ -88,13 +88,13 @@ def add_image_features(
 
 
 def has_channels_last(model: Model) -> bool:
-    """Whether an image encoder reads (b, h, w, 3), as those of TensorFlow do, or (b, 3, h, w)."""
+    """Whether an image encoder reads (b, h, w, 3), as in TensorFlow, rather than (b, 3, h, w)."""
     _, *sizes = dimensions(graph_inputs(model)[0])
     return sizes[-1] == 3 and sizes[0] != 3
 
 
 def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
-    """Puts in front of a network what brings (b, h, w, 3) uint8 to its input."""
+    """Prepends nodes that convert pixels (b, h, w, 3) uint8 to the network's input."""
     value = graph_inputs(model)[0]
     channels_last = has_channels_last(model)
     network, nodes = value.name, list(model.graph.node)
@@ -113,10 +113,10 @@ def _read_pixels(model: Model, scale: NDArray[np.float32], shift: NDArray[np.flo
 
 
 def block_outputs(model: Model) -> list[str]:
-    """Embeddings and the output of every transformer block but the last, normalised.
+    """Names of the normalised embeddings and of every transformer block's output but the last.
 
-    Of the layer normalisations before an attention's softmax, the last one is the end of
-    the block before it (or, in a network that normalises first, the start of its own).
+    The last layer normalisation before an attention's softmax is the end of the block before it
+    (or, in a pre-norm network, the start of its own).
     """
     found: list[str] = []
     latest = None
@@ -129,18 +129,18 @@ def block_outputs(model: Model) -> list[str]:
 
 
 def map_outputs(model: Model, height: int, width: int) -> list[str]:
-    """The last maps (b, c, h, w) of every resolution between input and final output.
+    """The last maps (b, c, h, w) of each resolution between input and final output.
 
-    Of one resolution the last sum of a residual connection counts, which is where a block
-    ends; without one, the last maps of any kind. Attention has four axes too but no maps, so
-    a graph with a softmax over four axes has none.
+    For each resolution, takes the last sum of a residual connection, which ends a block; without
+    one, the last maps of any kind. Attention has four axes too but no maps, so a graph with a
+    softmax over four axes gives none.
     """
     shapes = _shapes(model, height, width)
     maps: dict[tuple[int, ...], str] = {}
     sums: dict[tuple[int, ...], str] = {}
     for node in model.graph.node:
         shape = shapes.get(node.output[0], ()) if node.output else ()
-        if len(shape) != 4 or node.op_type == "Transpose":  # it turns maps, and makes none
+        if len(shape) != 4 or node.op_type == "Transpose":  # it only permutes maps
             continue
         if node.op_type == "Softmax":
             return []
@@ -153,7 +153,7 @@ def map_outputs(model: Model, height: int, width: int) -> list[str]:
 
 
 def _shapes(model: Model, height: int, width: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors that a node makes, for one image; only those wholly known."""
+    """Fully known shapes of the tensors that nodes output, for one image."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     del copy.graph.value_info[:]
@@ -165,7 +165,7 @@ def _shapes(model: Model, height: int, width: int) -> dict[str, tuple[int, ...]]
         value.type.tensor_type.ClearField("shape")
     try:
         inferred = shape_inference.infer_shapes(copy)
-    except Exception:  # an operator that it cannot follow: then nothing is known
+    except Exception:  # an unsupported operator: no shapes are known
         return {}
     known = {}
     for value in inferred.graph.value_info:

@@ -1,4 +1,4 @@
-"""Reading ONNX models, and adding nodes to them."""
+"""Reads ONNX models, and adds nodes to them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,17 +13,17 @@ from adscore.errors import TrainingError
 Model = Any  # onnx.ModelProto, of which mypy knows nothing
 
 FEATURES = "features"
-# Keras exports towers in this one. They can be brought up to a newer one, and not down.
+# The opset in which Keras exports towers. A model can be converted to a newer one, not to an older.
 MIN_OPSET = 15
-MIN_LENGTH = 1e-6  # of a vector that is brought to unit length
+MIN_LENGTH = 1e-6  # least norm of a vector that is scaled to unit length
 
 
 class GraphEditor:
-    """Adds nodes to a graph; every name it makes is its own.
+    """Adds nodes to a graph, under names that are unique.
 
     Args:
         model: The model; changed in place.
-        prefix: Of every new name; each editor of a model needs its own.
+        prefix: Prefix of new names; each editor of a model needs its own.
     """
 
     def __init__(self, model: Model, prefix: str = "features") -> None:
@@ -68,10 +68,10 @@ class GraphEditor:
 
 
 def read_model(path: Any, where: str) -> Model:
-    """Reads an ONNX file and brings it to an operator set that towers can be joined to.
+    """Reads an ONNX file and converts it to an opset that towers can be joined to.
 
     Raises:
-        TrainingError: It is no model, or too old to be brought up.
+        TrainingError: The file is not a model, or too old to convert.
     """
     model = _loaded(path, where, weights=True)
     used = {node.domain for node in model.graph.node} | {""}
@@ -83,10 +83,10 @@ def read_model(path: Any, where: str) -> Model:
 
 
 def read_signature(path: Any, where: str) -> Model:
-    """Reads what an ONNX file says of its inputs; weights in other files stay unread.
+    """Reads the inputs of an ONNX file, without weights in other files.
 
     Raises:
-        TrainingError: It is no model.
+        TrainingError: The file is not a model.
     """
     model = _loaded(path, where, weights=False)
     _drop_constant_inputs(model)
@@ -122,7 +122,7 @@ def opset(model: Model) -> int:
 
 
 def keep_opsets(model: Model, versions: dict[str, int], used: set[str]) -> None:
-    """Leaves only the operator sets that a model's nodes use."""
+    """Removes the operator sets that a model's nodes do not use."""
     versions = {"" if domain == "ai.onnx" else domain: v for domain, v in versions.items()}
     used = {"" if domain == "ai.onnx" else domain for domain in used}
     used |= {node.domain for function in model.functions for node in function.node}
@@ -135,20 +135,20 @@ def keep_opsets(model: Model, versions: dict[str, int], used: set[str]) -> None:
 
 
 def graph_inputs(model: Model) -> list[Any]:
-    """What a caller feeds: inputs that are no constants."""
+    """The inputs that a caller must feed, without constants."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in constants]
 
 
 def _drop_constant_inputs(model: Model) -> None:
-    """Old files, and those that were converted, name each constant among the inputs too."""
+    """Removes constants from the inputs, where old and converted files list them too."""
     inputs = graph_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(inputs)
 
 
 def _free_batch(model: Model) -> None:
-    """An encoder that was exported for one creative mostly runs on any number of them."""
+    """Frees the batch size: an encoder exported for one creative mostly runs on any number."""
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.shape.dim:
@@ -156,7 +156,7 @@ def _free_batch(model: Model) -> None:
 
 
 def dimensions(value: Any) -> list[int | None]:
-    """Sizes of a tensor's axes; None for one that is not fixed."""
+    """Sizes of a tensor's axes; None for a variable one."""
     shape = value.type.tensor_type.shape.dim
     return [axis.dim_value if axis.HasField("dim_value") else None for axis in shape]
 
@@ -169,7 +169,7 @@ def described(value: Any) -> str:
 
 
 def with_parts_as_outputs(model: Model) -> Model:
-    """A copy that gives, one by one, the tensors which `GraphEditor.finish` joined."""
+    """A copy with the tensors that `GraphEditor.finish` joined as separate outputs."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     joined = next(node for node in reversed(copy.graph.node) if node.op_type == "Concat")
@@ -187,7 +187,7 @@ def join(front: Model, back: bytes, features: str) -> bytes:
     Args:
         front: A frozen encoder.
         back: A trained tower.
-        features: Name of the tower's input that the features are.
+        features: Name of the tower's input that takes the features.
     """
     tower = onnx.load_from_string(back)
     version = opset(front)
@@ -200,5 +200,5 @@ def join(front: Model, back: bytes, features: str) -> bytes:
     tower.ir_version = front.ir_version
     joined = compose.merge_models(front, tower, io_map=[(FEATURES, features)])
     versions = {entry.domain: entry.version for entry in joined.opset_import}
-    keep_opsets(joined, versions, set(versions))  # `merge_models` names each twice
+    keep_opsets(joined, versions, set(versions))  # `merge_models` lists each twice
     return bytes(joined.SerializeToString(deterministic=True))

@@ -3,9 +3,9 @@
     text:   onnx/model.onnx, tokenizer.json, config.json, 1_Pooling/config.json
     image:  onnx/model.onnx, preprocessor_config.json
 
-config.json and 1_Pooling/config.json may be absent: then 128 tokens, and mean pooling. A
-folder may also be named as `hf://organisation/name`, which huggingface_hub looks for in its
-cache and then on the hub.
+config.json and 1_Pooling/config.json are optional: the defaults are 128 tokens and mean pooling. A
+folder may also be given as `hf://organisation/name`, which huggingface_hub looks up in its cache
+and then on the hub.
 """
 
 import hashlib
@@ -53,11 +53,11 @@ from adscore.training.encoders.onnx_graph import (
 from adscore.training.encoders.statistics import WIDTHS, image_statistics
 from adscore.training.presets import Preset
 
-# Such an operator measures the range of the whole batch, so that a headline's features would
-# depend on the headlines beside it.
+# Such an operator measures the range of the whole batch, so a headline's features would depend on
+# the other headlines in the batch.
 BATCH_DEPENDENT = {"DynamicQuantizeLinear"}
 
-# Creatives that an encoder is tried on when it is opened; a number that nobody exports one for.
+# Number of creatives in the test run of an opened encoder; nobody exports one for this batch size.
 PROBE = 3
 
 
@@ -66,14 +66,14 @@ class TextEncoder:
     """A text encoder: token ids, mask and types -> features.
 
     Attributes:
-        name: What it is called in manifests.
+        name: Name in manifests.
         model: The graph, with the one output `features`, (batch, width) float32.
-        blocks: Widths of the outputs that the features are made of, the final one first.
-        tokenizer: tokenizer.json.
-        tokens: Number of ids that a headline is cut to.
-        padding_id: Id that fills up a headline.
-        pads_left: Whether padding stands before the headline.
-        apart: Whether headlines are encoded one by one, so that none changes another's features.
+        blocks: Widths of the outputs in the features, the final one first.
+        tokenizer: Content of tokenizer.json.
+        tokens: Number of ids to which a headline is truncated.
+        padding_id: Id for padding.
+        pads_left: Whether padding comes before the headline.
+        apart: Whether headlines are encoded one by one, so that their features are independent.
     """
 
     name: str
@@ -91,7 +91,7 @@ class TextEncoder:
         return sum(self.blocks)
 
     def digest(self) -> bytes:
-        """Names everything that a headline's features depend on."""
+        """Hash of everything that a headline's features depend on."""
         graph = self.model.SerializeToString(deterministic=True)
         return _digest(
             graph,
@@ -100,7 +100,7 @@ class TextEncoder:
         )
 
     def unknown_share(self, headlines: Sequence[str]) -> float:
-        """Share of the headlines' tokens, from 0 to 1, that stand for what its tokenizer lacks."""
+        """Share of the headlines' tokens, from 0 to 1, that the tokenizer does not know."""
         unknown, tokenizer = unknown_id(self.tokenizer), Tokenizer.from_str(self.tokenizer)
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -114,11 +114,10 @@ class ImageEncoder:
     """An image encoder: pixels (batch, height, width, 3) uint8 -> features.
 
     Attributes:
-        name: What it is called in manifests; ``""`` for statistics alone, which nobody published.
+        name: Name in manifests; ``""`` for statistics alone, which are not a published encoder.
         model: The graph, with the one output `features`, (batch, width) float32.
-        blocks: Widths of the outputs that the features are made of, the final one first, those of
-            the statistics last.
-        size: Height and width that it reads, and how images are brought to it.
+        blocks: Widths of the outputs in the features: the final one first, the statistics last.
+        size: Height and width that it reads, and how images are resized.
     """
 
     name: str
@@ -132,23 +131,23 @@ class ImageEncoder:
         return sum(self.blocks)
 
     def digest(self) -> bytes:
-        """Names everything that the features of some pixels depend on."""
+        """Hash of everything that an image's features depend on."""
         return _digest(self.model.SerializeToString(deterministic=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """The encoders of a training; None where a tower reads what it is trained on itself."""
+    """The encoders of a training; None for a tower that reads its raw input."""
 
     text: TextEncoder | None = None
     image: ImageEncoder | None = None
 
     @classmethod
     def open(cls, text: str | None, image: str | None) -> "Encoders":
-        """Opens those that are given, as folders or `hf://organisation/name`.
+        """Opens the given encoders, as folders or `hf://organisation/name`.
 
         Raises:
-            TrainingError: One of them cannot be used.
+            TrainingError: An encoder cannot be used.
         """
         return cls(
             text=open_text_encoder(text) if text else None,
@@ -157,29 +156,29 @@ class Encoders:
 
     @property
     def names(self) -> dict[str, str]:
-        """Name of the published encoder of each tower that has one."""
+        """Name of each tower's published encoder, if it has one."""
         found = (("headline", self.text), ("image", self.image))
         return {tower: one.name for tower, one in found if one is not None and one.name}
 
     def or_statistics(self, read: Preprocessing) -> "Encoders":
-        """The same, with statistics of the pixels in the place of an image encoder."""
+        """A copy with statistics of pixels in place of a missing image encoder."""
         if self.image is not None:
             return self
         size = ImageSize.of(read)
         return replace(self, image=ImageEncoder("", image_statistics(size), WIDTHS, size))
 
     def only(self, modalities: Sequence[str]) -> "Encoders":
-        """Those of some modalities alone: a table without images needs no image encoder."""
+        """A copy with encoders for some modalities only: no images, no image encoder."""
         return Encoders(
             self.text if "headline" in modalities else None,
             self.image if "image" in modalities else None,
         )
 
     def adapt(self, preset: Preset) -> Preset:
-        """The preset with the preprocessing of the encoders.
+        """The preset with the preprocessing that the encoders need.
 
         Raises:
-            TrainingError: The preset's towers end without a projection.
+            TrainingError: The preset's towers have no projection.
         """
         _require_projection(preset, [*self.names.values()])
         return replace(preset, preprocessing=self._preprocessing(preset))
@@ -211,15 +210,15 @@ class Encoders:
 
 
 def require_encoders(text: str | None, image: str | None, preset: Preset) -> None:
-    """Checks encoders by what their files say, which is quick; to open one may take seconds.
+    """Checks encoders by their files alone, which is quick; opening one may take seconds.
 
     Args:
-        text: A folder, or `hf://organisation/name`.
-        image: The same of images.
-        preset: What shall be trained on them.
+        text: Text encoder: a folder, or `hf://organisation/name`.
+        image: Image encoder: a folder, or `hf://organisation/name`.
+        preset: Preset to be trained on them.
 
     Raises:
-        TrainingError: One of them cannot be used.
+        TrainingError: An encoder cannot be used.
     """
     _require_projection(preset, [one for one in (text, image) if one])
     if text:
@@ -275,7 +274,7 @@ def open_text_encoder(location: str) -> TextEncoder:
         location: A folder, or `hf://organisation/name`.
 
     Raises:
-        TrainingError: It is not there, or not of a form that is known.
+        TrainingError: The encoder is missing, or of an unsupported form.
     """
     folder = resolve_encoder(location)
     tokenizer = read_tokenizer(folder)
@@ -299,7 +298,7 @@ def open_image_encoder(location: str) -> ImageEncoder:
         location: A folder, or `hf://organisation/name`.
 
     Raises:
-        TrainingError: It is not there, or not of a form that is known.
+        TrainingError: The encoder is missing, or of an unsupported form.
     """
     folder = resolve_encoder(location)
     config = _image_config(folder)
@@ -354,7 +353,7 @@ def _probe_tokens() -> dict[str, NDArray[np.int64]]:
 def _output(
     model: Model, probe: Mapping[str, NDArray[Any]], folder: Path, ranks: Mapping[int, str]
 ) -> tuple[str, int]:
-    """Name and rank of the output to take: the first of the rank that is named first."""
+    """Name and rank of the output to use: the first one of the most preferred rank."""
     found = _run(model, probe, folder)
     shapes = {name: array.shape for name, array in found.items()}
     for rank in ranks:
@@ -379,7 +378,7 @@ def _run(
     try:
         graph = Graph(model.SerializeToString(), RuntimeOptions())
         return graph.run(probe)
-    except Exception as error:  # ONNX Runtime's and protobuf's have no common base
+    except Exception as error:  # ONNX Runtime's and protobuf's share no base class
         raise TrainingError(
             f"{folder}: expected an encoder that ONNX Runtime can run on a batch of "
             f"{PROBE}. Received: {error}"

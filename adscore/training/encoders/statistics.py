@@ -1,9 +1,9 @@
-"""Statistics of an image's pixels, as a graph: what an image tower reads without an encoder.
+"""Statistics of an image's pixels, as a graph: the input of an image tower without an encoder.
 
-Colours, where they stand, and edges. A few hundred banners are too few to learn filters from, and
-enough to learn which of these matter: on simulated banners they tell a badge, a button, clutter
-and the size of what is shown apart (`benchmarks/planted.py`). They have the form of a published
-encoder and join the same graph, so that the same code leads to them in training and in scoring.
+They describe colours, layout and edges. A few hundred banners are too few to learn filters, but
+enough to learn which of these matter: on simulated banners they distinguish a badge, a button,
+clutter and the product's size (`benchmarks/planted.py`). They have the form of a published encoder
+and join the same graph, so that training and scoring share their code.
 
 b images, c channels, h x w pixels, f features.
 """
@@ -19,15 +19,15 @@ from adscore.training.encoders.onnx_graph import MIN_OPSET, GraphEditor, Model
 
 Numbers = NDArray[np.floating[Any]]
 
-SIZE = 64  # pixels a side that statistics are taken at, about; larger images are averaged to it
+SIZE = 64  # approximate side in pixels; larger images are averaged down to it
 GRID = 4  # places along each side
-BINS = 8  # of the distribution of one channel
-SHADES = 4  # of red, of green and of blue in their joint distribution
-MIN_SQUARE = 1e-6  # beneath a root, of a slope
-# Lightness, red over green, yellow over blue; and how far each reaches. Saturation is the fourth.
+BINS = 8  # bins of one channel's distribution
+SHADES = 4  # levels of red, green and blue in the joint distribution
+MIN_SQUARE = 1e-6  # least square of a slope under a root
+# Lightness, red-green, yellow-blue; and the range of each. Saturation is the fourth channel.
 OPPONENTS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [0.5, 0.5, -1]], np.float32)
 RANGES = np.array([[0, 1], [-0.6, 0.6], [-0.6, 0.6], [0, 1]], np.float32)
-# Widths of colours, their distributions apart and together, layout, and edges.
+# Widths: colours, their separate and joint distributions, layout, and edges.
 WIDTHS = (4 * 2, 4 * BINS, SHADES**3, 4 * GRID**2, 4 * (GRID**2 + 1))
 
 
@@ -44,7 +44,7 @@ def image_statistics(size: ImageSize) -> Model:
 
 
 def add_statistics(editor: GraphEditor, size: ImageSize) -> list[str]:
-    """Adds them to a graph that reads pixels; returns the names of (b, f), f as in `WIDTHS`."""
+    """Adds statistics to a graph that reads pixels; returns names of (b, f), f as in `WIDTHS`."""
     scale = editor.constant(np.array(1 / 255, np.float32))
     colours = editor.add("Mul", editor.add("Cast", "pixels", to=TensorProto.FLOAT), scale)
     colours = editor.add("Transpose", colours, perm=[0, 3, 1, 2])  # (b, 3, h, w) from 0 to 1
@@ -53,7 +53,7 @@ def add_statistics(editor: GraphEditor, size: ImageSize) -> list[str]:
     if factor > 1:
         colours = _averaged(editor, colours, (factor, factor))
     opposed = editor.add("Conv", colours, editor.constant(OPPONENTS[:, :, None, None]))
-    # Channel by channel: what names the axes of a reduction changes with the opset.
+    # Channel by channel, since the way to name the axes of a reduction depends on the opset.
     each = [
         editor.add("Gather", colours, editor.constant(np.array([channel])), axis=1)
         for channel in range(3)
@@ -71,7 +71,7 @@ def add_statistics(editor: GraphEditor, size: ImageSize) -> list[str]:
 
 
 def _distributions(editor: GraphEditor, channels: str) -> str:
-    """Roots of the share of each channel's pixels near each of some values, (b, f)."""
+    """Square roots of the shares of each channel's pixels near certain values, (b, f)."""
     step = (RANGES[:, 1] - RANGES[:, 0]) / (BINS - 1)
     found = []
     for number in range(BINS):
@@ -81,7 +81,7 @@ def _distributions(editor: GraphEditor, channels: str) -> str:
 
 
 def _joint_distribution(editor: GraphEditor, colours: str, sides: tuple[int, int]) -> str:
-    """Roots of the share of the pixels near each of some colours, (b, f)."""
+    """Square roots of the shares of pixels near certain colours, (b, f)."""
     step = np.full(3, 1 / (SHADES - 1), np.float32)
     near = [
         editor.add("Unsqueeze", _nearness(editor, colours, number * step, step), _axis(editor, 2))
@@ -108,7 +108,7 @@ def _joint_distribution(editor: GraphEditor, colours: str, sides: tuple[int, int
 
 
 def _edges(editor: GraphEditor, opposed: str, sides: tuple[int, int]) -> str:
-    """Roots of the mean slope of lightness in four directions, by place and everywhere."""
+    """Square roots of the mean slope of lightness in four directions, by place and overall."""
     kernel = np.zeros((2, 3, 3, 3), np.float32)  # of lightness, which is the first channel, alone
     kernel[0, 0, 1, [0, 2]] = kernel[1, 0, [0, 2], 1] = (-1, 1)
     slopes = editor.add("Conv", opposed, editor.constant(kernel))  # (b, 2, h - 2, w - 2)
@@ -131,7 +131,7 @@ def _edges(editor: GraphEditor, opposed: str, sides: tuple[int, int]) -> str:
 
 
 def _nearness(editor: GraphEditor, channels: str, values: Numbers, reach: Numbers) -> str:
-    """1 where a channel has a value, falling to 0 at its reach; the shape of the channels."""
+    """1 where a channel has a value, falling to 0 at a distance `reach`; same shape as channels."""
 
     def each(numbers: Numbers) -> str:
         return editor.constant(numbers.astype(np.float32)[:, None, None])
@@ -142,7 +142,7 @@ def _nearness(editor: GraphEditor, channels: str, values: Numbers, reach: Number
 
 
 def _places(sides: tuple[int, int]) -> tuple[int, int]:
-    """Pixels of one place along each side; what remains at the far edges is left out."""
+    """Pixels per place along each side; a remainder at the far edges is ignored."""
     return max(1, sides[0] // GRID), max(1, sides[1] // GRID)
 
 
