@@ -85,8 +85,8 @@ def evidence(successes: Array, trials: Array, concentration: float | Array) -> t
     """Precision and regression target of each row for a linear model of one target; (n,) each.
 
     For rates, the target is the log rate: it varies by chance and, whatever the trials, between
-    creatives, so that beyond the concentration further trials add little. For 0/1 labels, it is that
-    of the first step of a logistic regression from the mean.
+    creatives, so that beyond the concentration further trials add little. For 0/1 labels, it is
+    that of the first step of a logistic regression from the mean.
     """
     if trials.max() <= 1:
         mean = successes.sum() / trials.sum()

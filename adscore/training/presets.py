@@ -26,8 +26,8 @@ class AlignmentOptions:
         max_steps: Maximum number of steps, for logs of hundreds of thousands of rows.
         learning_rate: Initial step size of AdamW; it falls to zero along a cosine.
         weight_decay: Weight decay of AdamW, for all weights except biases and the logit scale.
-        max_validation_rows: Maximum number of validation rows used: the similarities of all pairs are
-            in memory at once.
+        max_validation_rows: Maximum number of validation rows used: the similarities of all pairs
+            are in memory at once.
     """
 
     width: int = 256

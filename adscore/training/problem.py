@@ -1,4 +1,4 @@
-"""A table -> the problem that a training solves: its rows as arrays, the options."""
+"""Turns a table and options into a training problem, with rows as arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,9 +30,9 @@ from adscore.training.likelihood import Outcomes
 from adscore.training.presets import DEFAULT, Preset
 from adscore.training.split import Split, fold_groups, split_groups
 
-# Parts of the groups that are left out in turn.
+# Number of parts of the groups that are held out in turn.
 FOLDS = 5
-# Of the groups, where one split must do.
+# Shares of the groups, for a single split.
 LEFT_OUT_SHARE, VALIDATION_SHARE = 0.2, 0.15
 
 
@@ -42,15 +42,15 @@ class TrainingOptions:
 
     Attributes:
         preset: The network and how it is fitted.
-        seed: Decides which groups are left out, initialisation and order.
-        hold_out: Share of the groups that are kept aside, from 0 to below 1: nothing of the
-            training reads them, so that they can be scored later as new ones.
+        seed: Determines which groups are held out, the initialisation and the order.
+        hold_out: Share of the groups to keep aside, from 0 to below 1: training does not read
+            them, so that they can be scored later as new ones.
         text_encoder: Folder of a frozen text encoder, or `hf://organisation/name`; None trains
             the text tower from scratch.
-        image_encoder: The same of images.
-        align: Whether headline-image agreement is learned too.
-        force: Whether a version is written that is clearly worse than the one before it.
-        engine: Where features are computed, ``"local"`` or ``"spark"``; the rest is done here.
+        image_encoder: The same for images.
+        align: Whether to learn headline-image agreement too.
+        force: Whether to write a version that is clearly worse than the previous one.
+        engine: Where features are computed, ``"local"`` or ``"spark"``; the rest runs here.
     """
 
     preset: Preset = DEFAULT
@@ -70,11 +70,11 @@ class TrainingData:
     Attributes:
         headlines: Normalised headlines, one for each row; ``""`` means absent.
         images: Distinct images as the tower reads them: pixels, (images, height, width, 3) uint8,
-            or features of an encoder, (images, f) float16; where a row has none, anything.
-        image_index: Which image each row has, (rows,) int64.
+            or features of an encoder, (images, f) float16; arbitrary for a row without an image.
+        image_index: Index of each row's image, (rows,) int64.
         context_values: By context name, the value of each row; ``""`` means absent.
-        context: By context name, the values of the fitted rows: only these are known.
-        context_ids: Number of each value, (rows, names) int32; 0 where it is absent.
+        context: By context name, the values of the fitted rows; other values are unknown.
+        context_ids: Number of each value, (rows, names) int32; 0 if absent or unknown.
         present: Whether headline, image and any context are known, (rows, 3) float32; its columns
             are those of `Present`.
         groups: Group of each row, a number from 0, (rows,) int64; without a group column
@@ -105,13 +105,13 @@ class TrainingData:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Those of headline and image that any row has."""
+        """The modalities, headline and image, that any row has."""
         every_row = np.arange(len(self))
         return tuple(n for n in ("headline", "image") if self.rows_with(n, every_row).size)
 
     @property
     def parts(self) -> list[Present]:
-        """Headline and image, as far as any row has them, and context, if it is known."""
+        """The modalities that any row has, and context if there is any."""
         parts = [Present[name.upper()] for name in self.modalities]
         return parts + [Present.CONTEXT] * bool(self.context)
 
@@ -121,29 +121,28 @@ class TrainingData:
         return len(self.group_names) < len(self)
 
     def rows_with(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of some rows that have a headline or an image."""
+        """The rows that have a headline or an image."""
         here: NDArray[np.bool_] = self.present[rows, Present[modality.upper()]] > 0
         return rows[here]
 
     def outcomes(self, rows: NDArray[np.int64]) -> Outcomes:
-        """The counts of some rows, their groups numbered anew."""
+        """The counts of some rows, with groups renumbered."""
         groups = np.unique(self.groups[rows], return_inverse=True)[1]
         return Outcomes(self.successes[rows], self.trials[rows], groups, self.is_grouped)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is learned, from which rows and how.
+    """What to learn, from which rows and how.
 
     Attributes:
-        data: Every row, but those of groups that are kept aside.
-        split: Which rows are fitted to, validate, and are left out: all are fitted to unless it
-            says otherwise.
+        data: All rows, except those of groups that are kept aside.
+        split: Rows to fit, to validate on and to hold out; unless specified, all are fitted.
         preset: The network and how it is fitted, with the preprocessing of its encoders.
         encoders: Those of the modalities that the data has.
-        seed: Decides initialisation and order.
-        align: Whether headline-image agreement is learned.
-        progress: Is told how far reading and fitting are.
+        seed: Determines initialisation and order.
+        align: Whether to learn headline-image agreement.
+        progress: Receives the progress of reading and fitting.
     """
 
     data: TrainingData
@@ -161,40 +160,40 @@ class Problem:
 
     @property
     def fitted(self) -> NDArray[np.int64]:
-        """Rows that anything is fitted to, in order."""
+        """All fitted rows, in order."""
         return self.split.fitting
 
     def folds(self) -> list[Split]:
-        """Each leaves out a part of the groups, for linear heads, which are soon fitted again.
+        """Splits that hold out each part of the groups in turn, for linear heads.
 
-        Those whose other groups hold no success or no failure of a target are not among them.
+        Omits splits whose fitted rows lack successes or failures of a target.
         """
         folds = fold_groups(self.data.groups, FOLDS, self.seed)
         return [fold for fold in folds if not _one_outcome(self.data, fold.fitting)]
 
     def one_split(self) -> Split:
-        """Groups to validate on and to leave out, for networks that are trained from scratch."""
+        """A single split, with validation and test groups, for networks trained from scratch."""
         return split_groups(
             self.data.groups, test=LEFT_OUT_SHARE, validation=VALIDATION_SHARE, seed=self.seed
         )
 
     def on(self, split: Split) -> "Problem":
-        """The same with another split; only the context of its fitted rows is known."""
+        """A copy with another split; only context values of its fitted rows are known."""
         return replace(self, split=split, data=_with_context(self.data, split.fitting))
 
 
 def read_problem(
     table: CreativeTable, options: TrainingOptions, progress: Progress = SILENT
 ) -> Problem:
-    """Opens the encoders, and checks and decodes every row.
+    """Opens the encoders, then reads and checks every row.
 
     Args:
-        table: The rows, without those of groups that are kept aside; see `hold_out`.
+        table: The rows, without groups that are kept aside; see `hold_out`.
         options: The user's choices.
-        progress: Is told how many images were read, and later how far the fits are.
+        progress: Receives the number of images read, and later the progress of the fits.
 
     Raises:
-        TableError: Rows that cannot be read.
+        TableError: Rows cannot be read.
         TrainingError: There is nothing to learn from, or an encoder cannot be used.
     """
     encoders = Encoders.open(options.text_encoder, options.image_encoder)
@@ -221,10 +220,10 @@ def read_problem(
 
 
 def _on_spark(problem: Problem, read: Callable[[EncodeAll], ReadImages]) -> ReadImages:
-    """Has the features of headlines computed on Spark, which the cache then holds, and of images.
+    """Computes features of images, and of headlines into the cache, on Spark.
 
     Raises:
-        TrainingError: There are none to compute.
+        TrainingError: There is nothing to compute.
     """
     from adscore.offline.spark import Cluster
     from adscore.training.cluster import encode_there, keep_headlines
@@ -246,9 +245,9 @@ def _on_spark(problem: Problem, read: Callable[[EncodeAll], ReadImages]) -> Read
 
 
 def _require_outcomes(problem: Problem) -> None:
-    """Before anything slow: every fit needs successes and failures, and groups to leave out."""
+    """Checks, before slow work, that every fit has successes, failures and groups to hold out."""
     data = problem.data
-    split = problem.one_split()  # needs three groups at least
+    split = problem.one_split()  # raises with fewer than three groups
     rows = problem.split.fitting if problem.is_additive else split.fitting
     for column in _one_outcome(data, rows):
         successes, trials = data.successes[rows, column].sum(), data.trials[rows, column].sum()
@@ -271,7 +270,7 @@ def _require_outcomes(problem: Problem) -> None:
 
 
 def _one_outcome(data: TrainingData, rows: NDArray[np.int64]) -> list[int]:
-    """Targets of which some rows hold no success, or no failure."""
+    """Targets for which some rows have no success, or no failure."""
     successes, trials = data.successes[rows].sum(axis=0), data.trials[rows].sum(axis=0)
     return np.flatnonzero((successes == 0) | (successes == trials)).tolist()
 
@@ -280,7 +279,7 @@ def _one_outcome(data: TrainingData, rows: NDArray[np.int64]) -> list[int]:
 
 
 def load_rows(table: CreativeTable) -> tuple[TrainingData, Broken]:
-    """Reads all of a table but its images and its context, which come later; see `with_images`."""
+    """Reads a table without its images and context, which follow later; see `with_images`."""
     headlines, broken = _normalised(table, InputLimits())
     has = np.array([[bool(text) for text in headlines], [bool(image) for image in table.images]])
     names, groups = np.unique(np.array(table.group_names, dtype=object), return_inverse=True)
@@ -305,7 +304,7 @@ def load_rows(table: CreativeTable) -> tuple[TrainingData, Broken]:
 def load_training_data(
     table: CreativeTable, preset: Preset, encoder: ImageEncoder | None = None
 ) -> TrainingData:
-    """Reads all of a table but its context; see `with_images`."""
+    """Reads a table without its context; see `with_images`."""
     read = read_images(table, ImageSize.of(preset.preprocessing), encoder)
     return with_images(*load_rows(table), table, preset, read)
 
@@ -317,21 +316,21 @@ def with_images(
     preset: Preset,
     read: ReadImages,
 ) -> TrainingData:
-    """Checks every row, and adds what towers read of the images.
+    """Checks every row, and adds the images.
 
     Args:
         data: The rows.
-        broken: Those whose headline cannot be read.
+        broken: Rows whose headline cannot be read.
         table: Their table.
-        preset: Whether each row must have whatever any row has, or a headline or an image alone
-            will do.
+        preset: Determines whether each row needs every modality that any row has, or only one of
+            them.
         read: The images.
 
     Raises:
-        TableError: Rows whose headline or image is missing or cannot be read. It counts them
-            all and names the first few.
+        TableError: Headlines or images are missing or cannot be read. The error counts all such
+            rows and names the first few.
     """
-    unreadable = {row for row, _ in broken}  # there, and an error already
+    unreadable = {row for row, _ in broken}  # they have a headline, and an error already
     texts = [bool(text) or row in unreadable for row, text in enumerate(data.headlines)]
     has = np.array([texts, [bool(image) for image in table.images]])
     broken = broken + read.broken + _incomplete(has, complete=not preset.modality_dropout)
@@ -357,7 +356,7 @@ def _normalised(table: CreativeTable, limits: InputLimits) -> tuple[list[str], B
 
 
 def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> Broken:
-    """Rows that lack what training needs, by what each has, (2, rows)."""
+    """Rows that lack a required part, given which parts each row has, (2, rows)."""
     needed = [complete and bool(row.any()) for row in has]
     texts = ("headline: expected text", "image: expected an encoded image")
     lacking = [
@@ -372,7 +371,7 @@ def _incomplete(has: NDArray[np.bool_], *, complete: bool) -> Broken:
 
 
 def _with_context(data: TrainingData, fitted: NDArray[np.int64]) -> TrainingData:
-    """The data with its context: a value that no fitted row has is not known."""
+    """The data with its context; values that no fitted row has are unknown."""
     if not data.context_values:
         return data
     context = {

@@ -1,8 +1,8 @@
-"""Strengths that were chosen from few rows, set right by many.
+"""Refines strengths that were chosen from few rows, with many more.
 
-Of a weak signal, such as what an encoder says of real headlines, the rows that `strengths` asks
-leave much open, and a block that is ten times too strong ranks worse. The heads themselves are
-soon fitted to thousands of rows, each of which has a member that left its group out.
+For a weak signal, such as an encoder's features of real headlines, the rows used by `strengths`
+leave the strength uncertain, and a block that is ten times too strong ranks worse. But heads are
+fast to fit to thousands of rows, each of which has a member that never saw its group.
 """
 
 from dataclasses import replace
@@ -17,23 +17,23 @@ from adscore.training.strengths import MAX_ROWS, Strengths
 
 Array = NDArray[np.float64]
 
-# More rows cost time, and change the strengths by less than they are known.
+# More rows cost time, and change the strengths by less than their uncertainty.
 ROWS = 4_000
-# Times a block's variance is tried at, until neither is better by so many nats.
+# Factors to try on a block's variance, until none improves the loss by this many nats.
 FACTORS, MIN_GAIN = (0.2, 5.0), 2.0
 
 
 def refine(
     strengths: Strengths, design: Design, outcomes: Outcomes, members: int, seed: int
 ) -> Strengths:
-    """Turns blocks down or up, one after the other, where rows left out are then better predicted.
+    """Scales blocks up or down, one by one, while held-out rows are then predicted better.
 
     Args:
-        strengths: As they were chosen; where all rows had a say, they stay.
+        strengths: The strengths as chosen; kept if all rows were used for them.
         design: Features of all rows.
         outcomes: Their counts.
-        members: How many heads there are, each of which leaves out a part of the groups.
-        seed: Decides which groups are drawn, and which member leaves out which of them.
+        members: Number of heads, each of which leaves out a part of the groups.
+        seed: Determines which groups are drawn, and which member leaves out which groups.
     """
     if len(outcomes.groups) <= MAX_ROWS or members < 2 or not strengths.learns.any():
         return strengths
@@ -41,7 +41,7 @@ def refine(
     design, outcomes = design.of(rows), outcomes.of(rows)
 
     def loss(tried: Strengths) -> Array:
-        """Half the log of the squares that the best slope leaves, times the rows, (t,)."""
+        """Half the log of the squared error with the best slope, times the rows, (t,)."""
         heads = fit_additive(design, outcomes, members, seed, tried)
         return np.array(_losses(heads.left_out(design), outcomes, tried.offsets))
 
@@ -71,7 +71,7 @@ def _losses(logit: Array, outcomes: Outcomes, offsets: Array) -> list[float]:
         zip(outcomes.successes.T, outcomes.trials.T, strict=True)
     ):
         precision, goal = evidence(successes, trials, concentration[target])
-        is_label = trials.max() <= 1  # a few labels hardly tell the rate of their group
+        is_label = trials.max() <= 1  # a few labels hardly determine their group's rate
         square, product, whole = sums_inside_groups(
             logit[:, target], goal, precision, outcomes.groups, 0.0 if is_label else offsets[target]
         )

@@ -1,4 +1,4 @@
-"""Groups left out: kept aside from a training, by one split, or in turn."""
+"""Splits of groups: kept aside from training, held out once, or in turn."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from adscore.table import CreativeTable
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows by use in one fit, each (rows,) int64; no group has rows in two of them.
+    """Rows by their use in one fit, (rows,) int64 each; no group is in two of them.
 
     Attributes:
-        fitting: Weights, vocabularies and scales are fitted to these.
-        validation: These end a fit in time, and calibrate it.
-        test: Of these nothing is learned.
+        fitting: Rows to fit weights, vocabularies and scales.
+        validation: Rows for early stopping and calibration.
+        test: Rows from which nothing is learned.
     """
 
     fitting: NDArray[np.int64]
@@ -25,16 +25,16 @@ class Split:
 
     @classmethod
     def of_all(cls, rows: int) -> "Split":
-        """Every row is fitted to."""
+        """A split that fits every row."""
         none = np.empty(0, dtype=np.int64)
         return cls(np.arange(rows), none, none)
 
 
 def hold_out(table: CreativeTable, share: float, seed: int) -> NDArray[np.int64]:
-    """Rows of a share of the groups, drawn at random, to keep aside from a training; (n,).
+    """Rows of a random share of the groups, to keep aside from training; (n,).
 
     Raises:
-        TrainingError: There are fewer than three groups, or the share is none.
+        TrainingError: There are fewer than three groups, or the share is out of range.
     """
     if not 0 <= share < 1:
         raise TrainingError(f"--hold-out: expected a share from 0 to below 1. Received: {share:g}")
@@ -46,11 +46,11 @@ def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, s
     """Splits rows so that no group is in two parts.
 
     Args:
-        groups: Group of each row, numbers from 0 without a gap, (rows,).
-        test: Share of the groups that is never fitted nor chosen on, from 0 to below 1: a group
-            at least, or none at all for 0.
-        validation: Share of the groups for early stopping and calibration, the same.
-        seed: Decides which groups go where.
+        groups: Group of each row, numbered from 0 without gaps, (rows,).
+        test: Share of the groups to hold out entirely, from 0 to below 1: at least one group, or
+            none for 0.
+        validation: Share of the groups for early stopping and calibration, from 0 to below 1.
+        seed: Determines which groups go where.
 
     Raises:
         TrainingError: There are fewer than three groups.
@@ -70,12 +70,12 @@ def split_groups(groups: NDArray[np.int64], *, test: float, validation: float, s
 
 
 def fold_groups(groups: NDArray[np.int64], folds: int, seed: int) -> list[Split]:
-    """Leaves out a part of the groups in turn, so that every row is left out once.
+    """Splits that hold out each part of the groups in turn, so that every row is held out once.
 
     Args:
-        groups: As `split_groups` has them.
-        folds: Parts; fewer where there are fewer groups.
-        seed: Decides which groups go where.
+        groups: See `split_groups`.
+        folds: Number of parts; fewer if there are fewer groups.
+        seed: Determines which groups go where.
     """
     fold = deal_groups(groups, folds, seed)
     none = np.empty(0, dtype=np.int64)
@@ -86,7 +86,7 @@ def fold_groups(groups: NDArray[np.int64], folds: int, seed: int) -> list[Split]
 
 
 def deal_groups(groups: NDArray[np.int64], parts: int, seed: int) -> NDArray[np.int64]:
-    """Deals the groups out evenly: the part of each row, (rows,), numbers from 0."""
+    """Deals the groups evenly into parts; returns the part of each row, (rows,), from 0."""
     count = int(groups.max()) + 1
     order = np.random.default_rng(seed).permutation(count)
     part = np.empty(count, dtype=np.int64)
@@ -95,12 +95,12 @@ def deal_groups(groups: NDArray[np.int64], parts: int, seed: int) -> NDArray[np.
 
 
 def draw_groups(groups: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of whole groups drawn at random, in order: about so many at most, and of one at least.
+    """Rows of random whole groups, in order: about `most` rows, and at least one group.
 
     Args:
-        groups: As `split_groups` has them.
-        most: Rows; where there are no more, all are drawn.
-        seed: Decides which groups are drawn.
+        groups: See `split_groups`.
+        most: Number of rows; if there are no more, all are returned.
+        seed: Determines which groups are drawn.
     """
     if len(groups) <= most:
         return np.arange(len(groups))

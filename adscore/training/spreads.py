@@ -1,4 +1,4 @@
-"""How far predictions of groups that a model never saw are off: what a decision starts from."""
+"""Estimates the errors of predictions for unseen groups, from which decisions start."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -13,16 +13,16 @@ from adscore.decision import Evidence, find_posterior, sloped
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
 
-# Fewer groups with trials say too little of how groups differ.
+# With fewer groups with trials, the spread between groups is too uncertain.
 MIN_GROUPS = 8
-# More groups, or rows of one, cost time and change the spreads by less than they are known.
+# More groups, or rows per group, cost time and change the spreads by less than their uncertainty.
 MAX_GROUPS = 1_500
 MAX_ROWS = 40
-# The likeliest spreads are sought near these, in logits, under a weak log-normal prior: it decides
-# only what the counts leave open, such as the part of each where no group has two rows.
+# Centre of a weak log-normal prior on the spreads, in logits. It matters only where the counts are
+# inconclusive, such as for the parts of each spread if no group has two rows.
 TYPICAL = Spread(between_groups=0.5, residual=0.25)
 _PRIOR_DEVIATION = 1.0
-_SLOPE_DEVIATION = 0.5  # of a normal prior around 1
+_SLOPE_DEVIATION = 0.5  # standard deviation of a normal prior around 1
 _MAX_SLOPE = 2.0
 _START_STEP = 0.7
 _BLOCK = 128
@@ -31,16 +31,16 @@ _BLOCK = 128
 def estimate_spread(
     logits: Array, trials: Array, successes: Array, groups: NDArray[np.int64]
 ) -> Spread | None:
-    """Finds the spreads under which held-out counts are most likely, net of binomial noise.
+    """Finds the maximum a posteriori spreads of held-out predictions, net of binomial noise.
 
     Args:
         logits: Predicted logits of rows that the model was not fitted to, (rows,).
-        trials: Of these rows, (rows,).
-        successes: Of these rows, (rows,).
+        trials: Trials of these rows, (rows,).
+        successes: Successes of these rows, (rows,).
         groups: Number of each row's group, (rows,).
 
     Returns:
-        The spreads, in logits; None where too few groups have trials.
+        The spreads, in logits; None if too few groups have trials.
     """
     blocks = list(_blocks(logits, trials, successes, groups))
     if sum(len(block[0]) for block in blocks) < MIN_GROUPS:
@@ -68,7 +68,7 @@ def estimate_spread(
 def _blocks(
     logits: Array, trials: Array, successes: Array, groups: NDArray[np.int64]
 ) -> Iterator[Array]:
-    """Groups of one size together: logits, trials and successes, (3, groups, rows)."""
+    """Yields groups of equal size together: logits, trials and successes, (3, groups, rows)."""
     tried = np.flatnonzero(trials > 0)
     tried = tried[np.argsort(groups[tried], kind="stable")]
     starts = np.flatnonzero(np.diff(groups[tried], prepend=-1))
@@ -80,7 +80,7 @@ def _blocks(
 
 
 def _thinned(items: list[Item], limit: int) -> list[Item]:
-    """Evenly chosen, at most so many."""
+    """At most `limit` items, evenly spread."""
     chosen = np.linspace(0, len(items) - 1, min(limit, len(items))).round().astype(int)
     return [items[place] for place in chosen.tolist()]
 

@@ -1,11 +1,11 @@
-"""How much each block of features may say, and how far groups differ: chosen by groups left out.
+"""Chooses the prior variance of each block of features and of group offsets, by held-out groups.
 
-The logit of a rate is a sum of blocks, each a linear function whose weights are normal around zero,
-and an offset of its group. Seen from the rows that is a Gaussian process (Rasmussen and Williams
-2006, "Gaussian processes for machine learning", 2.2 and 5.4.2). Its variances, one a block and one
-of the offsets, are those with which groups left out are best predicted from the others: so a part
-that misleads is turned down, differences between groups count as far as they tell anything, and
-of groups of one row nothing is lost. One factorisation of the rows' covariance predicts them all.
+The logit of a rate is a sum of blocks, each a linear function with a normal prior on its weights,
+and an offset of its group. Over the rows, this is a Gaussian process (Rasmussen and Williams 2006,
+"Gaussian processes for machine learning", 2.2 and 5.4.2). Its variances, one per block and one for
+the offsets, are those with which held-out groups are best predicted from the others. So misleading
+parts are scaled down, differences between groups count as far as they are informative, and groups
+of one row lose nothing. One factorisation of the rows' covariance predicts all held-out rows.
 
 n rows, b blocks, t targets.
 """
@@ -28,24 +28,24 @@ FOLDS = 5
 # More rows cost time by their cube; see `refined` for what these leave open.
 MAX_ROWS = 600
 MAX_STEPS = 12
-# Variances of a block's part of the logit at the start, over that of a row's chance, and how far
-# (in logarithms) they may stray from it for one unit of log likelihood.
+# Initial variance of a block's part of the logit, relative to a row's noise, and how far its
+# logarithm may move from there for one unit of log likelihood.
 START, PRIOR_DEVIATION = 0.05, 3.0
 BOUNDS = (-9.0, 6.0)
-# In nats, over all drawn rows: less is what blocks gain by chance, and the mean stands alone. Where
-# outcomes were dealt anew among the rows of two tables, the most of ten was 2.9.
+# In nats over all drawn rows: blocks gain less than this by chance, so then the mean is used
+# alone. With outcomes shuffled among the rows of two tables, the largest of ten gains was 2.9.
 MIN_GAIN = 3.0
-OF_MEAN = 100.0  # variance of the mean rate's logit, which is hardly held back
+OF_MEAN = 100.0  # prior variance of the mean rate's logit, almost flat
 
 
 @dataclass(frozen=True, slots=True)
 class Strengths:
-    """What groups left out chose, of each target.
+    """Strengths chosen on held-out groups, for each target.
 
     Attributes:
-        blocks: By block, the variance of its weights, (t,); zeros where the mean stands alone.
+        blocks: By block, the variance of its weights, (t,); zeros if only the mean is used.
         offsets: Variance of the groups' offsets, (t,); zeros without groups.
-        learns: Whether the blocks tell more of groups left out than the mean does, (t,).
+        learns: Whether the blocks predict held-out groups better than the mean does, (t,).
     """
 
     blocks: Mapping[str, Array]
@@ -54,14 +54,14 @@ class Strengths:
 
 
 class _LeftOut:
-    """How badly groups left out are predicted from the others, and the gradient of it.
+    """Loss of held-out groups predicted from the others, with its gradient.
 
-    Of rates it is minus their log likelihood, the precision known up to a factor. Of labels it is
-    half the log of the squared error that is left by the best slope: calibration finds the slope,
-    and a likelihood would take what shrinks the scores for what ranks them.
+    For rates it is minus their log likelihood, with the precision known up to a factor. For labels
+    it is half the log of the squared error with the best slope: calibration finds the slope, and a
+    likelihood would reward shrinking the scores rather than ranking well.
 
     Args:
-        kernels: Of the blocks, and of the offsets where rows share groups, (n, n) each.
+        kernels: Kernels of the blocks, and of the offsets if rows share groups, (n, n) each.
         evidence: See `evidence`.
         folds: Which fold each row is in, (n,).
         is_label: Whether these are labels.
@@ -83,12 +83,12 @@ class _LeftOut:
         self.centre = np.full(len(kernels), np.log(start))
 
     def held_back(self, logs: Array) -> float:
-        """What the logarithms' straying from where they start adds to the loss, in nats."""
+        """Penalty on the log variances' distance from their start, in nats."""
         strayed = (logs - self.centre) / PRIOR_DEVIATION
         return float(strayed @ strayed) / 2
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
-        """At the logarithms of the variances; what holds these back is part of it."""
+        """Loss and gradient at log variances, including their penalty."""
         scales = np.exp(logs)
         covariance = self._alone + sum(
             scale * kernel for scale, kernel in zip(scales, self._kernels, strict=True)
@@ -123,7 +123,7 @@ class _LeftOut:
         return (count * np.log(noise) - log_determinant) / 2, slope
 
     def _of_labels(self, inverse: Array) -> tuple[float, Callable[[Array], float]]:
-        """The same."""
+        """As `_of_rates`, for labels."""
         solved = inverse @ self._goal
         factors = [cho_factor(inverse[np.ix_(rows, rows)], lower=True) for rows in self._folds]
         errors = [cho_solve(f, solved[r]) for f, r in zip(factors, self._folds, strict=True)]
@@ -153,7 +153,7 @@ class _LeftOut:
 
 
 def _inverse(covariance: Array) -> Array:
-    """Of a positive definite matrix, by Cholesky: a third of the work of a general one."""
+    """Inverts a positive definite matrix by Cholesky, a third of the work of a general inverse."""
     factor, failed = lapack.dpotrf(covariance.T, lower=True)  # the same matrix, as LAPACK has it
     if failed:
         return np.asarray(np.linalg.inv(covariance), np.float64)
@@ -170,8 +170,8 @@ def choose_strengths(
 
     Args:
         kernels: Rows -> by block, the products of their features, (rows, rows).
-        outcomes: Counts of all rows that are fitted to.
-        seed: Decides which groups are drawn, and which are left out together.
+        outcomes: Counts of all fitted rows.
+        seed: Determines which groups are drawn, and which are held out together.
     """
     rows = draw_groups(outcomes.groups, MAX_ROWS, seed)
     groups = np.unique(outcomes.groups[rows], return_inverse=True)[1]
@@ -199,7 +199,7 @@ def choose_strengths(
 
 
 def _chosen(left_out: _LeftOut, blocks: int) -> tuple[Array, float]:
-    """The best logarithms, and by how much they beat those of the mean alone, in nats."""
+    """The best log variances, and by how many nats they beat the mean alone."""
 
     def best(bounds: Sequence[tuple[float, float]]) -> tuple[Array, float]:
         start = np.clip(left_out.centre, *np.array(bounds).T)

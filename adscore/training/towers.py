@@ -1,7 +1,7 @@
 """The towers in Keras: inputs -> trunk -> embedding.
 
 b creatives, l token ids, h x w pixels, f features of the trunk, n n-gram ids, e width of the
-embedding. The features of the trunk describe the input; the embedding is what the head reads.
+embedding. The trunk's features describe the input; the embedding is the input of the head.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from adscore.training.problem import Problem
 Array = NDArray[np.float32]
 Tensor = Any  # keras.KerasTensor, of which mypy knows nothing
 
-# Of an encoder's features: a z-score beyond this is an outlier, not evidence.
+# Encoder features: a z-score beyond this is an outlier, not evidence.
 MAX_DEVIATION = 3.0
 
 # Lengths of a typical row of one block of an encoder's features, so that one penalty fits all;
@@ -32,21 +32,21 @@ FINAL_TEXT_LENGTH = 1.2
 INNER_TEXT_LENGTH = 0.7
 FINAL_IMAGE_LENGTH = 0.5
 INNER_IMAGE_LENGTH = 0.25
-STATISTICS_LENGTH = 1.0  # of all statistics of a headline or an image together
+STATISTICS_LENGTH = 1.0  # all statistics of a headline or an image together
 MIN_LENGTH = 1e-6
 
 
 @dataclass(frozen=True)
 class KerasTower:
-    """One tower in parts.
+    """A tower and its parts.
 
     Attributes:
         trunk: Inputs by name -> features (b, f).
-        wide: n-gram ids (b, n) int32 -> (b, e), added to the projection; None without them.
+        wide: n-gram ids (b, n) int32 -> (b, e), added to the projection; None without n-grams.
         projection: features (b, f) -> (b, e).
         embedding: Inputs by name, n-gram ids among them -> {"embedding": (b, e)}.
-        blocks: By name, how many features each block of the trunk has, in their order; none where
-            the trunk is trained.
+        blocks: By name, the number of features in each block of the trunk, in order; empty if the
+            trunk is trained.
     """
 
     trunk: keras.Model
@@ -68,7 +68,7 @@ class KerasTower:
 def build_towers(problem: Problem, inputs: Inputs) -> dict[str, KerasTower]:
     """Builds the untrained towers, by `headline` and `image`.
 
-    Those on encoders take scales and n-gram weights from the rows that are fitted to.
+    Towers on encoders take scales and n-gram weights from the fitted rows.
     """
     build = {"headline": _headline_tower, "image": _image_tower}
     return {
@@ -143,7 +143,7 @@ def lstm_trunk(preset: Preset, vocabulary_size: int) -> keras.Model:
     """
     length = preset.preprocessing.headline_tokens
     token_ids = keras.Input((length,), dtype="int32", name="token_ids")
-    # Ids are padded on the left, so no mask: a masked LSTM exports as a slow loop.
+    # Ids are padded on the left and not masked, since a masked LSTM exports as a slow loop.
     tokens = keras.layers.Embedding(vocabulary_size, preset.token_width, name="tokens")(token_ids)
     state = keras.layers.LSTM(preset.lstm_width, name="lstm")(tokens)
     return keras.Model({"token_ids": token_ids}, state, name="headline_trunk")
@@ -169,15 +169,15 @@ def conv_trunk(preset: Preset) -> keras.Model:
 def headline_feature_trunk(
     moments: Mapping[str, Moments], widths: Sequence[int]
 ) -> tuple[keras.Model, dict[str, int]]:
-    """Builds what headlines are described by -> the same centred and scaled, block by block.
+    """Builds descriptions of headlines -> the same centred and scaled, block by block.
 
     Args:
-        moments: Of the rows that are fitted to: `headline_features` of an encoder,
+        moments: Moments over the fitted rows: of encoder `headline_features`,
             `headline_statistics`, or both.
-        widths: Of the encoder's outputs, the final one first; none without one.
+        widths: Widths of the encoder's outputs, the final one first; empty without an encoder.
 
     Returns:
-        The trunk, and widths of its blocks by name.
+        The trunk, and the widths of its blocks by name.
     """
     inputs, parts, blocks = {}, [], {}
     if widths:
@@ -205,15 +205,15 @@ def _of_inner_length(block: Tensor) -> Tensor:
 def image_feature_trunk(
     moments: Moments, widths: Sequence[int]
 ) -> tuple[keras.Model, dict[str, int]]:
-    """Builds image_features (b, f) -> z-scores, each block of one typical length.
+    """Builds image_features (b, f) -> z-scores, each block scaled to its typical norm.
 
     Args:
-        moments: Of the rows that are fitted to.
-        widths: Of the outputs that they are made of: final and inner ones of an encoder, which may
-            be missing, then the statistics.
+        moments: Moments over the fitted rows.
+        widths: Widths of the outputs: final and inner ones of an encoder, if there is one, then the
+            statistics.
 
     Returns:
-        The trunk, and widths of its blocks by name.
+        The trunk, and the widths of its blocks by name.
     """
     inputs = keras.Input((len(moments.mean),), name="image_features")
     count = len(widths) - len(STATISTICS)
@@ -239,15 +239,15 @@ def _kept(blocks: Mapping[str, int]) -> dict[str, int]:
 
 
 def _scores(inputs: Tensor, moments: Moments) -> Tensor:
-    """Z-scores without outliers."""
+    """Z-scores, clipped to exclude outliers."""
     scores = _standardised(inputs, moments, scale=True)
     return keras.ops.clip(scores, -MAX_DEVIATION, MAX_DEVIATION)
 
 
 def _standardised(inputs: Tensor, moments: Moments, *, scale: bool) -> Tensor:
-    """Centred features, divided by their deviations or not."""
-    # Frozen, it is a standardisation whose numbers are weights; keras.layers.Normalization
-    # with given numbers exports them as inputs of the graph.
+    """Centred features, optionally divided by their standard deviations."""
+    # A frozen batch normalisation standardises with numbers that are weights, while
+    # keras.layers.Normalization exports given numbers as inputs of the graph.
     layer = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=0.0, trainable=False, name=f"standardised_{inputs.name}"
     )
@@ -280,7 +280,7 @@ def trained_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.M
 
 
 def feature_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.Model:
-    """Builds the same on an encoder, beside a tower that is trained from scratch."""
+    """Builds features (b, f) -> embedding on an encoder, beside a tower trained from scratch."""
     features = keras.Input(trunk.output.shape[1:], name="features")
     kept = keras.layers.Dropout(preset.feature_dropout)(features)
     embedding = keras.layers.Dense(
@@ -291,7 +291,7 @@ def feature_projection(preset: Preset, trunk: keras.Model, name: str) -> keras.M
 
 
 def linear_projection(width: int, trunk: keras.Model, name: str) -> keras.Model:
-    """Builds features (b, f) -> (b, e) of a linear head: weights alone."""
+    """Builds features (b, f) -> (b, e) of a linear head, without bias."""
     features = keras.Input(trunk.output.shape[1:], name="features")
     embedding = keras.layers.Dense(width, use_bias=False, kernel_initializer="zeros")(features)
     return keras.Model(features, embedding, name=name)
@@ -301,11 +301,11 @@ def linear_projection(width: int, trunk: keras.Model, name: str) -> keras.Model:
 
 
 def wide_branch(weights: Array, width: int) -> keras.Model:
-    """Builds n-gram ids (b, n) -> (b, e): rare ones weigh more, the weights have unit length.
+    """Builds n-gram ids (b, n) -> (b, e): rare ones weigh more; each row's weights have norm 1.
 
     Args:
-        weights: Of each id, (ids, 1); see `inverse_frequency`.
-        width: Of the result.
+        weights: Weight of each id, (ids, 1); see `inverse_frequency`.
+        width: Width of the output.
     """
     ids = keras.Input((None,), dtype="int32", name="ngram_ids")
     weight = keras.layers.Embedding(len(weights), 1, trainable=False, name="ngram_weight")
@@ -324,7 +324,7 @@ def inverse_frequency(pieces: Iterable[NDArray[np.int32]], buckets: int) -> Arra
 
     Args:
         pieces: Distinct ids of each row, padded with 0, (rows, n) each.
-        buckets: Number of ids; that of padding weighs nothing.
+        buckets: Number of ids; padding has weight 0.
     """
     rows, count = 0, np.zeros(buckets, np.int64)
     for ids in pieces:
