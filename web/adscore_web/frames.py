@@ -96,7 +96,9 @@ async def read_frame(request: Request, config: PageConfig) -> tuple[dict[str, An
             async for part in request.stream():
                 body += part
                 if len(body) > config.max_request_bytes:  # more than its header declared
-                    raise RefusedError(413, "too_large", "Expected as much as was declared.")
+                    raise RefusedError(
+                        413, "too_large", "Expected no more bytes than Content-Length declares."
+                    )
     except TimeoutError:
         text = f"Expected the whole request within {config.read_seconds:g} s."
         raise RefusedError(408, "slow", text) from None
@@ -114,7 +116,7 @@ def parse_frame(body: bytes) -> tuple[dict[str, Any], bytes]:
     size = int.from_bytes(body[:_LENGTH_BYTES])
     end = _LENGTH_BYTES + size
     if len(body) < end or not 0 < size <= _MAX_JSON_BYTES:
-        raise RefusedError(400, "request", "Expected a JSON object of the length that was said.")
+        raise RefusedError(400, "request", "Expected a JSON object of the length stated before it.")
     text = body[_LENGTH_BYTES:end]
     try:
         values = json.loads(text)

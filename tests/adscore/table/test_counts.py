@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adscore.table import Columns, Target, read_table
@@ -64,13 +64,24 @@ def test_two_targets_of_one_name_are_refused(tmp_path: Path) -> None:
         read_table(write_csv(tmp_path, ROW), Columns(), [CTR, Target.parse("ctr=clicks")])
 
 
-@pytest.mark.parametrize("text", ["", "ctr", "ctr=", "=clicks", "ctr=/n", "ctr=clicks/"])
+@pytest.mark.parametrize(
+    "text", ["", "ctr", "ctr=", "=clicks", "ctr=/n", "ctr=clicks/", "a=b/:fractional"]
+)
 def test_a_target_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="NAME=SUCCESSES/TRIALS or NAME=LABEL"):
         Target.parse(text)
 
 
-@given(st.text(), st.text(), st.none() | st.text())
-def test_a_target_is_read_as_it_is_written(name: str, successes: str, trials: str | None) -> None:
-    target = Target(name.replace("=", "") or "a", successes.replace("/", "") or "b", trials or None)
+@given(st.text(), st.text(), st.none() | st.text(), st.booleans())
+def test_a_target_is_read_as_it_is_written(
+    name: str, successes: str, trials: str | None, fractional: bool
+) -> None:
+    # The end of a target says whether its successes are parts of one: no column is called so.
+    assume(not any(column and column.endswith(":fractional") for column in (successes, trials)))
+    target = Target(
+        name.replace("=", "") or "a",
+        successes.replace("/", "") or "b",
+        trials or None,
+        fractional and bool(trials),
+    )
     assert Target.parse(f"{target.name}={target.columns}") == target
